@@ -1,0 +1,341 @@
+//! A snapshot of the upstream database's catalog, as plain data.
+//!
+//! `store` fills it, `sql` resolves names against it, `draft` generates DDL and merge statements
+//! from it. Nothing here does I/O. A snapshot is immutable: when production's schema moves, a new
+//! one with a higher [`Catalog::epoch`] replaces it whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+mod quote;
+
+pub use quote::{quote_identifier, quote_literal, quote_qualified};
+
+/// `pg_class.oid` of a base relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelationId(pub u32);
+
+/// Number of a drafted table (`pgdraft.tables.id`); its head is `pgdraft.d<id>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DraftTableId(pub i32);
+
+/// The numeric key of a session in `pgdraft.sessions.sid`, not its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub i64);
+
+/// Everything the proxy knows of the upstream database at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// Grows by one with every snapshot of one process; part of every plan cache key.
+    pub epoch: u64,
+    /// `server_version_num`, for example 150018.
+    pub server_version: u32,
+    /// Relations outside `pg_catalog`, `information_schema`, `pg_toast*` and `pgdraft`.
+    pub relations: HashMap<RelationId, Arc<Relation>>,
+    /// Schema, then relation name.
+    pub names: HashMap<String, HashMap<String, RelationId>>,
+    /// Every function of the database by its bare name, `pg_catalog` included.
+    pub functions: HashMap<String, Vec<Function>>,
+    /// Operators outside `pg_catalog` by their symbol, with the function behind each.
+    pub operators: HashMap<String, Vec<Function>>,
+    /// The tables that have a head, by base relation.
+    pub heads: HashMap<RelationId, Arc<Head>>,
+}
+
+/// `pg_class.relkind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// Ordinary table.
+    Table,
+    /// Partitioned table.
+    Partitioned,
+    /// View.
+    View,
+    /// Materialised view.
+    MaterializedView,
+    /// Foreign table.
+    Foreign,
+    /// Sequence.
+    Sequence,
+    /// Composite type and whatever else can stand in `pg_class`.
+    Other,
+}
+
+/// One relation of the base.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its oid.
+    pub id: RelationId,
+    /// Its schema, unquoted.
+    pub schema: String,
+    /// Its name, unquoted.
+    pub name: String,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Live columns in `attnum` order; dropped ones are left out.
+    pub columns: Vec<Column>,
+    /// The primary key, if it has one.
+    pub primary_key: Option<Key>,
+    /// Unique constraints and unique indexes other than the primary key.
+    pub unique: Vec<Key>,
+    /// Plain (not unique) indexes, as far as a head needs them.
+    pub indexes: Vec<Index>,
+    /// CHECK constraints in name order, the order PostgreSQL checks them in.
+    pub checks: Vec<Check>,
+    /// Foreign keys of this table (it is the child).
+    pub foreign_keys: Vec<Arc<ForeignKey>>,
+    /// Foreign keys that point at this table (it is the parent).
+    pub referenced_by: Vec<Arc<ForeignKey>>,
+    /// It has inheritance parents or children, or is a partition.
+    pub inherits: bool,
+    /// It has an exclusion constraint.
+    pub exclusion: bool,
+    /// It has user triggers or rules besides a view's own.
+    pub triggers: bool,
+    /// Row-level security is enabled on it.
+    pub row_security: bool,
+    /// For views: what stands behind them, transitively.
+    pub view: Option<View>,
+    /// A fingerprint of all that a head depends on; a head made for another is out of date.
+    pub fingerprint: String,
+}
+
+/// What a view or materialised view reads.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Tables read through it, transitively (views expanded).
+    pub relations: Vec<RelationId>,
+    /// Functions outside `pg_catalog` that it calls, transitively.
+    pub functions: Vec<Function>,
+}
+
+/// `pg_attribute`, one live column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// `attnum`.
+    pub number: i16,
+    /// Name, unquoted.
+    pub name: String,
+    /// `atttypid`.
+    pub type_id: u32,
+    /// `atttypmod`.
+    pub type_modifier: i32,
+    /// `format_type(atttypid, NULL)`: the type without its modifier, schema-qualified where needed.
+    pub type_name: String,
+    /// `format_type(atttypid, atttypmod)`: the type as declared.
+    pub declared: String,
+    /// Quoted, qualified collation where it differs from the type's.
+    pub collation: Option<String>,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// DEFAULT or generation expression, as `pg_get_expr` gives it with an empty search_path.
+    pub default: Option<String>,
+    /// `attgenerated`.
+    pub generated: Generated,
+    /// `attidentity`.
+    pub identity: Identity,
+    /// Quoted, qualified sequence behind a serial or identity column.
+    pub sequence: Option<String>,
+}
+
+/// `attgenerated`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Generated {
+    /// An ordinary column.
+    #[default]
+    No,
+    /// GENERATED ALWAYS AS (…) STORED.
+    Stored,
+    /// GENERATED ALWAYS AS (…) VIRTUAL (PostgreSQL 18).
+    Virtual,
+}
+
+/// `attidentity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Identity {
+    /// Not an identity column.
+    #[default]
+    No,
+    /// GENERATED ALWAYS AS IDENTITY.
+    Always,
+    /// GENERATED BY DEFAULT AS IDENTITY.
+    ByDefault,
+}
+
+/// A primary key, unique constraint or unique index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Name of the index (equal to the constraint's where there is one).
+    pub name: String,
+    /// Column names in key order; empty where the index is over expressions.
+    pub columns: Vec<String>,
+    /// Set for what a head cannot enforce by plain columns: expression or partial indexes,
+    /// NULLS NOT DISTINCT, deferrable constraints.
+    pub special: bool,
+    /// Type-equality operator for each column, for example `pg_catalog.=`; from the index's operator class.
+    pub operators: Vec<String>,
+}
+
+/// A plain index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Index name.
+    pub name: String,
+    /// Column names in key order.
+    pub columns: Vec<String>,
+}
+
+/// A CHECK constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Constraint name.
+    pub name: String,
+    /// `pg_get_constraintdef`, for example `CHECK ((price >= 0))`.
+    pub definition: String,
+}
+
+/// What happens to children when the parent's key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferentialAction {
+    /// NO ACTION.
+    NoAction,
+    /// RESTRICT.
+    Restrict,
+    /// CASCADE.
+    Cascade,
+    /// SET NULL.
+    SetNull,
+    /// SET DEFAULT.
+    SetDefault,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Constraint name.
+    pub name: String,
+    /// The referencing table.
+    pub child: RelationId,
+    /// The referenced table.
+    pub parent: RelationId,
+    /// Referencing columns.
+    pub child_columns: Vec<String>,
+    /// Referenced columns, same order.
+    pub parent_columns: Vec<String>,
+    /// ON DELETE.
+    pub on_delete: ReferentialAction,
+    /// ON UPDATE.
+    pub on_update: ReferentialAction,
+    /// MATCH FULL.
+    pub match_full: bool,
+    /// DEFERRABLE.
+    pub deferrable: bool,
+    /// INITIALLY DEFERRED.
+    pub deferred: bool,
+}
+
+/// `pg_proc.provolatile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volatility {
+    /// Depends on its arguments alone.
+    Immutable,
+    /// May read the database.
+    Stable,
+    /// May do anything.
+    Volatile,
+}
+
+/// One function, or the function behind an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its volatility.
+    pub volatility: Volatility,
+    /// SECURITY DEFINER.
+    pub security_definer: bool,
+    /// `lanname`, for example `c`, `internal`, `sql`, `plpgsql`.
+    pub language: String,
+    /// It belongs to an extension.
+    pub extension: bool,
+}
+
+/// A drafted table: where its changes are kept.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its number.
+    pub id: DraftTableId,
+    /// The base table.
+    pub relation: RelationId,
+    /// [`Relation::fingerprint`] it was made for.
+    pub fingerprint: String,
+    /// Head index name → base index or constraint name, to map names in errors back.
+    pub constraints: HashMap<String, String>,
+    /// Tables that a write to this one can also change through ON DELETE / ON UPDATE actions,
+    /// transitively; each has a head too.
+    pub cascades: Vec<RelationId>,
+}
+
+impl Head {
+    /// Quoted, qualified head table: `pgdraft.d7`.
+    pub fn table(&self) -> String {
+        format!("pgdraft.d{}", self.id.0)
+    }
+
+    /// Quoted, qualified log table: `pgdraft.d7_log`.
+    pub fn log(&self) -> String {
+        format!("pgdraft.d{}_log", self.id.0)
+    }
+}
+
+/// Columns that every head has after the base's own, in this order.
+pub const HEAD_COLUMNS: [&str; 5] = [
+    "pgdraft_sid",
+    "pgdraft_op",
+    "pgdraft_live",
+    "pgdraft_new",
+    "pgdraft_moved",
+];
+
+impl Relation {
+    /// Quoted, qualified name.
+    pub fn qualified(&self) -> String {
+        quote_qualified(&self.schema, &self.name)
+    }
+
+    /// The column of that (unquoted) name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Columns that are stored by a write, that is all but the generated ones.
+    pub fn writable(&self) -> impl Iterator<Item = &Column> {
+        self.columns
+            .iter()
+            .filter(|c| c.generated == Generated::No)
+    }
+}
+
+impl Catalog {
+    /// The relation of that schema and name.
+    pub fn relation(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
+        let id = self.names.get(schema)?.get(name)?;
+        self.relations.get(id)
+    }
+
+    /// Resolves an unqualified name along a search path, as PostgreSQL does: first match wins.
+    /// `pg_catalog` is searched first unless the path names it; `None` where it is a system
+    /// relation or unknown.
+    pub fn resolve(&self, search_path: &[String], name: &str) -> Option<&Arc<Relation>> {
+        search_path.iter().find_map(|s| self.relation(s, name))
+    }
+
+    /// The head of a relation, if it has been drafted for its present shape.
+    pub fn head(&self, id: RelationId) -> Option<&Arc<Head>> {
+        let head = self.heads.get(&id)?;
+        let relation = self.relations.get(&id)?;
+        (head.fingerprint == relation.fingerprint).then_some(head)
+    }
+}

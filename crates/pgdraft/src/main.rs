@@ -1,0 +1,2 @@
+//! The `pgdraft` binary.
+fn main() {}

@@ -1,0 +1,119 @@
+//! What the data plane asks of the control plane, and nothing else.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use catalog::{Catalog, RelationId, SessionId};
+use report::Report;
+
+/// Who is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name as in the configuration.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What an identity may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Works in sessions of its own; may see and discard them.
+    Agent,
+    /// Sees, commits and discards every session; runs no SQL on the base.
+    Reviewer,
+}
+
+/// State of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Takes writes.
+    Open,
+    /// Merged into production.
+    Committed,
+    /// Thrown away.
+    Discarded,
+}
+
+/// A session as the data plane needs it.
+#[derive(Debug, Clone)]
+pub struct OpenedSession {
+    /// Its numeric id.
+    pub sid: SessionId,
+    /// Its state.
+    pub state: SessionState,
+    /// Tables it has changed, with the number of rows in its head.
+    pub touched: Vec<(RelationId, u64)>,
+}
+
+/// Answer of an admin command: a result set in text, or only a tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Columns; empty where the command returns no rows.
+    pub columns: Vec<AnswerColumn>,
+    /// Rows, values in PostgreSQL's text form.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Command tag, for example `SHOW` or `COMMIT SESSION`.
+    pub tag: String,
+    /// Told before the result.
+    pub notices: Vec<Report>,
+}
+
+/// A column of an [`Answer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerColumn {
+    /// Name.
+    pub name: String,
+    /// Type: 25 text, 20 int8, 16 bool, 3802 jsonb, 1184 timestamptz, 1009 text[].
+    pub type_id: u32,
+}
+
+/// What the console found at the beginning of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminCommand {
+    /// The client's text without trailing semicolon.
+    pub text: String,
+    /// Columns of its result, known without running it (Describe needs them).
+    pub columns: Vec<AnswerColumn>,
+}
+
+/// The control plane as seen by a client connection.
+#[async_trait]
+pub trait ControlPlane: Send + Sync + 'static {
+    /// The present snapshot; cheap.
+    fn catalog(&self) -> Arc<Catalog>;
+
+    /// Reads the catalog again if production's schema moved; returns the snapshot then.
+    async fn refresh_catalog(&self) -> Result<Arc<Catalog>, Report>;
+
+    /// Finds the session of that name, or makes it for this agent if `create`.
+    ///
+    /// # Errors
+    /// ZD004 where it belongs to another agent; ZD005 for a bad id.
+    async fn open_session(
+        &self,
+        name: &str,
+        agent: &str,
+        create: bool,
+    ) -> Result<Option<OpenedSession>, Report>;
+
+    /// Makes heads for these tables (and for those they cascade to). Idempotent.
+    ///
+    /// # Errors
+    /// 0A000 with a hint where a table cannot be drafted (no key, partitioned, …).
+    async fn draft_tables(&self, tables: &[RelationId]) -> Result<Arc<Catalog>, Report>;
+
+    /// The token that binds an upstream backend to a session; set as `pgdraft.tok`.
+    fn token(&self, sid: SessionId, upstream_pid: i32) -> String;
+
+    /// Whether a text is an admin command (it is never valid PostgreSQL).
+    fn recognise(&self, text: &str) -> Option<AdminCommand>;
+
+    /// Runs an admin command for this identity; `own_session` is the default of IN SESSION.
+    async fn admin(
+        &self,
+        who: &Identity,
+        own_session: Option<&str>,
+        command: &AdminCommand,
+    ) -> Result<Answer, Report>;
+}
