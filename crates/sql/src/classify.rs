@@ -162,7 +162,7 @@ fn walk_update(walker: &mut Walker, update: &UpdateStmt) -> Result<(), Unknown> 
     let mark = walker.with(update.with_clause.as_ref())?;
     walker.own_block();
     for item in &update.from_clause {
-        walker.from_item(item, false)?;
+        walker.join_item(item, false)?;
     }
     for target in &update.target_list {
         walker.expression(target)?;
@@ -179,7 +179,7 @@ fn walk_delete(walker: &mut Walker, delete: &DeleteStmt) -> Result<(), Unknown> 
     let mark = walker.with(delete.with_clause.as_ref())?;
     walker.own_block();
     for item in &delete.using_clause {
-        walker.from_item(item, false)?;
+        walker.join_item(item, false)?;
     }
     walker.pushed(delete.where_clause.as_deref())?;
     returning(walker, delete.returning_clause.as_ref())?;

@@ -41,21 +41,28 @@ fn equals(key: &Key, index: usize) -> String {
     }
 }
 
-/// The derived table, in brackets, without an alias.
+/// `alias.column, …` of all columns.
+fn columns(relation: &Relation, alias: &str) -> String {
+    relation
+        .columns
+        .iter()
+        .map(|c| format!("{alias}.{}", q(&c.name)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The derived table, in brackets, without an alias; `None` for a relation without a key.
 pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted) -> Option<String> {
     let key = relation.primary_key.as_ref()?;
-    let last = key.columns.last()?;
-    let list = |alias: &str| {
-        relation
-            .columns
-            .iter()
-            .map(|c| format!("{alias}.{}", q(&c.name)))
-            .collect::<Vec<_>>()
-            .join(", ")
+    if wanted.bare_count {
+        return Some(counted(relation, head, sid, key));
+    }
+    let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
+    let arms = if probe {
+        probing(head, sid, key)
+    } else {
+        hashing(head, sid, key)?
     };
-    let base = relation.qualified();
-    let table = head.table();
-    let fence = if wanted.fenced { " OFFSET 0" } else { "" };
     let (new_out, new_base, new_head) = if wanted.with_new {
         (
             ", m.pgdraft_new",
@@ -65,68 +72,84 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
     } else {
         ("", "", "")
     };
-    if wanted.bare_count {
-        let shadow = key_equality(key, "s", "b");
-        return Some(format!(
-            "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE s.pgdraft_sid = {sid} AND {shadow}) \
-             UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live)",
-            b = list("b"),
-            h = list("h"),
-        ));
-    }
-    let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
-    let (mark_base, mark_head, hidden) = if probe {
-        let shadow = key_equality(key, "s", "m");
-        (
-            "true AS pgdraft_base".to_owned(),
-            "false",
-            format!(
-                "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {table} s WHERE s.pgdraft_sid = {sid} AND {shadow} OFFSET 0), true) IS NOT NULL)"
-            ),
-        )
-    } else {
-        let mut shadow: Vec<String> = key
-            .columns
-            .iter()
-            .enumerate()
-            .take(key.columns.len() - 1)
-            .map(|(i, c)| format!("s.{c} {} m.{c}", equals(key, i), c = q(c)))
-            .collect();
-        shadow.push(format!(
-            "s.{} {} m.pgdraft_key",
-            q(last),
-            equals(key, key.columns.len() - 1)
-        ));
-        (
-            format!(
-                "CASE WHEN b.{k} IS NOT NULL THEN b.{k} END AS pgdraft_key",
-                k = q(last)
-            ),
-            "NULL",
-            format!(
-                "NOT EXISTS (SELECT 1 FROM {table} s WHERE s.pgdraft_sid = {sid} AND {})",
-                shadow.join(" AND ")
-            ),
-        )
-    };
     Some(format!(
         "(SELECT {m}{new_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base} FROM {base} b \
          UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head} FROM {table} h) m \
          WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live AND {hidden}{fence})",
-        m = list("m"),
-        b = list("b"),
-        h = list("h"),
+        m = columns(relation, "m"),
+        b = columns(relation, "b"),
+        h = columns(relation, "h"),
+        base = relation.qualified(),
+        table = head.table(),
+        mark_base = arms.mark_base,
+        mark_head = arms.mark_head,
+        hidden = arms.hidden,
+        fence = if wanted.fenced { " OFFSET 0" } else { "" },
     ))
+}
+
+/// What tells base rows from head rows, and which base rows are not hidden.
+struct Arms {
+    mark_base: String,
+    mark_head: &'static str,
+    hidden: String,
+}
+
+/// Small drafts: an anti join on a copy of the key. The copy is an expression, or the arm would
+/// output one column twice and lose Merge Append.
+fn hashing(head: &Head, sid: i64, key: &Key) -> Option<Arms> {
+    let (last, others) = key.columns.split_last()?;
+    let mut shadow: Vec<String> = others
+        .iter()
+        .enumerate()
+        .map(|(i, c)| format!("s.{c} {} m.{c}", equals(key, i), c = q(c)))
+        .collect();
+    let last_equals = equals(key, others.len());
+    shadow.push(format!("s.{} {last_equals} m.pgdraft_key", q(last)));
+    Some(Arms {
+        mark_base: format!(
+            "CASE WHEN b.{k} IS NOT NULL THEN b.{k} END AS pgdraft_key",
+            k = q(last)
+        ),
+        mark_head: "NULL",
+        hidden: format!(
+            "NOT EXISTS (SELECT 1 FROM {} s WHERE s.pgdraft_sid = {sid} AND {})",
+            head.table(),
+            shadow.join(" AND ")
+        ),
+    })
+}
+
+/// Large drafts: the head is probed per base row. OFFSET 0 keeps the planner from hashing the
+/// probe, NULLIF gives it the selectivity of almost all rows.
+fn probing(head: &Head, sid: i64, key: &Key) -> Arms {
+    let shadow = key_equality(key, "s", "m");
+    Arms {
+        mark_base: "true AS pgdraft_base".to_owned(),
+        mark_head: "false",
+        hidden: format!(
+            "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {} s WHERE s.pgdraft_sid = {sid} AND {shadow} OFFSET 0), true) IS NOT NULL)",
+            head.table(),
+        ),
+    }
+}
+
+/// For a lone count(*): quals inside the arms do no harm, and both arms go parallel.
+fn counted(relation: &Relation, head: &Head, sid: i64, key: &Key) -> String {
+    let shadow = key_equality(key, "s", "b");
+    format!(
+        "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE s.pgdraft_sid = {sid} AND {shadow}) \
+         UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live)",
+        b = columns(relation, "b"),
+        h = columns(relation, "h"),
+        base = relation.qualified(),
+        table = head.table(),
+    )
 }
 
 /// A table the session has not changed, in the shape a write's source needs.
 pub(crate) fn untouched(relation: &Relation) -> String {
-    let columns = relation
-        .columns
-        .iter()
-        .map(|c| format!("b.{}", q(&c.name)))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let columns = columns(relation, "b");
     format!(
         "(SELECT {columns}, false AS pgdraft_new FROM {} b)",
         relation.qualified()

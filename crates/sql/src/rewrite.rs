@@ -263,7 +263,7 @@ fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
         .filter(|c| !grouped(&c.name) && used(&c.name))
         .map(|c| format!("{}.{}, ", q(label), q(&c.name)))
         .collect();
-    (!added.is_empty()).then(|| Edit {
+    (!added.is_empty()).then_some(Edit {
         range: location..location,
         text: added,
     })

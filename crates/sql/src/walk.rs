@@ -159,7 +159,7 @@ impl Walker {
     fn simple_select(&mut self, select: &SelectStmt) -> Result<Shape, Unknown> {
         let block = self.open_block();
         for item in &select.from_clause {
-            self.from_item(item, false)?;
+            self.join_item(item, false)?;
         }
         let mut shape = Shape::default();
         for row in &select.values_lists {
@@ -242,7 +242,7 @@ impl Walker {
     }
 
     /// One item of a FROM list.
-    pub(crate) fn from_item(&mut self, item: &Node, sampled: bool) -> Walked {
+    pub(crate) fn join_item(&mut self, item: &Node, sampled: bool) -> Walked {
         match item.node.as_ref() {
             Some(NodeEnum::RangeVar(relation)) => {
                 self.relation(relation, sampled);
@@ -263,7 +263,7 @@ impl Walker {
             Some(NodeEnum::JoinExpr(join)) => {
                 for side in [&join.larg, &join.rarg] {
                     let side = side.as_deref().ok_or_else(|| unknown("this join"))?;
-                    self.from_item(side, false)?;
+                    self.join_item(side, false)?;
                 }
                 self.pushed(join.quals.as_deref())
             }
@@ -278,7 +278,7 @@ impl Walker {
                     .relation
                     .as_deref()
                     .ok_or_else(|| unknown("this TABLESAMPLE"))?;
-                self.from_item(relation, true)?;
+                self.join_item(relation, true)?;
                 self.pushed_all(&sample.args)?;
                 self.pushed(sample.repeatable.as_deref())
             }
@@ -290,8 +290,7 @@ impl Walker {
 
     fn relation(&mut self, relation: &RangeVar, sampled: bool) {
         self.facts.names.push(relation.relname.clone());
-        let is_cte = relation.schemaname.is_empty()
-            && self.ctes.iter().any(|name| *name == relation.relname);
+        let is_cte = relation.schemaname.is_empty() && self.ctes.contains(&relation.relname);
         if is_cte {
             return;
         }

@@ -343,34 +343,123 @@ pub(crate) struct Parts {
     pub(crate) cascades: bool,
 }
 
-/// Reads' edits joined with the target's own, sorted.
-pub(crate) fn all_edits(
-    statement: &Statement,
-    context: &Context<'_>,
-    changed: &Changed,
-) -> Result<Option<Edits>, Box<Report>> {
-    let Some(mut edits) = Edits::of_reads(statement, context)? else {
-        return Ok(None);
-    };
-    edits.list.extend(changed.own_edits(statement));
-    edits.list.sort_by_key(|e| (e.range.start, e.range.end));
-    edits.list.dedup();
-    Ok(Some(edits))
+/// A change being rewritten: what every step of it looks at.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) changed: Changed,
+    pub(crate) clauses: Clauses,
+    /// Merged reads and the target's own edits, sorted.
+    pub(crate) edits: Edits,
 }
 
-/// The client's WITH list (without the keyword), copied; says whether there was one.
-pub(crate) fn open_with(
-    statement: &Statement,
-    clauses: &Clauses,
-    splice: &mut Splice<'_>,
-    edits: &Edits,
-) {
-    match statement.tokens.bytes(0..clauses.verb) {
-        Some(range) => {
-            splice.copy_edited(range, &edits.list);
-            splice.ours(", ");
+/// What beginning a change leads to.
+#[derive(Debug)]
+pub(crate) enum Begun<'a> {
+    /// Go on.
+    Work(Box<Work<'a>>),
+    /// This plan instead.
+    Instead(Plan),
+}
+
+impl<'a> Work<'a> {
+    /// Resolves target, clauses and reads. `from` is the keyword of the join list.
+    pub(crate) fn begin(
+        statement: &'a Statement,
+        context: &'a Context<'a>,
+        relation: Option<&RangeVar>,
+        (verb, from): (Kind, Kind),
+    ) -> Result<Begun<'a>, Box<Report>> {
+        let changed = match target(context, relation)? {
+            Found::Changed(changed) => *changed,
+            Found::Instead(plan) => return Ok(Begun::Instead(plan)),
+        };
+        let clauses = Clauses::find(statement, verb, from).ok_or_else(mismatch)?;
+        let Some(mut edits) = Edits::of_reads(statement, context)? else {
+            return Ok(Begun::Instead(Plan::NeedsCatalog));
+        };
+        edits.list.extend(changed.own_edits(statement));
+        edits.list.sort_by_key(|e| (e.range.start, e.range.end));
+        edits.list.dedup();
+        Ok(Begun::Work(Box::new(Self {
+            statement,
+            context,
+            changed,
+            clauses,
+            edits,
+        })))
+    }
+
+    /// Whether the tree has the clauses that the tokens show.
+    pub(crate) fn agrees(&self, from: bool, filter: bool, returning: bool) -> bool {
+        self.clauses.from.is_some() == from
+            && self.clauses.filter.is_some() == filter
+            && self.clauses.returning.is_some() == returning
+    }
+
+    /// Appends the client's text of a clause, reads merged.
+    fn clause(&self, splice: &mut Splice<'_>, keyword: usize) -> Result<(), Box<Report>> {
+        let content = self.clauses.content(keyword);
+        let range = self.statement.tokens.bytes(content).ok_or_else(mismatch)?;
+        splice.copy_edited(range, &self.edits.list);
+        Ok(())
+    }
+
+    /// `WITH …, pgdraft_src AS MATERIALIZED (SELECT images, … FROM target, joins WHERE …), `: the
+    /// rows an UPDATE or DELETE finds, as they were; `more` adds columns.
+    pub(crate) fn source(
+        &self,
+        splice: &mut Splice<'_>,
+        more: impl FnOnce(&mut Splice<'_>),
+    ) -> Result<(), Box<Report>> {
+        match self.statement.tokens.bytes(0..self.clauses.verb) {
+            Some(with) => {
+                splice.copy_edited(with, &self.edits.list);
+                splice.ours(", ");
+            }
+            None => splice.ours("WITH "),
         }
-        None => splice.ours("WITH "),
+        let changed = &self.changed;
+        splice.ours(&format!(
+            "pgdraft_src AS MATERIALIZED (SELECT {}{}",
+            changed.distinct(self.clauses.from.is_some()),
+            changed.images(),
+        ));
+        more(splice);
+        let whole = self.clauses.filter.is_none();
+        let source = changed
+            .source(self.context, self.risky(), whole)
+            .ok_or_else(mismatch)?;
+        splice.ours(&format!(" FROM {source} AS {}", changed.alias()));
+        if let Some(from) = self.clauses.from {
+            splice.ours(", ");
+            self.clause(splice, from)?;
+        }
+        if let Some(filter) = self.clauses.filter {
+            splice.ours(" WHERE ");
+            self.clause(splice, filter)?;
+        }
+        splice.ours("), ");
+        Ok(())
+    }
+
+    /// Whether the change's own WHERE holds an expression that can fail on a hidden row.
+    fn risky(&self) -> bool {
+        let facts = &self.statement.facts;
+        let own = facts.own_block.and_then(|i| facts.blocks.get(i));
+        own.is_some_and(|b| b.risky)
+    }
+
+    /// The finished write.
+    pub(crate) fn finish(&self, splice: Splice<'_>, verb: Verb, cascades: bool) -> Plan {
+        let parts = Parts {
+            verb,
+            returning: self.clauses.returning.is_some(),
+            merged: self.edits.merged.clone(),
+            cascades,
+        };
+        self.changed.write(self.statement, splice, parts)
     }
 }
 

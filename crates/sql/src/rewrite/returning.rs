@@ -9,41 +9,183 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::facts::ColumnUse;
 use crate::parse::Statement;
-use crate::plan::Context;
 use crate::resolve::{Resolved, resolve};
-use crate::rewrite::change::{Changed, Clauses, list, mismatch};
+use crate::rewrite::change::{Changed, Work, list, mismatch};
 use crate::splice::{Edit, Splice};
-use crate::walk::byte;
 
-/// `RETURNING` of a change without FROM or USING: the client's list, stars written out.
-pub(crate) fn simple(
-    statement: &Statement,
-    clauses: &Clauses,
-    clause: Option<&ReturningClause>,
-    changed: &Changed,
-    splice: &mut Splice<'_>,
-    edits: &[Edit],
-) -> Result<(), Box<Report>> {
-    let (Some(keyword), Some(_)) = (clauses.returning, clause) else {
-        return Ok(());
-    };
-    let content = clauses.content(keyword);
-    let range = statement.tokens.bytes(content).ok_or_else(mismatch)?;
-    let mut all = edits.to_vec();
-    for column in stars(statement, &range) {
-        let own = match column.fields.as_slice() {
-            [_] => true,
-            [.., table, _] => *table == changed.label,
-            [] => false,
+/// The RETURNING of one change.
+#[derive(Debug, Default)]
+pub(crate) struct Returning {
+    /// Replacements inside RETURNING: stars written out, columns of FROM items from the source.
+    edits: Vec<Edit>,
+    /// Columns of FROM or USING items, computed in the source as `f0, f1, …`.
+    lifted: Vec<String>,
+    /// The change has FROM or USING and RETURNING: it ends in a join with the source.
+    joined: bool,
+}
+
+impl Returning {
+    /// Looks through the client's list; `items` are the FROM or USING items.
+    pub(crate) fn find(
+        work: &Work<'_>,
+        clause: Option<&ReturningClause>,
+        items: &[Node],
+    ) -> Result<Self, Box<Report>> {
+        let mut returning = Self::default();
+        let (Some(_), Some(keyword)) = (clause, work.clauses.returning) else {
+            return Ok(returning);
         };
-        if own {
-            all.extend(star_edit(statement, column, &own_columns(changed)));
+        returning.joined = !items.is_empty();
+        let content = work.clauses.content(keyword);
+        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
+        for column in &work.statement.facts.columns {
+            if range.contains(&column.location) {
+                returning.column(work, column, items)?;
+            }
+        }
+        Ok(returning)
+    }
+
+    /// One column reference: of the target it stays, a star is written out, of a FROM item it is
+    /// computed in the source.
+    fn column(
+        &mut self,
+        work: &Work<'_>,
+        column: &ColumnUse,
+        items: &[Node],
+    ) -> Result<(), Box<Report>> {
+        let changed = &work.changed;
+        let is_star = column.fields.last().is_some_and(|f| f == "*");
+        let text = match column.fields.as_slice() {
+            [_] if is_star => {
+                let mut parts = vec![own_columns(changed)];
+                for item in items {
+                    parts.push(self.star_of(work, item)?);
+                }
+                parts.join(", ")
+            }
+            [.., table, _] if *table == changed.label => {
+                if !is_star {
+                    return Ok(());
+                }
+                own_columns(changed)
+            }
+            [.., table, _] if is_star => match items.iter().find(|i| label_of(i) == Some(table)) {
+                Some(item) => self.star_of(work, item)?,
+                None if self.joined => return Err(star_refused()),
+                None => return Ok(()),
+            },
+            [name] if changed.relation.column(name).is_some() => return Ok(()),
+            _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
+            fields => format!("pgdraft_src.{}", self.lift(path(fields))),
+        };
+        let text = if !is_star && is_whole_target(work.statement, column) {
+            let name = column.fields.last().map_or("", String::as_str);
+            format!("{text} AS {}", q(name))
+        } else {
+            text
+        };
+        self.edits.extend(replace(work.statement, column, &text));
+        Ok(())
+    }
+
+    fn lift(&mut self, expression: String) -> String {
+        self.lifted.push(expression);
+        format!("f{}", self.lifted.len() - 1)
+    }
+
+    /// All columns of a plain table in FROM, lifted one by one.
+    fn star_of(&mut self, work: &Work<'_>, item: &Node) -> Result<String, Box<Report>> {
+        let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
+            return Err(star_refused());
+        };
+        let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
+        let Resolved::Known(relation) = resolve(work.context, schema, &table.relname)? else {
+            return Err(star_refused());
+        };
+        let label = table
+            .alias
+            .as_ref()
+            .map_or(&table.relname, |a| &a.aliasname);
+        let mut parts = Vec::with_capacity(relation.columns.len());
+        for column in &relation.columns {
+            let lifted = self.lift(format!("{}.{}", q(label), q(&column.name)));
+            parts.push(format!("pgdraft_src.{lifted} AS {}", q(&column.name)));
+        }
+        Ok(parts.join(", "))
+    }
+
+    /// `, expr AS f0, …` for the source's select list.
+    pub(crate) fn lifted(&self) -> String {
+        self.lifted
+            .iter()
+            .enumerate()
+            .map(|(i, e)| format!(", {e} AS f{i}"))
+            .collect()
+    }
+
+    /// Begins the CTE around the head's INSERT where the result is a join.
+    pub(crate) fn open(&self) -> &'static str {
+        if self.joined {
+            ", pgdraft_row AS ("
+        } else {
+            ""
         }
     }
-    all.sort_by_key(|e| (e.range.start, e.range.end));
-    splice.ours(" RETURNING ");
-    splice.copy_edited(range, &all);
-    Ok(())
+
+    /// Ends a change: RETURNING of the INSERT itself, or the join with the source.
+    pub(crate) fn close(
+        &self,
+        work: &Work<'_>,
+        splice: &mut Splice<'_>,
+    ) -> Result<(), Box<Report>> {
+        let Some(keyword) = work.clauses.returning else {
+            return Ok(());
+        };
+        let content = work.clauses.content(keyword);
+        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
+        let mut all = work.edits.list.clone();
+        all.retain(|e| !overlaps(e, &self.edits));
+        all.extend(self.edits.iter().cloned());
+        all.sort_by_key(|e| (e.range.start, e.range.end));
+        splice.ours(if self.joined {
+            " RETURNING *) SELECT "
+        } else {
+            " RETURNING "
+        });
+        splice.copy_edited(range, &all);
+        if self.joined {
+            let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
+            splice.ours(&format!(
+                " FROM pgdraft_row AS {alias} JOIN (SELECT {keys}{columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
+                alias = work.changed.alias(),
+                keys = key_columns(&work.changed),
+                on = key_join(&work.changed),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn star_refused() -> Box<Report> {
+    Box::new(unsupported("RETURNING * over this FROM item").hint("name the columns"))
+}
+
+/// Whether a reference is to a FROM item and not to a subquery inside RETURNING.
+fn is_of_items(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> bool {
+    match column.fields.as_slice() {
+        [.., table, _] => {
+            items.iter().any(|i| label_of(i) == Some(table)) || {
+                // joined tables lie deeper than the item itself
+                let facts = &work.statement.facts;
+                facts
+                    .relations
+                    .iter()
+                    .any(|r| Some(r.block) == facts.own_block && r.label() == table)
+            }
+        }
+        _ => Some(column.block) == work.statement.facts.own_block,
+    }
 }
 
 fn own_columns(changed: &Changed) -> String {
@@ -56,210 +198,14 @@ fn own_columns(changed: &Changed) -> String {
     )
 }
 
-/// Star references inside a byte range.
-fn stars<'a>(
-    statement: &'a Statement,
-    range: &std::ops::Range<usize>,
-) -> impl Iterator<Item = &'a ColumnUse> {
-    let range = range.clone();
-    statement
-        .facts
-        .columns
-        .iter()
-        .filter(move |c| range.contains(&c.location) && c.fields.last().is_some_and(|f| f == "*"))
-}
-
-fn star_edit(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit> {
+/// Replaces a whole column reference.
+fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit> {
     let first = statement.tokens.at(column.location)?;
     let tokens = 2 * column.fields.len() - 1;
     Some(Edit {
         range: statement.tokens.bytes(first..first + tokens)?,
         text: text.to_owned(),
     })
-}
-
-/// Columns of FROM or USING items that RETURNING needs: computed in the source as `f0, f1, …`.
-#[derive(Debug, Default)]
-pub(crate) struct Lifted {
-    /// Replacements inside RETURNING.
-    edits: Vec<Edit>,
-    /// Expressions for the source.
-    expressions: Vec<String>,
-    /// The change has FROM or USING and RETURNING: it ends in a join with the source.
-    joined: bool,
-}
-
-impl Lifted {
-    pub(crate) fn find(
-        statement: &Statement,
-        clause: Option<&ReturningClause>,
-        changed: &Changed,
-        items: &[Node],
-        context: &Context<'_>,
-    ) -> Result<Self, Box<Report>> {
-        let Some(clause) = clause.filter(|_| !items.is_empty()) else {
-            return Ok(Self::default());
-        };
-        let start = clause
-            .exprs
-            .first()
-            .and_then(target_location)
-            .ok_or_else(mismatch)?;
-        let mut lifted = Self {
-            joined: true,
-            ..Self::default()
-        };
-        for column in statement
-            .facts
-            .columns
-            .iter()
-            .filter(|c| c.location >= start)
-        {
-            lifted.lift(statement, column, changed, items, context)?;
-        }
-        Ok(lifted)
-    }
-
-    fn lift(
-        &mut self,
-        statement: &Statement,
-        column: &ColumnUse,
-        changed: &Changed,
-        items: &[Node],
-        context: &Context<'_>,
-    ) -> Result<(), Box<Report>> {
-        let is_star = column.fields.last().is_some_and(|f| f == "*");
-        let text = match column.fields.as_slice() {
-            [_] if is_star => {
-                let mut parts = vec![own_columns(changed)];
-                for item in items {
-                    parts.push(self.star_of(item, context)?);
-                }
-                parts.join(", ")
-            }
-            [.., table, _] if *table == changed.label => {
-                if !is_star {
-                    return Ok(());
-                }
-                own_columns(changed)
-            }
-            [.., table, _] if is_star => {
-                let item = items
-                    .iter()
-                    .find(|i| label_of(i) == Some(table))
-                    .ok_or_else(|| {
-                        Box::new(
-                            unsupported("RETURNING a star of this FROM item")
-                                .hint("name the columns"),
-                        )
-                    })?;
-                self.star_of(item, context)?
-            }
-            [name] if changed.relation.column(name).is_some() => return Ok(()),
-            fields => {
-                let expression = list_path(fields);
-                format!("pgdraft_src.{}", self.push(expression))
-            }
-        };
-        let bare_column = !is_star && is_whole_target(statement, column);
-        let text = if bare_column {
-            format!(
-                "{text} AS {}",
-                q(column.fields.last().map_or("", String::as_str))
-            )
-        } else {
-            text
-        };
-        self.edits.extend(star_edit(statement, column, &text));
-        Ok(())
-    }
-
-    fn push(&mut self, expression: String) -> String {
-        self.expressions.push(expression);
-        format!("f{}", self.expressions.len() - 1)
-    }
-
-    /// All columns of a plain table in FROM, lifted one by one.
-    fn star_of(&mut self, item: &Node, context: &Context<'_>) -> Result<String, Box<Report>> {
-        let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
-            return Err(Box::new(
-                unsupported("RETURNING * over this FROM item").hint("name the columns"),
-            ));
-        };
-        let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
-        let Resolved::Known(relation) = resolve(context, schema, &table.relname)? else {
-            return Err(Box::new(
-                unsupported("RETURNING * over this FROM item").hint("name the columns"),
-            ));
-        };
-        let label = table
-            .alias
-            .as_ref()
-            .map_or(&table.relname, |a| &a.aliasname);
-        let parts: Vec<String> = relation
-            .columns
-            .iter()
-            .map(|c| {
-                let lifted = self.push(format!("{}.{}", q(label), q(&c.name)));
-                format!("pgdraft_src.{lifted} AS {}", q(&c.name))
-            })
-            .collect();
-        Ok(parts.join(", "))
-    }
-
-    /// `, expr AS f0, …` for the source's select list.
-    pub(crate) fn columns(&self) -> String {
-        self.expressions
-            .iter()
-            .enumerate()
-            .map(|(i, e)| format!(", {e} AS f{i}"))
-            .collect()
-    }
-
-    /// Begins the CTE around the head's INSERT where the result is a join.
-    pub(crate) fn open(&self) -> String {
-        if self.joined {
-            ", pgdraft_row AS (".to_owned()
-        } else {
-            String::new()
-        }
-    }
-}
-
-/// Ends a change: RETURNING of the INSERT itself, or the join with the source.
-pub(crate) fn finish(
-    statement: &Statement,
-    clauses: &Clauses,
-    clause: Option<&ReturningClause>,
-    changed: &Changed,
-    lifted: &Lifted,
-    splice: &mut Splice<'_>,
-    edits: &[Edit],
-) -> Result<(), Box<Report>> {
-    if !lifted.joined {
-        return simple(statement, clauses, clause, changed, splice, edits);
-    }
-    let keyword = clauses.returning.ok_or_else(mismatch)?;
-    let range = statement
-        .tokens
-        .bytes(clauses.content(keyword))
-        .ok_or_else(mismatch)?;
-    let mut all = edits.to_vec();
-    all.retain(|e| !range.contains(&e.range.start) || !overlaps(e, &lifted.edits));
-    all.extend(lifted.edits.iter().cloned());
-    all.sort_by_key(|e| (e.range.start, e.range.end));
-    splice.ours(" RETURNING *) SELECT ");
-    splice.copy_edited(range, &all);
-    let lifted_columns: String = (0..lifted.expressions.len())
-        .map(|i| format!(", f{i}"))
-        .collect();
-    splice.ours(&format!(
-        " FROM pgdraft_row AS {alias} JOIN (SELECT {keys}{lifted_columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
-        alias = changed.alias(),
-        keys = key_columns(changed),
-        on = key_join(changed),
-    ));
-    Ok(())
 }
 
 fn key_columns(changed: &Changed) -> String {
@@ -286,15 +232,8 @@ fn overlaps(edit: &Edit, others: &[Edit]) -> bool {
         .any(|o| edit.range.start < o.range.end && o.range.start < edit.range.end)
 }
 
-fn list_path(fields: &[String]) -> String {
+fn path(fields: &[String]) -> String {
     fields.iter().map(|f| q(f)).collect::<Vec<_>>().join(".")
-}
-
-fn target_location(node: &Node) -> Option<usize> {
-    match node.node.as_ref()? {
-        NodeEnum::ResTarget(target) => Some(byte(target.location)),
-        _ => None,
-    }
 }
 
 fn label_of(item: &Node) -> Option<&String> {

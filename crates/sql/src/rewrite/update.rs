@@ -10,11 +10,8 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::parse::Statement;
 use crate::plan::{Context, Plan, Verb};
-use crate::rewrite::change::{
-    self, Changed, Clauses, Found, Parts, all_edits, list, mismatch, open_with,
-};
-use crate::rewrite::delete::risky;
-use crate::rewrite::returning::{self, Lifted};
+use crate::rewrite::change::{Begun, Changed, Work, list, mismatch};
+use crate::rewrite::returning::Returning;
 use crate::splice::{Edit, Splice};
 
 pub(crate) fn plan(
@@ -22,90 +19,40 @@ pub(crate) fn plan(
     tree: &UpdateStmt,
     context: &Context<'_>,
 ) -> Result<Plan, Box<Report>> {
-    let changed = match change::target(context, tree.relation.as_ref())? {
-        Found::Changed(changed) => changed,
-        Found::Instead(plan) => return Ok(plan),
+    let verb = (Kind::Update, Kind::From);
+    let work = match Work::begin(statement, context, tree.relation.as_ref(), verb)? {
+        Begun::Work(work) => work,
+        Begun::Instead(plan) => return Ok(plan),
     };
-    let clauses = Clauses::find(statement, Kind::Update, Kind::From).ok_or_else(mismatch)?;
-    let agree = clauses.set.is_some()
-        && clauses.from.is_some() == !tree.from_clause.is_empty()
-        && clauses.filter.is_some() == tree.where_clause.is_some()
-        && clauses.returning.is_some() == tree.returning_clause.is_some();
-    if !agree {
+    let has_from = !tree.from_clause.is_empty();
+    let has_returning = tree.returning_clause.is_some();
+    if !work.agrees(has_from, tree.where_clause.is_some(), has_returning) {
         return Err(mismatch());
     }
-    let Some(edits) = all_edits(statement, context, &changed)? else {
-        return Ok(Plan::NeedsCatalog);
-    };
-    let assignments = assignments(statement, tree, &clauses, &changed)?;
+    let assignments = assignments(&work, tree)?;
+    let changed = &work.changed;
     if let Some(key) = assignments.iter().find(|a| changed.is_key(&a.column)) {
         return Err(Box::new(
             unsupported(&format!("changing primary key column \"{}\"", key.column))
                 .hint("insert the row under its new key and delete the old one"),
         ));
     }
-    let tokens = &statement.tokens;
-    let lifted = Lifted::find(
-        statement,
-        tree.returning_clause.as_ref(),
-        &changed,
-        &tree.from_clause,
-        context,
-    )?;
-    let source = changed
-        .source(context, risky(statement), clauses.filter.is_none())
-        .ok_or_else(mismatch)?;
+    let returning = Returning::find(&work, tree.returning_clause.as_ref(), &tree.from_clause)?;
     let mut splice = Splice::new(&statement.text);
-    open_with(statement, &clauses, &mut splice, &edits);
-    splice.ours(&format!(
-        "pgdraft_src AS MATERIALIZED (SELECT {}{}{}",
-        changed.distinct(clauses.from.is_some()),
-        changed.images(),
-        lifted.columns(),
-    ));
-    for (i, assignment) in assignments.iter().enumerate() {
-        splice.ours(", ");
-        assignment.value.write(&mut splice, &edits.list);
-        splice.ours(&format!(" AS n{i}"));
-    }
-    splice.ours(&format!(" FROM {source} AS {}", changed.alias()));
-    if let Some(from) = clauses.from {
-        splice.ours(", ");
-        splice.copy_edited(
-            tokens.bytes(clauses.content(from)).ok_or_else(mismatch)?,
-            &edits.list,
-        );
-    }
-    if let Some(filter) = clauses.filter {
-        splice.ours(" WHERE ");
-        splice.copy_edited(
-            tokens.bytes(clauses.content(filter)).ok_or_else(mismatch)?,
-            &edits.list,
-        );
-    }
-    splice.ours("), ");
+    work.source(&mut splice, |splice| {
+        splice.ours(&returning.lifted());
+        for (i, assignment) in assignments.iter().enumerate() {
+            splice.ours(", ");
+            assignment.value.write(splice, &work.edits.list);
+            splice.ours(&format!(" AS n{i}"));
+        }
+    })?;
     splice.ours(&changed.log('U'));
-    splice.ours(&lifted.open());
-    splice.ours(&images(&changed, &assignments));
-    returning::finish(
-        statement,
-        &clauses,
-        tree.returning_clause.as_ref(),
-        &changed,
-        &lifted,
-        &mut splice,
-        &edits.list,
-    )?;
-    Ok(changed.write(
-        statement,
-        splice,
-        Parts {
-            verb: Verb::Update,
-            returning: tree.returning_clause.is_some(),
-            merged: edits.merged,
-            cascades: assignments.iter().any(|a| changed.is_referenced(&a.column)),
-        },
-    ))
+    splice.ours(returning.open());
+    splice.ours(&images(changed, &assignments));
+    returning.close(&work, &mut splice)?;
+    let cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
+    Ok(work.finish(splice, Verb::Update, cascades))
 }
 
 /// One `column = value` of SET, multi-column forms taken apart.
@@ -156,15 +103,10 @@ impl Value {
     }
 }
 
-fn assignments(
-    statement: &Statement,
-    tree: &UpdateStmt,
-    clauses: &Clauses,
-    changed: &Changed,
-) -> Result<Vec<Assignment>, Box<Report>> {
-    let tokens = &statement.tokens;
-    let set = clauses.set.ok_or_else(mismatch)?;
-    let items = tokens.split_commas(clauses.content(set), 0);
+fn assignments(work: &Work<'_>, tree: &UpdateStmt) -> Result<Vec<Assignment>, Box<Report>> {
+    let tokens = &work.statement.tokens;
+    let set = work.clauses.set.ok_or_else(mismatch)?;
+    let items = tokens.split_commas(work.clauses.content(set), 0);
     let targets: Vec<&ResTarget> = tree
         .target_list
         .iter()
@@ -187,18 +129,12 @@ fn assignments(
             Some(NodeEnum::MultiAssignRef(multi)) => {
                 let count = usize::try_from(multi.ncolumns).unwrap_or(1);
                 let group = remaining.get(..count).ok_or_else(mismatch)?;
-                out.extend(several(
-                    statement,
-                    group,
-                    multi.source.as_deref(),
-                    value,
-                    changed,
-                )?);
+                out.extend(several(work, group, multi.source.as_deref(), value)?);
                 count
             }
             node => {
                 let range = tokens.bytes(value).ok_or_else(mismatch)?;
-                out.extend(single(first, node, range, changed)?);
+                out.extend(single(first, node, range, &work.changed)?);
                 1
             }
         };
@@ -259,13 +195,12 @@ fn single(
 
 /// `(a, b) = (1, 2)`, `(a, b) = ROW(1, 2)`, `(a, b) = (SELECT …)`.
 fn several(
-    statement: &Statement,
+    work: &Work<'_>,
     group: &[&ResTarget],
     source: Option<&Node>,
     value: Range<usize>,
-    changed: &Changed,
 ) -> Result<Vec<Assignment>, Box<Report>> {
-    let tokens = &statement.tokens;
+    let (tokens, changed) = (&work.statement.tokens, &work.changed);
     let mut out = Vec::new();
     match source.and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::RowExpr(row)) if row.args.len() == group.len() => {
