@@ -188,12 +188,12 @@ fn bind_text_is_what_bind_reads() {
 
 #[test]
 fn describe_and_close_name_one_thing() {
-    let cases: [(fn(&mut Vec<u8>, &[u8]), Target<'_>); 2] = [
-        (encode::describe_statement, Target::Statement(b"n")),
-        (encode::describe_portal, Target::Portal(b"n")),
-    ];
-    for (write, expected) in cases {
-        let good = body(|out| write(out, b"n"));
+    let statement = body(|out| encode::describe_statement(out, b"n"));
+    let portal = body(|out| encode::describe_portal(out, b"n"));
+    for (good, expected) in [
+        (statement, Target::Statement(b"n")),
+        (portal, Target::Portal(b"n")),
+    ] {
         exact(&good, |body| frontend::describe(body).is_ok());
         assert_eq!(frontend::describe(&good), Ok(expected));
     }

@@ -156,3 +156,42 @@ fn md5_is_as_postgresql_computes_it() {
         "md521fe459d77d3e3ea9c9fcd5c11030d30"
     );
 }
+
+#[test]
+fn random_messages_never_panic() {
+    let verifier = Verifier::parse(STORED).unwrap();
+    let (_, challenge_sent) = challenge(b"n,,n=,r=abc", &verifier).unwrap();
+    let (client, _) = Client::begin("pencil").unwrap();
+    let mut state = 3_u64;
+    let mut random = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let pieces: [&[u8]; 14] = [
+        b",",
+        b",",
+        b"=",
+        b"n",
+        b"y",
+        b"p",
+        b"r=",
+        b"s=",
+        b"i=1",
+        b"c=biws",
+        b",p=",
+        b"AAAA",
+        "ä".as_bytes(),
+        b"\xff",
+    ];
+    for _ in 0..50_000 {
+        let message: Vec<u8> = (0..random(12))
+            .flat_map(|_| pieces[random(pieces.len())])
+            .copied()
+            .collect();
+        let _ = challenge(&message, &verifier);
+        assert!(challenge_sent.verify(&message).is_err());
+        assert!(client.prove(&message).is_err());
+    }
+}

@@ -91,7 +91,7 @@ async fn parameters_that_are_refused() {
             "startup parameter \"user\" is given more than once",
         ),
         (
-            b"user\0a\0_pq_.x\01\0_pq_.x\02\0\0",
+            b"user\0a\0_pq_.x\0on\0_pq_.x\0off\0\0",
             "08P01",
             "startup parameter \"_pq_.x\" is given more than once",
         ),
