@@ -329,11 +329,13 @@ impl Changed {
                 positions,
                 merged: parts.merged,
                 effect: Effect::None,
+                locks: false,
             },
             changes: self.changes(parts.cascades),
             verb: parts.verb,
             redacted: redact(&statement.text),
             returning: parts.returning,
+            counted: parts.counted,
         }))
     }
 }
@@ -346,6 +348,8 @@ pub(crate) struct Parts {
     pub(crate) merged: Vec<RelationId>,
     /// A key that children may reference goes or changes.
     pub(crate) cascades: bool,
+    /// Its rows are only there to be counted.
+    pub(crate) counted: bool,
 }
 
 /// A change being rewritten: what every step of it looks at.
@@ -458,13 +462,27 @@ impl<'a> Work<'a> {
 
     /// The finished write.
     pub(crate) fn finish(&self, splice: Splice<'_>, verb: Verb, cascades: bool) -> Plan {
+        self.changed
+            .write(self.statement, splice, self.parts(verb, cascades))
+    }
+
+    /// The same for a statement that ends in a SELECT of one empty row per changed row.
+    pub(crate) fn finish_counted(&self, splice: Splice<'_>, verb: Verb, cascades: bool) -> Plan {
         let parts = Parts {
+            counted: self.clauses.returning.is_none(),
+            ..self.parts(verb, cascades)
+        };
+        self.changed.write(self.statement, splice, parts)
+    }
+
+    fn parts(&self, verb: Verb, cascades: bool) -> Parts {
+        Parts {
             verb,
             returning: self.clauses.returning.is_some(),
             merged: self.edits.merged.clone(),
             cascades,
-        };
-        self.changed.write(self.statement, splice, parts)
+            counted: false,
+        }
     }
 }
 
