@@ -19,15 +19,17 @@ pub(crate) struct Metrics {
     pub(crate) errors: IntCounterVec,
     /// Upstream connections that failed or broke.
     pub(crate) upstream_errors: IntCounter,
-    /// Bytes by direction: `from_client`, `to_client`.
-    pub(crate) bytes: IntCounterVec,
-    /// Look-ups in the plan cache: `hit`, `miss`.
-    pub(crate) plan_cache: IntCounterVec,
+    /// Bytes read from clients.
+    pub(crate) from_client: IntCounter,
+    /// Bytes written to clients.
+    pub(crate) to_client: IntCounter,
+    /// Plans found in the cache.
+    pub(crate) plan_hit: IntCounter,
+    /// Plans made.
+    pub(crate) plan_miss: IntCounter,
     /// Cancel requests: `sent`, `unknown`.
     pub(crate) cancels: IntCounterVec,
-    /// Seconds by phase: parse, plan, describe, draft, connect.
-    phases: HistogramVec,
-    /// Handles of `phases`, looked up once.
+    /// Seconds of a phase.
     pub(crate) parse: Histogram,
     /// As `parse`.
     pub(crate) plan: Histogram,
@@ -63,6 +65,16 @@ impl Metrics {
             "Upstream connections that could not be opened or broke",
         )?;
         registry.register(Box::new(upstream_errors.clone()))?;
+        let bytes = counters(
+            "pgdraft_bytes_total",
+            "Bytes relayed, by direction",
+            "direction",
+        )?;
+        let plans = counters(
+            "pgdraft_plan_cache_total",
+            "Look-ups in the plan cache",
+            "result",
+        )?;
         Ok(Self {
             connections,
             connections_ended: counters(
@@ -82,16 +94,10 @@ impl Metrics {
                 "class",
             )?,
             upstream_errors,
-            bytes: counters(
-                "pgdraft_bytes_total",
-                "Bytes relayed, by direction",
-                "direction",
-            )?,
-            plan_cache: counters(
-                "pgdraft_plan_cache_total",
-                "Look-ups in the plan cache",
-                "result",
-            )?,
+            from_client: bytes.with_label_values(&["from_client"]),
+            to_client: bytes.with_label_values(&["to_client"]),
+            plan_hit: plans.with_label_values(&["hit"]),
+            plan_miss: plans.with_label_values(&["miss"]),
             cancels: counters(
                 "pgdraft_cancels_total",
                 "Cancel requests by result",
@@ -102,7 +108,6 @@ impl Metrics {
             describe: phases.with_label_values(&["describe"]),
             draft: phases.with_label_values(&["draft"]),
             connect: phases.with_label_values(&["connect"]),
-            phases,
         })
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Sql {
         /// The client's statement.
         piece: Piece,
+        /// Characters before it in the text of the Parse.
+        shift: usize,
         /// The plan that upstream's text was made by.
         plan: Arc<sql::Plan>,
         /// What that plan depended on.

@@ -23,6 +23,8 @@ use crate::fix::{Described, Positions};
 use crate::prepared::{Note, Undo};
 use receive::Gather;
 
+pub(crate) use receive::Forward;
+
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {

@@ -152,8 +152,8 @@ fn constraint(name: &str, catalog: &Catalog) -> Option<String> {
     if let Some(base) = found.head.constraints.get(name) {
         return Some(base.clone());
     }
-    let key = name.ends_with("_pkey").then_some(())?;
-    key.and(found.relation.primary_key.as_ref())
+    let key = found.relation.primary_key.as_ref();
+    key.filter(|_| name.ends_with("_pkey"))
         .map(|key| key.name.clone())
 }
 
