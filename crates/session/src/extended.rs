@@ -18,7 +18,7 @@ use crate::api::AnswerColumn;
 use crate::conn::Failure;
 use crate::fix::{Described, Positions};
 use crate::own::{RESERVED, capture, silent};
-use crate::pipeline::as_error;
+use crate::pipeline::{as_error, shifted};
 use crate::planner::{Piece, Stamp};
 use crate::prepared::{Kind, Note, Portal, Prepared};
 use crate::queue::{Fix, Rows, Want};
@@ -108,8 +108,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 return Ok(Stream::Discard);
             }
         };
-        let (plan, stamp) = self.decide_text(&piece).await?;
         let shift = shift_of(&parse, &piece);
+        let (plan, stamp) = match self.decide_text(&piece).await {
+            Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
+            other => other?,
+        };
         let kind = |described| Kind::Sql {
             piece: piece.clone(),
             shift,

@@ -84,7 +84,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         };
         self.in_number(script.len())?;
-        if let Some(effects) = self.plain(&script).await? {
+        if let Some(effects) = self.plain(text, &script).await? {
             self.relay_query(text, effects.as_ref());
             return Ok(());
         }
@@ -92,12 +92,20 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
-    async fn plain(&mut self, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
+    async fn plain(
+        &mut self,
+        text: &str,
+        script: &Script,
+    ) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
             let plan = match self.decide(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
+                Err(Failure::Refused(report)) => {
+                    let before = text.get(..piece.range.start).unwrap_or_default();
+                    return Err(shifted(*report, before.chars().count()).into());
+                }
                 Err(failure) => return Err(failure),
             };
             match plan.as_ref() {
@@ -156,7 +164,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let plan = match self.decide(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(report)) => {
-                    self.poison(&report);
+                    self.poison(&shifted(*report, shift));
                     break;
                 }
                 Err(Failure::Told) => break,
@@ -164,6 +172,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             };
             let copies = copies_in(&plan, piece);
             self.run_statement(piece, &plan, shift);
+            if is_transaction(&plan) && self.conn.lane().operation.is_local() {
+                // whether the transaction ended, and how, decides which operation comes next
+                self.settle().await?;
+            }
             if copies {
                 // nothing but its data may follow a COPY until it is over
                 let mut lane = self.conn.lane();
@@ -548,6 +560,16 @@ pub(crate) fn as_error(report: Report) -> Report {
         severity: report::Severity::Error,
         ..report
     }
+}
+
+/// A refusal of a statement that begins after so many characters of the client's text.
+pub(crate) fn shifted(report: Report, by: usize) -> Report {
+    let position = report.position.map(|position| position + by);
+    Report { position, ..report }
+}
+
+fn is_transaction(plan: &Plan) -> bool {
+    matches!(plan, Plan::Relay(relay) if relay.effect == Effect::Transaction)
 }
 
 /// Whether the client's data must follow the statement.

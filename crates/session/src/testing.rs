@@ -6,7 +6,7 @@ mod cluster;
 mod control;
 mod server;
 
-pub(crate) use client::{Frames, summary};
+pub(crate) use client::{Frames, field, summary};
 pub(crate) use cluster::Cluster;
 pub(crate) use control::{FakeControl, relation};
 pub(crate) use server::Server;

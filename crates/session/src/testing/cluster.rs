@@ -54,6 +54,7 @@ impl Cluster {
             return cluster;
         }
         let cluster = Arc::new(Self::start());
+        cluster.psql("postgres", "CREATE ROLE agent LOGIN");
         *running = Arc::downgrade(&cluster);
         cluster
     }
@@ -96,7 +97,11 @@ impl Cluster {
 
     /// A new database with these contents.
     pub(crate) fn database(&self, name: &str, sql: &str) {
+        // the template may be copied once at a time
+        static COPYING: Mutex<()> = Mutex::new(());
+        let copying = COPYING.lock();
         self.psql("postgres", &format!("CREATE DATABASE {name}"));
+        drop(copying);
         self.psql(name, sql);
     }
 }

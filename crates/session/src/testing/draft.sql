@@ -1,5 +1,4 @@
 -- A base table and, written by hand, what a draft of it needs.
-DO $$ BEGIN CREATE ROLE agent LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 CREATE TABLE orders (
     id int PRIMARY KEY,
     name text NOT NULL,
