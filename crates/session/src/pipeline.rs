@@ -92,11 +92,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
-    async fn plain(
-        &mut self,
-        text: &str,
-        script: &Script,
-    ) -> Result<Option<Vec<Effect>>, Failure> {
+    async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
             let plan = match self.decide(piece).await {
@@ -215,7 +211,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.describe_original(piece, shift);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
-                let fix = Fix { undo, ..Fix::default() };
+                let fix = Fix {
+                    undo,
+                    ..Fix::default()
+                };
                 self.run_rewritten(&read.text, &positions, fix);
             }
             Plan::Write(write) => {
@@ -231,7 +230,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.count("setting");
                 let (undo, local) = self.set_operation(value.as_deref(), *local);
                 let undo = vec![undo];
-                let fix = Fix { local, undo, ..Fix::default() };
+                let fix = Fix {
+                    local,
+                    undo,
+                    ..Fix::default()
+                };
                 self.expect(Want::Local, Some(fix));
             }
             Plan::ShowOwn { name } => {
@@ -241,7 +244,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 crate::answer::describe(&mut local, &answer.columns, &[]);
                 // text format cannot fail
                 drop(crate::answer::rows(&mut local, &answer, &[]));
-                self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+                self.expect(
+                    Want::Local,
+                    Some(Fix {
+                        local,
+                        ..Fix::default()
+                    }),
+                );
             }
             Plan::Relay(relay) => self.relay_statement(piece, &relay.effect, shift),
             Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
@@ -415,9 +424,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 }
             }
         }
-        Err(Report::error("55006", "the catalog changes too fast to plan the statement")
-            .hint("Try again when production's schema changes are done.")
-            .into())
+        Err(Report::error(
+            "55006",
+            "the catalog changes too fast to plan the statement",
+        )
+        .hint("Try again when production's schema changes are done.")
+        .into())
     }
 
     /// Plans a statement under the present conditions, without fetching anything for it.
@@ -457,9 +469,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let control = &self.conn.shared.control;
         let opened = control.open_session(name, agent, true).await?;
         let Some(opened) = opened else {
-            return Err(Report::error(report::code::NO_SUCH_SESSION, "the session could not be made")
-                .hint("Try again.")
-                .into());
+            return Err(Report::error(
+                report::code::NO_SUCH_SESSION,
+                "the session could not be made",
+            )
+            .hint("Try again.")
+            .into());
         };
         self.session.sid = opened.sid.0;
         self.session.draft = self.conn.shared.draft(opened.sid);
@@ -579,7 +594,8 @@ fn copies_in(plan: &Plan, piece: &Piece) -> bool {
         Plan::Relay(relay) => {
             relay.effect == Effect::Copy && {
                 let text = piece.text.to_ascii_lowercase();
-                text.split_whitespace().any(|word| word.starts_with("stdin"))
+                text.split_whitespace()
+                    .any(|word| word.starts_with("stdin"))
             }
         }
         _ => false,

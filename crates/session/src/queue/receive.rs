@@ -90,6 +90,10 @@ impl Replies {
         events: &mut Vec<Event>,
         names: Names<'_>,
     ) -> Result<Forward, Desync> {
+        if self.gather.passing == 0 && self.gather.dropping == 0 {
+            // pushed since the last chunk
+            self.answer_locals(out);
+        }
         let mut walk = Walk {
             chunk,
             at: 0,
@@ -202,9 +206,7 @@ impl Replies {
 
     /// Moves bytes from the chunk until `len` are held.
     fn fill(&mut self, walk: &mut Walk<'_>, len: usize) {
-        let step = len
-            .saturating_sub(self.gather.held.len())
-            .min(walk.left());
+        let step = len.saturating_sub(self.gather.held.len()).min(walk.left());
         self.gather.held.extend_from_slice(walk.peek(step));
         walk.leave_out(step);
     }
