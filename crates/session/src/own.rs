@@ -47,6 +47,13 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
     types: &[25, 25, 1007],
 };
 
+/// Takes the session's lock for a read that asked for row locks.
+static LOCK_SESSION: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_session",
+    text: "SELECT pgdraft.lock_session()",
+    types: &[],
+};
+
 const PORTAL: &[u8] = b"pgdraft_own";
 
 /// The last begin_write, which holds for further writes of the same kind in the same group.
@@ -263,6 +270,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         ];
         self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
         self.begun = Some(begun);
+    }
+
+    /// Takes the session's lock in front of a read under FOR UPDATE or FOR SHARE. A session that has
+    /// no row yet has one connection and nothing to lock.
+    pub(crate) fn lock_for(&mut self, read: &sql::Rewritten) {
+        if read.locks && self.session.sid != 0 {
+            self.run_own(&LOCK_SESSION, &[], false, (None, Vec::new()));
+        }
     }
 
     /// Numbers of the heads of these tables.

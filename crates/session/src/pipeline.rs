@@ -209,6 +209,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Read(read) => {
                 self.count("read");
                 self.describe_original(piece, shift);
+                self.lock_for(read);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
                 let fix = Fix {
@@ -340,6 +341,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) fn written(&self, write: &sql::Write) -> Fix {
         Fix {
             verb: Some(write.verb),
+            drop_rows: write.counted,
             note: Some(Note::Wrote {
                 draft: Arc::clone(&self.session.draft),
                 relations: write.changes.clone(),

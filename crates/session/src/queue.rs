@@ -67,6 +67,8 @@ pub(crate) enum Rows {
 /// What is to be done with an entry's replies. The default does nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Fix {
+    /// Rows are there to be counted, not to be told.
+    pub(crate) drop_rows: bool,
     /// Success is not told to the client.
     pub(crate) swallow: bool,
     /// Nor is an error: the whole group up to its Sync is our own.
