@@ -112,7 +112,8 @@ fn start() -> Cluster {
         .collect();
     let log = folder.join("log");
     let script = format!(
-        "exec 2>'{}'; {} </dev/null >&2 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}'",
+        "cd '{}'; exec 2>'{}'; {} </dev/null >&2 & pid=$!; read -r _; kill -INT $(head -n 1 data/postmaster.pid); wait $pid; cd /; rm -rf '{}'",
+        folder.display(),
         log.display(),
         words.join(" "),
         folder.display()
