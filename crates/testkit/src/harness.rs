@@ -79,6 +79,8 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
 }
 
 fn run_all(chosen: VecDeque<Trial>, filtered: usize) -> ExitCode {
+    // What failed is told at the end; a backtrace for each of many cases hides it.
+    std::panic::set_hook(Box::new(|_| {}));
     let begun = Instant::now();
     let total = chosen.len();
     let queue = Mutex::new(chosen);

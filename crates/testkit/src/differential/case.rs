@@ -225,6 +225,9 @@ impl Reader<'_> {
     fn push(&mut self, line: usize, text: &str, directives: &mut Vec<String>, batch: bool) {
         let mut step = Step::new(line, text);
         step.batch = batch;
+        if batch {
+            step.expect = Expect::Any;
+        }
         for directive in directives.drain(..) {
             self.apply(&mut step, &directive);
         }
