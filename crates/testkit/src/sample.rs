@@ -80,7 +80,7 @@ impl Maker {
     }
 
     fn city(&mut self) -> &'static str {
-        *self.random.pick(&["'Bonn'", "'Ulm'", "'Köln'", "NULL"])
+        self.random.pick(&["'Bonn'", "'Ulm'", "'Köln'", "NULL"])
     }
 
     fn email(&mut self) -> String {
@@ -150,7 +150,9 @@ impl Maker {
             0 | 1 => format!(
                 "INSERT INTO customers VALUES ({customer}, {email}, {city}, {id}.5){returning}"
             ),
-            2 => format!("INSERT INTO customers (id, email) VALUES ({customer}, {email}){returning}"),
+            2 => {
+                format!("INSERT INTO customers (id, email) VALUES ({customer}, {email}){returning}")
+            }
             3 => format!(
                 "INSERT INTO orders (id, customer_id, total) VALUES ({order}, {customer}, {id}){returning}"
             ),
@@ -191,11 +193,16 @@ impl Maker {
             2 => format!(
                 "UPDATE customers SET credit = credit - {id} WHERE city = {city}{returning}"
             ),
-            3 => format!("UPDATE customers SET id = {} WHERE id = {customer}{returning}", id + 5),
+            3 => format!(
+                "UPDATE customers SET id = {} WHERE id = {customer}{returning}",
+                id + 5
+            ),
             4 => format!(
                 "UPDATE orders SET status = 'paid', total = coalesce(total, 0) + 1 WHERE customer_id = {customer}{returning}"
             ),
-            5 => format!("UPDATE orders SET customer_id = {customer} WHERE id = {order}{returning}"),
+            5 => {
+                format!("UPDATE orders SET customer_id = {customer} WHERE id = {order}{returning}")
+            }
             6 => format!("UPDATE orders SET total = NULL WHERE id = {order}{returning}"),
             7 => format!(
                 "UPDATE orders SET total = (SELECT sum(quantity)::int FROM lines WHERE order_id = orders.id) WHERE id < {order} AND status = 'new'{returning}"
@@ -207,8 +214,14 @@ impl Maker {
             9 => format!(
                 "UPDATE lines l SET product = l.product || o.status FROM orders o WHERE o.id = l.order_id AND o.customer_id = {customer}"
             ),
-            10 => format!("UPDATE lines SET n = {} WHERE order_id = {order} AND n = 1{returning}", id % 4),
-            _ => format!("UPDATE notes SET customer_id = {customer} WHERE id = {}{returning}", id % 14),
+            10 => format!(
+                "UPDATE lines SET n = {} WHERE order_id = {order} AND n = 1{returning}",
+                id % 4
+            ),
+            _ => format!(
+                "UPDATE notes SET customer_id = {customer} WHERE id = {}{returning}",
+                id % 14
+            ),
         };
         self.say(text);
     }
@@ -224,8 +237,14 @@ impl Maker {
             5 => format!(
                 "DELETE FROM lines USING orders WHERE orders.id = order_id AND customer_id = {customer}"
             ),
-            6 => format!("DELETE FROM notes WHERE customer_id = {customer} OR id = {}", id % 14),
-            _ => format!("DELETE FROM orders WHERE total > {} AND status = 'sent'", id * 5),
+            6 => format!(
+                "DELETE FROM notes WHERE customer_id = {customer} OR id = {}",
+                id % 14
+            ),
+            _ => format!(
+                "DELETE FROM orders WHERE total > {} AND status = 'sent'",
+                id * 5
+            ),
         };
         self.say(text);
     }

@@ -259,7 +259,14 @@ impl Reader<'_> {
             // a slip of the pen must not pass for one.
             [word, ..]
                 if [
-                    "params", "expect", "ordered", "unordered", "batch", "end", "setup", "script",
+                    "params",
+                    "expect",
+                    "ordered",
+                    "unordered",
+                    "batch",
+                    "end",
+                    "setup",
+                    "script",
                 ]
                 .contains(&word.trim_end_matches(':')) =>
             {
