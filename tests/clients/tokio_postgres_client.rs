@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 /// Runs all scripts in a draft; `base` is production's own URL.
-pub fn main(login: &Login, base: &str) -> Result<(), String> {
+pub(crate) fn main(login: &Login, base: &str) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
