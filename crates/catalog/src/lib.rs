@@ -312,9 +312,7 @@ impl Relation {
 
     /// Columns that are stored by a write, that is all but the generated ones.
     pub fn writable(&self) -> impl Iterator<Item = &Column> {
-        self.columns
-            .iter()
-            .filter(|c| c.generated == Generated::No)
+        self.columns.iter().filter(|c| c.generated == Generated::No)
     }
 }
 
