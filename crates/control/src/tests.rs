@@ -1,0 +1,4 @@
+//! Tests against a throwaway PostgreSQL.
+
+mod cluster;
+mod install;

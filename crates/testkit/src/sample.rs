@@ -1,0 +1,1 @@
+//! Generated workloads: random statements on a small schema, repeatable by their seed.
