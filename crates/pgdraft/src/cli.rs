@@ -54,7 +54,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   pgdraft uninstall --upstream-url postgres://postgres@db/shop
-  pgdraft uninstall --upstream-url postgres://postgres@db/shop --yes   without asking")]
+  pgdraft uninstall --upstream-url postgres://postgres@db/shop --yes   without asking
+  pgdraft uninstall --upstream-url postgres://postgres@db/shop --dry-run > review.sql")]
     Uninstall(Uninstall),
     /// Stand between agents and a database
     #[command(after_help = "\
@@ -153,6 +154,12 @@ pub(crate) struct Uninstall {
     /// Do not ask
     #[arg(long, env = "PGDRAFT_YES")]
     pub(crate) yes: bool,
+    /// End the agents' connections instead of refusing while there are any
+    #[arg(long, env = "PGDRAFT_FORCE")]
+    pub(crate) force: bool,
+    /// Print the SQL instead of running it
+    #[arg(long, env = "PGDRAFT_DRY_RUN")]
+    pub(crate) dry_run: bool,
 }
 
 /// `pgdraft hash-password`

@@ -124,7 +124,9 @@ impl Embedded {
     fn shut_down(&mut self) -> Result<(), Failure> {
         if self.running {
             let mut command = self.command("pg_ctl");
-            command.args(["stop", "-w", "-t", "60", "-m", "fast", "-D"]).arg(self.data());
+            command
+                .args(["stop", "-w", "-t", "60", "-m", "fast", "-D"])
+                .arg(self.data());
             run(command, "stop the private PostgreSQL")?;
             self.running = false;
         }
@@ -146,7 +148,15 @@ impl Embedded {
         for locale in ["C.UTF-8", "C"] {
             let mut command = self.command("initdb");
             command
-                .args(["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--no-instructions"])
+                .args([
+                    "-U",
+                    SUPERUSER,
+                    "-A",
+                    "scram-sha-256",
+                    "-E",
+                    "UTF8",
+                    "--no-instructions",
+                ])
                 .arg(format!("--locale={locale}"))
                 .arg(format!("--pwfile={}", file.display()))
                 .arg("-D")
@@ -234,7 +244,10 @@ fn run(mut command: Command, what: &str) -> Result<(), Failure> {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
     let said = if said.is_empty() { "no message" } else { said };
-    Err(Failure::unexpected(format!("could not {what}: {said}"), hint))
+    Err(Failure::unexpected(
+        format!("could not {what}: {said}"),
+        hint,
+    ))
 }
 
 fn captured(command: &mut Command) -> std::io::Result<Output> {
@@ -275,7 +288,11 @@ fn default_dir(owner: Option<&Owner>) -> Result<PathBuf, Failure> {
     if owner.is_some() {
         return Ok(PathBuf::from("/var/lib/pgdraft/embedded"));
     }
-    let folder = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let state = folder("XDG_STATE_HOME")
         .or_else(|| folder("HOME").map(|home| home.join(".local/state")))
         .ok_or_else(|| Failure::Usage {

@@ -5,8 +5,11 @@
 
 mod cli;
 mod config_check;
+mod database;
+mod embedded;
 mod failure;
 mod hash_password;
+mod install;
 mod logs;
 mod serve;
 mod settings;
@@ -17,6 +20,9 @@ use clap::Parser as _;
 
 use cli::{Cli, Command, ConfigCommand};
 use failure::Failure;
+
+/// Stack of a thread that parses statements: the parsers recurse as deep as a statement nests.
+const STACK_BYTES: usize = 64 << 20;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -33,6 +39,21 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::HashPassword(arguments) => hash_password::run(&arguments),
         Command::Config(ConfigCommand::Check(flags)) => config_check::run(&flags),
+        Command::Init(arguments) => runtime(1)?.block_on(install::init(&arguments)),
+        Command::Uninstall(arguments) => runtime(1)?.block_on(install::uninstall(&arguments)),
         _ => Ok(()),
     }
+}
+
+/// The run time of both planes; 0 threads = one a core.
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if threads > 0 {
+        builder.worker_threads(threads);
+    }
+    builder
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::unexpected(format!("could not start threads: {e}"), "try again"))
 }

@@ -19,18 +19,22 @@ const VERSIONED: [(&str, &str, &str); 4] = [
 /// folders. A cluster that is there already is started by its own version.
 pub(super) fn find(named: Option<&Path>, version_file: &Path) -> Result<PathBuf, Failure> {
     if let Some(dir) = named {
-        return has_all(dir).then(|| dir.to_owned()).ok_or_else(|| Failure::Usage {
-            message: format!("{} has no initdb, postgres and pg_ctl", dir.display()),
-            hint: "name the folder that holds them; on Debian /usr/lib/postgresql/15/bin".into(),
-        });
+        return has_all(dir)
+            .then(|| dir.to_owned())
+            .ok_or_else(|| Failure::Usage {
+                message: format!("{} has no initdb, postgres and pg_ctl", dir.display()),
+                hint: "name the folder that holds them; on Debian /usr/lib/postgresql/15/bin"
+                    .into(),
+            });
     }
     let wanted = std::fs::read_to_string(version_file)
         .ok()
         .map(|v| v.trim().to_owned());
-    let installed = from_path()
-        .into_iter()
-        .chain(from_pg_config())
-        .chain(VERSIONED.iter().flat_map(|(root, prefix, sub)| versions(root, prefix, sub)));
+    let installed = from_path().into_iter().chain(from_pg_config()).chain(
+        VERSIONED
+            .iter()
+            .flat_map(|(root, prefix, sub)| versions(root, prefix, sub)),
+    );
     let mut usable = installed.filter(|dir| has_all(dir));
     let found = match &wanted {
         None => usable.next(),
@@ -79,10 +83,15 @@ fn versions(root: &str, prefix: &str, sub: &str) -> Vec<PathBuf> {
 
 /// The major version of the binaries in a folder.
 fn major_version(dir: &Path) -> Option<String> {
-    let output = Command::new(dir.join("postgres")).arg("--version").output().ok()?;
+    let output = Command::new(dir.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
     // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
     let text = String::from_utf8(output.stdout).ok()?;
     let number = text.split(')').nth(1)?.trim();
-    let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    let end = number
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(number.len());
     number.get(..end).map(str::to_owned)
 }

@@ -60,9 +60,10 @@ fn effective_uid() -> Option<u32> {
 
 /// A user's numbers in `/etc/passwd`.
 fn find(passwd: &str, name: &str) -> Option<Owner> {
-    let line = passwd
-        .lines()
-        .find(|l| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
+    let line = passwd.lines().find(|l| {
+        l.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(':'))
+    })?;
     let mut fields = line.split(':').skip(2);
     let uid = fields.next()?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
@@ -75,7 +76,8 @@ mod tests {
 
     #[test]
     fn users_are_found_by_whole_name() {
-        let passwd = "root:x:0:0::/root:/bin/sh\npostgresql:x:1:1::/:/\npostgres:x:105:113:,:/var:/bin/sh\n";
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\npostgresql:x:1:1::/:/\npostgres:x:105:113:,:/var:/bin/sh\n";
         assert_eq!(find(passwd, "postgres"), Some(Owner { uid: 105, gid: 113 }));
         assert_eq!(find(passwd, "nobody"), None);
         assert_eq!(find(passwd, "root"), None);
