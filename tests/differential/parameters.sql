@@ -25,7 +25,7 @@ DELETE FROM t WHERE id = $1 OR a = $2::int * 2 RETURNING id;
 -- params: '{1,2,7}'
 SELECT id, a FROM t WHERE id = ANY ($1::int[]) ORDER BY id;
 -- params: 1, 5
-UPDATE t SET a = $2, c = $2 * 1.5, d = NOT d WHERE id = $1 RETURNING *;
+UPDATE t SET a = $2, c = $2::int * 1.5, d = NOT d WHERE id = $1 RETURNING *;
 -- params: 2
 SELECT x.id, (SELECT count(*) FROM t y WHERE y.id < x.id AND y.a > $1) FROM t x ORDER BY x.id;
 -- params: 2, 2

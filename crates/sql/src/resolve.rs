@@ -19,10 +19,17 @@ pub(crate) enum Resolved {
     Unknown,
 }
 
+/// System views that show what other agents' connections run: they share one upstream role.
+const OTHERS_STATEMENTS: [&str; 3] = [
+    "pg_stat_activity",
+    "pg_stat_statements",
+    "pg_stat_statements_info",
+];
+
 /// Resolves a possibly qualified name as PostgreSQL does.
 ///
 /// # Errors
-/// 42501 for pgdraft's own schema.
+/// 42501 for pgdraft's own schema and for views of other connections' statements.
 pub(crate) fn resolve(
     context: &Context<'_>,
     schema: Option<&str>,
@@ -34,6 +41,11 @@ pub(crate) fn resolve(
                 .detail("The schema holds the drafts of all sessions.")
                 .hint("read the tables themselves, and SHOW DIFF for what this session changed"),
         );
+    }
+    if OTHERS_STATEMENTS.contains(&name) {
+        return Err(Report::error("42501", format!("permission denied for view {name}"))
+            .detail("It shows the statements of other agents' connections.")
+            .hint("SHOW OPERATIONS lists what this session did; a person can look at the server's activity"));
     }
     Ok(match schema {
         Some("pg_catalog" | "information_schema") => Resolved::System,

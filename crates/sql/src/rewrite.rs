@@ -16,7 +16,9 @@ use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
 
+mod assign;
 mod change;
+mod conflict;
 mod copy;
 mod delete;
 mod insert;

@@ -15,7 +15,7 @@ mod lane;
 mod split;
 
 pub use case::{Case, Expect, Order, Step};
-pub use check::{check, cases};
+pub use check::{cases, check};
 pub use compare::differences;
 pub use lane::{Lane, Mode, Outcome};
 pub use split::split;

@@ -63,10 +63,8 @@ impl Proxy {
         initialise(url);
         let port = free_port();
         let metrics_port = free_port();
-        let folder = std::env::temp_dir().join(format!(
-            "pgdraft-proxy-{}-{port}",
-            std::process::id()
-        ));
+        let folder =
+            std::env::temp_dir().join(format!("pgdraft-proxy-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let config = folder.join("pgdraft.toml");
         std::fs::write(&config, configuration(&settings.config)).unwrap();
@@ -269,7 +267,8 @@ pub fn binary() -> PathBuf {
         .take(2)
         .map(|folder| folder.join("pgdraft"))
         .find(|p| p.is_file());
-    found.expect("the pgdraft binary is built (cargo build --workspace), or PGDRAFT_TEST_BIN is set")
+    found
+        .expect("the pgdraft binary is built (cargo build --workspace), or PGDRAFT_TEST_BIN is set")
 }
 
 /// The configuration file of a proxy for tests.
@@ -330,4 +329,55 @@ fn spawn(arguments: &[String], folder: &std::path::Path) -> Child {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// A new database with this content, and a pgdraft over it.
+pub fn over(setup: &str) -> (Database, Proxy) {
+    over_with(setup, &Settings::default())
+}
+
+/// As [`over`] with settings.
+pub fn over_with(setup: &str, settings: &Settings) -> (Database, Proxy) {
+    let database = crate::Cluster::shared().create_database("test");
+    database.run(setup);
+    let proxy = Proxy::start_with(&database, settings);
+    (database, proxy)
+}
+
+/// Login to PostgreSQL itself as the role that agents' upstream connections use, with the
+/// password that only pgdraft derives: what an attacker would have who got round the proxy.
+pub fn agent_role(database: &Database) -> Login {
+    let key = secret(database);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key);
+    let password = hex(ring::hmac::sign(&key, b"agent role password").as_ref());
+    Login::new(
+        database.cluster().port(),
+        &format!("pgdraft_agent_{}", database.name()),
+        database.name(),
+    )
+    .password(&password)
+}
+
+/// The token that binds a backend of PostgreSQL to a session.
+pub fn token(database: &Database, sid: &str, pid: i32) -> String {
+    use ring::digest::{SHA256, digest};
+    let key = secret(database);
+    let bound = format!("{sid}.{pid}");
+    let inner = digest(&SHA256, &[key.as_slice(), bound.as_bytes()].concat());
+    let outer = digest(&SHA256, &[key.as_slice(), inner.as_ref()].concat());
+    format!("{bound}.{}", hex(outer.as_ref()))
+}
+
+/// `pgdraft.secret.key`, read as the superuser.
+fn secret(database: &Database) -> Vec<u8> {
+    let key = database
+        .connect()
+        .value("SELECT encode(key, 'hex') FROM pgdraft.secret");
+    (0..key.len() / 2)
+        .map(|n| u8::from_str_radix(&key[2 * n..2 * n + 2], 16).unwrap())
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

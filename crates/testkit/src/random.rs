@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -20,7 +20,7 @@ impl Random {
 
     /// A number from 0 up to, not including, `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 16) % end.max(1)
+        (self.number() >> 16) % end.max(1)
     }
 
     /// True `n` times of 100.
@@ -35,6 +35,6 @@ impl Random {
 
     /// That many bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| (self.next() >> 24) as u8).collect()
+        (0..length).map(|_| (self.number() >> 24) as u8).collect()
     }
 }

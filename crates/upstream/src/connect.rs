@@ -14,6 +14,9 @@ use crate::{Target, UpstreamError, UpstreamStream};
 /// Longest message taken during the handshake, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
 
+/// Bytes read at once; PostgreSQL greets with some hundred.
+const BUFFER: usize = 1024;
+
 /// A connection that is ready for queries.
 #[derive(Debug)]
 pub struct Connection {
@@ -98,7 +101,9 @@ async fn try_each(
     for attempt in earlier {
         match try_one(target, *attempt, parameters).await {
             Ok(connection) => return Ok(connection),
-            Err(Failure { error, asked }) if asked || !is_about_tls(&error) => return Err(error),
+            Err(Failure { error, settled }) if settled || !is_about_tls(&error) => {
+                return Err(error);
+            }
             Err(Failure { error, .. }) => tracing::debug!(%error, "trying another TLS level"),
         }
     }
@@ -112,10 +117,11 @@ pub(crate) fn is_about_tls(error: &UpstreamError) -> bool {
     matches!(error, UpstreamError::Tls { .. } | UpstreamError::Server(_))
 }
 
-/// Why an attempt failed, and whether the server had asked for a password by then.
+/// Why an attempt failed.
 struct Failure {
     error: UpstreamError,
-    asked: bool,
+    /// No other TLS level can help: the server had asked for a password, or TLS was not offered.
+    settled: bool,
 }
 
 async fn try_one(
@@ -125,14 +131,15 @@ async fn try_one(
 ) -> Result<Connection, Failure> {
     let stream = dial(target, attempt).await.map_err(|error| Failure {
         error,
-        asked: false,
+        settled: false,
     })?;
+    let not_offered = attempt == Try::Offered && matches!(stream, UpstreamStream::Tcp(_));
     let mut greeting = Greeting::new(target, stream);
     match greeting.run(parameters).await {
         Ok(()) => Ok(greeting.connection),
         Err(error) => Err(Failure {
             error,
-            asked: greeting.asked,
+            settled: greeting.asked || not_offered,
         }),
     }
 }
@@ -162,7 +169,7 @@ impl<'t> Greeting<'t> {
                 key: Vec::new(),
                 parameters: Vec::new(),
                 notices: Vec::new(),
-                read_ahead: BytesMut::new(),
+                read_ahead: BytesMut::with_capacity(BUFFER),
             },
             asked: false,
             scram: Scram::None,
@@ -193,7 +200,13 @@ impl<'t> Greeting<'t> {
                     self.connection.pid = pid;
                     self.connection.key = key.to_vec();
                 }
-                backend::READY_FOR_QUERY => return Ok(()),
+                backend::READY_FOR_QUERY => {
+                    if self.connection.read_ahead.is_empty() {
+                        // An idle connection should not hold the memory of its handshake.
+                        self.connection.read_ahead = BytesMut::new();
+                    }
+                    return Ok(());
+                }
                 _ => return Err(UpstreamError::Unexpected(tag)),
             }
         }

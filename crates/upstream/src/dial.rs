@@ -89,7 +89,6 @@ pub(crate) async fn dial(target: &Target, attempt: Try) -> Result<UpstreamStream
             address: target.address(),
             mode: target.ssl_mode().as_str(),
         }),
-        // `N`, or the `E` of something that knows no SSLRequest.
         (b'N', _) => Ok(UpstreamStream::Tcp(socket)),
         (other, _) => Err(UpstreamError::Unexpected(other)),
     }

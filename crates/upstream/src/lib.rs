@@ -13,6 +13,8 @@ mod dial;
 mod error;
 mod stream;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod url;
 

@@ -227,6 +227,14 @@ impl Target {
         self.connect_timeout
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_timeout(self, connect_timeout: Duration) -> Self {
+        Self {
+            connect_timeout,
+            ..self
+        }
+    }
+
     /// The TLS side, made on first need.
     pub(crate) fn tls(&self) -> Result<Arc<ClientConfig>, UpstreamError> {
         if let Some(config) = self.tls.get() {

@@ -7,6 +7,8 @@
 
 mod backend;
 mod frontend;
+#[cfg(test)]
+mod tests;
 
 pub use backend::{
     authentication, backend_key, bind_complete, close_complete, command_complete, data_row_text,

@@ -10,6 +10,8 @@
 pub mod backend;
 pub mod frontend;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use report::Report;
 

@@ -5,6 +5,9 @@
 //!
 //! Source: RFC 5802, RFC 7677, and <https://www.postgresql.org/docs/current/sasl-authentication.html>.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 

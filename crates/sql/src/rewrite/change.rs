@@ -246,10 +246,15 @@ impl Changed {
 
     /// The log of before-images, from the columns `o0, o1, …` of the source.
     pub(crate) fn log(&self, kind: char) -> String {
+        self.log_where(kind, "")
+    }
+
+    /// The same of some rows of the source.
+    pub(crate) fn log_where(&self, kind: char, filter: &str) -> String {
         let images = list((0..self.writable().len()).map(|i| format!("o{i}")));
         format!(
             "pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {columns}) \
-             SELECT pgdraft.sid(), pgdraft.op(), '{kind}', {images} FROM pgdraft_src ON CONFLICT DO NOTHING)",
+             SELECT pgdraft.sid(), pgdraft.op(), '{kind}', {images} FROM pgdraft_src{filter} ON CONFLICT DO NOTHING)",
             log = self.head.log(),
             columns = self.writable_list(),
         )

@@ -18,6 +18,7 @@
 //! * `-- expect refused 0A000`: pgdraft refuses it with a hint; plain PostgreSQL is not asked
 //! * `-- values vary`: values are not compared, only their number and the columns
 //! * `-- origin differs`: table oid and attnum of the columns are not compared
+//! * `-- error class`: two errors of one SQLSTATE class are equal
 //! * `-- batch` … `-- end`: all lines between go as one simple Query
 //! * after `COPY … FROM STDIN;` the data follows up to a line `\.`
 
@@ -66,6 +67,8 @@ pub struct Step {
     pub values: bool,
     /// Table oids and column numbers are compared.
     pub origin: bool,
+    /// Two errors of one SQLSTATE class (its first two characters) are equal.
+    pub class_only: bool,
     /// Data for COPY … FROM STDIN.
     pub copy: Option<Vec<u8>>,
 }
@@ -88,6 +91,7 @@ impl Step {
             batch: false,
             values: true,
             origin: true,
+            class_only: false,
             copy: None,
         }
     }
@@ -142,6 +146,9 @@ impl Case {
                 Expect::Any => text.push_str("-- expect any\n"),
                 Expect::Failure(code) => text.push_str(&format!("-- expect error {code}\n")),
                 Expect::Refusal(code) => text.push_str(&format!("-- expect refused {code}\n")),
+            }
+            if step.class_only {
+                text.push_str("-- error class\n");
             }
             text.push_str(&step.text);
             text.push_str(";\n");
@@ -243,6 +250,7 @@ impl Reader<'_> {
             ["ordered"] => step.order = Order::Ordered,
             ["unordered"] => step.order = Order::Unordered,
             ["values", "vary"] => step.values = false,
+            ["error", "class"] => step.class_only = true,
             ["origin", "differs"] => step.origin = false,
             ["expect", "any"] => step.expect = Expect::Any,
             ["expect", "error", code] => step.expect = Expect::Failure((*code).to_owned()),
@@ -251,7 +259,14 @@ impl Reader<'_> {
             // a slip of the pen must not pass for one.
             [word, ..]
                 if [
-                    "params", "expect", "ordered", "unordered", "batch", "end", "setup", "script",
+                    "params",
+                    "expect",
+                    "ordered",
+                    "unordered",
+                    "batch",
+                    "end",
+                    "setup",
+                    "script",
                 ]
                 .contains(&word.trim_end_matches(':')) =>
             {

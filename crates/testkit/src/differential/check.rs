@@ -184,7 +184,8 @@ impl<'a> Bench<'a> {
             }
             Ending::Commit => {
                 admin(proxy, &format!("COMMIT SESSION '{session}'"))?;
-                same_contents(plain, &self.base).map_err(|e| format!("after COMMIT SESSION: {e}"))?;
+                same_contents(plain, &self.base)
+                    .map_err(|e| format!("after COMMIT SESSION: {e}"))?;
             }
         }
         self.draft_is_empty(session)

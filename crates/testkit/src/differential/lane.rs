@@ -92,11 +92,12 @@ impl Lane {
             Mode::Text => vec![peer.connection.extended(&step.text, &step.parameters)?],
             Mode::Binary => match peer.connection.prepare("", &step.text)? {
                 Err(refused) => vec![refused],
-                Ok(prepared) => vec![peer.connection.execute(
-                    &prepared,
-                    &step.parameters,
-                    Format::Binary,
-                )?],
+                Ok(prepared) => {
+                    vec![
+                        peer.connection
+                            .execute(&prepared, &step.parameters, Format::Binary)?,
+                    ]
+                }
             },
             Mode::Prepared => peer.run_prepared(step)?,
         };
@@ -131,7 +132,11 @@ impl Peer {
             }
         };
         let again = ["SELECT", "VALUES", "TABLE", "WITH", "UPDATE", "DELETE"];
-        let times = if starts_with(&step.text, &again) { 2 } else { 1 };
+        let times = if starts_with(&step.text, &again) {
+            2
+        } else {
+            1
+        };
         if starts_with(&step.text, &["DISCARD", "DEALLOCATE"]) {
             self.prepared.clear();
         }

@@ -50,7 +50,7 @@ fn skip(script: &str, at: usize) -> usize {
         b'-' if rest.starts_with("--") => rest.find('\n').map_or(end, |n| at + n),
         b'/' if rest.starts_with("/*") => at + comment(bytes),
         b'\'' => {
-            let word_before = script[..at].as_bytes();
+            let word_before = &script.as_bytes()[..at];
             let escapes = matches!(word_before.last(), Some(b'e' | b'E'))
                 && !matches!(
                     word_before.len().checked_sub(2).map(|n| word_before[n]),

@@ -195,7 +195,5 @@ pub(super) fn row(body: &[u8]) -> Vec<Option<Vec<u8>>> {
 
 pub(super) fn types(body: &[u8]) -> Vec<u32> {
     let mut reader = Reader::new(body);
-    (0..reader.int16())
-        .map(|_| reader.int32() as u32)
-        .collect()
+    (0..reader.int16()).map(|_| reader.int32() as u32).collect()
 }

@@ -12,11 +12,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{StartupError, Stream};
 use crate::encode;
+use crate::frame::frontend::TERMINATE;
 use crate::frame::{self, Header, Malformed};
 use crate::tls::ALPN;
 
 /// Longest startup packet, as in PostgreSQL, and longest message before the password is checked.
 pub(super) const PACKET_MAX: usize = 10_000;
+/// Bytes read at once; a startup packet is some hundred.
+const BUFFER: usize = 1024;
 /// How long a refused peer has to take the error in.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Bytes of a refused peer that are still read, so that closing does not reset the connection
@@ -51,7 +54,7 @@ impl Link {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             stream: Some(Stream::Plain(socket)),
-            buffer: BytesMut::new(),
+            buffer: BytesMut::with_capacity(BUFFER),
         }
     }
 
@@ -62,7 +65,14 @@ impl Link {
     /// Stream and bytes read too far, for what comes after the handshake.
     pub(super) fn take(&mut self) -> Option<(Stream, BytesMut)> {
         let stream = self.stream.take()?;
-        Some((stream, std::mem::take(&mut self.buffer)))
+        let early = std::mem::take(&mut self.buffer);
+        // An idle client should not hold the memory of its handshake.
+        let early = if early.is_empty() {
+            BytesMut::new()
+        } else {
+            early
+        };
+        Some((stream, early))
     }
 
     fn stream(&mut self) -> Result<&mut Stream, Stop> {
@@ -147,6 +157,9 @@ impl Link {
         let Some(header) = frame::header(&self.buffer)? else {
             return Err(Stop::Gone);
         };
+        if header.tag == TERMINATE {
+            return Err(Stop::Gone);
+        }
         if header.tag != tag {
             return Err(Malformed::Type(header.tag).into());
         }

@@ -79,3 +79,59 @@ fn words(options: &str) -> Vec<String> {
     words.extend(word);
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(options: &str) -> Vec<(String, String)> {
+        split(options).unwrap()
+    }
+
+    #[test]
+    fn settings_in_every_form() {
+        let expected = [
+            ("a.b", "c"),
+            ("d", "e=f"),
+            ("search_path", "x,y"),
+            ("work_mem", ""),
+            ("k_k", "v-v"),
+        ];
+        let expected: Vec<(String, String)> = expected
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let options = "-c a.b=c  -cd=e=f\t--search-path=x,y\n-c work_mem= -c k-k=v-v ";
+        assert_eq!(good(options), expected);
+        assert!(good("").is_empty());
+        assert!(good(" \t ").is_empty());
+    }
+
+    #[test]
+    fn a_backslash_takes_the_next_character() {
+        let cases = [
+            (r"-c a=b\ c", "b c"),
+            (r"-c a=b\\c", r"b\c"),
+            (r"-c a=\b", "b"),
+            ("-c a=b\\\tc", "b\tc"),
+            ("-c a=b\\", "b"),
+            ("-c a=ä", "ä"),
+        ];
+        for (options, value) in cases {
+            assert_eq!(good(options), [("a".to_owned(), value.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_setting_is_refused() {
+        for bad in ["a=b", "-", "-d 5", "-e", "-C a=b", "\\", "-c =b", "--=b"] {
+            let error = split(bad).unwrap_err();
+            assert!(matches!(error, OptionsError::Argument(_)), "{bad}");
+            assert_eq!(error.report().code, "42601");
+        }
+        for bad in ["-c", "-c a", "-ca", "--a", "--", "-c \\"] {
+            let error = split(bad).unwrap_err();
+            assert!(matches!(error, OptionsError::NoValue(_)), "{bad}");
+        }
+    }
+}
