@@ -1,1 +1,4 @@
-//! placeholder
+//! The control plane: sessions, drafting tables, diff, commit and discard.
+
+#[cfg(test)]
+mod tests;

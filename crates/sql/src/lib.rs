@@ -2,5 +2,22 @@
 //!
 //! Pure: the same text, catalog and draft always give the same [`Plan`].
 
+pub use parse::{ParseFailure, Script, Statement, parse};
 pub use plan::*;
+pub use rewrite::plan;
+mod classify;
+mod facts;
+mod functions;
+mod invariants;
+mod merge;
+mod parse;
 mod plan;
+mod resolve;
+mod rewrite;
+mod second;
+mod splice;
+mod tokens;
+mod walk;
+
+#[cfg(test)]
+mod tests;

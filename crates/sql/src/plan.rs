@@ -1,11 +1,9 @@
 //! What the data plane is told to do with a statement.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use catalog::{Catalog, RelationId};
-use report::Report;
 
 /// What a session has changed, as far as planning needs it.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +25,8 @@ pub struct Context<'a> {
     pub sid: i64,
     /// What functions may run.
     pub functions: &'a FunctionPolicy,
+    /// The snapshot was read again for this statement: what it does not know does not exist.
+    pub fresh: bool,
 }
 
 /// Names of functions an agent may call besides the safe ones.
@@ -34,23 +34,6 @@ pub struct Context<'a> {
 pub struct FunctionPolicy {
     /// `name` or `schema.name`, folded as PostgreSQL stores it.
     pub allowed: Vec<String>,
-}
-
-/// One parsed client text: a simple Query may hold several statements.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// Its statements in order; empty for an empty query.
-    pub statements: Vec<Arc<Statement>>,
-}
-
-/// One statement with all that can be known from its text alone.
-#[derive(Debug)]
-pub struct Statement {
-    /// Byte range in the client's text, without the semicolon.
-    pub range: Range<usize>,
-    /// Its own text.
-    pub text: String,
-    // what the parser found follows in the implementation
 }
 
 /// How a rewritten text's positions lead back to the client's.
@@ -79,7 +62,7 @@ impl PositionMap {
         let index = self.copied.partition_point(|c| c.new_start <= at);
         let piece = self.copied.get(index.checked_sub(1)?)?;
         let offset = at - piece.new_start;
-        (offset <= piece.length).then_some(piece.old_start + offset + 1)
+        (offset < piece.length).then_some(piece.old_start + offset + 1)
     }
 }
 
@@ -180,34 +163,4 @@ pub enum Verb {
     Copy,
     /// `SELECT n`: a query with data-modifying CTEs.
     Select,
-}
-
-/// Parses a client text: limits, strict driver, gate and cross-check. Cache by text.
-///
-/// # Errors
-/// [`ParseFailure::Syntax`]: PostgreSQL's grammar rejects it, so the server will too; let it say
-/// so by *parsing* (never executing) the text. [`ParseFailure::Refused`]: not understood, refused.
-pub fn parse(text: &str) -> Result<Script, ParseFailure> {
-    let _ = text;
-    Err(ParseFailure::Syntax("not written yet".into()))
-}
-
-/// Why a text was not taken.
-#[derive(Debug, Clone)]
-pub enum ParseFailure {
-    /// The server will reject it as well.
-    Syntax(String),
-    /// pgdraft refuses it.
-    Refused(Box<Report>),
-}
-
-/// Plans one statement. Pure.
-///
-/// # Errors
-/// A [`Report`] with SQLSTATE, detail and hint where the statement is refused.
-pub fn plan(statement: &Statement, context: Context<'_>) -> Result<Plan, Box<Report>> {
-    let _ = (statement, context);
-    Ok(Plan::Relay(Relay {
-        effect: Effect::None,
-    }))
 }

@@ -1,0 +1,5 @@
+//! Tests against a throwaway PostgreSQL.
+
+mod catalog;
+mod cluster;
+mod install;

@@ -1,0 +1,545 @@
+//! The way of one statement in the simple protocol, from its text to messages upstream.
+//!
+//! 1. An admin command is answered by the control plane ([`crate::admin`]).
+//! 2. The text is parsed, once for the whole process ([`Requests::parse`]).
+//! 3. Each statement is planned; what planning asks for is fetched first ([`Requests::decide`]).
+//! 4. A text in which nothing needs anything goes upstream as it came.
+//! 5. Otherwise each statement becomes messages of the extended protocol, all in one flight: the
+//!    client's own text first, never executed, so that PostgreSQL finds its errors and describes
+//!    its columns; for a write `begin_write`; then the rewritten text ([`Requests::run_statement`]).
+//! 6. What is refused is sent as a statement that must fail, and the error is replaced on its way
+//!    back: it arrives in its place, and the transaction is as after any error.
+
+use std::sync::Arc;
+
+use report::Report;
+use sql::{Effect, ParseFailure, Plan};
+use tokio::io::AsyncWrite;
+
+use crate::admin::good_operation;
+use crate::conn::Failure;
+use crate::fix::Positions;
+use crate::lane::Bound;
+use crate::own::silent;
+use crate::planner::{Piece, Script, Stamp};
+use crate::prepared::{Note, Undo};
+use crate::queue::{Fix, Rows, Want};
+use crate::request::Requests;
+
+/// A statement that must fail, but only after the check for an aborted transaction, whose error
+/// then stands.
+pub(crate) const POISON: &str = "SELECT pgdraft_refused";
+
+/// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
+const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
+
+/// What is left of a Query while its COPY runs.
+pub(crate) struct Rest {
+    text: Arc<str>,
+    script: Script,
+    next: usize,
+}
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// A Query message.
+    pub(crate) async fn query(&mut self, body: &[u8]) -> Result<(), Failure> {
+        if self.conn.lane().unsynced {
+            // if something before it failed, upstream throws this away up to the next Sync
+            self.settle().await?;
+        }
+        if self.conn.lane().replies.skipping() {
+            return Ok(());
+        }
+        let text = match wire::frame::frontend::query(body) {
+            Ok(text) => text,
+            Err(error) => {
+                self.poison_query(&as_error(error.report()));
+                return Ok(());
+            }
+        };
+        match self.run_query(text).await {
+            Err(Failure::Refused(report)) => {
+                self.poison_query(&report);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn run_query(&mut self, text: &str) -> Result<(), Failure> {
+        self.in_limits(text.len())?;
+        if let Some(command) = self.conn.shared.control.recognise(text) {
+            return self.admin_query(&command).await;
+        }
+        self.fit()?;
+        let script = match self.parse(text).await? {
+            Ok(script) => script,
+            Err(ParseFailure::Refused(report)) => return Err(report.into()),
+            Err(ParseFailure::Syntax(_)) => {
+                self.let_server_refuse(text, &[]);
+                if self.expect(Want::Sync, None) {
+                    wire::encode::sync(&mut self.out);
+                }
+                return Ok(());
+            }
+        };
+        self.in_number(script.len())?;
+        if let Some(effects) = self.plain(&script).await? {
+            self.relay_query(text, effects.as_ref());
+            return Ok(());
+        }
+        self.run_script(text.into(), script, 0).await
+    }
+
+    /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
+    async fn plain(&mut self, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
+        let mut effects = Vec::new();
+        for piece in script.iter() {
+            let plan = match self.decide(piece).await {
+                Ok((plan, _)) => plan,
+                Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
+                Err(failure) => return Err(failure),
+            };
+            match plan.as_ref() {
+                Plan::Relay(relay) => match &relay.effect {
+                    Effect::None => {}
+                    // what follows depends on it
+                    Effect::Settings | Effect::Reset | Effect::Deallocate(_)
+                        if script.len() > 1 =>
+                    {
+                        return Ok(None);
+                    }
+                    effect => effects.push(effect.clone()),
+                },
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(effects))
+    }
+
+    /// Sends a Query upstream as it came.
+    fn relay_query(&mut self, text: &str, effects: &[Effect]) {
+        self.count("relay");
+        let mut fix = Fix::default();
+        for effect in effects {
+            if *effect == Effect::Transaction {
+                fix.note = Some(Note::Transaction);
+            }
+            fix.undo.extend(self.take_effect(effect));
+        }
+        let fix = (!effects.is_empty()).then_some(fix);
+        self.forget_unnamed();
+        if self.expect(Want::Query, fix) {
+            wire::encode::query(&mut self.out, text);
+        }
+    }
+
+    /// A simple query takes the unnamed statement and portal with it.
+    fn forget_unnamed(&self) {
+        let mut lane = self.conn.lane();
+        lane.install(b"", None);
+        lane.open(b"", None);
+    }
+
+    /// Runs statements of a Query from the `next`th on, up to the Sync or to a COPY.
+    async fn run_script(
+        &mut self,
+        text: Arc<str>,
+        script: Script,
+        next: usize,
+    ) -> Result<(), Failure> {
+        self.forget_unnamed();
+        let (mut byte, mut shift) = (0, 0);
+        for (index, piece) in script.iter().enumerate().skip(next) {
+            let between = text.get(byte..piece.range.start).unwrap_or_default();
+            (byte, shift) = (piece.range.start, shift + between.chars().count());
+            let plan = match self.decide(piece).await {
+                Ok((plan, _)) => plan,
+                Err(Failure::Refused(report)) => {
+                    self.poison(&report);
+                    break;
+                }
+                Err(Failure::Told) => break,
+                Err(failure) => return Err(failure),
+            };
+            let copies = copies_in(&plan, piece);
+            self.run_statement(piece, &plan, shift);
+            if copies {
+                // nothing but its data may follow a COPY until it is over
+                let mut lane = self.conn.lane();
+                lane.copy_waits = true;
+                lane.copy_over = false;
+                drop(lane);
+                self.rest = Some(Rest {
+                    text: Arc::clone(&text),
+                    script: Arc::clone(&script),
+                    next: index + 1,
+                });
+                return Ok(());
+            }
+        }
+        self.end_script();
+        Ok(())
+    }
+
+    fn end_script(&mut self) {
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, b"");
+        }
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_portal(&mut self.out, b"");
+        }
+        self.begun = None;
+        if self.expect(Want::Sync, None) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
+
+    /// Sends one statement of a Query by messages of the extended protocol.
+    fn run_statement(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
+        match plan.as_ref() {
+            Plan::Read(read) => {
+                self.count("read");
+                self.describe_original(piece, shift);
+                let positions = Positions::Read(Arc::clone(read), shift);
+                self.run_rewritten(&read.text, &positions, Fix::default());
+            }
+            Plan::Write(write) => {
+                self.count("write");
+                self.describe_original(piece, shift);
+                let tables = self.mark(write);
+                self.begin_write(write, &tables);
+                let positions = Positions::Write(Arc::clone(write), shift);
+                let fix = self.written(write);
+                self.run_rewritten(&write.rewritten.text, &positions, fix);
+            }
+            Plan::SetOperation { value, local } => {
+                self.count("setting");
+                let (undo, local) = self.set_operation(value.as_deref(), *local);
+                let undo = vec![undo];
+                let fix = Fix { local, undo, ..Fix::default() };
+                self.expect(Want::Local, Some(fix));
+            }
+            Plan::ShowOwn { name } => {
+                self.count("setting");
+                let mut local = Vec::new();
+                let answer = self.show_own(name);
+                crate::answer::describe(&mut local, &answer.columns, &[]);
+                // text format cannot fail
+                drop(crate::answer::rows(&mut local, &answer, &[]));
+                self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+            }
+            Plan::Relay(relay) => self.relay_statement(piece, &relay.effect, shift),
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
+                self.relay_statement(piece, &Effect::None, shift);
+            }
+        }
+    }
+
+    /// A statement among others of which one is rewritten.
+    fn relay_statement(&mut self, piece: &Piece, effect: &Effect, shift: usize) {
+        self.count("relay");
+        let positions = Positions::Shift(shift);
+        let fix = |rows| Fix {
+            rows,
+            positions: positions.clone(),
+            ..Fix::default()
+        };
+        let quiet = || Fix {
+            swallow: true,
+            ..fix(Rows::AsIs)
+        };
+        if self.expect(Want::Parse, Some(quiet())) {
+            wire::encode::parse(&mut self.out, b"", &piece.text, &[]);
+        }
+        if self.expect(Want::Bind, Some(quiet())) {
+            wire::encode::bind_text(&mut self.out, b"", b"", &[]);
+        }
+        if self.expect(Want::Describe, Some(fix(Rows::NoNoData))) {
+            wire::encode::describe_portal(&mut self.out, b"");
+        }
+        let undo = self.take_effect(effect);
+        let note = match effect {
+            Effect::Transaction => Some(Note::Transaction),
+            Effect::Copy => Some(Note::CopyOver),
+            Effect::None | Effect::Settings | Effect::Reset | Effect::Deallocate(_) => None,
+        };
+        let execute = Fix {
+            undo,
+            note,
+            ..fix(Rows::AsIs)
+        };
+        if self.expect(Want::Execute, Some(execute)) {
+            wire::encode::execute(&mut self.out, b"", 0);
+        }
+    }
+
+    /// PostgreSQL analyses the client's own text: its errors, and the columns it would return.
+    fn describe_original(&mut self, piece: &Piece, shift: usize) {
+        let parse = Fix {
+            swallow: true,
+            positions: Positions::Shift(shift),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(parse)) {
+            wire::encode::parse(&mut self.out, b"", &piece.text, &[]);
+        }
+        let rows = Rows::Keep;
+        if self.expect(Want::Describe, Some(Fix { rows, ..silent() })) {
+            wire::encode::describe_statement(&mut self.out, b"");
+        }
+    }
+
+    /// The rewritten text; the columns kept are told when it is bound, as PostgreSQL would.
+    fn run_rewritten(&mut self, text: &str, positions: &Positions, execute: Fix) {
+        let fix = |tell_rows| Fix {
+            swallow: true,
+            tell_rows,
+            positions: positions.clone(),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix(false))) {
+            wire::encode::parse(&mut self.out, b"", text, &[]);
+        }
+        if self.expect(Want::Bind, Some(fix(true))) {
+            wire::encode::bind_text(&mut self.out, b"", b"", &[]);
+        }
+        let execute = Fix {
+            positions: positions.clone(),
+            ..execute
+        };
+        if self.expect(Want::Execute, Some(execute)) {
+            wire::encode::execute(&mut self.out, b"", 0);
+        }
+    }
+
+    /// From now on every connection of the session reads these tables merged. Numbers of their heads.
+    pub(crate) fn mark(&self, write: &sql::Write) -> Vec<i32> {
+        self.session.draft.mark(&write.changes);
+        self.head_numbers(&write.changes)
+    }
+
+    /// What is done with the end of a write.
+    pub(crate) fn written(&self, write: &sql::Write) -> Fix {
+        Fix {
+            verb: Some(write.verb),
+            note: Some(Note::Wrote {
+                draft: Arc::clone(&self.session.draft),
+                relations: write.changes.clone(),
+            }),
+            ..Fix::default()
+        }
+    }
+
+    /// The statements of a text.
+    pub(crate) async fn parse(
+        &mut self,
+        text: &str,
+    ) -> Result<Result<Script, ParseFailure>, Failure> {
+        let shared = &self.conn.shared;
+        if let Some(script) = shared.plans.parsed(text) {
+            return Ok(Ok(script));
+        }
+        let timer = shared.metrics.parse.start_timer();
+        let parsed = if text.len() <= PARSED_HERE_BYTES_MAX {
+            shared.plans.parse(text)
+        } else {
+            let plans = &shared.plans;
+            let parsing = plans.parse_long(text);
+            self.send().await?;
+            parsing.await
+        };
+        timer.observe_duration();
+        Ok(parsed)
+    }
+
+    /// Plans a statement that is about to run. Afterwards what the plan needs is there: heads, the
+    /// session's row, the session bound to the upstream connection.
+    pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let mut refreshed = false;
+        // each turn fetches one thing; a catalog that moves all the time must end too
+        for _ in 0..8 {
+            let (plan, stamp) = self.plan(piece).await?;
+            match plan.as_ref() {
+                Plan::NeedsCatalog if !refreshed => {
+                    refreshed = true;
+                    self.send().await?;
+                    self.conn.shared.control.refresh_catalog().await?;
+                }
+                Plan::NeedsCatalog => {
+                    let effect = Effect::None;
+                    return Ok((Arc::new(Plan::Relay(sql::Relay { effect })), stamp));
+                }
+                Plan::NeedsDraft(tables) => {
+                    self.send().await?;
+                    let timer = self.conn.shared.metrics.draft.start_timer();
+                    self.conn.shared.control.draft_tables(tables).await?;
+                    timer.observe_duration();
+                }
+                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
+                Plan::Write(_) | Plan::Read(_) => {
+                    self.bind_session().await?;
+                    return Ok((plan, stamp));
+                }
+                Plan::SetOperation { value, .. } => {
+                    good_operation(value.as_deref())?;
+                    return Ok((plan, stamp));
+                }
+                Plan::Relay(_) | Plan::ShowOwn { .. } => return Ok((plan, stamp)),
+            }
+        }
+        Err(Report::error("55006", "the catalog changes too fast to plan the statement")
+            .hint("Try again when production's schema changes are done.")
+            .into())
+    }
+
+    /// Plans a statement under the present conditions, without fetching anything for it.
+    pub(crate) async fn plan(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        self.fresh_settings().await?;
+        let shared = &self.conn.shared;
+        let catalog = shared.control.catalog();
+        let (version, view) = self.session.draft.view();
+        let stamp = Stamp {
+            epoch: catalog.epoch,
+            path: Arc::clone(&self.path),
+            sid: self.session.sid,
+            draft: if view.dirty.is_empty() { 0 } else { version },
+        };
+        if let Some(plan) = shared.plans.planned(piece, &stamp) {
+            shared.metrics.plan_hit.inc();
+            return Ok((plan, stamp));
+        }
+        shared.metrics.plan_miss.inc();
+        let timer = shared.metrics.plan.start_timer();
+        let plan = shared
+            .plans
+            .plan(piece, &stamp, (&catalog, &view), &shared.functions);
+        timer.observe_duration();
+        Ok((plan?, stamp))
+    }
+
+    /// The session gets its row, at its first write.
+    async fn open_session(&mut self) -> Result<(), Failure> {
+        self.send().await?;
+        let (name, agent) = (&self.session.name, &self.conn.identity.name);
+        let control = &self.conn.shared.control;
+        let opened = control.open_session(name, agent, true).await?;
+        let Some(opened) = opened else {
+            return Err(Report::error(report::code::NO_SUCH_SESSION, "the session could not be made")
+                .hint("Try again.")
+                .into());
+        };
+        self.session.sid = opened.sid.0;
+        self.session.draft = self.conn.shared.draft(opened.sid);
+        self.session.draft.learn(&opened.touched);
+        tracing::info!(session = name, agent, sid = opened.sid.0, "session made");
+        Ok(())
+    }
+
+    /// Notes what a relayed statement does to the connection; returned is what takes it back.
+    pub(crate) fn take_effect(&mut self, effect: &Effect) -> Vec<Undo> {
+        let mut lane = self.conn.lane();
+        let group = lane.replies.group() + 1;
+        match effect {
+            Effect::None | Effect::Copy => Vec::new(),
+            Effect::Transaction => {
+                self.begun = None;
+                lane.settings_stale |= lane.set_in.is_some();
+                if matches!(lane.bound, Bound::In(_)) {
+                    lane.bound = Bound::No;
+                }
+                Vec::new()
+            }
+            Effect::Settings | Effect::Reset => {
+                lane.settings_stale = true;
+                lane.set_in = Some(group);
+                if *effect == Effect::Settings {
+                    return Vec::new();
+                }
+                lane.bound = Bound::No;
+                lane.own.clear();
+                let before = lane.operation.clone();
+                lane.operation.set(None, false, group);
+                vec![Undo::Operation(before)]
+            }
+            Effect::Deallocate(Some(name)) => {
+                lane.own.retain(|own| own != name);
+                vec![lane.install(name.as_bytes(), None)]
+            }
+            Effect::Deallocate(None) => {
+                lane.own.clear();
+                vec![Undo::Statements(std::mem::take(&mut lane.statements))]
+            }
+        }
+    }
+
+    /// The COPY that the rest of a Query waited for is over.
+    pub(crate) async fn copy_over(&mut self) -> Result<(), Failure> {
+        if !self.conn.lane().copy_over {
+            return Ok(());
+        }
+        self.go_on().await
+    }
+
+    /// CopyDone or CopyFail.
+    pub(crate) async fn copy_end(&mut self, frame: &[u8]) -> Result<(), Failure> {
+        self.expect(Want::CopyEnd, None);
+        self.out.extend_from_slice(frame);
+        if self.rest.is_some() {
+            self.go_on().await?;
+        }
+        Ok(())
+    }
+
+    /// The client sends something else while its COPY is open; upstream will say what it thinks.
+    pub(crate) async fn end_copy_early(&mut self) -> Result<(), Failure> {
+        let report = Report::error("08P01", "unexpected message during COPY from stdin")
+            .hint("Send CopyDone or CopyFail before the next request.");
+        if !self.conn.lane().copy_over {
+            wire::encode::raw(&mut self.out, b'f', b"unexpected message\0");
+            self.expect(Want::CopyEnd, None);
+            tracing::info!(%report, "client broke off a COPY");
+        }
+        self.go_on().await
+    }
+
+    async fn go_on(&mut self) -> Result<(), Failure> {
+        let Some(rest) = self.rest.take() else {
+            return Ok(());
+        };
+        self.conn.lane().copy_waits = false;
+        if self.conn.lane().replies.skipping() {
+            self.end_script();
+            return Ok(());
+        }
+        Box::pin(self.run_script(rest.text, rest.script, rest.next)).await
+    }
+
+    /// Counts a statement.
+    pub(crate) fn count(&self, kind: &str) {
+        let metrics = &self.conn.shared.metrics;
+        metrics.statements.with_label_values(&[kind]).inc();
+    }
+}
+
+/// A FATAL report of a framing fault as the ERROR that PostgreSQL gives for one message.
+pub(crate) fn as_error(report: Report) -> Report {
+    Report {
+        severity: report::Severity::Error,
+        ..report
+    }
+}
+
+/// Whether the client's data must follow the statement.
+fn copies_in(plan: &Plan, piece: &Piece) -> bool {
+    match plan {
+        Plan::Write(write) => write.verb == sql::Verb::Copy,
+        Plan::Relay(relay) => {
+            relay.effect == Effect::Copy && {
+                let text = piece.text.to_ascii_lowercase();
+                text.split_whitespace().any(|word| word.starts_with("stdin"))
+            }
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,305 @@
+//! Sorts a tree into the kinds of statement pgdraft knows, and walks what it holds.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    self as pb, CopyStmt, DeleteStmt, InsertStmt, Node, RangeVar, TransactionStmtKind, UpdateStmt,
+    VariableSetKind, VariableSetStmt,
+};
+use report::Report;
+
+use crate::facts::{Facts, Unknown};
+use crate::parse::{Body, Copy, Setting};
+use crate::walk::{Walker, byte, string_fields};
+
+/// 0A000 for a statement kind or clause that has no draft form.
+pub(crate) fn unsupported(what: &str) -> Report {
+    Report::error("0A000", format!("{what} is not supported in a draft"))
+        .detail("pgdraft refuses what it cannot keep away from production.")
+        .hint("write it as SELECT, INSERT, UPDATE or DELETE, or ask a person to run it on the database itself")
+}
+
+/// Kind and facts of one statement.
+pub(crate) fn classify(node: NodeEnum) -> (Body, Facts) {
+    let mut walker = Walker::default();
+    let body = match sort(node, &mut walker) {
+        Ok(body) => body,
+        Err(unknown) => Body::Refused(Box::new(unsupported(&unknown.what))),
+    };
+    let facts = walker.facts;
+    let body = match body {
+        Body::Refused(report) => Body::Refused(report),
+        _ if facts.nested_writes > 0 => Body::Refused(Box::new(unsupported(
+            "a data-modifying statement under WITH",
+        ))),
+        _ if facts.into => Body::Refused(Box::new(unsupported("SELECT INTO"))),
+        body => body,
+    };
+    (body, facts)
+}
+
+fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
+    Ok(match node {
+        NodeEnum::SelectStmt(select) => {
+            walker.select(&select)?;
+            Body::Query
+        }
+        NodeEnum::InsertStmt(insert) => {
+            walk_insert(walker, &insert)?;
+            Body::Insert(insert)
+        }
+        NodeEnum::UpdateStmt(update) => {
+            walk_update(walker, &update)?;
+            Body::Update(update)
+        }
+        NodeEnum::DeleteStmt(delete) => {
+            walk_delete(walker, &delete)?;
+            Body::Delete(delete)
+        }
+        NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of a statement that changes rows")?,
+        NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
+        NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
+        NodeEnum::TransactionStmt(t) => transaction(t.kind),
+        NodeEnum::VariableSetStmt(set) => setting(&set),
+        NodeEnum::VariableShowStmt(show) => Body::Show(show.name.to_ascii_lowercase()),
+        NodeEnum::DeallocateStmt(d) => Body::Deallocate((!d.isall).then_some(d.name)),
+        NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardAll as i32 => Body::DiscardAll,
+        NodeEnum::DiscardStmt(_)
+        | NodeEnum::FetchStmt(_)
+        | NodeEnum::ClosePortalStmt(_)
+        | NodeEnum::ListenStmt(_)
+        | NodeEnum::UnlistenStmt(_)
+        | NodeEnum::ConstraintsSetStmt(_) => Body::Harmless,
+        NodeEnum::NotifyStmt(_) => Body::Refused(Box::new(
+            unsupported("NOTIFY").hint("a notification cannot be taken back: leave it to the application that reacts to the commit"),
+        )),
+        other => Body::Refused(Box::new(unsupported(&kind_name(&other)))),
+    })
+}
+
+/// `CreateStmt(…)` → `CREATE TABLE` and so on, for the message.
+fn kind_name(node: &NodeEnum) -> String {
+    let known = match node {
+        NodeEnum::MergeStmt(_) => "MERGE",
+        NodeEnum::TruncateStmt(_) => "TRUNCATE",
+        NodeEnum::PrepareStmt(_) => "PREPARE",
+        NodeEnum::ExecuteStmt(_) => "EXECUTE",
+        NodeEnum::DoStmt(_) => "DO",
+        NodeEnum::CallStmt(_) => "CALL",
+        NodeEnum::LockStmt(_) => "LOCK TABLE",
+        NodeEnum::CreateStmt(_) => "CREATE TABLE",
+        NodeEnum::CreateTableAsStmt(_) => "CREATE TABLE AS",
+        NodeEnum::AlterTableStmt(_) => "ALTER",
+        NodeEnum::DropStmt(_) => "DROP",
+        NodeEnum::IndexStmt(_) => "CREATE INDEX",
+        NodeEnum::ViewStmt(_) => "CREATE VIEW",
+        NodeEnum::CreateFunctionStmt(_) => "CREATE FUNCTION",
+        NodeEnum::GrantStmt(_) | NodeEnum::GrantRoleStmt(_) => "GRANT or REVOKE",
+        NodeEnum::VacuumStmt(_) => "VACUUM or ANALYZE",
+        NodeEnum::RefreshMatViewStmt(_) => "REFRESH MATERIALIZED VIEW",
+        NodeEnum::AlterSystemStmt(_) => "ALTER SYSTEM",
+        _ => "this statement",
+    };
+    known.to_owned()
+}
+
+fn inner_query(
+    walker: &mut Walker,
+    query: Option<&Node>,
+    else_what: &str,
+) -> Result<Body, Unknown> {
+    match query.and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => {
+            walker.select(select)?;
+            Ok(Body::Query)
+        }
+        _ => Ok(Body::Refused(Box::new(unsupported(else_what)))),
+    }
+}
+
+fn target_name(walker: &mut Walker, relation: Option<&RangeVar>) -> Result<(), Unknown> {
+    match relation {
+        Some(r) => {
+            walker.facts.names.push(r.relname.clone());
+            Ok(())
+        }
+        None => Err(Unknown {
+            what: "a change without a table".into(),
+        }),
+    }
+}
+
+fn walk_insert(walker: &mut Walker, insert: &InsertStmt) -> Result<(), Unknown> {
+    target_name(walker, insert.relation.as_ref())?;
+    let mark = walker.with(insert.with_clause.as_ref())?;
+    walker.own_block();
+    match insert.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => {
+            walker.select(select)?;
+        }
+        None => {}
+        Some(_) => {
+            return Err(Unknown {
+                what: "this source of an INSERT".into(),
+            });
+        }
+    }
+    for target in &insert.cols {
+        walker.expression(target)?;
+    }
+    if let Some(conflict) = insert.on_conflict_clause.as_deref() {
+        for target in &conflict.target_list {
+            walker.expression(target)?;
+        }
+        walker.pushed(conflict.where_clause.as_deref())?;
+    }
+    returning(walker, insert.returning_clause.as_ref())?;
+    walker.close_block();
+    walker.leave(mark);
+    Ok(())
+}
+
+fn walk_update(walker: &mut Walker, update: &UpdateStmt) -> Result<(), Unknown> {
+    target_name(walker, update.relation.as_ref())?;
+    let mark = walker.with(update.with_clause.as_ref())?;
+    walker.own_block();
+    for item in &update.from_clause {
+        walker.join_item(item, false)?;
+    }
+    for target in &update.target_list {
+        walker.expression(target)?;
+    }
+    walker.pushed(update.where_clause.as_deref())?;
+    returning(walker, update.returning_clause.as_ref())?;
+    walker.close_block();
+    walker.leave(mark);
+    Ok(())
+}
+
+fn walk_delete(walker: &mut Walker, delete: &DeleteStmt) -> Result<(), Unknown> {
+    target_name(walker, delete.relation.as_ref())?;
+    let mark = walker.with(delete.with_clause.as_ref())?;
+    walker.own_block();
+    for item in &delete.using_clause {
+        walker.join_item(item, false)?;
+    }
+    walker.pushed(delete.where_clause.as_deref())?;
+    returning(walker, delete.returning_clause.as_ref())?;
+    walker.close_block();
+    walker.leave(mark);
+    Ok(())
+}
+
+fn returning(walker: &mut Walker, clause: Option<&pb::ReturningClause>) -> Result<(), Unknown> {
+    let Some(clause) = clause else { return Ok(()) };
+    if !clause.options.is_empty() {
+        return Err(Unknown {
+            what: "RETURNING WITH".into(),
+        });
+    }
+    walker.expressions(&clause.exprs).map(|_| ())
+}
+
+fn walk_copy(walker: &mut Walker, copy: &CopyStmt) -> Result<Body, Unknown> {
+    if copy.is_program || !copy.filename.is_empty() {
+        return Ok(Body::Refused(Box::new(
+            unsupported("COPY with a file or program on the server")
+                .hint("use COPY … FROM STDIN or TO STDOUT"),
+        )));
+    }
+    match copy.query.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => {
+            walker.select(select)?;
+        }
+        Some(_) => {
+            return Ok(Body::Refused(Box::new(unsupported(
+                "COPY of a statement that changes rows",
+            ))));
+        }
+        None => {}
+    }
+    walker.own_block();
+    walker.pushed(copy.where_clause.as_deref())?;
+    walker.close_block();
+    Ok(Body::Copy(Copy {
+        relation: copy.relation.as_ref().map(|r| {
+            (
+                (!r.schemaname.is_empty()).then(|| r.schemaname.clone()),
+                r.relname.clone(),
+                byte(r.location),
+            )
+        }),
+        columns: string_fields(&copy.attlist),
+        from: copy.is_from,
+    }))
+}
+
+fn transaction(kind: i32) -> Body {
+    let refused = [
+        TransactionStmtKind::TransStmtPrepare as i32,
+        TransactionStmtKind::TransStmtCommitPrepared as i32,
+        TransactionStmtKind::TransStmtRollbackPrepared as i32,
+    ];
+    if refused.contains(&kind) {
+        Body::Refused(Box::new(unsupported("two-phase commit")))
+    } else {
+        Body::Transaction
+    }
+}
+
+/// Settings that would take the ground away under the proxy.
+const PINNED_SETTINGS: [&str; 4] = [
+    "standard_conforming_strings",
+    "role",
+    "session_authorization",
+    "client_encoding",
+];
+
+fn setting(set: &VariableSetStmt) -> Body {
+    let name = set.name.to_ascii_lowercase();
+    let all = set.kind == VariableSetKind::VarResetAll as i32;
+    let words: Vec<String> = set
+        .args
+        .iter()
+        .filter_map(crate::walk::string_constant)
+        .collect();
+    let has_value = set.kind == VariableSetKind::VarSetValue as i32;
+    let setting = Setting {
+        value: has_value.then(|| words.join(", ")),
+        local: set.is_local,
+        all,
+        name,
+    };
+    match pinned(&setting.name, setting.value.as_deref()) {
+        Some(report) => Body::Refused(Box::new(report)),
+        None => Body::Set(setting),
+    }
+}
+
+/// Refusal for a setting that may not change, by SET or `set_config`; `value` is `None` for a reset.
+pub(crate) fn pinned(name: &str, value: Option<&str>) -> Option<Report> {
+    if name == "pgdraft.operation" {
+        return None;
+    }
+    if name.starts_with("pgdraft.") {
+        return Some(
+            Report::error("42501", format!("permission denied to set parameter \"{name}\""))
+                .detail("A connection belongs to one session from its start to its end.")
+                .hint("connect again with options=-c pgdraft.session=… to work in another session; pgdraft.operation can be SET"),
+        );
+    }
+    if !PINNED_SETTINGS.contains(&name) {
+        return None;
+    }
+    let folded = value.map(|v| v.to_ascii_lowercase().replace(['-', '_'], ""));
+    let harmless = match (name, folded.as_deref()) {
+        (_, None) => true,
+        ("client_encoding", Some(v)) => v == "utf8" || v == "unicode",
+        ("standard_conforming_strings", Some(v)) => ["on", "true", "yes", "1"].contains(&v),
+        _ => false,
+    };
+    (!harmless).then(|| {
+        Report::error("0A000", format!("parameter \"{name}\" cannot be changed in a draft"))
+            .detail("Statements are read as UTF-8 with standard strings, by the role that cannot write production.")
+            .hint("leave it as it is")
+    })
+}

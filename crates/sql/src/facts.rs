@@ -1,0 +1,103 @@
+//! What a statement's tree says about itself, before any catalog is asked.
+
+/// A relation read in a FROM, JOIN or USING: never a CTE, never the target of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableRef {
+    /// Index into [`Facts::blocks`].
+    pub(crate) block: usize,
+    /// Byte where the name starts.
+    pub(crate) location: usize,
+    /// Schema, if the client wrote one.
+    pub(crate) schema: Option<String>,
+    /// Name as PostgreSQL folds it.
+    pub(crate) name: String,
+    /// Alias, if the client wrote one.
+    pub(crate) alias: Option<String>,
+    /// ONLY was written.
+    pub(crate) only: bool,
+    /// It stands under TABLESAMPLE.
+    pub(crate) sampled: bool,
+}
+
+impl TableRef {
+    /// The name its columns are qualified with.
+    pub(crate) fn label(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// A function call, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Schema, if written.
+    pub(crate) schema: Option<String>,
+    /// Name.
+    pub(crate) name: String,
+    /// Byte of the call.
+    pub(crate) location: usize,
+    /// First argument where it is a string constant (for `set_config`).
+    pub(crate) first_constant: Option<String>,
+    /// Second argument where it is a string constant.
+    pub(crate) second_constant: Option<String>,
+}
+
+/// A column reference as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnUse {
+    /// Index into [`Facts::blocks`].
+    pub(crate) block: usize,
+    /// Its parts; `*` for a star.
+    pub(crate) fields: Vec<String>,
+    /// Byte where it starts.
+    pub(crate) location: usize,
+}
+
+/// One query block: a SELECT with its own FROM.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Some clause that the planner may evaluate below the merge (WHERE, ON, GROUP BY, ORDER BY,
+    /// lateral calls) holds an expression over columns that can fail: its tables must be fenced,
+    /// so that it never sees a base row that the draft hides.
+    pub(crate) risky: bool,
+    /// Column references of GROUP BY, if it has one.
+    pub(crate) group_by: Vec<Vec<String>>,
+    /// It has a GROUP BY.
+    pub(crate) grouped: bool,
+    /// Byte of the last expression of a plain GROUP BY (no grouping sets), for extension.
+    pub(crate) group_location: Option<usize>,
+    /// A lone `count(*)` without any other clause.
+    pub(crate) bare_count: bool,
+    /// It has a WHERE or a LIMIT: it need not scan its tables whole.
+    pub(crate) selective: bool,
+}
+
+/// Everything found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) relations: Vec<TableRef>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) operators: Vec<String>,
+    pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) blocks: Vec<Block>,
+    /// The block of an INSERT, UPDATE or DELETE itself.
+    pub(crate) own_block: Option<usize>,
+    /// Names behind a dot after an expression, `(row).name`: a field, or a function in disguise.
+    pub(crate) fields: Vec<String>,
+    /// Every relation name the grammar sees, CTEs and targets included (for the second opinion).
+    pub(crate) names: Vec<String>,
+    /// Locking clauses (`FOR UPDATE` and its kin).
+    pub(crate) locking: usize,
+    /// INSERT, UPDATE, DELETE or MERGE below WITH.
+    pub(crate) nested_writes: usize,
+    /// SELECT … INTO.
+    pub(crate) into: bool,
+    /// Highest `$n`.
+    pub(crate) parameters: i32,
+}
+
+/// A tree node that is not on the allow-list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    /// What it is, in PostgreSQL's words.
+    pub(crate) what: String,
+}

@@ -1,0 +1,229 @@
+//! Which functions an agent's statement may call.
+//!
+//! A function can do anything its owner can: a volatile one may write production, a stable one
+//! reads base tables behind the draft's back. So only functions that can do neither run; the
+//! configuration allows others by name.
+
+use catalog::{Function, Volatility};
+use report::Report;
+
+use crate::facts::{Call, Facts};
+use crate::plan::Context;
+
+/// Volatile functions of `pg_catalog` without an effect outside the connection.
+const SAFE_VOLATILE: [&str; 45] = [
+    "random",
+    "random_normal",
+    "setseed",
+    "clock_timestamp",
+    "timeofday",
+    "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
+    "nextval",
+    "currval",
+    "lastval",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "set_config",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_shared",
+    "pg_advisory_unlock_all",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+    "pg_relation_size",
+    "pg_table_size",
+    "pg_indexes_size",
+    "pg_total_relation_size",
+    "pg_database_size",
+    "pg_tablespace_size",
+    "pg_column_size",
+    "pg_is_in_recovery",
+    "pg_listening_channels",
+    "pg_blocking_pids",
+    "pg_lock_status",
+    "pg_show_all_settings",
+    "pg_timezone_names",
+    "pg_timezone_abbrevs",
+    "pg_is_wal_replay_paused",
+    "pg_notification_queue_usage",
+    "pg_my_temp_schema",
+    "pg_prepared_statement",
+    "pg_cursor",
+];
+
+/// Functions that are not volatile but read tables named in a string or through a cursor, past the
+/// draft, or show other connections' statements.
+const READS_BY_NAME: [&str; 20] = [
+    "query_to_xml",
+    "query_to_xmlschema",
+    "query_to_xml_and_xmlschema",
+    "table_to_xml",
+    "table_to_xmlschema",
+    "table_to_xml_and_xmlschema",
+    "schema_to_xml",
+    "schema_to_xmlschema",
+    "schema_to_xml_and_xmlschema",
+    "database_to_xml",
+    "database_to_xmlschema",
+    "database_to_xml_and_xmlschema",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "ts_stat",
+    "ts_rewrite",
+    "binary_upgrade_set_next_pg_type_oid",
+    "pg_stat_get_activity",
+    "pg_stat_get_backend_activity",
+    "pg_stat_statements",
+];
+
+/// What the calls of a statement lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They may run.
+    Fine,
+    /// One of them is not in the snapshot: refresh it.
+    Unknown,
+}
+
+/// Checks every call, operator and field that may be a call in disguise.
+///
+/// # Errors
+/// 0A000 for a function that may read or write tables and is not allowed by name.
+pub(crate) fn check(context: &Context<'_>, facts: &Facts) -> Result<Verdict, Report> {
+    let mut verdict = Verdict::Fine;
+    for call in &facts.calls {
+        if check_call(context, call)? == Verdict::Unknown && !context.fresh {
+            verdict = Verdict::Unknown;
+        }
+    }
+    for operator in &facts.operators {
+        for function in context
+            .catalog
+            .operators
+            .get(operator)
+            .into_iter()
+            .flatten()
+        {
+            permit(context, function)?;
+        }
+    }
+    // `(row).f` and `t.f` call f(row) where no such column exists
+    let dotted = facts
+        .columns
+        .iter()
+        .filter(|c| c.fields.len() > 1)
+        .filter_map(|c| c.fields.last())
+        .chain(&facts.fields);
+    for name in dotted {
+        let is_column = context
+            .catalog
+            .relations
+            .values()
+            .any(|r| r.column(name).is_some());
+        let candidates = context.catalog.functions.get(name);
+        if !is_column && let Some(functions) = candidates {
+            functions
+                .iter()
+                .filter(|f| f.schema != "pg_catalog")
+                .try_for_each(|f| permit(context, f))?;
+        }
+    }
+    Ok(verdict)
+}
+
+fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
+    if call.name == "set_config" {
+        check_set_config(call)?;
+    }
+    if call.schema.as_deref() == Some("pgdraft") {
+        return Err(Report::error(
+            "42501",
+            format!("permission denied for function {}", call.name),
+        )
+        .hint("functions of schema pgdraft are called by the proxy alone"));
+    }
+    let named = context.catalog.functions.get(&call.name);
+    let mut found = false;
+    for function in named.into_iter().flatten() {
+        let reachable = match &call.schema {
+            Some(schema) => function.schema == *schema,
+            None => {
+                function.schema == "pg_catalog" || context.search_path.contains(&function.schema)
+            }
+        };
+        if reachable {
+            found = true;
+            permit(context, function)?;
+        }
+    }
+    Ok(if found {
+        Verdict::Fine
+    } else {
+        Verdict::Unknown
+    })
+}
+
+/// Whether one function may run.
+///
+/// # Errors
+/// 0A000 with the hint how to allow it.
+pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), Report> {
+    let Function { schema, name, .. } = function;
+    let harmless = match (schema.as_str(), function.volatility) {
+        ("pg_catalog", Volatility::Volatile) => SAFE_VOLATILE.contains(&name.as_str()),
+        ("pg_catalog", _) => !READS_BY_NAME.contains(&name.as_str()),
+        (_, Volatility::Immutable) => true,
+        // C functions of extensions: stable ones read settings, not tables
+        (_, Volatility::Stable) => {
+            schema == "information_schema" || (function.extension && function.language == "c")
+        }
+        (_, Volatility::Volatile) => false,
+    };
+    let qualified = format!("{schema}.{name}");
+    let any = format!("{schema}.*");
+    let allowed = context
+        .functions
+        .allowed
+        .iter()
+        .any(|a| *a == *name || *a == qualified || *a == any);
+    if harmless || (allowed && schema != "pgdraft") {
+        return Ok(());
+    }
+    Err(
+        Report::error("0A000", format!("function {qualified} is not allowed in a draft"))
+            .detail("It may read or write tables behind the draft's back.")
+            .hint(format!(
+                "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
+            )),
+    )
+}
+
+fn check_set_config(call: &Call) -> Result<(), Report> {
+    let Some(name) = call.first_constant.as_deref() else {
+        return Err(Report::error(
+            "0A000",
+            "set_config needs a constant parameter name in a draft",
+        )
+        .hint("write the name as a string constant, or use SET"));
+    };
+    let name = name.to_ascii_lowercase();
+    let refusal = match (name.as_str(), &call.second_constant) {
+        ("client_encoding" | "standard_conforming_strings", Some(value)) => {
+            crate::classify::pinned(&name, Some(value))
+        }
+        ("pgdraft.operation", _) => Some(
+            Report::error("0A000", "pgdraft.operation cannot be set by set_config")
+                .hint("use SET pgdraft.operation = '…'"),
+        ),
+        _ => crate::classify::pinned(&name, Some("")),
+    };
+    refusal.map_or(Ok(()), Err)
+}

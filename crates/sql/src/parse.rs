@@ -1,0 +1,309 @@
+//! From a client's text to statements: limits, PostgreSQL's grammar, the allow-list walk and the
+//! second opinion.
+//!
+//! `pg_query` is PostgreSQL's own grammar, so its tree is what the server will run; everything is
+//! decided on it. `sqlparser` reads the text too, and where the two disagree the text is refused.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DeleteStmt, InsertStmt, Token as Kind, UpdateStmt};
+use report::Report;
+
+use crate::facts::Facts;
+use crate::tokens::Tokens;
+use crate::{classify, second};
+
+/// Deepest nesting of brackets.
+const DEPTH_MAX: usize = 300;
+/// Most operators in one expression without a comma or bracket between them.
+const CHAIN_MAX: usize = 10_000;
+/// Above these the parser runs on a thread with a large stack.
+const SMALL_DEPTH: usize = 24;
+const SMALL_CHAIN: usize = 48;
+/// That stack, in bytes; only touched pages cost memory.
+const LARGE_STACK: usize = 512 << 20;
+
+/// One parsed client text: a simple Query may hold several statements.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Its statements in order; empty for an empty query.
+    pub statements: Vec<Arc<Statement>>,
+}
+
+/// One statement with all that can be known from its text alone.
+#[derive(Debug)]
+pub struct Statement {
+    /// Byte range in the client's text, without the semicolon.
+    pub range: Range<usize>,
+    /// Its own text.
+    pub text: String,
+    pub(crate) body: Body,
+    pub(crate) facts: Facts,
+    pub(crate) tokens: Tokens,
+}
+
+impl Statement {
+    /// Whether it changes rows of a table.
+    pub fn is_write(&self) -> bool {
+        match &self.body {
+            Body::Insert(_) | Body::Update(_) | Body::Delete(_) => true,
+            Body::Copy(copy) => copy.from,
+            _ => false,
+        }
+    }
+}
+
+/// What kind of statement it is, with the tree where rewriting needs it.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// SELECT, VALUES, TABLE; also under EXPLAIN or DECLARE CURSOR.
+    Query,
+    Insert(Box<InsertStmt>),
+    Update(Box<UpdateStmt>),
+    Delete(Box<DeleteStmt>),
+    Copy(Copy),
+    /// BEGIN, COMMIT and their kin.
+    Transaction,
+    Set(Setting),
+    Show(String),
+    Deallocate(Option<String>),
+    DiscardAll,
+    /// FETCH, CLOSE, LISTEN, DISCARD PLANS, …: of no interest.
+    Harmless,
+    /// Refused whatever the catalog says.
+    Refused(Box<Report>),
+}
+
+/// COPY.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    /// The table, if it is not a query: schema, name, byte.
+    pub(crate) relation: Option<(Option<String>, String, usize)>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) from: bool,
+}
+
+/// SET and RESET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Lower-case name; empty for RESET ALL.
+    pub(crate) name: String,
+    /// The value where it is one string or word; `None` for DEFAULT and RESET.
+    pub(crate) value: Option<String>,
+    pub(crate) local: bool,
+    pub(crate) all: bool,
+}
+
+/// Why a text was not taken.
+#[derive(Debug, Clone)]
+pub enum ParseFailure {
+    /// The server will reject it as well.
+    Syntax(String),
+    /// pgdraft refuses it.
+    Refused(Box<Report>),
+}
+
+/// Parses a client text: limits, PostgreSQL's grammar, allow-list walk, second opinion.
+/// The answer depends on the text alone: cache it by text.
+///
+/// # Errors
+/// [`ParseFailure::Syntax`]: PostgreSQL's grammar rejects it, so the server will too; let it say
+/// so by *parsing* (never executing) the text. [`ParseFailure::Refused`]: not understood, refused.
+pub fn parse(text: &str) -> Result<Script, ParseFailure> {
+    if text.contains('\0') {
+        return Err(refused(
+            "08P01",
+            "a statement cannot contain a NUL byte",
+            "remove it",
+        ));
+    }
+    let tokens = Tokens::scan(text).map_err(ParseFailure::Syntax)?;
+    let chain = longest_chain(&tokens);
+    if tokens.depth_max > DEPTH_MAX {
+        return Err(refused(
+            "54001",
+            format!("statement is nested more than {DEPTH_MAX} brackets deep"),
+            "split it, or use WITH to give parts of it names",
+        ));
+    }
+    if chain > CHAIN_MAX {
+        return Err(refused(
+            "54001",
+            format!("an expression or set operation has more than {CHAIN_MAX} operators in a row"),
+            "use IN (…), = ANY(array) or VALUES instead of a long chain",
+        ));
+    }
+    if tokens.depth_max <= SMALL_DEPTH && chain <= SMALL_CHAIN {
+        return parse_here(text);
+    }
+    let on_thread = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(LARGE_STACK)
+            .spawn_scoped(scope, || parse_here(text))
+            .ok()
+            .and_then(|thread| thread.join().ok())
+    });
+    on_thread.unwrap_or_else(|| Err(too_complex()))
+}
+
+fn too_complex() -> ParseFailure {
+    refused(
+        "54001",
+        "statement is too complex to be parsed safely",
+        "split it into simpler statements, or use IN (…) or VALUES instead of a long chain of operators",
+    )
+}
+
+fn refused(code: &str, message: impl Into<String>, hint: impl Into<String>) -> ParseFailure {
+    ParseFailure::Refused(Box::new(Report::error(code, message).hint(hint)))
+}
+
+/// The longest run of operators that makes a left-deep tree: counted per bracket level between
+/// commas.
+fn longest_chain(tokens: &Tokens) -> usize {
+    let mut counts: Vec<usize> = vec![0];
+    let mut longest = 0;
+    for (_, token) in tokens.iter() {
+        counts.resize(token.depth + 1, 0);
+        let Some(count) = counts.last_mut() else {
+            continue;
+        };
+        if token.is(Kind::Ascii44) || token.is(Kind::Ascii59) {
+            *count = 0;
+        } else if is_operator(token.kind) {
+            *count += 1;
+            longest = longest.max(*count);
+        }
+    }
+    longest
+}
+
+fn is_operator(kind: i32) -> bool {
+    const OPERATORS: [Kind; 34] = [
+        Kind::Ascii37,
+        Kind::Ascii42,
+        Kind::Ascii43,
+        Kind::Ascii45,
+        Kind::Ascii47,
+        Kind::Ascii60,
+        Kind::Ascii61,
+        Kind::Ascii62,
+        Kind::Ascii91,
+        Kind::Ascii94,
+        Kind::Ascii46,
+        Kind::Op,
+        Kind::Typecast,
+        Kind::LessEquals,
+        Kind::GreaterEquals,
+        Kind::NotEquals,
+        Kind::And,
+        Kind::Or,
+        Kind::Not,
+        Kind::Is,
+        Kind::Isnull,
+        Kind::Notnull,
+        Kind::Like,
+        Kind::Ilike,
+        Kind::Similar,
+        Kind::Between,
+        Kind::InP,
+        Kind::Collate,
+        Kind::At,
+        Kind::Union,
+        Kind::Intersect,
+        Kind::Except,
+        Kind::Join,
+        Kind::Ascii63,
+    ];
+    OPERATORS.iter().any(|k| *k as i32 == kind)
+}
+
+fn parse_here(text: &str) -> Result<Script, ParseFailure> {
+    let parsed = pg_query::parse(text, 0).map_err(|e| match e {
+        // the parser's own limit, not the text's fault: the server's may be higher
+        pg_query::Error::Parse(message) if message.contains("stack depth") => too_complex(),
+        pg_query::Error::Parse(message) | pg_query::Error::Scan(message) => {
+            ParseFailure::Syntax(message)
+        }
+        other => refused(
+            "54001",
+            "statement could not be read by the parser",
+            format!("simplify the statement ({other})"),
+        ),
+    })?;
+    let ranges = statement_ranges(text, &parsed.protobuf)?;
+    let alone = ranges.len() == 1;
+    let mut statements = Vec::with_capacity(ranges.len());
+    for (range, raw) in ranges.into_iter().zip(parsed.protobuf.stmts) {
+        let own = text.get(range.clone()).unwrap_or_default().to_owned();
+        // locations count from the start of what was parsed, so a part is parsed by itself
+        let node = if alone && range.start == 0 {
+            raw.stmt
+        } else {
+            pg_query::parse(&own, 0)
+                .map_err(|e| ParseFailure::Syntax(e.to_string()))?
+                .protobuf
+                .stmts
+                .into_iter()
+                .next()
+                .and_then(|s| s.stmt)
+        };
+        let Some(node) = node.and_then(|n| n.node) else {
+            continue;
+        };
+        statements.push(Arc::new(statement(range, own, node)?));
+    }
+    Ok(Script { statements })
+}
+
+/// Byte ranges of the statements, trimmed to their first and last token.
+fn statement_ranges(
+    text: &str,
+    parsed: &pg_query::protobuf::ParseResult,
+) -> Result<Vec<Range<usize>>, ParseFailure> {
+    let tokens = Tokens::scan(text).map_err(ParseFailure::Syntax)?;
+    let mut ranges = Vec::new();
+    for raw in &parsed.stmts {
+        let start = usize::try_from(raw.stmt_location).unwrap_or(0);
+        let end = match usize::try_from(raw.stmt_len) {
+            Ok(0) | Err(_) => text.len(),
+            Ok(length) => start + length,
+        };
+        let inside =
+            |t: &crate::tokens::Token| t.start >= start && t.end <= end && !t.is(Kind::Ascii59);
+        let first = tokens.iter().find(|(_, t)| inside(t)).map(|(_, t)| t.start);
+        let last = tokens
+            .iter()
+            .rev()
+            .find(|(_, t)| inside(t))
+            .map(|(_, t)| t.end);
+        match (first, last) {
+            (Some(first), Some(last)) => ranges.push(first..last),
+            _ => {
+                return Err(refused(
+                    "0A000",
+                    "the end of a statement could not be found",
+                    "send the statements one by one",
+                ));
+            }
+        }
+    }
+    Ok(ranges)
+}
+
+fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statement, ParseFailure> {
+    let tokens = Tokens::scan(&text).map_err(ParseFailure::Syntax)?;
+    let (body, facts) = classify::classify(node);
+    if !matches!(body, Body::Refused(_)) {
+        second::agree(&text, &body, &facts).map_err(|r| ParseFailure::Refused(Box::new(r)))?;
+    }
+    Ok(Statement {
+        range,
+        text,
+        body,
+        facts,
+        tokens,
+    })
+}

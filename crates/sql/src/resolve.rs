@@ -1,0 +1,237 @@
+//! Names to relations, against the catalog snapshot.
+
+use std::sync::Arc;
+
+use catalog::{Catalog, Relation, RelationId, RelationKind};
+use report::Report;
+
+use crate::facts::TableRef;
+use crate::plan::Context;
+
+/// What a name in a FROM stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Resolved {
+    /// `pg_catalog`, `information_schema`: read directly.
+    System,
+    /// A relation of the snapshot.
+    Known(Arc<Relation>),
+    /// Nothing the snapshot knows.
+    Unknown,
+}
+
+/// System views that show what other agents' connections run: they share one upstream role.
+const OTHERS_STATEMENTS: [&str; 3] = [
+    "pg_stat_activity",
+    "pg_stat_statements",
+    "pg_stat_statements_info",
+];
+
+/// Resolves a possibly qualified name as PostgreSQL does.
+///
+/// # Errors
+/// 42501 for pgdraft's own schema and for views of other connections' statements.
+pub(crate) fn resolve(
+    context: &Context<'_>,
+    schema: Option<&str>,
+    name: &str,
+) -> Result<Resolved, Report> {
+    if schema == Some("pgdraft") || context.search_path.iter().any(|s| s == "pgdraft") {
+        return Err(
+            Report::error("42501", "permission denied for schema pgdraft")
+                .detail("The schema holds the drafts of all sessions.")
+                .hint("read the tables themselves, and SHOW DIFF for what this session changed"),
+        );
+    }
+    if OTHERS_STATEMENTS.contains(&name) {
+        return Err(Report::error("42501", format!("permission denied for view {name}"))
+            .detail("It shows the statements of other agents' connections.")
+            .hint("SHOW OPERATIONS lists what this session did; a person can look at the server's activity"));
+    }
+    Ok(match schema {
+        Some("pg_catalog" | "information_schema") => Resolved::System,
+        Some(schema) => known(context.catalog.relation(schema, name)),
+        None => match context.catalog.resolve(context.search_path, name) {
+            Some(relation) => Resolved::Known(Arc::clone(relation)),
+            None if name.starts_with("pg_") => Resolved::System,
+            None => Resolved::Unknown,
+        },
+    })
+}
+
+fn known(relation: Option<&Arc<Relation>>) -> Resolved {
+    relation.map_or(Resolved::Unknown, |r| Resolved::Known(Arc::clone(r)))
+}
+
+/// A relation that a read has to merge, with where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Merged {
+    pub(crate) reference: TableRef,
+    pub(crate) relation: Arc<Relation>,
+}
+
+/// The relations of a statement's reads that this session has changed.
+///
+/// # Errors
+/// Refusals for what cannot be merged; `Ok(None)` where the snapshot must be refreshed first.
+pub(crate) fn dirty_reads(
+    context: &Context<'_>,
+    references: &[TableRef],
+) -> Result<Option<Vec<Merged>>, Report> {
+    let mut merged = Vec::new();
+    for reference in references {
+        match resolve(context, reference.schema.as_deref(), &reference.name)? {
+            Resolved::System => {}
+            Resolved::Unknown if context.fresh => {}
+            Resolved::Unknown => return Ok(None),
+            Resolved::Known(relation) => {
+                if must_merge(context, reference, &relation)? {
+                    merged.push(Merged {
+                        reference: reference.clone(),
+                        relation,
+                    });
+                }
+            }
+        }
+    }
+    Ok(Some(merged))
+}
+
+fn must_merge(
+    context: &Context<'_>,
+    reference: &TableRef,
+    relation: &Relation,
+) -> Result<bool, Report> {
+    let dirty = |id: &RelationId| context.draft.dirty.contains_key(id);
+    if relation.kind == RelationKind::View {
+        view_is_clean(context, relation, dirty)?;
+        return Ok(false);
+    }
+    if !dirty(&relation.id) {
+        return Ok(false);
+    }
+    if reference.sampled {
+        return Err(crate::classify::unsupported(
+            "TABLESAMPLE on a table this session changed",
+        ));
+    }
+    if context.catalog.head(relation.id).is_none() {
+        return Err(schema_moved(relation));
+    }
+    Ok(true)
+}
+
+fn view_is_clean(
+    context: &Context<'_>,
+    view: &Relation,
+    dirty: impl Fn(&RelationId) -> bool,
+) -> Result<(), Report> {
+    let Some(behind) = &view.view else {
+        return Ok(());
+    };
+    if let Some(table) = behind.relations.iter().find(|id| dirty(id)) {
+        let name = context
+            .catalog
+            .relations
+            .get(table)
+            .map_or_else(String::new, |r| format!("{}.{}", r.schema, r.name));
+        return Err(Report::error(
+            "0A000",
+            format!("view \"{}\" reads a table this session changed", view.name),
+        )
+        .detail(format!(
+            "The view reads {name}; through the view the change would not be seen."
+        ))
+        .hint("query the tables behind the view directly"));
+    }
+    for function in &behind.functions {
+        crate::functions::permit(context, function)?;
+    }
+    Ok(())
+}
+
+/// ZD006: the head was made for another shape of the table.
+pub(crate) fn schema_moved(relation: &Relation) -> Report {
+    Report::error(
+        report::code::SCHEMA_MOVED,
+        format!("table \"{}\" changed its shape since this draft began", relation.name),
+    )
+    .detail("Columns, keys or constraints were altered in production; the draft's rows have the old shape.")
+    .hint("ask a reviewer to commit or discard the session, then begin a new one")
+}
+
+/// The base table a write names.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// It can be drafted.
+    Table(Arc<Relation>),
+    /// The snapshot does not know it.
+    Unknown,
+}
+
+/// Resolves the target of a write.
+///
+/// # Errors
+/// 0A000 for what is not a plain table.
+pub(crate) fn target(
+    context: &Context<'_>,
+    schema: Option<&str>,
+    name: &str,
+) -> Result<Target, Report> {
+    match resolve(context, schema, name)? {
+        Resolved::Unknown => Ok(Target::Unknown),
+        Resolved::System => Err(Report::error(
+            "42501",
+            format!("permission denied for table {name}"),
+        )
+        .hint("the system catalogs cannot be changed")),
+        Resolved::Known(relation) => match refusal(&relation) {
+            Some(report) => Err(report),
+            None => Ok(Target::Table(relation)),
+        },
+    }
+}
+
+fn refusal(relation: &Relation) -> Option<Report> {
+    let what = match relation.kind {
+        RelationKind::Table if relation.inherits => "a partition or inherited table",
+        RelationKind::Table if relation.primary_key.is_none() => {
+            return Some(
+                Report::error(
+                    "0A000",
+                    format!(
+                        "table \"{}\" cannot be drafted: it has no primary key",
+                        relation.name
+                    ),
+                )
+                .detail("Without a key a changed row cannot be told from another.")
+                .hint("ask for a primary key on the table, or leave this change to a person"),
+            );
+        }
+        RelationKind::Table => return None,
+        RelationKind::Partitioned => "a partitioned table",
+        RelationKind::View => "a view",
+        RelationKind::MaterializedView => "a materialized view",
+        RelationKind::Foreign => "a foreign table",
+        RelationKind::Sequence => "a sequence",
+        RelationKind::Other => "this kind of relation",
+    };
+    Some(
+        Report::error(
+            "0A000",
+            format!(
+                "cannot change \"{}\" in a draft: it is {what}",
+                relation.name
+            ),
+        )
+        .detail("Only ordinary tables with a primary key are drafted.")
+        .hint("change the tables behind it, or leave this change to a person"),
+    )
+}
+
+/// Relation ids whose heads are missing.
+pub(crate) fn without_head(catalog: &Catalog, ids: &[RelationId]) -> Vec<RelationId> {
+    ids.iter()
+        .copied()
+        .filter(|id| catalog.head(*id).is_none())
+        .collect()
+}

@@ -1,0 +1,186 @@
+//! COPY: a changed table is copied out of its merged read; COPY FROM goes into the head.
+
+use std::sync::Arc;
+
+use catalog::{Generated, Relation, quote_identifier as q};
+use pg_query::protobuf::{RangeVar, Token as Kind};
+use report::Report;
+
+use crate::facts::TableRef;
+use crate::merge::{self, Wanted};
+use crate::parse::{Copy, Statement};
+use crate::plan::{Context, Effect, Plan, Relay, Rewritten, Verb};
+use crate::resolve::{self, Resolved};
+use crate::rewrite::Edits;
+use crate::rewrite::change::{self, Found, Parts, list, mismatch};
+use crate::splice::{Edit, Splice};
+
+pub(crate) fn plan(
+    statement: &Statement,
+    copy: &Copy,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    if statement.facts.locking > 0 {
+        return Err(Box::new(crate::classify::unsupported(
+            "COPY of a query with FOR UPDATE or FOR SHARE",
+        )));
+    }
+    match &copy.relation {
+        Some((schema, name, location)) if copy.from => from(
+            statement,
+            copy,
+            context,
+            (schema.as_deref(), name, *location),
+        ),
+        Some((schema, name, location)) => to(
+            statement,
+            copy,
+            context,
+            (schema.as_deref(), name, *location),
+        ),
+        None => query(statement, context),
+    }
+}
+
+type Name<'a> = (Option<&'a str>, &'a String, usize);
+
+fn query(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report>> {
+    let Some(edits) = Edits::of_reads(statement, context)? else {
+        return Ok(Plan::NeedsCatalog);
+    };
+    if edits.merged.is_empty() {
+        return Ok(Plan::Relay(Relay {
+            effect: Effect::Copy,
+        }));
+    }
+    Ok(rewritten(statement, &edits.list, edits.merged))
+}
+
+fn rewritten(statement: &Statement, edits: &[Edit], merged: Vec<catalog::RelationId>) -> Plan {
+    let mut splice = Splice::new(&statement.text);
+    splice.copy_edited(0..statement.text.len(), edits);
+    let (text, positions) = splice.finish();
+    Plan::Read(Arc::new(Rewritten {
+        text,
+        positions,
+        merged,
+        effect: Effect::Copy,
+    }))
+}
+
+/// Columns COPY takes when none are named: all that are not generated.
+fn columns(relation: &Relation, named: &[String]) -> Vec<String> {
+    if named.is_empty() {
+        relation
+            .columns
+            .iter()
+            .filter(|c| c.generated == Generated::No)
+            .map(|c| c.name.clone())
+            .collect()
+    } else {
+        named.to_vec()
+    }
+}
+
+/// The bytes of `table [(columns)]`.
+fn table_and_columns(
+    statement: &Statement,
+    copy: &Copy,
+    location: usize,
+) -> Option<std::ops::Range<usize>> {
+    let tokens = &statement.tokens;
+    let (mut range, next) = tokens.name_at(location)?;
+    if !copy.columns.is_empty() {
+        let close = tokens.find(next..tokens.len(), 0, |_, t| t.is(Kind::Ascii41))?;
+        range.end = tokens.get(close)?.end;
+    }
+    Some(range)
+}
+
+fn to(
+    statement: &Statement,
+    copy: &Copy,
+    context: &Context<'_>,
+    (schema, name, location): Name<'_>,
+) -> Result<Plan, Box<Report>> {
+    let reference = TableRef {
+        block: usize::MAX,
+        location,
+        schema: schema.map(str::to_owned),
+        name: name.clone(),
+        alias: None,
+        only: false,
+        sampled: false,
+    };
+    let Some(dirty) = resolve::dirty_reads(context, &[reference])? else {
+        return Ok(Plan::NeedsCatalog);
+    };
+    let Some(item) = dirty.first() else {
+        return Ok(Plan::Relay(Relay {
+            effect: Effect::Copy,
+        }));
+    };
+    let head = context
+        .catalog
+        .head(item.relation.id)
+        .ok_or_else(mismatch)?;
+    let wanted = Wanted {
+        rows: 0,
+        fenced: false,
+        bare_count: false,
+        whole: true,
+        with_new: false,
+    };
+    let source = merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(mismatch)?;
+    let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));
+    let edit = Edit {
+        range: table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
+        text: format!("(SELECT {select} FROM {source} AS {})", q(name)),
+    };
+    Ok(rewritten(statement, &[edit], vec![item.relation.id]))
+}
+
+fn from(
+    statement: &Statement,
+    copy: &Copy,
+    context: &Context<'_>,
+    (schema, name, location): Name<'_>,
+) -> Result<Plan, Box<Report>> {
+    if let Resolved::System = resolve::resolve(context, schema, name)? {
+        return Err(Box::new(
+            Report::error("42501", format!("permission denied for table {name}"))
+                .hint("the system catalogs cannot be changed"),
+        ));
+    }
+    let relation = RangeVar {
+        schemaname: schema.unwrap_or_default().to_owned(),
+        relname: name.clone(),
+        location: i32::try_from(location).unwrap_or(0),
+        ..RangeVar::default()
+    };
+    let changed = match change::target(context, Some(&relation))? {
+        Found::Changed(changed) => changed,
+        Found::Instead(plan) => return Ok(plan),
+    };
+    let names = list(
+        columns(&changed.relation, &copy.columns)
+            .iter()
+            .map(|c| q(c)),
+    );
+    let edit = Edit {
+        range: table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
+        text: format!("{}({names})", changed.head.table()),
+    };
+    let mut splice = Splice::new(&statement.text);
+    splice.copy_edited(0..statement.text.len(), &[edit]);
+    Ok(changed.write(
+        statement,
+        splice,
+        Parts {
+            verb: Verb::Copy,
+            returning: false,
+            merged: Vec::new(),
+            cascades: false,
+        },
+    ))
+}

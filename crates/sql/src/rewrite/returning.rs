@@ -1,0 +1,266 @@
+//! RETURNING: from the head's row where it only names the target, joined back to the source where
+//! it also names FROM or USING items.
+
+use catalog::quote_identifier as q;
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, ReturningClause};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::facts::ColumnUse;
+use crate::parse::Statement;
+use crate::resolve::{Resolved, resolve};
+use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::splice::{Edit, Splice};
+
+/// The RETURNING of one change.
+#[derive(Debug, Default)]
+pub(crate) struct Returning {
+    /// Replacements inside RETURNING: stars written out, columns of FROM items from the source.
+    edits: Vec<Edit>,
+    /// Columns of FROM or USING items, computed in the source as `f0, f1, …`.
+    lifted: Vec<String>,
+    /// The change has FROM or USING and RETURNING: it ends in a join with the source.
+    joined: bool,
+}
+
+impl Returning {
+    /// Looks through the client's list; `items` are the FROM or USING items.
+    pub(crate) fn find(
+        work: &Work<'_>,
+        clause: Option<&ReturningClause>,
+        items: &[Node],
+    ) -> Result<Self, Box<Report>> {
+        let mut returning = Self::default();
+        let (Some(_), Some(keyword)) = (clause, work.clauses.returning) else {
+            return Ok(returning);
+        };
+        returning.joined = !items.is_empty();
+        let content = work.clauses.content(keyword);
+        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
+        for column in &work.statement.facts.columns {
+            if range.contains(&column.location) {
+                returning.column(work, column, items)?;
+            }
+        }
+        Ok(returning)
+    }
+
+    /// One column reference: of the target it stays, a star is written out, of a FROM item it is
+    /// computed in the source.
+    fn column(
+        &mut self,
+        work: &Work<'_>,
+        column: &ColumnUse,
+        items: &[Node],
+    ) -> Result<(), Box<Report>> {
+        let changed = &work.changed;
+        let is_star = column.fields.last().is_some_and(|f| f == "*");
+        let text = match column.fields.as_slice() {
+            [_] if is_star => {
+                let mut parts = vec![own_columns(changed)];
+                for item in items {
+                    parts.push(self.star_of(work, item)?);
+                }
+                parts.join(", ")
+            }
+            [.., table, _] if *table == changed.label => {
+                if !is_star {
+                    return Ok(());
+                }
+                own_columns(changed)
+            }
+            [.., table, _] if is_star => match items.iter().find(|i| label_of(i) == Some(table)) {
+                Some(item) => self.star_of(work, item)?,
+                None if self.joined => return Err(star_refused()),
+                None => return Ok(()),
+            },
+            [name] if changed.relation.column(name).is_some() => return Ok(()),
+            _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
+            fields => format!("pgdraft_src.{}", self.lift(path(fields))),
+        };
+        let text = if !is_star && is_whole_target(work.statement, column) {
+            let name = column.fields.last().map_or("", String::as_str);
+            format!("{text} AS {}", q(name))
+        } else {
+            text
+        };
+        self.edits.extend(replace(work.statement, column, &text));
+        Ok(())
+    }
+
+    fn lift(&mut self, expression: String) -> String {
+        self.lifted.push(expression);
+        format!("f{}", self.lifted.len() - 1)
+    }
+
+    /// All columns of a plain table in FROM, lifted one by one.
+    fn star_of(&mut self, work: &Work<'_>, item: &Node) -> Result<String, Box<Report>> {
+        let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
+            return Err(star_refused());
+        };
+        let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
+        let Resolved::Known(relation) = resolve(work.context, schema, &table.relname)? else {
+            return Err(star_refused());
+        };
+        let label = table
+            .alias
+            .as_ref()
+            .map_or(&table.relname, |a| &a.aliasname);
+        let mut parts = Vec::with_capacity(relation.columns.len());
+        for column in &relation.columns {
+            let lifted = self.lift(format!("{}.{}", q(label), q(&column.name)));
+            parts.push(format!("pgdraft_src.{lifted} AS {}", q(&column.name)));
+        }
+        Ok(parts.join(", "))
+    }
+
+    /// `, expr AS f0, …` for the source's select list.
+    pub(crate) fn lifted(&self) -> String {
+        self.lifted
+            .iter()
+            .enumerate()
+            .map(|(i, e)| format!(", {e} AS f{i}"))
+            .collect()
+    }
+
+    /// Begins the CTE around the head's INSERT where the result is a join.
+    pub(crate) fn open(&self) -> &'static str {
+        if self.joined {
+            ", pgdraft_row AS ("
+        } else {
+            ""
+        }
+    }
+
+    /// Ends a change: RETURNING of the INSERT itself, or the join with the source.
+    pub(crate) fn close(
+        &self,
+        work: &Work<'_>,
+        splice: &mut Splice<'_>,
+    ) -> Result<(), Box<Report>> {
+        let Some(keyword) = work.clauses.returning else {
+            return Ok(());
+        };
+        let content = work.clauses.content(keyword);
+        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
+        let mut all = work.edits.list.clone();
+        all.retain(|e| !overlaps(e, &self.edits));
+        all.extend(self.edits.iter().cloned());
+        all.sort_by_key(|e| (e.range.start, e.range.end));
+        splice.ours(if self.joined {
+            " RETURNING *) SELECT "
+        } else {
+            " RETURNING "
+        });
+        splice.copy_edited(range, &all);
+        if self.joined {
+            let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
+            splice.ours(&format!(
+                " FROM pgdraft_row AS {alias} JOIN (SELECT {keys}{columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
+                alias = work.changed.alias(),
+                keys = key_columns(&work.changed),
+                on = key_join(&work.changed),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn star_refused() -> Box<Report> {
+    Box::new(unsupported("RETURNING * over this FROM item").hint("name the columns"))
+}
+
+/// Whether a reference is to a FROM item and not to a subquery inside RETURNING.
+fn is_of_items(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> bool {
+    match column.fields.as_slice() {
+        [.., table, _] => {
+            items.iter().any(|i| label_of(i) == Some(table)) || {
+                // joined tables lie deeper than the item itself
+                let facts = &work.statement.facts;
+                facts
+                    .relations
+                    .iter()
+                    .any(|r| Some(r.block) == facts.own_block && r.label() == table)
+            }
+        }
+        _ => Some(column.block) == work.statement.facts.own_block,
+    }
+}
+
+fn own_columns(changed: &Changed) -> String {
+    list(
+        changed
+            .relation
+            .columns
+            .iter()
+            .map(|c| changed.column(&c.name)),
+    )
+}
+
+/// Replaces a whole column reference.
+fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit> {
+    let first = statement.tokens.at(column.location)?;
+    let tokens = 2 * column.fields.len() - 1;
+    Some(Edit {
+        range: statement.tokens.bytes(first..first + tokens)?,
+        text: text.to_owned(),
+    })
+}
+
+fn key_columns(changed: &Changed) -> String {
+    let writable = changed.writable();
+    list(changed.key().iter().enumerate().filter_map(|(n, k)| {
+        let i = writable.iter().position(|c| c.name == *k)?;
+        Some(format!("o{i} AS pgdraft_k{n}"))
+    }))
+}
+
+fn key_join(changed: &Changed) -> String {
+    changed
+        .key()
+        .iter()
+        .enumerate()
+        .map(|(n, k)| format!("pgdraft_src.pgdraft_k{n} = {}", changed.column(k)))
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+fn overlaps(edit: &Edit, others: &[Edit]) -> bool {
+    others
+        .iter()
+        .any(|o| edit.range.start < o.range.end && o.range.start < edit.range.end)
+}
+
+fn path(fields: &[String]) -> String {
+    fields.iter().map(|f| q(f)).collect::<Vec<_>>().join(".")
+}
+
+fn label_of(item: &Node) -> Option<&String> {
+    match item.node.as_ref()? {
+        NodeEnum::RangeVar(table) => Some(
+            table
+                .alias
+                .as_ref()
+                .map_or(&table.relname, |a| &a.aliasname),
+        ),
+        NodeEnum::RangeSubselect(sub) => sub.alias.as_ref().map(|a| &a.aliasname),
+        _ => None,
+    }
+}
+
+/// Whether a column reference is a whole RETURNING item without a label of its own, so that its
+/// name must be kept.
+fn is_whole_target(statement: &Statement, column: &ColumnUse) -> bool {
+    use pg_query::protobuf::Token as Kind;
+    let tokens = &statement.tokens;
+    let Some(first) = tokens.at(column.location) else {
+        return false;
+    };
+    let before = first.checked_sub(1).and_then(|i| tokens.get(i));
+    let after = tokens.get(first + 2 * column.fields.len() - 1);
+    let opens =
+        before.is_some_and(|t| t.depth == 0 && (t.is(Kind::Returning) || t.is(Kind::Ascii44)));
+    let closes = after.is_none_or(|t| t.depth == 0 && t.is(Kind::Ascii44));
+    opens && closes
+}

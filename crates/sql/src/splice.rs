@@ -1,0 +1,108 @@
+//! Builds a new text out of pieces of the client's text and text of ours, and remembers which is
+//! which, so that error positions lead back to what the client wrote.
+
+use std::ops::Range;
+
+use crate::plan::{Copied, PositionMap};
+
+/// The text being built.
+#[derive(Debug)]
+pub(crate) struct Splice<'a> {
+    client: &'a str,
+    text: String,
+    chars: usize,
+    copied: Vec<Copied>,
+}
+
+impl<'a> Splice<'a> {
+    pub(crate) fn new(client: &'a str) -> Self {
+        Self {
+            client,
+            text: String::with_capacity(client.len() + 512),
+            chars: 0,
+            copied: Vec::new(),
+        }
+    }
+
+    /// Appends a byte range of the client's text as it stands.
+    pub(crate) fn copy(&mut self, range: Range<usize>) {
+        let Some(piece) = self.client.get(range.clone()) else {
+            return;
+        };
+        let length = piece.chars().count();
+        self.copied.push(Copied {
+            new_start: self.chars,
+            old_start: self
+                .client
+                .get(..range.start)
+                .map_or(0, |s| s.chars().count()),
+            length,
+        });
+        self.text.push_str(piece);
+        self.chars += length;
+    }
+
+    /// Appends text of ours.
+    pub(crate) fn ours(&mut self, text: &str) {
+        self.chars += text.chars().count();
+        self.text.push_str(text);
+    }
+
+    /// Appends a byte range of the client's text with edits applied: each edit replaces a byte
+    /// range inside it. Edits must be sorted and must not overlap.
+    pub(crate) fn copy_edited(&mut self, range: Range<usize>, edits: &[Edit]) {
+        let mut at = range.start;
+        for edit in edits {
+            if edit.range.start < at || edit.range.end > range.end {
+                continue;
+            }
+            self.copy(at..edit.range.start);
+            self.ours(&edit.text);
+            at = edit.range.end;
+        }
+        self.copy(at..range.end);
+    }
+
+    pub(crate) fn finish(self) -> (String, PositionMap) {
+        (
+            self.text,
+            PositionMap {
+                copied: self.copied,
+            },
+        )
+    }
+}
+
+/// One replacement in the client's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// Bytes that go.
+    pub(crate) range: Range<usize>,
+    /// What comes in their place.
+    pub(crate) text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_lead_back() {
+        let client = "SELECT é FROM t WHERE x";
+        let mut splice = Splice::new(client);
+        let at = client.find('t').expect("t");
+        splice.copy_edited(
+            0..client.len(),
+            &[Edit {
+                range: at..at + 1,
+                text: "(merged) AS t".into(),
+            }],
+        );
+        let (text, map) = splice.finish();
+        assert_eq!(text, "SELECT é FROM (merged) AS t WHERE x");
+        assert_eq!(map.to_client(8), Some(8));
+        let x = text.chars().position(|c| c == 'x').expect("x") + 1;
+        assert_eq!(map.to_client(x), Some(23));
+        assert_eq!(map.to_client(18), None);
+    }
+}

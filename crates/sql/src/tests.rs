@@ -1,0 +1,323 @@
+//! Case files: text in, plan out. `REWRITE=1 cargo test --workspace sql` accepts new output, which is
+//! then read in review.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use catalog::{
+    Catalog, Column, DraftTableId, ForeignKey, Function, Generated, Head, Identity, Key,
+    ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+};
+
+use crate::{Context, DraftView, FunctionPolicy, ParseFailure, Plan, parse, plan};
+
+fn column(number: i16, name: &str, type_id: u32, type_name: &str) -> Column {
+    Column {
+        number,
+        name: name.into(),
+        type_id,
+        type_modifier: -1,
+        type_name: type_name.into(),
+        declared: type_name.into(),
+        collation: None,
+        not_null: false,
+        default: None,
+        generated: Generated::No,
+        identity: Identity::No,
+        sequence: None,
+    }
+}
+
+fn key(name: &str, columns: &[&str]) -> Key {
+    Key {
+        name: name.into(),
+        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        special: false,
+        operators: Vec::new(),
+    }
+}
+
+fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key>) -> Relation {
+    Relation {
+        id: RelationId(id),
+        schema: schema.into(),
+        name: name.into(),
+        kind: RelationKind::Table,
+        columns,
+        primary_key: pk,
+        unique: Vec::new(),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        referenced_by: Vec::new(),
+        inherits: false,
+        exclusion: false,
+        triggers: false,
+        row_security: false,
+        view: None,
+        fingerprint: format!("f{id}"),
+    }
+}
+
+/// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults.
+fn shop() -> Catalog {
+    let mut age = column(3, "age", 23, "integer");
+    age.default = Some("18".into());
+    let mut relations = vec![
+        table(
+            1,
+            "public",
+            "users",
+            vec![
+                column(1, "id", 20, "bigint"),
+                column(2, "name", 1043, "character varying"),
+                age,
+                column(4, "code", 1042, "character"),
+            ],
+            Some(key("users_pkey", &["id"])),
+        ),
+        table(
+            2,
+            "public",
+            "teams",
+            vec![
+                column(1, "id", 23, "integer"),
+                column(2, "label", 25, "text"),
+            ],
+            Some(key("teams_pkey", &["id"])),
+        ),
+        table(
+            3,
+            "public",
+            "lines",
+            vec![
+                column(1, "order_id", 20, "bigint"),
+                column(2, "no", 23, "integer"),
+                column(3, "qty", 23, "integer"),
+            ],
+            Some(key("lines_pkey", &["order_id", "no"])),
+        ),
+        table(
+            4,
+            "public",
+            "log",
+            vec![column(1, "message", 25, "text")],
+            None,
+        ),
+        table(
+            5,
+            "app",
+            "users",
+            vec![column(1, "id", 20, "bigint")],
+            Some(key("users_pkey", &["id"])),
+        ),
+    ];
+    let mut view = table(
+        6,
+        "public",
+        "adults",
+        vec![column(1, "id", 20, "bigint")],
+        None,
+    );
+    view.kind = RelationKind::View;
+    view.view = Some(View {
+        relations: vec![RelationId(1)],
+        functions: Vec::new(),
+    });
+    relations.push(view);
+    let foreign = Arc::new(ForeignKey {
+        name: "lines_order".into(),
+        child: RelationId(3),
+        parent: RelationId(1),
+        child_columns: vec!["order_id".into()],
+        parent_columns: vec!["id".into()],
+        on_delete: ReferentialAction::Cascade,
+        on_update: ReferentialAction::NoAction,
+        match_full: false,
+        deferrable: false,
+        deferred: false,
+    });
+    let mut catalog = Catalog {
+        epoch: 1,
+        server_version: 150_018,
+        ..Catalog::default()
+    };
+    for mut relation in relations {
+        if relation.id == RelationId(3) {
+            relation.foreign_keys.push(Arc::clone(&foreign));
+        }
+        if relation.kind == RelationKind::Table
+            && relation.primary_key.is_some()
+            && relation.id != RelationId(5)
+        {
+            catalog.heads.insert(
+                relation.id,
+                Arc::new(Head {
+                    id: DraftTableId(i32::try_from(relation.id.0).unwrap_or(0) + 10),
+                    relation: relation.id,
+                    fingerprint: relation.fingerprint.clone(),
+                    constraints: std::collections::HashMap::new(),
+                    cascades: if relation.id == RelationId(1) {
+                        vec![RelationId(3)]
+                    } else {
+                        Vec::new()
+                    },
+                }),
+            );
+        }
+        catalog
+            .names
+            .entry(relation.schema.clone())
+            .or_default()
+            .insert(relation.name.clone(), relation.id);
+        catalog.relations.insert(relation.id, Arc::new(relation));
+    }
+    for (schema, name, volatility) in [
+        ("pg_catalog", "count", Volatility::Immutable),
+        ("pg_catalog", "lower", Volatility::Immutable),
+        ("pg_catalog", "now", Volatility::Stable),
+        ("pg_catalog", "max", Volatility::Immutable),
+        ("pg_catalog", "sum", Volatility::Immutable),
+        ("pg_catalog", "set_config", Volatility::Volatile),
+        ("pg_catalog", "generate_series", Volatility::Immutable),
+        ("pg_catalog", "pg_terminate_backend", Volatility::Volatile),
+        ("pg_catalog", "lo_create", Volatility::Volatile),
+        ("pg_catalog", "query_to_xml", Volatility::Stable),
+        ("pg_catalog", "jsonb_array_elements", Volatility::Immutable),
+        ("public", "wipe", Volatility::Volatile),
+        ("public", "pure", Volatility::Immutable),
+    ] {
+        catalog
+            .functions
+            .entry(name.into())
+            .or_default()
+            .push(Function {
+                schema: schema.into(),
+                name: name.into(),
+                volatility,
+                security_definer: false,
+                language: "sql".into(),
+                extension: false,
+            });
+    }
+    catalog
+}
+
+/// What a case shows for one text. The first line may be `-- dirty: users 5, teams 20000`.
+fn show(case: &str) -> String {
+    let catalog = shop();
+    let mut draft = DraftView::default();
+    let text = match case
+        .strip_prefix("-- dirty: ")
+        .and_then(|rest| rest.split_once('\n'))
+    {
+        Some((list, text)) => {
+            for item in list.split(',') {
+                let (name, rows) = item.trim().split_once(' ').expect("table rows");
+                let relation = catalog
+                    .resolve(&["public".into(), "app".into()], name)
+                    .expect("table");
+                draft.dirty.insert(relation.id, rows.parse().expect("rows"));
+            }
+            text
+        }
+        None => case,
+    };
+    let path = ["public".to_owned()];
+    let policy = FunctionPolicy::default();
+    let context = Context {
+        catalog: &catalog,
+        search_path: &path,
+        draft: &draft,
+        sid: 42,
+        functions: &policy,
+        fresh: true,
+    };
+    let mut out = String::new();
+    match parse(text) {
+        Err(ParseFailure::Syntax(message)) => {
+            let _ = writeln!(out, "syntax: {message}");
+        }
+        Err(ParseFailure::Refused(report)) => {
+            let _ = writeln!(out, "refused: {report}");
+        }
+        Ok(script) => {
+            for statement in &script.statements {
+                match plan(statement, context) {
+                    Err(report) => {
+                        let _ = writeln!(out, "refused: {report}");
+                    }
+                    Ok(Plan::Read(read)) => {
+                        let _ = writeln!(out, "read: {}", read.text);
+                    }
+                    Ok(Plan::Write(write)) => {
+                        let _ = writeln!(
+                            out,
+                            "write {:?} {:?} returning {}: {}",
+                            write.verb,
+                            write.changes.iter().map(|r| r.0).collect::<Vec<_>>(),
+                            write.returning,
+                            write.rewritten.text
+                        );
+                    }
+                    Ok(other) => {
+                        let _ = writeln!(out, "{other:?}");
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn case_files() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let rewrite = option_env!("REWRITE").is_some() || std::env::vars().any(|(k, _)| k == "REWRITE");
+    let mut failures = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("cases") {
+        let path = entry.expect("entry").path();
+        let content = std::fs::read_to_string(&path).expect("case file");
+        let mut fresh = String::new();
+        for block in content.split("\n====\n") {
+            let input = block.split("\n----\n").next().unwrap_or_default().trim();
+            if input.is_empty() {
+                continue;
+            }
+            let _ = write!(fresh, "{input}\n----\n{}\n====\n", show(input).trim_end());
+        }
+        if rewrite {
+            std::fs::write(&path, &fresh).expect("write case file");
+        } else if fresh != content {
+            failures.push(format!("{}:\n{fresh}", path.display()));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "cases differ:\n{}",
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn deep_and_long_texts_are_refused_or_parsed_without_harm() {
+    let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+    assert!(parse(&deep).is_err());
+    let nested = format!("SELECT {}1{}", "(SELECT ".repeat(90), ")".repeat(90));
+    assert!(parse(&nested).is_ok());
+    let chain = format!("SELECT 1{}", "+1".repeat(500));
+    assert!(parse(&chain).is_ok());
+    let refused = format!("SELECT 1{}", "+1".repeat(5_000));
+    assert!(matches!(parse(&refused), Err(ParseFailure::Refused(_))));
+    let ors = format!("SELECT 1 WHERE true{}", " OR 1 = 2".repeat(3_000));
+    assert!(parse(&ors).is_ok());
+    let too_long = format!("SELECT 1{}", "+1".repeat(50_000));
+    assert!(parse(&too_long).is_err());
+    let unions = vec!["SELECT 1"; 900].join(" UNION ALL ");
+    assert!(parse(&unions).is_ok());
+    let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 20_000].join(","));
+    assert!(parse(&list).is_ok());
+    let many = "SELECT 1;".repeat(1_000);
+    assert_eq!(parse(&many).map(|s| s.statements.len()).ok(), Some(1_000));
+}

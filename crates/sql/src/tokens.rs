@@ -1,0 +1,160 @@
+//! PostgreSQL's own tokens of a statement, to find where the clauses and names of the tree lie.
+//!
+//! The tree knows where a node starts, never where it ends; tokens know both. Depth counts
+//! brackets, so that a clause of the outermost statement is told from one inside a subquery.
+
+use std::ops::Range;
+
+use pg_query::protobuf::Token as Kind;
+
+/// One token, comments left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// First byte.
+    pub(crate) start: usize,
+    /// Byte behind the last.
+    pub(crate) end: usize,
+    /// `pg_query`'s token number.
+    pub(crate) kind: i32,
+    /// Brackets open before it; a bracket itself has the depth outside of it.
+    pub(crate) depth: usize,
+}
+
+impl Token {
+    /// Whether it is that keyword or character.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind as i32
+    }
+}
+
+/// All tokens of one text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tokens {
+    list: Vec<Token>,
+    /// The deepest bracket.
+    pub(crate) depth_max: usize,
+}
+
+impl Tokens {
+    /// Scans a text with PostgreSQL's lexer.
+    ///
+    /// # Errors
+    /// The lexer's message (an unterminated string, for example).
+    pub(crate) fn scan(text: &str) -> Result<Self, String> {
+        let scanned = pg_query::scan_tokens(text).map_err(|e| e.to_string())?;
+        let mut list = Vec::with_capacity(scanned.len());
+        let (mut depth, mut depth_max) = (0usize, 0usize);
+        for token in scanned {
+            if token.token == Kind::SqlComment as i32 || token.token == Kind::CComment as i32 {
+                continue;
+            }
+            if [Kind::Ascii41 as i32, Kind::Ascii93 as i32].contains(&token.token) {
+                depth = depth.saturating_sub(1);
+            }
+            list.push(Token {
+                start: usize::try_from(token.start).unwrap_or(0),
+                end: usize::try_from(token.end).unwrap_or(0),
+                kind: token.token,
+                depth,
+            });
+            if [Kind::Ascii40 as i32, Kind::Ascii91 as i32].contains(&token.token) {
+                depth += 1;
+                depth_max = depth_max.max(depth);
+            }
+        }
+        Ok(Self { list, depth_max })
+    }
+
+    /// Number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The token with that index.
+    pub(crate) fn get(&self, index: usize) -> Option<&Token> {
+        self.list.get(index)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, &Token)> {
+        self.list.iter().enumerate()
+    }
+
+    /// Index of the token that starts at that byte.
+    pub(crate) fn at(&self, byte: usize) -> Option<usize> {
+        self.list.binary_search_by_key(&byte, |t| t.start).ok()
+    }
+
+    /// Index of the first token at that depth, from `from` on and before `to`, for which `wanted`
+    /// holds; `wanted` gets the token before it too.
+    pub(crate) fn find(
+        &self,
+        range: Range<usize>,
+        depth: usize,
+        wanted: impl Fn(Option<&Token>, &Token) -> bool,
+    ) -> Option<usize> {
+        range.clone().find(|&i| {
+            self.list.get(i).is_some_and(|t| {
+                let before = i.checked_sub(1).and_then(|b| self.list.get(b));
+                t.depth == depth && wanted(before, t)
+            })
+        })
+    }
+
+    /// Byte range from the first to the last token of an index range; empty range → `None`.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let first = self.list.get(range.start)?;
+        let last = self.list.get(range.end.checked_sub(1)?)?;
+        (range.start < range.end).then_some(first.start..last.end)
+    }
+
+    /// Splits an index range at commas of that depth.
+    pub(crate) fn split_commas(&self, range: Range<usize>, depth: usize) -> Vec<Range<usize>> {
+        let mut pieces = Vec::new();
+        let mut from = range.start;
+        for i in range.clone() {
+            let Some(token) = self.list.get(i) else { break };
+            if token.depth == depth && token.is(Kind::Ascii44) {
+                pieces.push(from..i);
+                from = i + 1;
+            }
+        }
+        pieces.push(from..range.end);
+        pieces
+    }
+
+    /// The bytes of a possibly qualified relation name that starts at that byte: `a`, `a.b`,
+    /// `a.b.c`; also the index behind its last token.
+    pub(crate) fn name_at(&self, byte: usize) -> Option<(Range<usize>, usize)> {
+        let mut last = self.at(byte)?;
+        let start = self.list.get(last)?.start;
+        while self.list.get(last + 1).is_some_and(|t| t.is(Kind::Ascii46)) {
+            last += 2;
+        }
+        Some((start..self.list.get(last)?.end, last + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_tells_the_outer_clause() {
+        let tokens = Tokens::scan("SELECT (SELECT 1 FROM a) /* FROM */ FROM b").expect("scans");
+        let from = tokens
+            .find(0..tokens.len(), 0, |_, t| t.is(Kind::From))
+            .and_then(|i| tokens.get(i).copied())
+            .expect("has FROM");
+        assert_eq!(from.start, 36);
+    }
+
+    #[test]
+    fn a_qualified_name_is_one_range() {
+        let text = "SELECT * FROM \"My\" . users u";
+        let tokens = Tokens::scan(text).expect("scans");
+        let (range, next) = tokens.name_at(14).expect("name");
+        assert_eq!(text.get(range), Some("\"My\" . users"));
+        assert_eq!(tokens.get(next).map(|t| t.start), Some(27));
+    }
+}

@@ -1,0 +1,355 @@
+//! Walks PostgreSQL's tree of one statement, by scope, over an allow-list of nodes.
+//!
+//! Every node that can hold a relation, a function or a subquery is visited explicitly; a node
+//! that is not listed is an [`Unknown`] and the statement is refused. A CTE hides a table of the
+//! same name in its scope only, which is why no generic visitor is used.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CommonTableExpr, FuncCall, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
+};
+
+use crate::facts::{Block, Call, Facts, TableRef, Unknown};
+
+mod expression;
+
+pub(crate) use expression::Shape;
+pub(crate) use expression::string_fields;
+
+/// Names of CTEs visible at one place, innermost last.
+type Scope = Vec<String>;
+
+/// Walks one statement and gathers its facts.
+#[derive(Debug, Default)]
+pub(crate) struct Walker {
+    pub(crate) facts: Facts,
+    ctes: Scope,
+    /// Blocks being walked, innermost last.
+    stack: Vec<usize>,
+}
+
+type Walked = Result<(), Unknown>;
+
+fn unknown(what: impl Into<String>) -> Unknown {
+    Unknown { what: what.into() }
+}
+
+pub(crate) fn byte(location: i32) -> usize {
+    usize::try_from(location).unwrap_or(0)
+}
+
+impl Walker {
+    /// Opens a block for a statement that is not a SELECT (UPDATE, DELETE, INSERT).
+    pub(crate) fn open_block(&mut self) -> usize {
+        self.facts.blocks.push(Block::default());
+        let block = self.facts.blocks.len() - 1;
+        self.stack.push(block);
+        block
+    }
+
+    /// Opens the block of the change itself.
+    pub(crate) fn own_block(&mut self) {
+        let block = self.open_block();
+        self.facts.own_block = Some(block);
+    }
+
+    pub(crate) fn close_block(&mut self) {
+        self.stack.pop();
+    }
+
+    fn block(&self) -> usize {
+        self.stack.last().copied().unwrap_or(0)
+    }
+
+    fn mark_risky(&mut self, shape: Shape) {
+        let block = self.block();
+        if shape.fallible
+            && let Some(b) = self.facts.blocks.get_mut(block)
+        {
+            b.risky = true;
+        }
+    }
+
+    /// A clause that may be evaluated below the merge.
+    pub(crate) fn pushed(&mut self, node: Option<&Node>) -> Walked {
+        if let Some(node) = node {
+            let shape = self.expression(node)?;
+            self.mark_risky(shape);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pushed_all(&mut self, nodes: &[Node]) -> Walked {
+        nodes.iter().try_for_each(|n| self.pushed(Some(n)))
+    }
+
+    /// Walks a WITH clause; the names stay visible until the caller truncates to the returned mark.
+    pub(crate) fn with(&mut self, with: Option<&WithClause>) -> Result<usize, Unknown> {
+        let mark = self.ctes.len();
+        let Some(with) = with else { return Ok(mark) };
+        let ctes: Vec<&CommonTableExpr> = with
+            .ctes
+            .iter()
+            .filter_map(|n| match n.node.as_ref() {
+                Some(NodeEnum::CommonTableExpr(c)) => Some(c.as_ref()),
+                _ => None,
+            })
+            .collect();
+        if with.recursive {
+            self.ctes.extend(ctes.iter().map(|c| c.ctename.clone()));
+        }
+        for cte in ctes {
+            self.cte(cte)?;
+            if !with.recursive {
+                self.ctes.push(cte.ctename.clone());
+            }
+        }
+        Ok(mark)
+    }
+
+    pub(crate) fn leave(&mut self, mark: usize) {
+        self.ctes.truncate(mark);
+    }
+
+    fn cte(&mut self, cte: &CommonTableExpr) -> Walked {
+        if let Some(cycle) = &cte.cycle_clause {
+            for value in [&cycle.cycle_mark_value, &cycle.cycle_mark_default] {
+                self.pushed(value.as_deref())?;
+            }
+        }
+        match cte.ctequery.as_deref().and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::SelectStmt(select)) => self.select(select).map(|_| ()),
+            Some(
+                NodeEnum::InsertStmt(_)
+                | NodeEnum::UpdateStmt(_)
+                | NodeEnum::DeleteStmt(_)
+                | NodeEnum::MergeStmt(_),
+            ) => {
+                self.facts.nested_writes += 1;
+                Ok(())
+            }
+            _ => Err(unknown("this kind of statement under WITH")),
+        }
+    }
+
+    /// Walks a query; the shape says whether evaluating it can fail.
+    pub(crate) fn select(&mut self, select: &SelectStmt) -> Result<Shape, Unknown> {
+        let mark = self.with(select.with_clause.as_ref())?;
+        self.facts.into |= select.into_clause.is_some();
+        self.facts.locking += select.locking_clause.len();
+        let shape = if select.op == SetOperation::SetopNone as i32 {
+            self.simple_select(select)
+        } else {
+            let mut shape = Shape::default();
+            for arm in [&select.larg, &select.rarg] {
+                let arm = arm
+                    .as_deref()
+                    .ok_or_else(|| unknown("this set operation"))?;
+                shape = shape.and(self.select(arm)?);
+            }
+            self.open_block();
+            let tail = self.tail(select);
+            self.close_block();
+            tail.map(|()| shape)
+        };
+        self.leave(mark);
+        shape
+    }
+
+    fn simple_select(&mut self, select: &SelectStmt) -> Result<Shape, Unknown> {
+        let block = self.open_block();
+        for item in &select.from_clause {
+            self.join_item(item, false)?;
+        }
+        let mut shape = Shape::default();
+        for row in &select.values_lists {
+            shape = shape.and(self.expression(row)?);
+        }
+        for target in &select.target_list {
+            shape = shape.and(self.expression(target)?);
+        }
+        // sorting and grouping expressions may stand in the target list and be pushed below
+        let sorts = !select.sort_clause.is_empty()
+            || !select.group_clause.is_empty()
+            || !select.distinct_clause.is_empty();
+        if sorts {
+            self.mark_risky(shape);
+        }
+        self.pushed(select.where_clause.as_deref())?;
+        for item in &select.distinct_clause {
+            if item.node.is_some() {
+                self.pushed(Some(item))?;
+            }
+        }
+        self.group_by(block, select)?;
+        self.pushed(select.having_clause.as_deref())?;
+        for window in &select.window_clause {
+            let Some(NodeEnum::WindowDef(window)) = window.node.as_ref() else {
+                return Err(unknown("this window clause"));
+            };
+            self.window(window)?;
+        }
+        self.tail(select)?;
+        let is_count = select.target_list.len() == 1
+            && select.from_clause.len() == 1
+            && select.where_clause.is_none()
+            && select.group_clause.is_empty()
+            && select.having_clause.is_none()
+            && select.sort_clause.is_empty()
+            && select.target_list.iter().all(is_count_star);
+        let risky = self.facts.blocks.get_mut(block).is_some_and(|b| {
+            b.bare_count = is_count;
+            b.selective = select.where_clause.is_some() || select.limit_count.is_some();
+            b.risky
+        });
+        self.close_block();
+        shape.fallible |= risky;
+        Ok(shape)
+    }
+
+    fn group_by(&mut self, block: usize, select: &SelectStmt) -> Walked {
+        let mut plain = !select.group_clause.is_empty();
+        let mut uses = Vec::new();
+        for item in &select.group_clause {
+            self.pushed(Some(item))?;
+            match item.node.as_ref() {
+                Some(NodeEnum::GroupingSet(_)) => plain = false,
+                Some(NodeEnum::ColumnRef(c)) => uses.push(string_fields(&c.fields)),
+                _ => {}
+            }
+        }
+        let location = select.group_clause.first().and_then(first_location);
+        if let Some(b) = self.facts.blocks.get_mut(block) {
+            b.grouped = !select.group_clause.is_empty();
+            b.group_by = uses;
+            b.group_location = if plain { location } else { None };
+        }
+        Ok(())
+    }
+
+    /// ORDER BY, LIMIT, OFFSET.
+    fn tail(&mut self, select: &SelectStmt) -> Walked {
+        self.pushed_all(&select.sort_clause)?;
+        self.pushed(select.limit_offset.as_deref())?;
+        self.pushed(select.limit_count.as_deref())
+    }
+
+    pub(crate) fn window(&mut self, window: &WindowDef) -> Walked {
+        self.pushed_all(&window.partition_clause)?;
+        self.pushed_all(&window.order_clause)?;
+        self.pushed(window.start_offset.as_deref())?;
+        self.pushed(window.end_offset.as_deref())
+    }
+
+    /// One item of a FROM list.
+    pub(crate) fn join_item(&mut self, item: &Node, sampled: bool) -> Walked {
+        match item.node.as_ref() {
+            Some(NodeEnum::RangeVar(relation)) => {
+                self.relation(relation, sampled);
+                Ok(())
+            }
+            Some(NodeEnum::RangeSubselect(sub)) => {
+                match sub.subquery.as_deref().and_then(|n| n.node.as_ref()) {
+                    Some(NodeEnum::SelectStmt(select)) => {
+                        let shape = self.select(select)?;
+                        if sub.lateral {
+                            self.mark_risky(shape);
+                        }
+                        Ok(())
+                    }
+                    _ => Err(unknown("this kind of subquery")),
+                }
+            }
+            Some(NodeEnum::JoinExpr(join)) => {
+                for side in [&join.larg, &join.rarg] {
+                    let side = side.as_deref().ok_or_else(|| unknown("this join"))?;
+                    self.join_item(side, false)?;
+                }
+                self.pushed(join.quals.as_deref())
+            }
+            Some(NodeEnum::RangeFunction(function)) => {
+                for list in &function.functions {
+                    self.pushed(Some(list))?;
+                }
+                Ok(())
+            }
+            Some(NodeEnum::RangeTableSample(sample)) => {
+                let relation = sample
+                    .relation
+                    .as_deref()
+                    .ok_or_else(|| unknown("this TABLESAMPLE"))?;
+                self.join_item(relation, true)?;
+                self.pushed_all(&sample.args)?;
+                self.pushed(sample.repeatable.as_deref())
+            }
+            Some(NodeEnum::RangeTableFunc(table)) => self.xml_table(table),
+            Some(NodeEnum::JsonTable(table)) => self.json_table(table),
+            _ => Err(unknown("this kind of FROM item")),
+        }
+    }
+
+    fn relation(&mut self, relation: &RangeVar, sampled: bool) {
+        self.facts.names.push(relation.relname.clone());
+        let is_cte = relation.schemaname.is_empty() && self.ctes.contains(&relation.relname);
+        if is_cte {
+            return;
+        }
+        self.facts.relations.push(TableRef {
+            block: self.block(),
+            location: byte(relation.location),
+            schema: (!relation.schemaname.is_empty()).then(|| relation.schemaname.clone()),
+            name: relation.relname.clone(),
+            alias: relation.alias.as_ref().map(|a| a.aliasname.clone()),
+            only: !relation.inh,
+            sampled,
+        });
+    }
+
+    pub(crate) fn call(&mut self, call: &FuncCall) {
+        let mut name = string_fields(&call.funcname);
+        let Some(last) = name.pop() else { return };
+        self.facts.calls.push(Call {
+            schema: name.pop(),
+            name: last,
+            location: byte(call.location),
+            first_constant: call.args.first().and_then(string_constant),
+            second_constant: call.args.get(1).and_then(string_constant),
+        });
+    }
+}
+
+fn is_count_star(target: &Node) -> bool {
+    let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() else {
+        return false;
+    };
+    match target.val.as_deref().and_then(|v| v.node.as_ref()) {
+        Some(NodeEnum::FuncCall(call)) => {
+            call.agg_star
+                && call.agg_filter.is_none()
+                && call.over.is_none()
+                && string_fields(&call.funcname).last().map(String::as_str) == Some("count")
+        }
+        _ => false,
+    }
+}
+
+/// The text of a string constant, through casts.
+pub(crate) fn string_constant(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            pg_query::protobuf::a_const::Val::Sval(s) => Some(s.sval.clone()),
+            _ => None,
+        },
+        NodeEnum::TypeCast(cast) => string_constant(cast.arg.as_deref()?),
+        _ => None,
+    }
+}
+
+fn first_location(node: &Node) -> Option<usize> {
+    match node.node.as_ref()? {
+        NodeEnum::ColumnRef(c) => Some(byte(c.location)),
+        NodeEnum::AConst(c) => Some(byte(c.location)),
+        NodeEnum::FuncCall(c) => Some(byte(c.location)),
+        _ => None,
+    }
+}
