@@ -42,9 +42,11 @@ fn not_reserved(name: &[u8]) -> Result<(), Failure> {
     if !name.starts_with(RESERVED) {
         return Ok(());
     }
-    Err(Report::error("42602", "names beginning with pgdraft_ are reserved")
-        .hint("Choose another name for the statement or portal.")
-        .into())
+    Err(
+        Report::error("42602", "names beginning with pgdraft_ are reserved")
+            .hint("Choose another name for the statement or portal.")
+            .into(),
+    )
 }
 
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
@@ -126,11 +128,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     .described(&piece, (parse.text, &parse.types), &stamp)
                     .await?;
                 let (name, types) = (parse.name.to_vec(), described.parameters.clone());
-                let sent = self.install(
-                    &parse,
-                    kind(Some(described)),
-                    positions(&plan, shift),
-                );
+                let sent = self.install(&parse, kind(Some(described)), positions(&plan, shift));
                 if sent == Stream::Pass {
                     let text = upstream_text(&plan, &piece);
                     wire::encode::parse(&mut self.out, &name, text, &types);
@@ -233,7 +231,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 .lane()
                 .install(parse.name, Some(Arc::new(prepared))),
         ];
-        self.expect_local(Fix { undo, ..local(told) });
+        self.expect_local(Fix {
+            undo,
+            ..local(told)
+        });
         Ok(Stream::Discard)
     }
 
@@ -286,8 +287,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         for message in got {
             match message.tag {
                 b't' => {
-                    described.parameters = wire::frame::backend::parameter_description(&message.body)
-                        .map_err(malformed)?;
+                    described.parameters =
+                        wire::frame::backend::parameter_description(&message.body)
+                            .map_err(malformed)?;
                 }
                 b'T' => {
                     let fields = wire::frame::backend::row_description(&message.body);
@@ -327,7 +329,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let undo = vec![self.open_portal(portal, prepared, formats)];
             let mut told = Vec::new();
             wire::encode::bind_complete(&mut told);
-            self.expect_local(Fix { undo, ..local(told) });
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
             return Ok(Stream::Discard);
         }
         let prepared = self.up_to_date(statement, prepared).await?;
@@ -500,7 +505,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::SetOperation { value, local: here } => {
                 let (undo, told) = self.set_operation(value.as_deref(), *here);
                 let undo = vec![undo];
-                self.expect_local(Fix { undo, ..local(told) });
+                self.expect_local(Fix {
+                    undo,
+                    ..local(told)
+                });
                 return Ok(Stream::Discard);
             }
             Plan::ShowOwn { name } => {
@@ -551,7 +559,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if is_local {
             let mut told = Vec::new();
             wire::encode::close_complete(&mut told);
-            self.expect_local(Fix { undo, ..local(told) });
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
             return Stream::Discard;
         }
         let fix = Fix {

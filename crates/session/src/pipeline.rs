@@ -217,7 +217,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.count("setting");
                 let (undo, local) = self.set_operation(value.as_deref(), *local);
                 let undo = vec![undo];
-                let fix = Fix { local, undo, ..Fix::default() };
+                let fix = Fix {
+                    local,
+                    undo,
+                    ..Fix::default()
+                };
                 self.expect(Want::Local, Some(fix));
             }
             Plan::ShowOwn { name } => {
@@ -227,7 +231,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 crate::answer::describe(&mut local, &answer.columns, &[]);
                 // text format cannot fail
                 drop(crate::answer::rows(&mut local, &answer, &[]));
-                self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+                self.expect(
+                    Want::Local,
+                    Some(Fix {
+                        local,
+                        ..Fix::default()
+                    }),
+                );
             }
             Plan::Relay(relay) => self.relay_statement(piece, &relay.effect, shift),
             Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
@@ -388,9 +398,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Relay(_) | Plan::ShowOwn { .. } => return Ok((plan, stamp)),
             }
         }
-        Err(Report::error("55006", "the catalog changes too fast to plan the statement")
-            .hint("Try again when production's schema changes are done.")
-            .into())
+        Err(Report::error(
+            "55006",
+            "the catalog changes too fast to plan the statement",
+        )
+        .hint("Try again when production's schema changes are done.")
+        .into())
     }
 
     /// Plans a statement under the present conditions, without fetching anything for it.
@@ -425,9 +438,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let control = &self.conn.shared.control;
         let opened = control.open_session(name, agent, true).await?;
         let Some(opened) = opened else {
-            return Err(Report::error(report::code::NO_SUCH_SESSION, "the session could not be made")
-                .hint("Try again.")
-                .into());
+            return Err(Report::error(
+                report::code::NO_SUCH_SESSION,
+                "the session could not be made",
+            )
+            .hint("Try again.")
+            .into());
         };
         self.session.sid = opened.sid.0;
         self.session.draft = self.conn.shared.draft(opened.sid);
@@ -537,7 +553,8 @@ fn copies_in(plan: &Plan, piece: &Piece) -> bool {
         Plan::Relay(relay) => {
             relay.effect == Effect::Copy && {
                 let text = piece.text.to_ascii_lowercase();
-                text.split_whitespace().any(|word| word.starts_with("stdin"))
+                text.split_whitespace()
+                    .any(|word| word.starts_with("stdin"))
             }
         }
         _ => false,

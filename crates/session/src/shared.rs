@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::api::{ControlPlane, Identity};
 use crate::cancel::{CancelKey, CancelTarget};
 use crate::metrics::Metrics;
-use crate::planner::{Plans, Planner, SqlPlanner};
+use crate::planner::{Planner, Plans, SqlPlanner};
 
 /// Finds an identity by its name in the configuration.
 pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;

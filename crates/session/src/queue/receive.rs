@@ -202,9 +202,7 @@ impl Replies {
 
     /// Moves bytes from the chunk until `len` are held.
     fn fill(&mut self, walk: &mut Walk<'_>, len: usize) {
-        let step = len
-            .saturating_sub(self.gather.held.len())
-            .min(walk.left());
+        let step = len.saturating_sub(self.gather.held.len()).min(walk.left());
         self.gather.held.extend_from_slice(walk.peek(step));
         walk.leave_out(step);
     }
