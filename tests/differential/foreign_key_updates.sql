@@ -21,6 +21,9 @@ SELECT * FROM cas WHERE p_id = 200;
 UPDATE p SET id = 4, code = 'same' WHERE id = 4;
 DELETE FROM grand WHERE cas_id > 1000;
 DELETE FROM cas WHERE id > 1000;
+-- expect error 23503
+DELETE FROM p WHERE id = 100;
+DELETE FROM code WHERE p_code = 'c2';
 DELETE FROM p WHERE id = 100;
 SELECT * FROM p ORDER BY id;
 SELECT * FROM cas ORDER BY id;
