@@ -18,7 +18,7 @@ use crate::api::AnswerColumn;
 use crate::conn::Failure;
 use crate::fix::{Described, Positions};
 use crate::own::{RESERVED, capture, silent};
-use crate::pipeline::as_error;
+use crate::pipeline::{as_error, shifted};
 use crate::planner::{Piece, Stamp};
 use crate::prepared::{Kind, Note, Portal, Prepared};
 use crate::queue::{Fix, Rows, Want};
@@ -110,8 +110,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 return Ok(Stream::Discard);
             }
         };
-        let (plan, stamp) = self.prepare_plan(&piece).await?;
         let shift = shift_of(&parse, &piece);
+        let (plan, stamp) = match self.decide_text(&piece).await {
+            Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
+            other => other?,
+        };
         let kind = |described| Kind::Sql {
             piece: piece.clone(),
             shift,
@@ -138,28 +141,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
                 Ok(self.install(&parse, kind(None), Positions::Keep))
             }
-        }
-    }
-
-    /// The plan for a Parse. A session without a row gets none yet: that is for its first write.
-    async fn prepare_plan(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
-        if self.session.sid != 0 {
-            return self.decide(piece).await;
-        }
-        match self.plan(piece).await? {
-            (plan, stamp) if matches!(plan.as_ref(), Plan::Write(_)) => Ok((plan, stamp)),
-            (plan, _) if matches!(plan.as_ref(), Plan::NeedsDraft(_)) => {
-                let Plan::NeedsDraft(tables) = plan.as_ref() else {
-                    return self.decide(piece).await;
-                };
-                self.send().await?;
-                self.conn.shared.control.draft_tables(tables).await?;
-                match self.plan(piece).await? {
-                    (plan, stamp) if matches!(plan.as_ref(), Plan::Write(_)) => Ok((plan, stamp)),
-                    _ => self.decide(piece).await,
-                }
-            }
-            _ => self.decide(piece).await,
         }
     }
 
@@ -339,7 +320,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut fix = Fix::default();
         if let Kind::Sql { plan, shift, .. } = &prepared.kind {
             if let Plan::Write(write) = plan.as_ref() {
-                let tables = self.mark(write);
+                let tables = self.head_numbers(&write.changes);
                 self.begin_write(write, &tables);
             }
             fix.positions = positions(plan, *shift);
@@ -527,10 +508,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 positions: positions(&plan, shift),
                 ..self.written(write)
             }),
-            Plan::Read(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => Some(Fix {
+            Plan::Read(read) => Some(Fix {
                 positions: positions(&plan, shift),
+                undo: self.take_effect(&read.effect),
                 ..Fix::default()
             }),
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
         };
         let expected = self.expect(Want::Execute, fix);
         Ok(self.passes(expected))

@@ -229,11 +229,6 @@ impl Replies {
         self.queue.is_empty()
     }
 
-    /// Between CopyInResponse and the client's CopyDone.
-    pub(crate) fn copy_in(&self) -> bool {
-        self.copy_in
-    }
-
     /// Entries waiting.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()

@@ -42,7 +42,7 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         let new = match code {
             b'M' | b'H' => replace_names(text, catalog),
             b'D' => replace_names(&own_values(text), catalog),
-            b'W' => context(&replace_names(text, catalog)),
+            b'W' => replace_names(&context(text), catalog),
             b'q' if ours(value) => String::new(),
             _ => continue,
         };
