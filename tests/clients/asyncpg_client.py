@@ -151,7 +151,7 @@ async def admin_statements():
     equal({d["diff_type"] for d in diff}, {"removed"})
     equal({d["operation"] for d in diff}, {"op one"})
     equal(len(diff), 5)
-    await connection.execute("DISCARD SESSION")
+    await connection.execute(f"DISCARD SESSION '{SESSION}-admin'")
     await connection.close()
 
 

@@ -239,7 +239,7 @@ def admin_statements():
             equal(f"{SESSION}-admin" in names, True, "SHOW SESSIONS")
             seen = reviewer.execute(f"SHOW DIFF IN SESSION '{SESSION}-admin'").fetchall()
             equal(len(seen), 3)
-        agent.execute("DISCARD SESSION")
+        agent.execute(f"DISCARD SESSION '{SESSION}-admin'")
         try:
             agent.execute("UPDATE customers SET name = 'late' WHERE id = 1")
         except psycopg.Error as e:

@@ -224,10 +224,12 @@ async fn admin_statements(login: &Login) -> Result<(), Error> {
     assert_eq!(diff.len(), 1);
     assert_eq!(diff[0].get::<_, &str>("diff_type"), "removed");
     assert_eq!(diff[0].get::<_, &str>("operation"), "tokio operation");
-    let failure = client.batch_execute("COMMIT SESSION").await;
+    let failure = client.batch_execute("COMMIT SESSION 'tokio admin'").await;
     let code = failure.as_ref().err().and_then(Error::code);
     assert_eq!(code, Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{failure:?}");
-    client.batch_execute("DISCARD SESSION").await?;
+    client
+        .batch_execute("DISCARD SESSION 'tokio admin'")
+        .await?;
     let late = client.execute("DELETE FROM orders WHERE id = 4", &[]).await;
     let code = late.as_ref().err().and_then(Error::code);
     assert_eq!(code.map(SqlState::code), Some("ZD002"), "{late:?}");

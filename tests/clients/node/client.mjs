@@ -115,8 +115,8 @@ const scripts = {
     const diff = await client.query("SHOW DIFF");
     assert.deepEqual(diff.rows.map((r) => [r.operation, r.diff_type]), [["node op", "modified"]]);
     assert.equal(diff.rows[0].to.name, "by node");
-    await assert.rejects(client.query("COMMIT SESSION"), { code: "42501" });
-    await client.query("DISCARD SESSION");
+    await assert.rejects(client.query(`COMMIT SESSION '${env.PGDRAFT_SESSION}-admin'`), { code: "42501" });
+    await client.query(`DISCARD SESSION '${env.PGDRAFT_SESSION}-admin'`);
     await assert.rejects(client.query("DELETE FROM orders WHERE id = 1"), { code: "ZD002" });
   }, { options: `-c pgdraft.session=${env.PGDRAFT_SESSION}-admin -c pgdraft.operation=node\\ op` }),
 
