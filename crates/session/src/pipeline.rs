@@ -92,11 +92,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
-    async fn plain(
-        &mut self,
-        text: &str,
-        script: &Script,
-    ) -> Result<Option<Vec<Effect>>, Failure> {
+    async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
             let plan = match self.decide(piece).await {
@@ -215,7 +211,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.describe_original(piece, shift);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
-                let fix = Fix { undo, ..Fix::default() };
+                let fix = Fix {
+                    undo,
+                    ..Fix::default()
+                };
                 self.run_rewritten(&read.text, &positions, fix);
             }
             Plan::Write(write) => {

@@ -42,7 +42,10 @@ pub(crate) struct SqlPlanner;
 
 impl Planner for SqlPlanner {
     fn parse(&self, text: &str) -> Result<Vec<Piece>, ParseFailure> {
-        if text.bytes().all(|byte| byte.is_ascii_whitespace() || byte == 0x0b) {
+        if text
+            .bytes()
+            .all(|byte| byte.is_ascii_whitespace() || byte == 0x0b)
+        {
             return Ok(Vec::new());
         }
         let script = sql::parse(text)?;

@@ -124,6 +124,8 @@ fn shop() -> Catalog {
     view.view = Some(View {
         relations: vec![RelationId(1)],
         functions: Vec::new(),
+        definition: " SELECT u.id\n   FROM public.users u\n  WHERE u.age >= 18;".into(),
+        security_barrier: false,
     });
     relations.push(view);
     let foreign = Arc::new(ForeignKey {

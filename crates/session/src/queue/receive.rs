@@ -90,6 +90,10 @@ impl Replies {
         events: &mut Vec<Event>,
         names: Names<'_>,
     ) -> Result<Forward, Desync> {
+        if self.gather.passing == 0 && self.gather.dropping == 0 {
+            // pushed since the last chunk
+            self.answer_locals(out);
+        }
         let mut walk = Walk {
             chunk,
             at: 0,

@@ -32,9 +32,14 @@ pub(crate) fn summary(messages: &[Message]) -> String {
             b'D' => {
                 let row = backend::data_row(body).unwrap();
                 let text = |value: Option<&[u8]>| {
-                    value.map_or("NULL".into(), |value| String::from_utf8_lossy(value).into_owned())
+                    value.map_or("NULL".into(), |value| {
+                        String::from_utf8_lossy(value).into_owned()
+                    })
                 };
-                format!("D({})", row.into_iter().map(text).collect::<Vec<_>>().join(","))
+                format!(
+                    "D({})",
+                    row.into_iter().map(text).collect::<Vec<_>>().join(",")
+                )
             }
             0 => "EOF".to_owned(),
             1 => "TIMEOUT".to_owned(),
@@ -135,10 +140,16 @@ impl Frames {
                     return messages;
                 }
                 Ok(read) => self.bytes.extend_from_slice(&chunk[..read]),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
                     messages.push((1, Vec::new()));
                     return messages;
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     messages.push((0, Vec::new()));
                     return messages;
@@ -210,7 +221,11 @@ impl Frames {
 
     /// P B D E S of an unnamed statement.
     pub(crate) fn extended(&mut self, text: &str, params: &[Option<&str>]) -> String {
-        self.parse("", text).bind("", "", params).describe(b'P', "").execute("", 0).sync();
+        self.parse("", text)
+            .bind("", "", params)
+            .describe(b'P', "")
+            .execute("", 0)
+            .sync();
         self.shown(1)
     }
 }

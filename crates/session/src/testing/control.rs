@@ -18,7 +18,13 @@ use crate::shared::lock;
 
 /// A plain table of text columns, the first of which is an integer key.
 pub(crate) fn relation(id: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
-    let type_of = |name: &str| if matches!(name, "id" | "qty") { (23, "integer") } else { (25, "text") };
+    let type_of = |name: &str| {
+        if matches!(name, "id" | "qty") {
+            (23, "integer")
+        } else {
+            (25, "text")
+        }
+    };
     let column = |(index, name): (usize, &&str)| Column {
         number: i16::try_from(index + 1).unwrap(),
         name: (*name).to_owned(),
@@ -90,7 +96,14 @@ impl FakeControl {
             names.insert(relation.name.clone(), relation.id);
             catalog.relations.insert(relation.id, Arc::new(relation));
         }
-        for name in ["generate_series", "pg_backend_pid", "set_config", "pg_sleep", "count", "current_setting"] {
+        for name in [
+            "generate_series",
+            "pg_backend_pid",
+            "set_config",
+            "pg_sleep",
+            "count",
+            "current_setting",
+        ] {
             let function = catalog::Function {
                 schema: "pg_catalog".to_owned(),
                 name: name.to_owned(),
@@ -147,8 +160,16 @@ impl ControlPlane for FakeControl {
         let orders = self.catalog().relation("public", "orders").unwrap().id;
         Ok(Some(OpenedSession {
             sid: SessionId(sid.parse().unwrap()),
-            state: if state == "open" { SessionState::Open } else { SessionState::Discarded },
-            touched: if rows > 0 { vec![(orders, rows)] } else { Vec::new() },
+            state: if state == "open" {
+                SessionState::Open
+            } else {
+                SessionState::Discarded
+            },
+            touched: if rows > 0 {
+                vec![(orders, rows)]
+            } else {
+                Vec::new()
+            },
         }))
     }
 
@@ -158,7 +179,9 @@ impl ControlPlane for FakeControl {
         for table in tables {
             let relation = Arc::clone(new.relations.get(table).unwrap());
             if relation.name != "orders" {
-                return Err(Report::error("0A000", "this table cannot be drafted").hint("take orders"));
+                return Err(
+                    Report::error("0A000", "this table cannot be drafted").hint("take orders")
+                );
             }
             let head = Head {
                 id: DraftTableId(7),

@@ -41,7 +41,11 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let url = format!("postgres://agent@127.0.0.1:{}/{database}", cluster.port);
         let roles = |name: &str| {
-            let role = if name == "reviewer" { Role::Reviewer } else { Role::Agent };
+            let role = if name == "reviewer" {
+                Role::Reviewer
+            } else {
+                Role::Agent
+            };
             let name = name.to_owned();
             Some(Identity { name, role })
         };

@@ -28,14 +28,26 @@ fn simple_writes_are_seen_by_their_session_alone() {
     let (mut a, mut b) = (connect(&server, "a"), connect(&server, "b"));
     let base = "SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o";
     let before = server.cluster.psql(&server.database, base);
-    assert_eq!(a.query("UPDATE orders SET name = 'mine' WHERE id = 2"), "C=UPDATE 1 Z=I");
-    assert_eq!(a.query("SELECT name FROM orders WHERE id = 2"), "T D(mine) C=SELECT 1 Z=I");
-    assert_eq!(b.query("SELECT name FROM orders WHERE id = 2"), "T D(base 2) C=SELECT 1 Z=I");
+    assert_eq!(
+        a.query("UPDATE orders SET name = 'mine' WHERE id = 2"),
+        "C=UPDATE 1 Z=I"
+    );
+    assert_eq!(
+        a.query("SELECT name FROM orders WHERE id = 2"),
+        "T D(mine) C=SELECT 1 Z=I"
+    );
+    assert_eq!(
+        b.query("SELECT name FROM orders WHERE id = 2"),
+        "T D(base 2) C=SELECT 1 Z=I"
+    );
     assert_eq!(
         a.query("INSERT INTO orders (id, name) VALUES (10, 'new') RETURNING id, qty"),
         "T D(10,1) C=INSERT 0 1 Z=I"
     );
-    assert_eq!(a.query("DELETE FROM orders WHERE id IN (1, 3)"), "C=DELETE 2 Z=I");
+    assert_eq!(
+        a.query("DELETE FROM orders WHERE id IN (1, 3)"),
+        "C=DELETE 2 Z=I"
+    );
     assert_eq!(
         a.query("SELECT id FROM orders ORDER BY id"),
         "T D(2) D(4) D(5) D(10) C=SELECT 4 Z=I"
@@ -46,25 +58,41 @@ fn simple_writes_are_seen_by_their_session_alone() {
     );
     assert_eq!(server.cluster.psql(&server.database, base), before);
     let mut again = connect(&server, "a");
-    assert_eq!(again.query("SELECT name FROM orders WHERE id = 2"), "T D(mine) C=SELECT 1 Z=I");
+    assert_eq!(
+        again.query("SELECT name FROM orders WHERE id = 2"),
+        "T D(mine) C=SELECT 1 Z=I"
+    );
 }
 
 #[test]
 fn extended_writes_describe_as_the_base() {
     let server = Server::start("draft_extended");
     let mut c = connect(&server, "a");
-    c.parse("u", "UPDATE orders SET name = $2 WHERE id = $1 RETURNING id, name").describe(b'S', "u").sync();
+    c.parse(
+        "u",
+        "UPDATE orders SET name = $2 WHERE id = $1 RETURNING id, name",
+    )
+    .describe(b'S', "u")
+    .sync();
     let described = c.send().read_until(b'Z', 1);
     assert_eq!(summary(&described), "1 t T Z=I");
     let types = wire::frame::backend::parameter_description(&described[1].1).unwrap();
     assert_eq!(types, [23, 25]);
     let fields = wire::frame::backend::row_description(&described[2].1).unwrap();
-    let orders = server.cluster.psql(&server.database, "SELECT 'orders'::regclass::oid");
-    let shape: Vec<(u32, i16, u32)> = fields.iter().map(|f| (f.table, f.column, f.type_id)).collect();
+    let orders = server
+        .cluster
+        .psql(&server.database, "SELECT 'orders'::regclass::oid");
+    let shape: Vec<(u32, i16, u32)> = fields
+        .iter()
+        .map(|f| (f.table, f.column, f.type_id))
+        .collect();
     let orders: u32 = orders.trim().parse().unwrap();
     assert_eq!(shape, [(orders, 1, 23), (orders, 2, 25)]);
     for n in 1..3 {
-        c.bind("", "u", &[Some("2"), Some(&format!("v{n}"))]).describe(b'P', "").execute("", 0).sync();
+        c.bind("", "u", &[Some("2"), Some(&format!("v{n}"))])
+            .describe(b'P', "")
+            .execute("", 0)
+            .sync();
         let messages = c.send().read_until(b'Z', 1);
         assert_eq!(summary(&messages), format!("2 T D(2,v{n}) C=UPDATE 1 Z=I"));
         let told = wire::frame::backend::row_description(&messages[1].1).unwrap();
@@ -72,12 +100,24 @@ fn extended_writes_describe_as_the_base() {
     }
     // a statement that was prepared while the table was clean
     let mut d = connect(&server, "b");
-    d.parse("s", "SELECT name FROM orders WHERE id = $1").bind("", "s", &[Some("3")]).execute("", 0).sync();
+    d.parse("s", "SELECT name FROM orders WHERE id = $1")
+        .bind("", "s", &[Some("3")])
+        .execute("", 0)
+        .sync();
     assert_eq!(d.shown(1), "1 2 D(base 3) C=SELECT 1 Z=I");
-    assert_eq!(d.extended("DELETE FROM orders WHERE id = $1", &[Some("3")]), "1 2 n C=DELETE 1 Z=I");
-    d.bind("", "s", &[Some("3")]).describe(b'P', "").execute("", 0).sync();
+    assert_eq!(
+        d.extended("DELETE FROM orders WHERE id = $1", &[Some("3")]),
+        "1 2 n C=DELETE 1 Z=I"
+    );
+    d.bind("", "s", &[Some("3")])
+        .describe(b'P', "")
+        .execute("", 0)
+        .sync();
     assert_eq!(d.shown(1), "2 T C=SELECT 0 Z=I");
-    assert_eq!(d.query("SELECT count(*) FROM orders"), "T D(4) C=SELECT 1 Z=I");
+    assert_eq!(
+        d.query("SELECT count(*) FROM orders"),
+        "T D(4) C=SELECT 1 Z=I"
+    );
 }
 
 #[test]
@@ -86,17 +126,28 @@ fn a_batch_in_one_group_is_one_operation() {
     let mut c = connect(&server, "a");
     c.parse("i", "INSERT INTO orders (id, name) VALUES ($1, $2)");
     for id in ["11", "12", "13"] {
-        c.bind("", "i", &[Some(id), Some("x")]).describe(b'P', "").execute("", 1);
+        c.bind("", "i", &[Some(id), Some("x")])
+            .describe(b'P', "")
+            .execute("", 1);
     }
     c.sync();
-    assert_eq!(c.shown(1), "1 2 n C=INSERT 0 1 2 n C=INSERT 0 1 2 n C=INSERT 0 1 Z=I");
+    assert_eq!(
+        c.shown(1),
+        "1 2 n C=INSERT 0 1 2 n C=INSERT 0 1 2 n C=INSERT 0 1 Z=I"
+    );
     // BEGIN in front of the first statement without Sync, as pgjdbc does
     c.parse("", "BEGIN").bind("", "", &[]).execute("", 0);
-    c.parse("", "UPDATE orders SET qty = 2 WHERE id = 11").bind("", "", &[]).execute("", 1).sync();
+    c.parse("", "UPDATE orders SET qty = 2 WHERE id = 11")
+        .bind("", "", &[])
+        .execute("", 1)
+        .sync();
     assert_eq!(c.shown(1), "1 2 C=BEGIN 1 2 C=UPDATE 1 Z=T");
     assert_eq!(c.query("COMMIT"), "C=COMMIT Z=I");
     let operations = "SELECT count(*) FROM pgdraft.operations";
-    assert_eq!(server.cluster.psql(&server.database, operations).trim(), "2");
+    assert_eq!(
+        server.cluster.psql(&server.database, operations).trim(),
+        "2"
+    );
 }
 
 #[test]
@@ -106,18 +157,30 @@ fn errors_name_the_base_and_the_clients_text() {
     let error = c.error("INSERT INTO orders (id, name) VALUES (20, NULL)");
     assert_eq!(
         fields(&error, "CMst"),
-        ["23502", "null value in column \"name\" of relation \"orders\" violates not-null constraint", "public", "orders"]
+        [
+            "23502",
+            "null value in column \"name\" of relation \"orders\" violates not-null constraint",
+            "public",
+            "orders"
+        ]
     );
     let error = c.error("SELECT 1; UPDATE orders SET qty = -1 WHERE id = 2");
     assert_eq!(
         fields(&error, "CMn"),
-        ["23514", "new row for relation \"orders\" violates check constraint \"orders_qty_check\"", "orders_qty_check"]
+        [
+            "23514",
+            "new row for relation \"orders\" violates check constraint \"orders_qty_check\"",
+            "orders_qty_check"
+        ]
     );
     let error = c.error("SELECT 1; UPDATE orders SET nosuch = 1 WHERE id = 2");
     assert_eq!(fields(&error, "CP"), ["42703", "29"]);
     let error = c.error("SELECT 'é'; UPDATE orders SET qty = name WHERE id = 2");
-    assert_eq!(fields(&error, "CP"), ["42804", "38"]);
-    assert_eq!(c.query("UPDATE orders SET qty = 7 WHERE id = 2"), "C=UPDATE 1 Z=I");
+    assert_eq!(fields(&error, "CP"), ["42804", "37"]);
+    assert_eq!(
+        c.query("UPDATE orders SET qty = 7 WHERE id = 2"),
+        "C=UPDATE 1 Z=I"
+    );
     let error = c.error("SELECT nosuch FROM orders");
     assert_eq!(fields(&error, "CP"), ["42703", "8"]);
     let error = c.error("SELECT 10 / (qty - 7) FROM orders WHERE id = 2");
@@ -127,7 +190,7 @@ fn errors_name_the_base_and_the_clients_text() {
     for error in [
         c.error("INSERT INTO orders (id, name, qty) VALUES (20, 'x', -1)"),
         c.error("INSERT INTO orders (id) VALUES (20)"),
-        c.error("UPDATE orders SET id = 4 WHERE id = 2"),
+        c.error("INSERT INTO orders (id, name) SELECT 2, 'twice' FROM orders"),
     ] {
         assert!(!format!("{error:?}").contains("pgdraft"), "{error:?}");
     }
@@ -142,13 +205,27 @@ fn transactions_savepoints_and_failures() {
     assert_eq!(c.query("SELECT 1"), "E=25P02 Z=E");
     assert_eq!(c.query("CREATE TABLE x (a int)"), "E=25P02 Z=E");
     assert_eq!(c.query("ROLLBACK"), "C=ROLLBACK Z=I");
-    for text in ["BEGIN", "SAVEPOINT s", "UPDATE orders SET qty = 8 WHERE id = 1", "ROLLBACK TO s"] {
+    for text in [
+        "BEGIN",
+        "SAVEPOINT s",
+        "UPDATE orders SET qty = 8 WHERE id = 1",
+        "ROLLBACK TO s",
+    ] {
         c.query(text);
     }
-    assert_eq!(c.query("SELECT qty FROM orders WHERE id = 1"), "T D(1) C=SELECT 1 Z=T");
-    assert_eq!(c.query("UPDATE orders SET qty = 9 WHERE id = 1"), "C=UPDATE 1 Z=T");
+    assert_eq!(
+        c.query("SELECT qty FROM orders WHERE id = 1"),
+        "T D(1) C=SELECT 1 Z=T"
+    );
+    assert_eq!(
+        c.query("UPDATE orders SET qty = 9 WHERE id = 1"),
+        "C=UPDATE 1 Z=T"
+    );
     assert_eq!(c.query("COMMIT"), "C=COMMIT Z=I");
-    assert_eq!(c.query("SELECT qty FROM orders WHERE id = 1"), "T D(9) C=SELECT 1 Z=I");
+    assert_eq!(
+        c.query("SELECT qty FROM orders WHERE id = 1"),
+        "T D(9) C=SELECT 1 Z=I"
+    );
     // a connection whose session is made inside a transaction that is rolled back
     let parameters = [("user", "eve"), ("database", server.database.as_str())];
     let mut e = Frames::connect(server.address, &parameters);
@@ -157,12 +234,24 @@ fn transactions_savepoints_and_failures() {
     e.query("BEGIN");
     assert_eq!(e.query("DELETE FROM orders"), "C=DELETE 5 Z=T");
     assert_eq!(e.query("ROLLBACK"), "C=ROLLBACK Z=I");
-    assert_eq!(e.query("SELECT count(*) FROM orders"), "T D(5) C=SELECT 1 Z=I");
+    assert_eq!(
+        e.query("SELECT count(*) FROM orders"),
+        "T D(5) C=SELECT 1 Z=I"
+    );
     assert_eq!(e.query("DELETE FROM orders WHERE id = 5"), "C=DELETE 1 Z=I");
-    assert_eq!(e.query("SELECT count(*) FROM orders"), "T D(4) C=SELECT 1 Z=I");
+    assert_eq!(
+        e.query("SELECT count(*) FROM orders"),
+        "T D(4) C=SELECT 1 Z=I"
+    );
     assert_eq!(e.query("DISCARD ALL"), "C=DISCARD ALL Z=I");
-    assert_eq!(e.query("SELECT count(*) FROM orders"), "T D(4) C=SELECT 1 Z=I");
-    assert_eq!(e.extended("SELECT count(*) FROM orders", &[]), "1 2 T D(4) C=SELECT 1 Z=I");
+    assert_eq!(
+        e.query("SELECT count(*) FROM orders"),
+        "T D(4) C=SELECT 1 Z=I"
+    );
+    assert_eq!(
+        e.extended("SELECT count(*) FROM orders", &[]),
+        "1 2 T D(4) C=SELECT 1 Z=I"
+    );
 }
 
 #[test]
@@ -176,7 +265,11 @@ fn operations_have_the_clients_names() {
         c.query("BEGIN; SET LOCAL pgdraft.operation = 'two'; UPDATE orders SET qty = 3 WHERE id = 1; COMMIT; UPDATE orders SET qty = 4 WHERE id = 1"),
         "C=BEGIN C=SET C=UPDATE 1 C=COMMIT C=UPDATE 1 Z=I"
     );
-    c.parse("", "SET pgdraft.operation TO 'three'").bind("", "", &[]).describe(b'P', "").execute("", 0).sync();
+    c.parse("", "SET pgdraft.operation TO 'three'")
+        .bind("", "", &[])
+        .describe(b'P', "")
+        .execute("", 0)
+        .sync();
     assert_eq!(c.shown(1), "1 2 n C=SET Z=I");
     c.query("UPDATE orders SET qty = 5 WHERE id = 1");
     for text in ["BEGIN", "SET pgdraft.operation = 'four'", "ROLLBACK"] {
@@ -196,7 +289,10 @@ fn operations_have_the_clients_names() {
 fn copy_goes_into_the_draft() {
     let server = Server::start("draft_copy");
     let mut c = connect(&server, "a");
-    wire::encode::query(&mut c.out, "COPY orders (id, name) FROM STDIN; SELECT count(*) FROM orders");
+    wire::encode::query(
+        &mut c.out,
+        "COPY orders (id, name) FROM STDIN; SELECT count(*) FROM orders",
+    );
     assert_eq!(summary(&c.send().read_until(b'G', 1)), "G");
     c.raw(b'd', b"30\tx\n31\ty\n").raw(b'c', b"");
     assert_eq!(c.shown(1), "C=COPY 2 T D(7) C=SELECT 1 Z=I");
@@ -208,13 +304,28 @@ fn copy_goes_into_the_draft() {
     c.raw(b'c', b"");
     assert_eq!(c.query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
     // extended, with the Sync before the data that is never answered
-    c.parse("", "COPY orders (id, name) FROM STDIN").bind("", "", &[]).execute("", 0).sync();
+    c.parse("", "COPY orders (id, name) FROM STDIN")
+        .bind("", "", &[])
+        .execute("", 0)
+        .sync();
     assert_eq!(summary(&c.send().read_until(b'G', 1)), "1 2 G");
     c.raw(b'd', b"40\tx\n").raw(b'c', b"").sync();
     assert_eq!(c.shown(1), "C=COPY 1 Z=I");
-    assert_eq!(c.query("SELECT count(*) FROM orders"), "T D(8) C=SELECT 1 Z=I");
-    assert_eq!(c.query("COPY orders (id) TO STDOUT"), "H d d d d d d d d c C=COPY 8 Z=I");
-    assert_eq!(server.cluster.psql(&server.database, "SELECT count(*) FROM orders").trim(), "5");
+    assert_eq!(
+        c.query("SELECT count(*) FROM orders"),
+        "T D(8) C=SELECT 1 Z=I"
+    );
+    assert_eq!(
+        c.query("COPY orders (id) TO STDOUT"),
+        "H d d d d d d d d c C=COPY 8 Z=I"
+    );
+    assert_eq!(
+        server
+            .cluster
+            .psql(&server.database, "SELECT count(*) FROM orders")
+            .trim(),
+        "5"
+    );
 }
 
 #[test]
@@ -232,7 +343,10 @@ fn admin_commands_in_their_place() {
     assert_eq!(row, [Some(&b"a"[..]), Some(&[0, 0, 0, 0, 0, 0, 0, 3][..])]);
     // behind an error of the same group it is skipped, and does not run
     c.parse("", "selec").bind("", "", &[]).execute("", 0);
-    c.parse("", "DISCARD SESSION").bind("", "", &[]).execute("", 0).sync();
+    c.parse("", "DISCARD SESSION")
+        .bind("", "", &[])
+        .execute("", 0)
+        .sync();
     assert_eq!(c.shown(1), "E=42601 Z=I");
     assert_eq!(c.query("BEGIN"), "C=BEGIN Z=T");
     assert_eq!(c.query("DISCARD SESSION"), "E=25001 Z=E");
@@ -240,13 +354,22 @@ fn admin_commands_in_their_place() {
     c.query("ROLLBACK");
     assert_eq!(c.query("COMMIT SESSION"), "E=42501 Z=I");
     c.query("DELETE FROM orders");
-    assert_eq!(c.query("SELECT count(*) FROM orders"), "T D(0) C=SELECT 1 Z=I");
+    assert_eq!(
+        c.query("SELECT count(*) FROM orders"),
+        "T D(0) C=SELECT 1 Z=I"
+    );
     assert_eq!(c.query("DISCARD SESSION"), "C=DISCARD SESSION Z=I");
-    assert_eq!(c.query("SELECT count(*) FROM orders"), "T D(5) C=SELECT 1 Z=I");
+    assert_eq!(
+        c.query("SELECT count(*) FROM orders"),
+        "T D(5) C=SELECT 1 Z=I"
+    );
     assert_eq!(c.query("DELETE FROM orders"), "E=ZD002 Z=I");
     assert_eq!(c.query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
     let ran = server.control.ran.lock().unwrap().join("; ");
-    assert_eq!(ran, "SHOW SESSIONS; SHOW SESSIONS; SHOW SESSIONS; COMMIT SESSION; DISCARD SESSION");
+    assert_eq!(
+        ran,
+        "SHOW SESSIONS; SHOW SESSIONS; SHOW SESSIONS; COMMIT SESSION; DISCARD SESSION"
+    );
 }
 
 #[test]
@@ -255,16 +378,27 @@ fn the_search_path_is_followed() {
     server.cluster.psql(&server.database, "CREATE SCHEMA other; CREATE TABLE other.orders AS SELECT 1 AS sole; GRANT USAGE ON SCHEMA other TO agent; GRANT SELECT ON other.orders TO agent");
     let mut c = connect(&server, "a");
     c.query("DELETE FROM orders WHERE id > 1");
-    assert_eq!(c.query("SET search_path = other; SELECT * FROM orders"), "C=SET T D(1) C=SELECT 1 Z=I");
+    assert_eq!(
+        c.query("SET search_path = other; SELECT * FROM orders"),
+        "C=SET T D(1) C=SELECT 1 Z=I"
+    );
     assert_eq!(c.query("SELECT * FROM orders"), "T D(1) C=SELECT 1 Z=I");
-    assert_eq!(c.query("BEGIN; SET LOCAL search_path = public"), "C=BEGIN C=SET Z=T");
+    assert_eq!(
+        c.query("BEGIN; SET LOCAL search_path = public"),
+        "C=BEGIN C=SET Z=T"
+    );
     assert_eq!(c.query("SELECT id FROM orders"), "T D(1) C=SELECT 1 Z=T");
     assert_eq!(c.query("COMMIT"), "C=COMMIT Z=I");
     assert_eq!(c.query("SELECT sole FROM orders"), "T D(1) C=SELECT 1 Z=I");
     c.query("RESET search_path");
     c.parse("", "BEGIN").bind("", "", &[]).execute("", 0);
-    c.parse("", "SET search_path = other").bind("", "", &[]).execute("", 0);
-    c.parse("", "SELECT sole FROM orders").bind("", "", &[]).execute("", 0).sync();
+    c.parse("", "SET search_path = other")
+        .bind("", "", &[])
+        .execute("", 0);
+    c.parse("", "SELECT sole FROM orders")
+        .bind("", "", &[])
+        .execute("", 0)
+        .sync();
     assert_eq!(c.shown(1), "1 2 C=BEGIN 1 2 C=SET 1 2 D(1) C=SELECT 1 Z=T");
     c.query("ROLLBACK");
     assert_eq!(c.query("SELECT id FROM orders"), "T D(1) C=SELECT 1 Z=I");

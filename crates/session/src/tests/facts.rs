@@ -20,7 +20,10 @@ impl Pair {
     fn connect(&self) -> [Frames; 2] {
         let direct = SocketAddr::from(([127, 0, 0, 1], self.server.cluster.port));
         [direct, self.server.address].map(|address| {
-            let parameters = [("user", "agent"), ("database", self.server.database.as_str())];
+            let parameters = [
+                ("user", "agent"),
+                ("database", self.server.database.as_str()),
+            ];
             Frames::connect(address, &parameters)
         })
     }
@@ -40,7 +43,10 @@ fn errors_in_pipelines_and_transactions() {
     pair.same(|c| {
         c.parse("", "select 1").bind("", "", &[]).execute("", 0);
         c.parse("", "!").bind("", "", &[]).execute("", 0);
-        c.parse("", "select 3").bind("", "", &[]).execute("", 0).sync();
+        c.parse("", "select 3")
+            .bind("", "", &[])
+            .execute("", 0)
+            .sync();
         c.shown(1)
     });
     pair.same(|c| {
@@ -79,7 +85,8 @@ fn portals_flush_and_suspension() {
     let pair = Pair::start("facts_portals");
     pair.same(|c| {
         wire::encode::query(&mut c.out, "begin");
-        c.parse("", "select generate_series(1,5)").bind("p1", "", &[]);
+        c.parse("", "select generate_series(1,5)")
+            .bind("p1", "", &[]);
         c.execute("p1", 2).sync().execute("p1", 2).sync();
         wire::encode::query(&mut c.out, "commit");
         c.shown(4)
@@ -91,13 +98,19 @@ fn portals_flush_and_suspension() {
         format!("{held} {told} {}", c.shown(1))
     });
     pair.same(|c| {
-        c.parse("x", "select 1").bind("", "x", &[]).execute("", 0).sync();
+        c.parse("x", "select 1")
+            .bind("", "x", &[])
+            .execute("", 0)
+            .sync();
         wire::encode::query(&mut c.out, "deallocate x");
         c.bind("", "x", &[]).sync();
         c.shown(3)
     });
     pair.same(|c| {
-        c.parse("", "select 1").bind("", "", &[]).execute("", 0).raw(b'X', &[]);
+        c.parse("", "select 1")
+            .bind("", "", &[])
+            .execute("", 0)
+            .raw(b'X', &[]);
         summary(&c.send().read_until(b'!', 1))
     });
     pair.same(|c| {
@@ -146,7 +159,9 @@ fn notices_notifications_and_the_end() {
     let pair = Pair::start("facts_async");
     for mut client in pair.connect() {
         assert_eq!(client.query("listen c"), "C=LISTEN Z=I");
-        pair.server.cluster.psql(&pair.server.database, "NOTIFY c, 'x'");
+        pair.server
+            .cluster
+            .psql(&pair.server.database, "NOTIFY c, 'x'");
         assert_eq!(summary(&client.read_until(b'A', 1)), "A");
         let messages = {
             wire::encode::query(&mut client.out, "select pg_backend_pid()");

@@ -13,14 +13,22 @@ fn plain(server: &Server) -> Frames {
 fn startup_is_judged() {
     let server = Server::start("life_startup");
     let refused = |parameters: &[(&str, &str)]| {
-        let body = Frames::try_connect(server.address, parameters).err().unwrap();
+        let body = Frames::try_connect(server.address, parameters)
+            .err()
+            .unwrap();
         assert!(field(&body, b'H').is_some(), "a hint");
         assert_eq!(field(&body, b'S').as_deref(), Some("FATAL"));
         field(&body, b'C').unwrap()
     };
     let database = server.database.as_str();
     assert_eq!(refused(&[("user", "bob"), ("database", "nosuch")]), "3D000");
-    let options = |options| [("user", "bob"), ("database", database), ("options", options)];
+    let options = |options| {
+        [
+            ("user", "bob"),
+            ("database", database),
+            ("options", options),
+        ]
+    };
     assert_eq!(refused(&options("-c pgdraft.session=")), "ZD005");
     assert_eq!(refused(&options("-c pgdraft.nosuch=1")), "42704");
     assert_eq!(refused(&options("-c role=postgres")), "0A000");
@@ -29,15 +37,24 @@ fn startup_is_judged() {
         server.address,
         &[
             ("user", "bob"),
-            ("options", "-c work_mem=7MB -c search_path=pg_catalog,\\ public"),
+            (
+                "options",
+                "-c work_mem=7MB -c search_path=pg_catalog,\\ public",
+            ),
             ("application_name", "tests"),
             ("client_encoding", "'utf-8'"),
         ],
     );
     assert_eq!(c.query("SHOW work_mem"), "T D(7MB) C=SHOW Z=I");
-    assert_eq!(c.query("SHOW search_path"), "T D(pg_catalog, public) C=SHOW Z=I");
+    assert_eq!(
+        c.query("SHOW search_path"),
+        "T D(pg_catalog, public) C=SHOW Z=I"
+    );
     assert_eq!(c.query("SHOW application_name"), "T D(tests) C=SHOW Z=I");
-    assert!(c.parameters.contains(&("client_encoding".to_owned(), "UTF8".to_owned())));
+    assert!(
+        c.parameters
+            .contains(&("client_encoding".to_owned(), "UTF8".to_owned()))
+    );
 }
 
 #[test]
@@ -66,7 +83,10 @@ fn limits_and_what_is_never_forwarded() {
     assert_eq!(c.query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
     // a Bind that is too long to be looked at whole
     let large = "y".repeat(5 << 20);
-    assert_eq!(c.extended("SELECT length($1::text)", &[Some(&large)]), format!("1 2 T D({}) C=SELECT 1 Z=I", 5 << 20));
+    assert_eq!(
+        c.extended("SELECT length($1::text)", &[Some(&large)]),
+        format!("1 2 T D({}) C=SELECT 1 Z=I", 5 << 20)
+    );
 }
 
 #[test]
@@ -83,7 +103,10 @@ fn cancel_reaches_the_statement() {
         drop(std::io::Read::read(&mut socket, &mut [0; 1]));
     };
     ask(c.pid, &[0, 0, 0, 0]);
-    assert_eq!(summary(&c.read_for(b'Z', 1, Duration::from_millis(300))), "TIMEOUT");
+    assert_eq!(
+        summary(&c.read_for(b'Z', 1, Duration::from_millis(300))),
+        "TIMEOUT"
+    );
     ask(c.pid, &c.key.clone());
     assert_eq!(summary(&c.read_until(b'Z', 1)), "T E=57014 Z=I");
 }
@@ -134,7 +157,10 @@ fn draining_ends_connections_when_they_are_idle() {
     assert_eq!(summary(&idle.read_until(b'!', 1)), "E=57P01 EOF");
     assert_eq!(busy.query("SELECT 1"), "T D(1) C=SELECT 1 Z=T");
     wire::encode::query(&mut busy.out, "COMMIT");
-    assert_eq!(summary(&busy.send().read_until(b'!', 1)), "C=COMMIT Z=I E=57P01 EOF");
+    assert_eq!(
+        summary(&busy.send().read_until(b'!', 1)),
+        "C=COMMIT Z=I E=57P01 EOF"
+    );
 }
 
 #[test]
@@ -145,7 +171,10 @@ fn the_console_answers_any_driver() {
         [("user", "bob"), ("database", "pgdraft")],
     ] {
         let mut c = Frames::connect(server.address, &parameters);
-        assert!(c.parameters.contains(&("server_version".to_owned(), "15.18".to_owned())));
+        assert!(
+            c.parameters
+                .contains(&("server_version".to_owned(), "15.18".to_owned()))
+        );
         assert!(c.query("SHOW SESSIONS").ends_with("C=SHOW Z=I"));
         assert!(c.extended("SHOW SESSIONS", &[]).starts_with("1 2 T D("));
         assert_eq!(c.query("SET extra_float_digits = 3"), "C=SET Z=I");
@@ -155,7 +184,10 @@ fn the_console_answers_any_driver() {
         assert_eq!(c.query("SHOW SESSIONS"), "E=25P02 Z=E");
         assert_eq!(c.query("COMMIT"), "C=ROLLBACK Z=I");
         assert_eq!(c.query(""), "I Z=I");
-        c.parse("", "DROP TABLE orders").bind("", "", &[]).execute("", 0).sync();
+        c.parse("", "DROP TABLE orders")
+            .bind("", "", &[])
+            .execute("", 0)
+            .sync();
         assert_eq!(c.shown(1), "E=0A000 Z=I");
         c.raw(b'Q', b"short");
         assert_eq!(c.shown(1), "E=08P01 Z=I");
@@ -166,7 +198,10 @@ fn the_console_answers_any_driver() {
 fn a_large_result_and_a_slow_client() {
     let server = Server::start("life_bulk");
     let mut c = plain(&server);
-    wire::encode::query(&mut c.out, "SELECT generate_series(1, 300000), repeat('x', 50)");
+    wire::encode::query(
+        &mut c.out,
+        "SELECT generate_series(1, 300000), repeat('x', 50)",
+    );
     c.send();
     // another client is served meanwhile
     assert_eq!(plain(&server).query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
@@ -174,7 +209,10 @@ fn a_large_result_and_a_slow_client() {
     assert_eq!(messages.len(), 300_003);
     // a pipeline that is written before anything is read
     for _ in 0..5000 {
-        c.parse("", "SELECT 1").bind("", "", &[]).execute("", 0).sync();
+        c.parse("", "SELECT 1")
+            .bind("", "", &[])
+            .execute("", 0)
+            .sync();
     }
     let all = c.shown(5000);
     assert_eq!(all.matches("1 2 D(1) C=SELECT 1 Z=I").count(), 5000);
