@@ -124,7 +124,13 @@ pub(crate) fn image<'a>(
             }
         })
         .collect();
-    format!("ROW({})", parts.join(", "))
+    record(&parts)
+}
+
+/// Values as one record. The cast matters: `ROW(…) *<> ROW(…)` would be taken apart into columns.
+pub(crate) fn record<S: AsRef<str>>(values: &[S]) -> String {
+    let parts: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    format!("ROW({})::pg_catalog.record", parts.join(", "))
 }
 
 /// The text `(a, b)=(1, x)` of PostgreSQL's own details as an argument list of `concat`, which

@@ -4,7 +4,9 @@ use catalog::{ForeignKey, Relation, quote_literal};
 
 use super::{Event, Raise, Step};
 use crate::Draft;
-use crate::text::{column, columns, equal, head_table, key_detail, reference_operators};
+use crate::text::{
+    NOT_IDENTICAL, column, columns, equal, head_table, key_detail, record, reference_operators,
+};
 
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -27,10 +29,9 @@ fn changed(draft: &Draft<'_>, event: Event, key: &ForeignKey, which: &str) -> St
         .iter()
         .map(|name| {
             format!(
-                "ROW({}) {} ROW({})",
-                column("o", name),
-                crate::text::NOT_IDENTICAL,
-                column("n", name)
+                "{} {NOT_IDENTICAL} {}",
+                record(&[column("o", name)]),
+                record(&[column("n", name)])
             )
         })
         .collect();

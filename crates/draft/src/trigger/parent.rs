@@ -6,8 +6,8 @@ use super::child::plain_quotes;
 use super::{Event, Raise, Step, acts, child_head, keys};
 use crate::Draft;
 use crate::text::{
-    column, columns, equal, head_table, key_columns, key_detail, log_table, reference_operators,
-    same_key, writable,
+    NOT_IDENTICAL, column, columns, equal, head_table, key_columns, key_detail, log_table, record,
+    reference_operators, same_key, writable,
 };
 
 /// Which of the changed parent rows.
@@ -111,7 +111,7 @@ fn gone(draft: &Draft<'_>, event: Event, key: &ForeignKey, change: Change) -> St
     } else {
         ""
     };
-    let row = |alias| format!("ROW({})", columns(alias, &key.parent_columns));
+    let row = |alias| record(&[columns(alias, &key.parent_columns)]);
     let condition = match change {
         Change::Removed => "NOT n.pgdraft_live AND NOT n.pgdraft_moved".to_owned(),
         Change::Moved => "NOT n.pgdraft_live AND n.pgdraft_moved".to_owned(),
@@ -122,9 +122,8 @@ fn gone(draft: &Draft<'_>, event: Event, key: &ForeignKey, change: Change) -> St
                 ""
             };
             format!(
-                "n.pgdraft_live AND {touched}{} {} {}",
+                "n.pgdraft_live AND {touched}{} {NOT_IDENTICAL} {}",
                 row("o"),
-                crate::text::NOT_IDENTICAL,
                 row("n")
             )
         }
