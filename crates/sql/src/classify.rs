@@ -146,14 +146,15 @@ fn walk_insert(walker: &mut Walker, insert: &InsertStmt) -> Result<(), Unknown> 
     for target in &insert.cols {
         walker.expression(target)?;
     }
+    if let Some(conflict) = insert.on_conflict_clause.as_deref() {
+        for target in &conflict.target_list {
+            walker.expression(target)?;
+        }
+        walker.pushed(conflict.where_clause.as_deref())?;
+    }
     returning(walker, insert.returning_clause.as_ref())?;
     walker.close_block();
     walker.leave(mark);
-    if insert.on_conflict_clause.is_some() {
-        return Err(Unknown {
-            what: "INSERT … ON CONFLICT".into(),
-        });
-    }
     Ok(())
 }
 

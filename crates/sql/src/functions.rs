@@ -59,9 +59,9 @@ const SAFE_VOLATILE: [&str; 45] = [
     "pg_cursor",
 ];
 
-/// Functions of `pg_catalog` that are not volatile but read tables named in a string or through a
-/// cursor, past the draft.
-const READS_BY_NAME: [&str; 17] = [
+/// Functions that are not volatile but read tables named in a string or through a cursor, past the
+/// draft, or show other connections' statements.
+const READS_BY_NAME: [&str; 20] = [
     "query_to_xml",
     "query_to_xmlschema",
     "query_to_xml_and_xmlschema",
@@ -79,6 +79,9 @@ const READS_BY_NAME: [&str; 17] = [
     "ts_stat",
     "ts_rewrite",
     "binary_upgrade_set_next_pg_type_oid",
+    "pg_stat_get_activity",
+    "pg_stat_get_backend_activity",
+    "pg_stat_statements",
 ];
 
 /// What the calls of a statement lead to.

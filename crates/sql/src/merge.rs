@@ -34,7 +34,8 @@ pub(crate) fn key_equality(key: &Key, left: &str, right: &str) -> String {
         .join(" AND ")
 }
 
-fn equals(key: &Key, index: usize) -> String {
+/// The equality operator of a key's column.
+pub(crate) fn equals(key: &Key, index: usize) -> String {
     match key.operators.get(index) {
         Some(operator) if !operator.is_empty() => format!("OPERATOR({operator})"),
         _ => "=".to_owned(),

@@ -19,10 +19,17 @@ pub(crate) enum Resolved {
     Unknown,
 }
 
+/// System views that show what other agents' connections run: they share one upstream role.
+const OTHERS_STATEMENTS: [&str; 3] = [
+    "pg_stat_activity",
+    "pg_stat_statements",
+    "pg_stat_statements_info",
+];
+
 /// Resolves a possibly qualified name as PostgreSQL does.
 ///
 /// # Errors
-/// 42501 for pgdraft's own schema.
+/// 42501 for pgdraft's own schema and for views of other connections' statements.
 pub(crate) fn resolve(
     context: &Context<'_>,
     schema: Option<&str>,
@@ -34,6 +41,11 @@ pub(crate) fn resolve(
                 .detail("The schema holds the drafts of all sessions.")
                 .hint("read the tables themselves, and SHOW DIFF for what this session changed"),
         );
+    }
+    if OTHERS_STATEMENTS.contains(&name) {
+        return Err(Report::error("42501", format!("permission denied for view {name}"))
+            .detail("It shows the statements of other agents' connections.")
+            .hint("SHOW OPERATIONS lists what this session did; a person can look at the server's activity"));
     }
     Ok(match schema {
         Some("pg_catalog" | "information_schema") => Resolved::System,
@@ -91,8 +103,7 @@ fn must_merge(
 ) -> Result<bool, Report> {
     let dirty = |id: &RelationId| context.draft.dirty.contains_key(id);
     if relation.kind == RelationKind::View {
-        view_is_clean(context, relation, dirty)?;
-        return Ok(false);
+        return view_is_dirty(context, relation, dirty);
     }
     if !dirty(&relation.id) {
         return Ok(false);
@@ -108,33 +119,28 @@ fn must_merge(
     Ok(true)
 }
 
-fn view_is_clean(
+/// Whether a view has to be expanded; what it calls must be allowed either way.
+fn view_is_dirty(
     context: &Context<'_>,
     view: &Relation,
     dirty: impl Fn(&RelationId) -> bool,
-) -> Result<(), Report> {
+) -> Result<bool, Report> {
     let Some(behind) = &view.view else {
-        return Ok(());
+        return Ok(false);
     };
-    if let Some(table) = behind.relations.iter().find(|id| dirty(id)) {
-        let name = context
-            .catalog
-            .relations
-            .get(table)
-            .map_or_else(String::new, |r| format!("{}.{}", r.schema, r.name));
+    for function in &behind.functions {
+        crate::functions::permit(context, function)?;
+    }
+    let changed = behind.relations.iter().any(dirty);
+    if changed && behind.security_barrier {
         return Err(Report::error(
             "0A000",
             format!("view \"{}\" reads a table this session changed", view.name),
         )
-        .detail(format!(
-            "The view reads {name}; through the view the change would not be seen."
-        ))
+        .detail("It is a security barrier, which an expanded view would not be.")
         .hint("query the tables behind the view directly"));
     }
-    for function in &behind.functions {
-        crate::functions::permit(context, function)?;
-    }
-    Ok(())
+    Ok(changed)
 }
 
 /// ZD006: the head was made for another shape of the table.

@@ -8,6 +8,7 @@ use crate::classify::unsupported;
 use crate::parse::Statement;
 use crate::plan::{Context, Plan, Verb};
 use crate::rewrite::change::{Begun, Work, mismatch};
+use crate::rewrite::conflict;
 use crate::rewrite::returning::Returning;
 use crate::splice::{Edit, Splice};
 
@@ -26,6 +27,9 @@ pub(crate) fn plan(
     };
     if work.clauses.returning.is_some() != tree.returning_clause.is_some() {
         return Err(mismatch());
+    }
+    if let Some(clause) = tree.on_conflict_clause.as_deref() {
+        return conflict::plan(&work, tree, clause);
     }
     let tokens = &statement.tokens;
     let name = tree

@@ -1,0 +1,240 @@
+//! `SET column = value` lists, of UPDATE and of ON CONFLICT DO UPDATE.
+
+use std::ops::Range;
+
+use catalog::{Column, Generated, Identity, quote_literal};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, ResTarget, Token as Kind};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::splice::{Edit, Splice};
+
+/// One `column = value` of SET, multi-column forms taken apart.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) column: String,
+    pub(crate) value: Value,
+}
+
+/// What is assigned.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// The client's expression, cast to that type where it is a bare constant or parameter.
+    Text {
+        range: Range<usize>,
+        cast: Option<String>,
+    },
+    /// Column of a sub-select that gives several.
+    Part {
+        range: Range<usize>,
+        index: usize,
+        count: usize,
+    },
+    /// Our own expression (DEFAULT).
+    Ours(String),
+}
+
+impl Value {
+    /// Appends it as an expression.
+    pub(crate) fn write(&self, splice: &mut Splice<'_>, edits: &[Edit]) {
+        match self {
+            Self::Text { range, cast } => {
+                splice.ours(if cast.is_some() { "CAST((" } else { "(" });
+                splice.copy_edited(range.clone(), edits);
+                match cast {
+                    Some(type_name) => splice.ours(&format!(") AS {type_name})")),
+                    None => splice.ours(")"),
+                }
+            }
+            Self::Part {
+                range,
+                index,
+                count,
+            } => {
+                let names = list((0..*count).map(|i| format!("c{i}")));
+                splice.ours(&format!("(SELECT pgdraft_m.c{index} FROM "));
+                splice.copy_edited(range.clone(), edits);
+                splice.ours(&format!(" AS pgdraft_m({names}))"));
+            }
+            Self::Ours(text) => splice.ours(text),
+        }
+    }
+}
+
+/// The assignments of a SET list that lies in that range of tokens.
+pub(crate) fn assignments(
+    work: &Work<'_>,
+    targets: &[Node],
+    content: Range<usize>,
+) -> Result<Vec<Assignment>, Box<Report>> {
+    let tokens = &work.statement.tokens;
+    let items = tokens.split_commas(content, 0);
+    let targets: Vec<&ResTarget> = targets
+        .iter()
+        .filter_map(|n| match n.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) => Some(target.as_ref()),
+            _ => None,
+        })
+        .collect();
+    let mut out = Vec::with_capacity(targets.len());
+    let mut remaining = targets.as_slice();
+    for item in items {
+        let equals = tokens
+            .find(item.clone(), 0, |_, t| t.is(Kind::Ascii61))
+            .ok_or_else(mismatch)?;
+        let value = equals + 1..item.end;
+        let [first, ..] = remaining else {
+            return Err(mismatch());
+        };
+        let count = match value_node(first) {
+            Some(NodeEnum::MultiAssignRef(multi)) => {
+                let count = usize::try_from(multi.ncolumns).unwrap_or(1);
+                let group = remaining.get(..count).ok_or_else(mismatch)?;
+                out.extend(several(work, group, multi.source.as_deref(), value)?);
+                count
+            }
+            node => {
+                let range = tokens.bytes(value).ok_or_else(mismatch)?;
+                out.extend(single(first, node, range, &work.changed)?);
+                1
+            }
+        };
+        remaining = remaining.get(count..).unwrap_or(&[]);
+    }
+    if remaining.is_empty() {
+        Ok(out)
+    } else {
+        Err(mismatch())
+    }
+}
+
+fn value_node(target: &ResTarget) -> Option<&NodeEnum> {
+    target.val.as_deref().and_then(|v| v.node.as_ref())
+}
+
+fn single(
+    target: &ResTarget,
+    node: Option<&NodeEnum>,
+    range: Range<usize>,
+    changed: &Changed,
+) -> Result<Option<Assignment>, Box<Report>> {
+    if !target.indirection.is_empty() {
+        return Err(Box::new(
+            unsupported("assigning to an array element or a field")
+                .hint("assign the whole array or row value"),
+        ));
+    }
+    // a column that does not exist is PostgreSQL's to report, on the original statement
+    let column = changed.relation.column(&target.name).ok_or_else(|| {
+        Box::new(
+            Report::error(
+                "42703",
+                format!(
+                    "column \"{}\" of relation \"{}\" does not exist",
+                    target.name, changed.relation.name
+                ),
+            )
+            .position(crate::walk::byte(target.location) + 1)
+            .hint("check the column's name"),
+        )
+    })?;
+    let value = match node {
+        // the head computes generated columns itself
+        Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => return Ok(None),
+        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default_of(column)),
+        Some(node) => Value::Text {
+            range,
+            cast: is_untyped(node).then(|| cast_type(column)),
+        },
+        None => return Err(mismatch()),
+    };
+    Ok(Some(Assignment {
+        column: column.name.clone(),
+        value,
+    }))
+}
+
+/// `(a, b) = (1, 2)`, `(a, b) = ROW(1, 2)`, `(a, b) = (SELECT …)`.
+fn several(
+    work: &Work<'_>,
+    group: &[&ResTarget],
+    source: Option<&Node>,
+    value: Range<usize>,
+) -> Result<Vec<Assignment>, Box<Report>> {
+    let (tokens, changed) = (&work.statement.tokens, &work.changed);
+    let mut out = Vec::new();
+    match source.and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::RowExpr(row)) if row.args.len() == group.len() => {
+            let open = tokens
+                .find(value.clone(), 0, |_, t| t.is(Kind::Ascii40))
+                .ok_or_else(mismatch)?;
+            let inside = tokens.split_commas(open + 1..value.end - 1, 1);
+            if inside.len() != group.len() {
+                return Err(mismatch());
+            }
+            for ((target, node), piece) in group.iter().zip(&row.args).zip(inside) {
+                let range = tokens.bytes(piece).ok_or_else(mismatch)?;
+                out.extend(single(target, node.node.as_ref(), range, changed)?);
+            }
+        }
+        Some(NodeEnum::SubLink(_)) => {
+            let range = tokens.bytes(value).ok_or_else(mismatch)?;
+            for (index, target) in group.iter().enumerate() {
+                let plain = single(
+                    target,
+                    source.and_then(|n| n.node.as_ref()),
+                    range.clone(),
+                    changed,
+                )?;
+                out.extend(plain.map(|a| Assignment {
+                    column: a.column,
+                    value: Value::Part {
+                        range: range.clone(),
+                        index,
+                        count: group.len(),
+                    },
+                }));
+            }
+        }
+        _ => return Err(Box::new(unsupported("this form of multi-column SET"))),
+    }
+    Ok(out)
+}
+
+/// Constants and parameters take the type of the column they are assigned to.
+pub(crate) fn is_untyped(node: &NodeEnum) -> bool {
+    matches!(node, NodeEnum::AConst(_) | NodeEnum::ParamRef(_))
+}
+
+/// The column's type without its modifier: a cast with the modifier would cut a long string
+/// instead of raising 22001.
+pub(crate) fn cast_type(column: &Column) -> String {
+    match column.type_id {
+        1042 => "pg_catalog.bpchar".to_owned(),
+        1014 => "pg_catalog.bpchar[]".to_owned(),
+        1560 => "pg_catalog.\"bit\"".to_owned(),
+        1561 => "pg_catalog.\"bit\"[]".to_owned(),
+        18 => "pg_catalog.\"char\"".to_owned(),
+        _ => column.type_name.clone(),
+    }
+}
+
+/// The column's DEFAULT as an expression.
+pub(crate) fn default_of(column: &Column) -> String {
+    let sequence = column.sequence.as_ref().map(|s| {
+        format!(
+            "pg_catalog.nextval({}::pg_catalog.regclass)",
+            quote_literal(s)
+        )
+    });
+    match (&column.default, sequence, column.identity) {
+        (_, Some(next), Identity::Always | Identity::ByDefault) => {
+            format!("CAST({next} AS {})", cast_type(column))
+        }
+        (Some(default), _, _) => format!("({default})"),
+        (None, Some(next), Identity::No) => format!("CAST({next} AS {})", cast_type(column)),
+        (None, None, _) => format!("CAST(NULL AS {})", cast_type(column)),
+    }
+}

@@ -1,0 +1,486 @@
+//! INSERT … ON CONFLICT: the proposed rows are joined with the merged read by the arbiter's key;
+//! hits become changed images, misses new rows, in one INSERT into the head.
+
+use std::ops::Range;
+
+use catalog::{Generated, Key, quote_identifier as q};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, SelectStmt, Token as Kind,
+};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::merge;
+use crate::plan::{Plan, Verb};
+use crate::rewrite::assign::{assignments, cast_type, default_of, is_untyped};
+use crate::rewrite::change::{Work, list, mismatch};
+use crate::rewrite::returning::Returning;
+use crate::splice::{Edit, Splice};
+
+pub(crate) fn plan(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    clause: &OnConflictClause,
+) -> Result<Plan, Box<Report>> {
+    let arbiters = arbiters(work, clause.infer.as_deref())?;
+    let places = Places::find(work, tree).ok_or_else(mismatch)?;
+    let mut splice = Splice::new(&work.statement.text);
+    proposed(work, tree, &places, &mut splice)?;
+    if clause.action == OnConflictAction::OnconflictNothing as i32 {
+        nothing(work, tree, &arbiters, &mut splice)?;
+    } else {
+        update(work, clause, &arbiters, &places, &mut splice)?;
+    }
+    let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    returning.close(work, &mut splice)?;
+    Ok(work.finish(splice, Verb::Insert, false))
+}
+
+/// Where the parts of the statement lie, by token index.
+struct Places {
+    /// The source: VALUES or SELECT, up to ON CONFLICT; empty for DEFAULT VALUES.
+    source: Range<usize>,
+    /// Behind DO UPDATE SET.
+    set: Option<Range<usize>>,
+    /// Behind the WHERE of DO UPDATE.
+    filter: Option<Range<usize>>,
+}
+
+impl Places {
+    fn find(work: &Work<'_>, tree: &InsertStmt) -> Option<Self> {
+        let tokens = &work.statement.tokens;
+        let end = work.clauses.returning.unwrap_or(work.clauses.end);
+        let conflict = tokens.find(work.clauses.verb..end, 0, |before, t| {
+            t.is(Kind::Conflict) && before.is_some_and(|b| b.is(Kind::On))
+        })?;
+        let name = crate::walk::byte(tree.relation.as_ref()?.location);
+        let (_, mut from) = tokens.name_at(name)?;
+        if tokens.get(from).is_some_and(|t| t.is(Kind::As)) {
+            from += 2;
+        }
+        if !tree.cols.is_empty() {
+            from = tokens.find(from..conflict, 0, |_, t| t.is(Kind::Ascii41))? + 1;
+        }
+        let action = tokens.find(conflict..end, 0, |_, t| t.is(Kind::Do))?;
+        let set = tokens.find(action..end, 0, |_, t| t.is(Kind::Set));
+        let filter = set.and_then(|s| tokens.find(s..end, 0, |_, t| t.is(Kind::Where)));
+        Some(Self {
+            source: from..conflict - 1,
+            set: set.map(|s| s + 1..filter.unwrap_or(end)),
+            filter: filter.map(|f| f + 1..end),
+        })
+    }
+}
+
+/// The keys that decide what a conflict is.
+fn arbiters<'a>(
+    work: &'a Work<'_>,
+    infer: Option<&InferClause>,
+) -> Result<Vec<&'a Key>, Box<Report>> {
+    let relation = &work.changed.relation;
+    let keys = || relation.primary_key.iter().chain(&relation.unique);
+    let Some(infer) = infer else {
+        return Ok(keys().collect());
+    };
+    let found: Vec<&Key> = if infer.conname.is_empty() {
+        let mut wanted = Vec::new();
+        for element in &infer.index_elems {
+            match element.node.as_ref() {
+                Some(NodeEnum::IndexElem(e))
+                    if e.expr.is_none() && infer.where_clause.is_none() =>
+                {
+                    wanted.push(e.name.as_str());
+                }
+                _ => {
+                    return Err(Box::new(
+                        unsupported("ON CONFLICT with an expression or a predicate")
+                            .hint("name the columns of a plain unique key"),
+                    ));
+                }
+            }
+        }
+        keys()
+            .filter(|k| {
+                k.columns.iter().all(|c| wanted.contains(&c.as_str()))
+                    && wanted.iter().all(|w| k.columns.iter().any(|c| c == w))
+            })
+            .collect()
+    } else {
+        keys().filter(|k| k.name == infer.conname).collect()
+    };
+    // PostgreSQL reports a missing arbiter itself, on the original statement
+    if found.is_empty() {
+        return Err(Box::new(
+            Report::error(
+                "42P10",
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )
+            .hint("name the columns of a unique key of the table"),
+        ));
+    }
+    Ok(found)
+}
+
+/// `WITH …, pgdraft_in AS MATERIALIZED (SELECT number, i0, i1, … FROM (source) AS v)`: every
+/// writable column of every proposed row, in its column's type, defaults filled in.
+fn proposed(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    places: &Places,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    match work.statement.tokens.bytes(0..work.clauses.verb) {
+        Some(with) => {
+            splice.copy_edited(with, &work.edits.list);
+            splice.ours(", ");
+        }
+        None => splice.ours("WITH "),
+    }
+    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
+        _ => None,
+    };
+    let given = given_columns(work, tree, select)?;
+    let columns = work
+        .changed
+        .writable()
+        .into_iter()
+        .enumerate()
+        .map(
+            |(i, column)| match given.iter().position(|g| *g == column.name) {
+                Some(n) => format!("CAST(v.v{n} AS {}) AS i{i}", cast_type(column)),
+                None => format!("{} AS i{i}", default_of(column)),
+            },
+        );
+    splice.ours(&format!(
+        "pgdraft_in AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {} FROM (",
+        list(columns)
+    ));
+    match select {
+        None => splice.ours("SELECT 1"),
+        Some(select) if !select.values_lists.is_empty() => {
+            values(work, select, &given, places, splice)?;
+        }
+        Some(_) => {
+            let range = work
+                .statement
+                .tokens
+                .bytes(places.source.clone())
+                .ok_or_else(mismatch)?;
+            splice.copy_edited(range, &work.edits.list);
+        }
+    }
+    let names = list((0..given.len()).map(|n| format!("v{n}")));
+    if names.is_empty() {
+        splice.ours(") AS v)");
+    } else {
+        splice.ours(&format!(") AS v({names}))"));
+    }
+    Ok(())
+}
+
+/// Names of the columns that the source gives, in its order.
+fn given_columns(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    select: Option<&SelectStmt>,
+) -> Result<Vec<String>, Box<Report>> {
+    let Some(select) = select else {
+        return Ok(Vec::new());
+    };
+    let relation = &work.changed.relation;
+    if tree.cols.is_empty() {
+        let row = match select.values_lists.first().and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::List(row)) => row.items.len(),
+            _ => {
+                return Err(Box::new(
+                    unsupported("INSERT … SELECT … ON CONFLICT without a column list")
+                        .hint("name the columns after the table"),
+                ));
+            }
+        };
+        return Ok(relation
+            .columns
+            .iter()
+            .take(row)
+            .map(|c| c.name.clone())
+            .collect());
+    }
+    let mut names = Vec::with_capacity(tree.cols.len());
+    for target in &tree.cols {
+        match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => names.push(t.name.clone()),
+            _ => {
+                return Err(Box::new(unsupported(
+                    "inserting into an array element or a field",
+                )));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// VALUES with every bare constant cast to its column and every DEFAULT written out.
+fn values(
+    work: &Work<'_>,
+    select: &SelectStmt,
+    given: &[String],
+    places: &Places,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let tokens = &work.statement.tokens;
+    let start = tokens
+        .find(places.source.clone(), 0, |_, t| t.is(Kind::Values))
+        .ok_or_else(mismatch)?;
+    let rows = tokens.split_commas(start + 1..places.source.end, 0);
+    if rows.len() != select.values_lists.len() {
+        return Err(mismatch());
+    }
+    splice.ours("VALUES ");
+    for (r, (row, tree)) in rows.into_iter().zip(&select.values_lists).enumerate() {
+        let Some(NodeEnum::List(tree)) = tree.node.as_ref() else {
+            return Err(mismatch());
+        };
+        let items = tokens.split_commas(row.start + 1..row.end.saturating_sub(1), 1);
+        if items.len() != tree.items.len() || items.len() != given.len() {
+            return Err(mismatch());
+        }
+        splice.ours(if r == 0 { "(" } else { ", (" });
+        for (n, (item, node)) in items.into_iter().zip(&tree.items).enumerate() {
+            splice.ours(if n == 0 { "" } else { ", " });
+            value(
+                work,
+                node,
+                given.get(n).map_or("", String::as_str),
+                item,
+                splice,
+            )?;
+        }
+        splice.ours(")");
+    }
+    Ok(())
+}
+
+fn value(
+    work: &Work<'_>,
+    node: &Node,
+    name: &str,
+    item: Range<usize>,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let column = work.changed.relation.column(name).ok_or_else(mismatch)?;
+    let range = work.statement.tokens.bytes(item).ok_or_else(mismatch)?;
+    match node.node.as_ref() {
+        Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
+            splice.ours("NULL");
+        }
+        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(column)),
+        Some(node) if is_untyped(node) => {
+            splice.ours("CAST((");
+            splice.copy_edited(range, &work.edits.list);
+            splice.ours(&format!(") AS {})", cast_type(column)));
+        }
+        _ => splice.copy_edited(range, &work.edits.list),
+    }
+    Ok(())
+}
+
+/// The merged target, as the arbiters see it.
+fn merged_target(work: &Work<'_>) -> Result<String, Box<Report>> {
+    work.changed
+        .source(work.context, false, false)
+        .ok_or_else(mismatch)
+}
+
+/// `label.column = input.iN AND …` over a key.
+fn matches(work: &Work<'_>, key: &Key, input: &str, label: &str) -> Result<String, Box<Report>> {
+    let writable = work.changed.writable();
+    let mut parts = Vec::with_capacity(key.columns.len());
+    for (n, column) in key.columns.iter().enumerate() {
+        let i = writable
+            .iter()
+            .position(|c| c.name == *column)
+            .ok_or_else(|| Box::new(unsupported("ON CONFLICT on a generated column")))?;
+        let equals = merge::equals(key, n);
+        parts.push(format!("{label}.{} {equals} {input}.i{i}", q(column)));
+    }
+    Ok(parts.join(" AND "))
+}
+
+/// DO NOTHING: rows that meet no key of the merged table, the first of each key among them.
+fn nothing(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    arbiters: &[&Key],
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let single_row = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => select.values_lists.len() == 1,
+        _ => tree.select_stmt.is_none(),
+    };
+    if arbiters.len() > 1 && !single_row {
+        return Err(Box::new(
+            unsupported(
+                "ON CONFLICT DO NOTHING of several rows on a table with several unique keys",
+            )
+            .hint("name the key: ON CONFLICT (column) DO NOTHING"),
+        ));
+    }
+    let target = merged_target(work)?;
+    let writable = work.changed.writable();
+    let (mut absent, mut first) = (Vec::new(), Vec::new());
+    for key in arbiters {
+        let same = matches(work, key, "i", "t")?;
+        absent.push(format!(
+            "NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})"
+        ));
+        let parts: Vec<String> = key
+            .columns
+            .iter()
+            .filter_map(|c| writable.iter().position(|w| w.name == *c))
+            .map(|i| format!("i.i{i}"))
+            .collect();
+        let nulls: Vec<String> = parts.iter().map(|p| format!("{p} IS NULL")).collect();
+        first.push(format!(
+            "({} OR row_number() OVER (PARTITION BY {} ORDER BY i.pgdraft_n) = 1)",
+            nulls.join(" OR "),
+            parts.join(", "),
+        ));
+    }
+    let images = list((0..writable.len()).map(|i| format!("i{i}")));
+    splice.ours(&format!(
+        " INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM (SELECT i.*, {first} AS pgdraft_first FROM pgdraft_in AS i WHERE {absent}) AS f WHERE pgdraft_first ORDER BY pgdraft_n{guard}",
+        head = work.changed.head.table(),
+        alias = work.changed.alias(),
+        columns = work.changed.writable_list(),
+        first = first.join(" AND "),
+        absent = absent.join(" AND "),
+        guard = work.changed.guard(),
+    ));
+    Ok(())
+}
+
+/// DO UPDATE: hits with their new image, misses as they were proposed.
+fn update(
+    work: &Work<'_>,
+    clause: &OnConflictClause,
+    arbiters: &[&Key],
+    places: &Places,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let changed = &work.changed;
+    let arbiter = arbiters.first().ok_or_else(mismatch)?;
+    let content = places.set.clone().ok_or_else(mismatch)?;
+    let assignments = assignments(work, &clause.target_list, content)?;
+    if let Some(key) = assignments.iter().find(|a| changed.is_key(&a.column)) {
+        return Err(Box::new(unsupported(&format!(
+            "changing primary key column \"{}\" by ON CONFLICT DO UPDATE",
+            key.column
+        ))));
+    }
+    let edits = excluded_edits(work)?;
+    let first_key = changed.key().first().ok_or_else(mismatch)?;
+    let hit = format!("{} IS NOT NULL", changed.column(first_key));
+    splice.ours(&format!(
+        ", pgdraft_src AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
+        changed.images(),
+    ));
+    for (i, assignment) in assignments.iter().enumerate() {
+        // a miss has no row to compute from, and must not fail on it
+        splice.ours(&format!(", CASE WHEN {hit} THEN "));
+        assignment.value.write(splice, &edits);
+        splice.ours(&format!(" END AS n{i}"));
+    }
+    splice.ours(&format!(", CASE WHEN {hit} THEN ("));
+    match &places.filter {
+        Some(filter) => {
+            let range = work
+                .statement
+                .tokens
+                .bytes(filter.clone())
+                .ok_or_else(mismatch)?;
+            splice.copy_edited(range, &edits);
+        }
+        None => splice.ours("true"),
+    }
+    splice.ours(") END");
+    let source = changed
+        .source(work.context, false, false)
+        .ok_or_else(mismatch)?;
+    splice.ours(&format!(
+        " AS pgdraft_wanted FROM pgdraft_in AS excluded LEFT JOIN {source} AS {alias} ON {on}), ",
+        alias = changed.alias(),
+        on = matches(work, arbiter, "excluded", &changed.alias())?,
+    ));
+    splice.ours(&changed.log_where('U', " WHERE pgdraft_hit AND pgdraft_wanted"));
+    let writable = changed.writable();
+    let values = writable.iter().enumerate().map(|(i, column)| {
+        let hit = match assignments.iter().position(|a| a.column == column.name) {
+            Some(n) => format!("n{n}"),
+            None => format!("o{i}"),
+        };
+        format!("CASE WHEN pgdraft_hit THEN {hit} ELSE i{i} END")
+    });
+    splice.ours(&format!(
+        " INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM pgdraft_src WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
+        head = changed.head.table(),
+        alias = changed.alias(),
+        columns = changed.writable_list(),
+        values = list(values),
+        live = live(work, arbiter)?,
+        upsert = changed.upsert(true),
+    ));
+    Ok(())
+}
+
+/// A miss on the arbiter can still meet the primary key: that is 23505, as in PostgreSQL.
+fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
+    let relation = &work.changed.relation;
+    let key = relation.primary_key.as_ref().ok_or_else(mismatch)?;
+    if key == arbiter {
+        return Ok("true".to_owned());
+    }
+    let target = merged_target(work)?;
+    let same = matches(work, key, "pgdraft_src", "t")?;
+    let writable = work.changed.writable();
+    let values: Vec<String> = key
+        .columns
+        .iter()
+        .filter_map(|c| writable.iter().position(|w| w.name == *c))
+        .map(|i| format!("i{i}"))
+        .collect();
+    let duplicate = work.changed.duplicate("true", &values);
+    Ok(format!(
+        "CASE WHEN pgdraft_hit OR NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same}) THEN true ELSE {duplicate} END"
+    ))
+}
+
+/// `excluded.column` → `excluded.iN`: under their own names the proposed columns would be
+/// ambiguous with the target's.
+fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
+    let tokens = &work.statement.tokens;
+    let writable = work.changed.writable();
+    let mut edits = work.edits.list.clone();
+    for column in &work.statement.facts.columns {
+        let [table, name] = column.fields.as_slice() else {
+            continue;
+        };
+        if table != "excluded" {
+            continue;
+        }
+        let Some(i) = writable.iter().position(|c| c.name == *name) else {
+            return Err(Box::new(
+                unsupported("excluded.* or a generated column of excluded")
+                    .hint("name the columns"),
+            ));
+        };
+        let first = tokens.at(column.location).ok_or_else(mismatch)?;
+        edits.push(Edit {
+            range: tokens.bytes(first..first + 3).ok_or_else(mismatch)?,
+            text: format!("excluded.i{i}"),
+        });
+    }
+    edits.sort_by_key(|e| (e.range.start, e.range.end));
+    Ok(edits)
+}
