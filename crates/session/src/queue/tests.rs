@@ -317,14 +317,15 @@ fn request(
             })
         })
     };
-    if random.below(8) == 0 {
+    let kind = random.below(7);
+    if kind != 5 && random.below(8) == 0 {
         let mut notify = Vec::new();
         message(&mut notify, b'A', b"\0\0\0\x01channel\0payload\0");
         upstream.extend_from_slice(&notify);
         client.extend_from_slice(&notify);
     }
     let start = upstream.len();
-    match random.below(7) {
+    match kind {
         0 => {
             replies.push(Want::Parse, swallow()).unwrap();
             message(upstream, b'1', &[]);
