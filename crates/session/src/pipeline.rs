@@ -95,7 +95,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
-            let plan = match self.decide(piece).await {
+            let plan = match self.decide_text(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
                 Err(Failure::Refused(report)) => {
@@ -340,6 +340,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) fn written(&self, write: &sql::Write) -> Fix {
         Fix {
             verb: Some(write.verb),
+            drop_rows: write.counted,
             note: Some(Note::Wrote {
                 draft: Arc::clone(&self.session.draft),
                 relations: write.changes.clone(),
@@ -376,10 +377,22 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// A table is marked as changed before the write to it is planned: another connection of the
     /// session may write it first, and then the plan must read what that one wrote.
     pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
+            let locks = !locked && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
             match plan.as_ref() {
-                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
+                Plan::Write(_) | Plan::Read(_)
+                    if self.session.sid == 0 && (locks || is_write(&plan)) =>
+                {
+                    self.open_session().await?;
+                }
+                Plan::Read(_) if locks => {
+                    // what others of the session changed while we waited is in the next plan
+                    self.bind_session().await?;
+                    self.lock_session().await?;
+                    locked = true;
+                }
                 Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
                 Plan::Write(_) | Plan::Read(_) => {
                     self.bind_session().await?;
@@ -581,6 +594,10 @@ pub(crate) fn as_error(report: Report) -> Report {
 pub(crate) fn shifted(report: Report, by: usize) -> Report {
     let position = report.position.map(|position| position + by);
     Report { position, ..report }
+}
+
+fn is_write(plan: &Plan) -> bool {
+    matches!(plan, Plan::Write(_))
 }
 
 fn is_transaction(plan: &Plan) -> bool {

@@ -75,6 +75,8 @@ pub(crate) struct Fix {
     pub(crate) capture: Option<Capture>,
     /// The error that upstream must give is replaced by this one.
     pub(crate) poison: Option<Box<Report>>,
+    /// Rows are not told: they are only there to be counted.
+    pub(crate) drop_rows: bool,
     /// First words of the command tag the client must see.
     pub(crate) verb: Option<sql::Verb>,
     /// Row descriptions.

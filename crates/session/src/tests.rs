@@ -3,3 +3,4 @@
 mod draft;
 mod facts;
 mod life;
+

@@ -174,6 +174,7 @@ fn positions_lead_back_or_are_dropped() {
         },
         merged: Vec::new(),
         effect: sql::Effect::None,
+        locks: false,
     });
     let positions = Positions::Read(read, 100);
     assert_eq!(positions.lead(1), Some(101));
