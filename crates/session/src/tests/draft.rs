@@ -436,7 +436,10 @@ fn moved_keys_are_counted_and_locks_are_taken() {
     assert_eq!(summary(&d.read_until(b'Z', 1)), "T D(70) C=SELECT 1 Z=T");
     d.query("ROLLBACK");
     assert_eq!(
-        d.extended("SELECT qty FROM orders WHERE id = $1 FOR UPDATE", &[Some("3")]),
+        d.extended(
+            "SELECT qty FROM orders WHERE id = $1 FOR UPDATE",
+            &[Some("3")]
+        ),
         "1 2 T D(70) C=SELECT 1 Z=I"
     );
 }
