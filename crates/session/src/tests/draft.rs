@@ -443,3 +443,23 @@ fn moved_keys_are_counted_and_locks_are_taken() {
         "1 2 T D(70) C=SELECT 1 Z=I"
     );
 }
+
+#[test]
+fn nothing_is_read_under_other_rules() {
+    let server = Server::start("draft_unfit");
+    let mut c = connect(&server, "a");
+    // however it came about: refused from then on, with a hint
+    server.cluster.psql(
+        "postgres",
+        &format!(
+            "ALTER DATABASE {} SET standard_conforming_strings = off",
+            server.database
+        ),
+    );
+    let mut d = connect(&server, "a");
+    assert_eq!(c.query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
+    let error = d.error("SELECT 1");
+    assert_eq!(fields(&error, "C"), ["0A000"]);
+    assert!(!fields(&error, "H")[0].is_empty());
+    assert_eq!(d.extended("SELECT 1", &[]), "E=0A000 Z=I");
+}
