@@ -49,6 +49,13 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
 
 const PORTAL: &[u8] = b"pgdraft_own";
 
+/// Takes the session's lock alone.
+static LOCK_SESSION: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_session",
+    text: "SELECT pgdraft.lock_session()",
+    types: &[],
+};
+
 /// The last begin_write, which holds for further writes of the same kind in the same group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Begun {
@@ -267,10 +274,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it.
     pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
-        let operation = self.conn.lane().operation.current.clone();
-        let params = [operation.as_deref(), Some("SELECT FOR UPDATE"), Some("{}")];
         let (capture, answer) = capture();
-        self.run_own(&BEGIN_WRITE, &params, false, (Some(capture), Vec::new()));
+        self.run_own(&LOCK_SESSION, &[], false, (Some(capture), Vec::new()));
         wire::encode::flush(&mut self.out);
         match self.answer(answer).await? {
             Some(_) => Ok(()),

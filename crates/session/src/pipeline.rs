@@ -199,7 +199,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Read(read) => {
                 self.count("read");
                 self.describe_original(piece, shift);
-                self.lock_for(read);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
                 let fix = Fix {
