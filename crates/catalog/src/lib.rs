@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod defaults;
 mod quote;
 
 pub use quote::{quote_identifier, quote_literal, quote_qualified};

@@ -1,4 +1,8 @@
 //! Tests against a throwaway PostgreSQL.
 
+mod agent;
+mod catalog;
 mod cluster;
+mod commit;
+mod drafting;
 mod install;

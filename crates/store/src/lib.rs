@@ -21,4 +21,5 @@ pub use load::load_catalog;
 pub use mark::catalog_mark;
 pub use roles::Roles;
 pub use secret::Secret;
+pub use tables::shape;
 pub use uninstall::{UninstallOptions, uninstall};

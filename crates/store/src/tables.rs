@@ -174,3 +174,154 @@ pub async fn touched(
         .map(|row| Ok((DraftTableId(row.try_get(0)?), RelationId(row.try_get(1)?))))
         .collect()
 }
+
+/// Rows that a session has in a head.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn head_rows(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+) -> Result<i64, Error> {
+    let text = format!(
+        "SELECT count(*) FROM pgdraft.d{} WHERE pgdraft_sid = $1",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+}
+
+/// Number of tables and rows that each session has in its draft; a row that was inserted and
+/// removed again does not count.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn row_counts(
+    client: &impl GenericClient,
+) -> Result<HashMap<SessionId, (i64, i64)>, Error> {
+    let mut counts: HashMap<SessionId, (i64, i64)> = HashMap::new();
+    for table in list(client).await? {
+        let text = format!(
+            "SELECT pgdraft_sid, count(*) FROM pgdraft.d{} WHERE pgdraft_live OR NOT pgdraft_new GROUP BY pgdraft_sid",
+            table.id.0
+        );
+        for row in client.query(&text, &[]).await? {
+            let entry = counts.entry(SessionId(row.try_get(0)?)).or_default();
+            entry.0 += 1;
+            entry.1 += row.try_get::<_, i64>(1)?;
+        }
+    }
+    Ok(counts)
+}
+
+/// What an operation did, counted in the logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationRows {
+    /// Rows inserted.
+    pub inserted: i64,
+    /// Rows updated.
+    pub updated: i64,
+    /// Rows deleted.
+    pub deleted: i64,
+    /// `schema.table` of each table changed, in the order they were first drafted.
+    pub tables: Vec<String>,
+}
+
+/// Counts of each operation of a session, by number.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn operation_rows(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<HashMap<i64, OperationRows>, Error> {
+    let mut all: HashMap<i64, OperationRows> = HashMap::new();
+    let names = client
+        .query(
+            "SELECT t.id, t.schema_name || '.' || t.table_name FROM pgdraft.touched x
+             JOIN pgdraft.tables t ON t.id = x.table_id WHERE x.sid = $1 ORDER BY t.id",
+            &[&sid.0],
+        )
+        .await?;
+    for table in names {
+        let (id, name): (i32, String) = (table.try_get(0)?, table.try_get(1)?);
+        let text = format!(
+            "SELECT pgdraft_op, count(*) FILTER (WHERE pgdraft_kind = 'I'), count(*) FILTER (WHERE pgdraft_kind = 'U'),
+                    count(*) FILTER (WHERE pgdraft_kind = 'D')
+             FROM pgdraft.d{id}_log WHERE pgdraft_sid = $1 GROUP BY pgdraft_op"
+        );
+        for row in client.query(&text, &[&sid.0]).await? {
+            let entry = all.entry(row.try_get(0)?).or_default();
+            entry.inserted += row.try_get::<_, i64>(1)?;
+            entry.updated += row.try_get::<_, i64>(2)?;
+            entry.deleted += row.try_get::<_, i64>(3)?;
+            entry.tables.push(name.clone());
+        }
+    }
+    Ok(all)
+}
+
+/// Keeps the counts of each operation before its log rows go.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn keep_operation_rows(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<(), Error> {
+    let all = operation_rows(client, sid).await?;
+    let mut ops = Vec::new();
+    let mut counts = [Vec::new(), Vec::new(), Vec::new()];
+    let mut names = Vec::new();
+    for (op, rows) in all {
+        ops.push(op);
+        for (list, value) in counts.iter_mut().zip([rows.inserted, rows.updated, rows.deleted]) {
+            list.push(value);
+        }
+        // Arrays of arrays must be rectangular in SQL; JSON need not be.
+        names.push(serde_json::Value::from(rows.tables));
+    }
+    let [inserted, updated, deleted] = counts;
+    client
+        .execute(
+            "UPDATE pgdraft.operations o SET inserted = v.i, updated = v.u, deleted = v.d,
+                    tables = ARRAY(SELECT jsonb_array_elements_text(v.t))
+             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[]) AS v (op, i, u, d, t)
+             WHERE o.sid = $1 AND o.op = v.op",
+            &[&sid.0, &ops, &inserted, &updated, &deleted, &names],
+        )
+        .await?;
+    client
+        .execute(
+            "UPDATE pgdraft.operations SET inserted = 0, updated = 0, deleted = 0, tables = '{}' WHERE sid = $1 AND inserted IS NULL",
+            &[&sid.0],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Removes a session's rows from a head and its log; returns the head rows removed, without those
+/// that were inserted and removed again.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete_rows(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+) -> Result<i64, Error> {
+    let text = format!("DELETE FROM pgdraft.d{}_log WHERE pgdraft_sid = $1", id.0);
+    client.execute(&text, &[&sid.0]).await?;
+    let text = format!(
+        "WITH gone AS (DELETE FROM pgdraft.d{} WHERE pgdraft_sid = $1 RETURNING pgdraft_live OR NOT pgdraft_new AS counts)
+         SELECT count(*) FILTER (WHERE counts) FROM gone",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+}
+
+/// A short text that stands for a head's DDL in `pgdraft.tables.shape`.
+pub fn shape(ddl: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, ddl.as_bytes());
+    crate::secret::hex(hash.as_ref()).chars().take(32).collect()
+}

@@ -112,7 +112,8 @@ fn start() -> Cluster {
         .collect();
     let log = folder.join("log");
     let script = format!(
-        "exec 2>'{}'; {} </dev/null >&2 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}'",
+        "cd '{}'; exec 2>'{}'; {} </dev/null >&2 & pid=$!; read -r _; kill -INT $(head -n 1 data/postmaster.pid); wait $pid; cd /; rm -rf '{}'",
+        folder.display(),
         log.display(),
         words.join(" "),
         folder.display()
@@ -179,25 +180,6 @@ impl Database {
             .await
             .unwrap();
         database
-    }
-
-    /// A copy of it as it is now; nobody may be connected.
-    pub(crate) async fn copy(&self) -> Self {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("copy_{number}");
-        let admin = Self {
-            name: "postgres".into(),
-        };
-        let admin = admin.superuser().await;
-        let (to, from) = (
-            catalog::quote_identifier(&name),
-            catalog::quote_identifier(&self.name),
-        );
-        admin
-            .batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {from}"))
-            .await
-            .unwrap();
-        Self { name }
     }
 
     /// How to reach it as that user.
