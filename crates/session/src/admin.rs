@@ -20,7 +20,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             answer::describe(&mut local, &command.columns, &[]);
         }
         answer::rows(&mut local, &answer, &[])?;
-        self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+        self.expect(
+            Want::Local,
+            Some(Fix {
+                local,
+                ..Fix::default()
+            }),
+        );
         if self.expect(Want::Sync, None) {
             wire::encode::sync(&mut self.out);
         }
@@ -37,7 +43,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut local = Vec::new();
         answer::notices(&mut local, &answer);
         answer::rows(&mut local, &answer, formats)?;
-        self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+        self.expect(
+            Want::Local,
+            Some(Fix {
+                local,
+                ..Fix::default()
+            }),
+        );
         Ok(())
     }
 
@@ -55,14 +67,19 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let ends = ends_session(&command.text);
         if status == b'E' {
             // upstream says so itself, and its error stands
-            return Err(Report::error("25P02", "current transaction is aborted, commands ignored until end of transaction block")
-                .hint("Send ROLLBACK first.")
-                .into());
+            return Err(Report::error(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )
+            .hint("Send ROLLBACK first.")
+            .into());
         }
         if ends && status == b'T' {
-            return Err(Report::error("25001", "a session cannot end inside a transaction block")
-                .hint("Send COMMIT or ROLLBACK first, then this command.")
-                .into());
+            return Err(
+                Report::error("25001", "a session cannot end inside a transaction block")
+                    .hint("Send COMMIT or ROLLBACK first, then this command.")
+                    .into(),
+            );
         }
         let own = Some(self.session.name.as_str());
         let control = &self.conn.shared.control;
@@ -144,6 +161,9 @@ pub(crate) fn console_only() -> Report {
 
 /// The session's name is not free.
 pub(crate) fn not_open(name: &str) -> Report {
-    Report::fatal(code::NO_SUCH_SESSION, format!("session \"{name}\" could not be opened"))
-        .hint("Connect again, or with another session id.")
+    Report::fatal(
+        code::NO_SUCH_SESSION,
+        format!("session \"{name}\" could not be opened"),
+    )
+    .hint("Connect again, or with another session id.")
 }

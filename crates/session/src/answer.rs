@@ -114,17 +114,19 @@ fn timestamp(text: &str) -> Option<i64> {
     let mut clock = time.splitn(3, ':');
     let hours: i64 = clock.next()?.parse().ok()?;
     let minutes: i64 = clock.next()?.parse().ok()?;
-    let (seconds, fraction) = clock.next()?.split_once('.').unwrap_or((
-        time.rsplit(':').next()?,
-        "",
-    ));
+    let (seconds, fraction) = clock
+        .next()?
+        .split_once('.')
+        .unwrap_or((time.rsplit(':').next()?, ""));
     let fraction = format!("{fraction:0<6}");
     let micros: i64 = fraction.get(..6)?.parse().ok()?;
     let offset = match zone.strip_prefix('-') {
         Some(west) => -zone_seconds(west)?,
         None => zone_seconds(zone.trim_start_matches('+'))?,
     };
-    let seconds = days(year, month, day) * 86_400 + hours * 3600 + minutes * 60
+    let seconds = days(year, month, day) * 86_400
+        + hours * 3600
+        + minutes * 60
         + seconds.parse::<i64>().ok()?
         - offset;
     Some(seconds * 1_000_000 + micros - EPOCH_2000_US)
@@ -153,7 +155,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// The elements of a one-dimensional text array in its text form, `None` for NULL elements.
 pub(crate) fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let mut letters = text.strip_prefix('{')?.strip_suffix('}')?.chars().peekable();
+    let mut letters = text
+        .strip_prefix('{')?
+        .strip_suffix('}')?
+        .chars()
+        .peekable();
     let mut all = Vec::new();
     if letters.peek().is_none() {
         return Some(all);
@@ -213,7 +219,10 @@ mod tests {
         };
         assert_eq!(elements("{}"), some(&[]));
         assert_eq!(elements("{app,public}"), some(&["app", "public"]));
-        assert_eq!(elements(r#"{"a b","c,\"d",""}"#), some(&["a b", "c,\"d", ""]));
+        assert_eq!(
+            elements(r#"{"a b","c,\"d",""}"#),
+            some(&["a b", "c,\"d", ""])
+        );
         assert_eq!(elements("{NULL}"), Some(vec![None]));
         assert_eq!(elements(r#"{"NULL"}"#), some(&["NULL"]));
         assert_eq!(elements("nonsense"), None);

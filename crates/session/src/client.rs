@@ -43,14 +43,21 @@ pub async fn serve_client(mut client: Client, shared: Arc<Shared>) {
             "refused"
         }
     };
-    shared.metrics.connections_ended.with_label_values(&[how]).inc();
+    shared
+        .metrics
+        .connections_ended
+        .with_label_values(&[how])
+        .inc();
     drop(tokio::time::timeout(GOODBYE, client.stream.shutdown()).await);
 }
 
 async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Report>> {
     let identity = (shared.identities)(&client.identity).ok_or_else(|| {
-        Report::fatal("28000", format!("\"{}\" is not in the configuration", client.identity))
-            .hint("Ask the administrator for an entry in pgdraft.toml.")
+        Report::fatal(
+            "28000",
+            format!("\"{}\" is not in the configuration", client.identity),
+        )
+        .hint("Ask the administrator for an entry in pgdraft.toml.")
     })?;
     let wishes = wishes(
         &client.parameters,
@@ -59,8 +66,7 @@ async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Rep
     )?;
     if *shared.drain.borrow() {
         return Err(Box::new(
-            Report::fatal("57P03", "the proxy is shutting down")
-                .hint("Connect again in a moment."),
+            Report::fatal("57P03", "the proxy is shutting down").hint("Connect again in a moment."),
         ));
     }
     let console = wishes.database.as_deref() == Some(CONSOLE_DATABASE);
@@ -209,7 +215,8 @@ async fn open_session(
         .ok_or_else(|| not_open(&name))?;
     if opened.sid.0 == 0 {
         return Err(Box::new(
-            Report::fatal(code::CONTROL_UNAVAILABLE, "the session has no number").hint("Try again."),
+            Report::fatal(code::CONTROL_UNAVAILABLE, "the session has no number")
+                .hint("Try again."),
         ));
     }
     let draft = shared.draft(opened.sid);

@@ -193,7 +193,11 @@ impl Console<'_> {
 
     fn fail(&mut self, report: &Report) {
         self.shared.metrics.error(&report.code, true);
-        tracing::info!(agent = self.identity.name, sqlstate = report.code, "refused");
+        tracing::info!(
+            agent = self.identity.name,
+            sqlstate = report.code,
+            "refused"
+        );
         wire::encode::error(&mut self.out, &as_error(report.clone()));
         if self.status == b'T' {
             self.status = b'E';
@@ -291,8 +295,11 @@ impl Console<'_> {
         self.statements.get(name).ok_or_else(|| {
             let name = String::from_utf8_lossy(name);
             Box::new(
-                Report::error("26000", format!("prepared statement \"{name}\" does not exist"))
-                    .hint("Prepare the statement first."),
+                Report::error(
+                    "26000",
+                    format!("prepared statement \"{name}\" does not exist"),
+                )
+                .hint("Prepare the statement first."),
             )
         })
     }

@@ -18,7 +18,7 @@ use crate::api::AnswerColumn;
 use crate::conn::Failure;
 use crate::fix::{Described, Positions};
 use crate::own::{RESERVED, capture, silent};
-use crate::pipeline::as_error;
+use crate::pipeline::{as_error, shifted};
 use crate::planner::{Piece, Stamp};
 use crate::prepared::{Kind, Note, Portal, Prepared};
 use crate::queue::{Fix, Rows, Want};
@@ -42,9 +42,11 @@ fn not_reserved(name: &[u8]) -> Result<(), Failure> {
     if !name.starts_with(RESERVED) {
         return Ok(());
     }
-    Err(Report::error("42602", "names beginning with pgdraft_ are reserved")
-        .hint("Choose another name for the statement or portal.")
-        .into())
+    Err(
+        Report::error("42602", "names beginning with pgdraft_ are reserved")
+            .hint("Choose another name for the statement or portal.")
+            .into(),
+    )
 }
 
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
@@ -108,8 +110,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 return Ok(Stream::Discard);
             }
         };
-        let (plan, stamp) = self.prepare_plan(&piece).await?;
         let shift = shift_of(&parse, &piece);
+        let (plan, stamp) = match self.decide_text(&piece).await {
+            Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
+            other => other?,
+        };
         let kind = |described| Kind::Sql {
             piece: piece.clone(),
             shift,
@@ -126,11 +131,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     .described(&piece, (parse.text, &parse.types), &stamp)
                     .await?;
                 let (name, types) = (parse.name.to_vec(), described.parameters.clone());
-                let sent = self.install(
-                    &parse,
-                    kind(Some(described)),
-                    positions(&plan, shift),
-                );
+                let sent = self.install(&parse, kind(Some(described)), positions(&plan, shift));
                 if sent == Stream::Pass {
                     let text = upstream_text(&plan, &piece);
                     wire::encode::parse(&mut self.out, &name, text, &types);
@@ -140,28 +141,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
                 Ok(self.install(&parse, kind(None), Positions::Keep))
             }
-        }
-    }
-
-    /// The plan for a Parse. A session without a row gets none yet: that is for its first write.
-    async fn prepare_plan(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
-        if self.session.sid != 0 {
-            return self.decide(piece).await;
-        }
-        match self.plan(piece).await? {
-            (plan, stamp) if matches!(plan.as_ref(), Plan::Write(_)) => Ok((plan, stamp)),
-            (plan, _) if matches!(plan.as_ref(), Plan::NeedsDraft(_)) => {
-                let Plan::NeedsDraft(tables) = plan.as_ref() else {
-                    return self.decide(piece).await;
-                };
-                self.send().await?;
-                self.conn.shared.control.draft_tables(tables).await?;
-                match self.plan(piece).await? {
-                    (plan, stamp) if matches!(plan.as_ref(), Plan::Write(_)) => Ok((plan, stamp)),
-                    _ => self.decide(piece).await,
-                }
-            }
-            _ => self.decide(piece).await,
         }
     }
 
@@ -233,7 +212,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 .lane()
                 .install(parse.name, Some(Arc::new(prepared))),
         ];
-        self.expect_local(Fix { undo, ..local(told) });
+        self.expect_local(Fix {
+            undo,
+            ..local(told)
+        });
         Ok(Stream::Discard)
     }
 
@@ -286,8 +268,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         for message in got {
             match message.tag {
                 b't' => {
-                    described.parameters = wire::frame::backend::parameter_description(&message.body)
-                        .map_err(malformed)?;
+                    described.parameters =
+                        wire::frame::backend::parameter_description(&message.body)
+                            .map_err(malformed)?;
                 }
                 b'T' => {
                     let fields = wire::frame::backend::row_description(&message.body);
@@ -327,14 +310,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let undo = vec![self.open_portal(portal, prepared, formats)];
             let mut told = Vec::new();
             wire::encode::bind_complete(&mut told);
-            self.expect_local(Fix { undo, ..local(told) });
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
             return Ok(Stream::Discard);
         }
         let prepared = self.up_to_date(statement, prepared).await?;
         let mut fix = Fix::default();
         if let Kind::Sql { plan, shift, .. } = &prepared.kind {
             if let Plan::Write(write) = plan.as_ref() {
-                let tables = self.mark(write);
+                let tables = self.head_numbers(&write.changes);
                 self.begin_write(write, &tables);
             }
             fix.positions = positions(plan, *shift);
@@ -500,7 +486,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::SetOperation { value, local: here } => {
                 let (undo, told) = self.set_operation(value.as_deref(), *here);
                 let undo = vec![undo];
-                self.expect_local(Fix { undo, ..local(told) });
+                self.expect_local(Fix {
+                    undo,
+                    ..local(told)
+                });
                 return Ok(Stream::Discard);
             }
             Plan::ShowOwn { name } => {
@@ -519,12 +508,20 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 positions: positions(&plan, shift),
                 ..self.written(write)
             }),
-            Plan::Read(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => Some(Fix {
+            Plan::Read(read) => Some(Fix {
                 positions: positions(&plan, shift),
+                undo: self.take_effect(&read.effect),
                 ..Fix::default()
             }),
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
         };
+        let counted = matches!(plan.as_ref(), Plan::Write(write) if write.counted);
         let expected = self.expect(Want::Execute, fix);
+        if expected && counted {
+            // a row limit is for rows that the client sees; there are none
+            wire::encode::execute(&mut self.out, name, 0);
+            return Ok(Stream::Discard);
+        }
         Ok(self.passes(expected))
     }
 
@@ -551,7 +548,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if is_local {
             let mut told = Vec::new();
             wire::encode::close_complete(&mut told);
-            self.expect_local(Fix { undo, ..local(told) });
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
             return Stream::Discard;
         }
         let fix = Fix {

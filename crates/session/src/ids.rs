@@ -136,8 +136,12 @@ fn check(name: &str, value: &str) -> Result<(), Report> {
     let bad = match lower.as_str() {
         "standard_conforming_strings" => !is_on(value),
         "client_encoding" => !is_utf8(value),
-        "role" | "session_authorization" | "is_superuser" | "local_preload_libraries"
-        | "session_preload_libraries" | "row_security" => true,
+        "role"
+        | "session_authorization"
+        | "is_superuser"
+        | "local_preload_libraries"
+        | "session_preload_libraries"
+        | "row_security" => true,
         _ => false,
     };
     if !bad {
@@ -259,7 +263,14 @@ mod tests {
             assert_eq!(report.code, "ZD005");
             assert!(report.hint.is_some());
         }
-        assert!(wishes(&[], &pairs(&[("pgdraft.operation", &"ä".repeat(200))]), None).is_ok());
+        assert!(
+            wishes(
+                &[],
+                &pairs(&[("pgdraft.operation", &"ä".repeat(200))]),
+                None
+            )
+            .is_ok()
+        );
         let report = wishes(&pairs(&[("pgdraft.other", "1")]), &[], None).unwrap_err();
         assert_eq!(report.code, "42704");
     }
@@ -273,7 +284,9 @@ mod tests {
             ("session_authorization", "postgres"),
         ] {
             assert_eq!(
-                wishes(&pairs(&[(name, value)]), &[], None).unwrap_err().code,
+                wishes(&pairs(&[(name, value)]), &[], None)
+                    .unwrap_err()
+                    .code,
                 "0A000"
             );
         }
@@ -293,6 +306,9 @@ mod tests {
         assert_eq!(date(19_782), (2024, 2, 29));
         assert_eq!(date(20_453), (2025, 12, 31));
         let name = generated("bob", &[0xab, 0x01]);
-        assert!(name.starts_with("bob-20") && name.ends_with("-ab01"), "{name}");
+        assert!(
+            name.starts_with("bob-20") && name.ends_with("-ab01"),
+            "{name}"
+        );
     }
 }

@@ -95,15 +95,31 @@ impl Operation {
         self.group = group;
     }
 
-    fn rolls_back(&mut self) {
-        self.rolled_back = true;
+    /// What the end of the transaction would change.
+    pub(crate) fn is_local(&self) -> bool {
+        self.current != self.session
     }
 
-    fn ends(&mut self, group: u64) {
-        let rolled_back = std::mem::take(&mut self.rolled_back);
-        if group < self.group {
-            return;
+    fn completes(&mut self, tag: &str) {
+        match tag {
+            // also what ROLLBACK TO says; the status that follows tells them apart
+            "ROLLBACK" => self.rolled_back = true,
+            "COMMIT" => self.ends(false),
+            _ => {}
         }
+    }
+
+    fn ready(&mut self, group: u64, status: u8) {
+        let rolled_back = std::mem::take(&mut self.rolled_back);
+        match status {
+            b'I' if group >= self.group => self.ends(rolled_back),
+            b'E' => self.rolled_back = true,
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, rolled_back: bool) {
+        self.rolled_back = false;
         if rolled_back {
             self.session.clone_from(&self.base);
         }
@@ -223,13 +239,10 @@ impl Lane {
 
     fn ready(&mut self, group: u64, status: u8) {
         self.status = status;
-        if status == b'E' {
-            self.operation.rolls_back();
-        }
+        self.operation.ready(group, status);
         if status != b'I' {
             return;
         }
-        self.operation.ends(group);
         self.portals.retain(|_, portal| portal.group > group);
         if matches!(self.bound, Bound::In(set) if set <= group) {
             self.bound = Bound::No;
@@ -243,8 +256,7 @@ impl Lane {
     fn done(&mut self, note: Note, tag: &str) {
         match note {
             Note::Wrote { draft, relations } => draft.grow(&relations, rows_of(tag)),
-            Note::Transaction if tag == "ROLLBACK" => self.operation.rolls_back(),
-            Note::Transaction => {}
+            Note::Transaction => self.operation.completes(tag),
             Note::CopyOver => self.copy_over |= self.copy_waits,
         }
     }

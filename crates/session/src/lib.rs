@@ -36,6 +36,8 @@ mod request;
 mod shared;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use api::*;
 pub use cancel::cancel;

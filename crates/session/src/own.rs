@@ -265,6 +265,19 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.begun = Some(begun);
     }
 
+    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it.
+    pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
+        let operation = self.conn.lane().operation.current.clone();
+        let params = [operation.as_deref(), Some("SELECT FOR UPDATE"), Some("{}")];
+        let (capture, answer) = capture();
+        self.run_own(&BEGIN_WRITE, &params, false, (Some(capture), Vec::new()));
+        wire::encode::flush(&mut self.out);
+        match self.answer(answer).await? {
+            Some(_) => Ok(()),
+            None => Err(Failure::Told),
+        }
+    }
+
     /// Numbers of the heads of these tables.
     pub(crate) fn head_numbers(&self, relations: &[RelationId]) -> Vec<i32> {
         let catalog = self.conn.shared.control.catalog();

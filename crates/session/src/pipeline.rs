@@ -84,7 +84,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         };
         self.in_number(script.len())?;
-        if let Some(effects) = self.plain(&script).await? {
+        if let Some(effects) = self.plain(text, &script).await? {
             self.relay_query(text, effects.as_ref());
             return Ok(());
         }
@@ -92,12 +92,16 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
-    async fn plain(&mut self, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
+    async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
-            let plan = match self.decide(piece).await {
+            let plan = match self.decide_text(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
+                Err(Failure::Refused(report)) => {
+                    let before = text.get(..piece.range.start).unwrap_or_default();
+                    return Err(shifted(*report, before.chars().count()).into());
+                }
                 Err(failure) => return Err(failure),
             };
             match plan.as_ref() {
@@ -156,7 +160,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let plan = match self.decide(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(report)) => {
-                    self.poison(&report);
+                    self.poison(&shifted(*report, shift));
                     break;
                 }
                 Err(Failure::Told) => break,
@@ -164,6 +168,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             };
             let copies = copies_in(&plan, piece);
             self.run_statement(piece, &plan, shift);
+            if is_transaction(&plan) && self.conn.lane().operation.is_local() {
+                // whether the transaction ended, and how, decides which operation comes next
+                self.settle().await?;
+            }
             if copies {
                 // nothing but its data may follow a COPY until it is over
                 let mut lane = self.conn.lane();
@@ -202,12 +210,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.count("read");
                 self.describe_original(piece, shift);
                 let positions = Positions::Read(Arc::clone(read), shift);
-                self.run_rewritten(&read.text, &positions, Fix::default());
+                let undo = self.take_effect(&read.effect);
+                let fix = Fix {
+                    undo,
+                    ..Fix::default()
+                };
+                self.run_rewritten(&read.text, &positions, fix);
             }
             Plan::Write(write) => {
                 self.count("write");
                 self.describe_original(piece, shift);
-                let tables = self.mark(write);
+                let tables = self.head_numbers(&write.changes);
                 self.begin_write(write, &tables);
                 let positions = Positions::Write(Arc::clone(write), shift);
                 let fix = self.written(write);
@@ -217,7 +230,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.count("setting");
                 let (undo, local) = self.set_operation(value.as_deref(), *local);
                 let undo = vec![undo];
-                let fix = Fix { local, undo, ..Fix::default() };
+                let fix = Fix {
+                    local,
+                    undo,
+                    ..Fix::default()
+                };
                 self.expect(Want::Local, Some(fix));
             }
             Plan::ShowOwn { name } => {
@@ -227,7 +244,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 crate::answer::describe(&mut local, &answer.columns, &[]);
                 // text format cannot fail
                 drop(crate::answer::rows(&mut local, &answer, &[]));
-                self.expect(Want::Local, Some(Fix { local, ..Fix::default() }));
+                self.expect(
+                    Want::Local,
+                    Some(Fix {
+                        local,
+                        ..Fix::default()
+                    }),
+                );
             }
             Plan::Relay(relay) => self.relay_statement(piece, &relay.effect, shift),
             Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
@@ -313,16 +336,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// From now on every connection of the session reads these tables merged. Numbers of their heads.
-    pub(crate) fn mark(&self, write: &sql::Write) -> Vec<i32> {
-        self.session.draft.mark(&write.changes);
-        self.head_numbers(&write.changes)
-    }
-
     /// What is done with the end of a write.
     pub(crate) fn written(&self, write: &sql::Write) -> Fix {
         Fix {
             verb: Some(write.verb),
+            drop_rows: write.counted,
             note: Some(Note::Wrote {
                 draft: Arc::clone(&self.session.draft),
                 relations: write.changes.clone(),
@@ -355,11 +373,45 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Plans a statement that is about to run. Afterwards what the plan needs is there: heads, the
     /// session's row, the session bound to the upstream connection.
+    ///
+    /// A table is marked as changed before the write to it is planned: another connection of the
+    /// session may write it first, and then the plan must read what that one wrote.
     pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let mut locked = false;
+        loop {
+            let (plan, stamp) = self.decide_text(piece).await?;
+            let locks = !locked && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
+            match plan.as_ref() {
+                Plan::Write(_) | Plan::Read(_)
+                    if self.session.sid == 0 && (locks || is_write(&plan)) =>
+                {
+                    self.open_session().await?;
+                }
+                Plan::Read(_) if locks => {
+                    // what others of the session changed while we waited is in the next plan
+                    self.bind_session().await?;
+                    self.lock_session().await?;
+                    locked = true;
+                }
+                Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
+                Plan::Write(_) | Plan::Read(_) => {
+                    self.bind_session().await?;
+                    return Ok((plan, stamp));
+                }
+                _ => return Ok((plan, stamp)),
+            }
+        }
+    }
+
+    /// Plans a statement and fetches what planning asks for, but nothing that only running needs.
+    pub(crate) async fn decide_text(
+        &mut self,
+        piece: &Piece,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
         let mut refreshed = false;
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {
-            let (plan, stamp) = self.plan(piece).await?;
+            let (plan, stamp) = self.plan(piece, refreshed).await?;
             match plan.as_ref() {
                 Plan::NeedsCatalog if !refreshed => {
                     refreshed = true;
@@ -376,25 +428,30 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     self.conn.shared.control.draft_tables(tables).await?;
                     timer.observe_duration();
                 }
-                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
-                Plan::Write(_) | Plan::Read(_) => {
-                    self.bind_session().await?;
-                    return Ok((plan, stamp));
-                }
                 Plan::SetOperation { value, .. } => {
                     good_operation(value.as_deref())?;
                     return Ok((plan, stamp));
                 }
-                Plan::Relay(_) | Plan::ShowOwn { .. } => return Ok((plan, stamp)),
+                Plan::Relay(_) | Plan::Read(_) | Plan::Write(_) | Plan::ShowOwn { .. } => {
+                    return Ok((plan, stamp));
+                }
             }
         }
-        Err(Report::error("55006", "the catalog changes too fast to plan the statement")
-            .hint("Try again when production's schema changes are done.")
-            .into())
+        Err(Report::error(
+            "55006",
+            "the catalog changes too fast to plan the statement",
+        )
+        .hint("Try again when production's schema changes are done.")
+        .into())
     }
 
     /// Plans a statement under the present conditions, without fetching anything for it.
-    pub(crate) async fn plan(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+    /// `fresh`: the catalog was read again for it.
+    pub(crate) async fn plan(
+        &mut self,
+        piece: &Piece,
+        fresh: bool,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
         self.fresh_settings().await?;
         let shared = &self.conn.shared;
         let catalog = shared.control.catalog();
@@ -413,7 +470,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let timer = shared.metrics.plan.start_timer();
         let plan = shared
             .plans
-            .plan(piece, &stamp, (&catalog, &view), &shared.functions);
+            .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);
         timer.observe_duration();
         Ok((plan?, stamp))
     }
@@ -425,9 +482,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let control = &self.conn.shared.control;
         let opened = control.open_session(name, agent, true).await?;
         let Some(opened) = opened else {
-            return Err(Report::error(report::code::NO_SUCH_SESSION, "the session could not be made")
-                .hint("Try again.")
-                .into());
+            return Err(Report::error(
+                report::code::NO_SUCH_SESSION,
+                "the session could not be made",
+            )
+            .hint("Try again.")
+            .into());
         };
         self.session.sid = opened.sid.0;
         self.session.draft = self.conn.shared.draft(opened.sid);
@@ -530,6 +590,20 @@ pub(crate) fn as_error(report: Report) -> Report {
     }
 }
 
+/// A refusal of a statement that begins after so many characters of the client's text.
+pub(crate) fn shifted(report: Report, by: usize) -> Report {
+    let position = report.position.map(|position| position + by);
+    Report { position, ..report }
+}
+
+fn is_write(plan: &Plan) -> bool {
+    matches!(plan, Plan::Write(_))
+}
+
+fn is_transaction(plan: &Plan) -> bool {
+    matches!(plan, Plan::Relay(relay) if relay.effect == Effect::Transaction)
+}
+
 /// Whether the client's data must follow the statement.
 fn copies_in(plan: &Plan, piece: &Piece) -> bool {
     match plan {
@@ -537,7 +611,8 @@ fn copies_in(plan: &Plan, piece: &Piece) -> bool {
         Plan::Relay(relay) => {
             relay.effect == Effect::Copy && {
                 let text = piece.text.to_ascii_lowercase();
-                text.split_whitespace().any(|word| word.starts_with("stdin"))
+                text.split_whitespace()
+                    .any(|word| word.starts_with("stdin"))
             }
         }
         _ => false,

@@ -42,6 +42,12 @@ pub(crate) struct SqlPlanner;
 
 impl Planner for SqlPlanner {
     fn parse(&self, text: &str) -> Result<Vec<Piece>, ParseFailure> {
+        if text
+            .bytes()
+            .all(|byte| byte.is_ascii_whitespace() || byte == 0x0b)
+        {
+            return Ok(Vec::new());
+        }
         let script = sql::parse(text)?;
         let pieces = script.statements.into_iter().map(|statement| Piece {
             range: statement.range.clone(),
@@ -201,7 +207,7 @@ impl Plans {
         &self,
         piece: &Piece,
         stamp: &Stamp,
-        (catalog, draft): (&Catalog, &sql::DraftView),
+        (catalog, draft, fresh): (&Catalog, &sql::DraftView, bool),
         functions: &sql::FunctionPolicy,
     ) -> Result<Arc<Plan>, Box<Report>> {
         let context = Context {
@@ -210,6 +216,7 @@ impl Plans {
             draft,
             sid: stamp.sid,
             functions,
+            fresh,
         };
         let plan = Arc::new(self.planner.plan(piece, context)?);
         let key = match plan.as_ref() {
@@ -221,7 +228,8 @@ impl Plans {
             | Plan::SetOperation { .. }
             | Plan::ShowOwn { .. } => stamp.clone(),
         };
-        if piece.text.len() <= KEPT_BYTES_MAX {
+        // a name that did not exist may exist by the next time
+        if !fresh && piece.text.len() <= KEPT_BYTES_MAX {
             let weight = piece.text.len() + 256 + rewritten_bytes(&plan);
             self.plans
                 .put((Arc::clone(&piece.text), key), Arc::clone(&plan), weight);

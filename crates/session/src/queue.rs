@@ -75,6 +75,8 @@ pub(crate) struct Fix {
     pub(crate) capture: Option<Capture>,
     /// The error that upstream must give is replaced by this one.
     pub(crate) poison: Option<Box<Report>>,
+    /// Rows are not told: they are only there to be counted.
+    pub(crate) drop_rows: bool,
     /// First words of the command tag the client must see.
     pub(crate) verb: Option<sql::Verb>,
     /// Row descriptions.
@@ -227,11 +229,6 @@ impl Replies {
     /// Nothing is expected.
     pub(crate) fn idle(&self) -> bool {
         self.queue.is_empty()
-    }
-
-    /// Between CopyInResponse and the client's CopyDone.
-    pub(crate) fn copy_in(&self) -> bool {
-        self.copy_in
     }
 
     /// Entries waiting.

@@ -29,7 +29,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) fn poison_query(&mut self, report: &Report) {
         self.count("refused");
         let poison = Some(Box::new(report.clone()));
-        if self.expect(Want::Query, Some(Fix { poison, ..silent() })) {
+        let fix = Fix {
+            poison,
+            ..Fix::default()
+        };
+        if self.expect(Want::Query, Some(fix)) {
             wire::encode::query(&mut self.out, POISON);
         }
     }

@@ -128,9 +128,12 @@ async fn upstream_gone<W: AsyncWrite + Unpin>(conn: &Conn, to: &mut W) -> End {
         tracing::warn!(agent = conn.identity.name, "upstream closed the connection");
     }
     if !told && boundary {
-        let report = Report::fatal("08006", "the upstream server closed the connection unexpectedly")
-            .detail("A transaction that was open is rolled back.")
-            .hint("Connect again: the draft keeps everything that was committed in its session.");
+        let report = Report::fatal(
+            "08006",
+            "the upstream server closed the connection unexpectedly",
+        )
+        .detail("A transaction that was open is rolled back.")
+        .hint("Connect again: the draft keeps everything that was committed in its session.");
         let mut out = Vec::new();
         wire::encode::error(&mut out, &report);
         drop(write(conn, to, &out).await);

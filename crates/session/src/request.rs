@@ -173,7 +173,8 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             if let Some((stream, remaining)) = open.take() {
                 let step = remaining.min(left.len());
                 if stream == Stream::Pass {
-                    self.out.extend_from_slice(left.get(..step).unwrap_or_default());
+                    self.out
+                        .extend_from_slice(left.get(..step).unwrap_or_default());
                 }
                 at += step;
                 if step < remaining {
@@ -182,7 +183,8 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 }
                 continue;
             }
-            let malformed = |error: wire::frame::Malformed| Failure::Fatal(Box::new(error.report()));
+            let malformed =
+                |error: wire::frame::Malformed| Failure::Fatal(Box::new(error.report()));
             let Some(header) = wire::frame::header(left).map_err(malformed)? else {
                 return Ok(Taken::Bytes(at));
             };

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::api::{ControlPlane, Identity};
 use crate::cancel::{CancelKey, CancelTarget};
 use crate::metrics::Metrics;
-use crate::planner::{Plans, Planner, SqlPlanner};
+use crate::planner::{Planner, Plans, SqlPlanner};
 
 /// Finds an identity by its name in the configuration.
 pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;
@@ -149,15 +149,15 @@ impl SessionDraft {
         (self.version.load(Ordering::Acquire), Arc::clone(&view))
     }
 
-    /// These tables are about to be changed.
-    pub(crate) fn mark(&self, relations: &[RelationId]) {
+    /// These tables are about to be changed; true if one of them was clean until now.
+    pub(crate) fn mark(&self, relations: &[RelationId]) -> bool {
         self.change(|dirty| {
             let before = dirty.len();
             for relation in relations {
                 dirty.entry(*relation).or_insert(0);
             }
             dirty.len() != before
-        });
+        })
     }
 
     /// So many rows were written, to the first of these tables; the others are cascades, of which
@@ -199,10 +199,13 @@ impl SessionDraft {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<RelationId, u64>) -> bool) {
+    /// Changes the estimates; where the change matters to plans the version grows.
+    fn change(&self, change: impl FnOnce(&mut HashMap<RelationId, u64>) -> bool) -> bool {
         let mut view = lock(&self.view);
-        if change(&mut Arc::make_mut(&mut view).dirty) {
+        let matters = change(&mut Arc::make_mut(&mut view).dirty);
+        if matters {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
+        matters
     }
 }

@@ -1,40 +1,12 @@
-//! What the tests of this crate share.
+//! What the tests of this crate share: a throwaway PostgreSQL with a small draft schema, a control
+//! plane for it, a server that takes clients without passwords, and a client that speaks frames.
 
-use catalog::{Column, Generated, Identity, Relation, RelationId, RelationKind};
+mod client;
+mod cluster;
+mod control;
+mod server;
 
-/// A plain table of text columns, the first of which is an integer key.
-pub(crate) fn relation(id: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
-    let column = |(index, name): (usize, &&str)| Column {
-        number: i16::try_from(index + 1).unwrap(),
-        name: (*name).to_owned(),
-        type_id: if index == 0 { 23 } else { 25 },
-        type_modifier: -1,
-        type_name: if index == 0 { "integer" } else { "text" }.to_owned(),
-        declared: if index == 0 { "integer" } else { "text" }.to_owned(),
-        collation: None,
-        not_null: index == 0,
-        default: None,
-        generated: Generated::No,
-        identity: Identity::No,
-        sequence: None,
-    };
-    Relation {
-        id: RelationId(id),
-        schema: schema.to_owned(),
-        name: name.to_owned(),
-        kind: RelationKind::Table,
-        columns: columns.iter().enumerate().map(column).collect(),
-        primary_key: None,
-        unique: Vec::new(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        referenced_by: Vec::new(),
-        inherits: false,
-        exclusion: false,
-        triggers: false,
-        row_security: false,
-        view: None,
-        fingerprint: "f".to_owned(),
-    }
-}
+pub(crate) use client::{Frames, field, summary};
+pub(crate) use cluster::Cluster;
+pub(crate) use control::{FakeControl, relation};
+pub(crate) use server::Server;

@@ -61,11 +61,17 @@ pub(super) fn asked(text: &str, shared: &Shared, session: Option<&str>) -> Optio
         ["show", name] => show(name, shared, session)?,
         ["select", "1"] => row("?column?", "1", "SELECT 1", 23),
         ["select", "version()" | "pg_catalog.version()"] => {
-            let version = format!("PostgreSQL {} (pgdraft admin console)", server_version(shared));
+            let version = format!(
+                "PostgreSQL {} (pgdraft admin console)",
+                server_version(shared)
+            );
             row("version", &version, "SELECT 1", 25)
         }
         ["select", "current_schema()"] => row("current_schema", "public", "SELECT 1", 25),
-        ["select", "current_database()" | "pg_catalog.current_database()"] => row(
+        [
+            "select",
+            "current_database()" | "pg_catalog.current_database()",
+        ] => row(
             "current_database",
             crate::ids::CONSOLE_DATABASE,
             "SELECT 1",

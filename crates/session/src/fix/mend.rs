@@ -26,10 +26,12 @@ const BEFORE_NAME: [&str; 10] = [
 pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog) -> bool {
     let mut changed = lead_position(fields, positions);
     let ours = |value: &[u8]| contains(value, b"pgdraft") || names_head(value);
-    if !fields
-        .iter()
-        .any(|(code, value)| matches!(code, b'M' | b'D' | b'H' | b'W' | b'q' | b's' | b't' | b'n' | b'c') && ours(value))
-    {
+    if !fields.iter().any(|(code, value)| {
+        matches!(
+            code,
+            b'M' | b'D' | b'H' | b'W' | b'q' | b's' | b't' | b'n' | b'c'
+        ) && ours(value)
+    }) {
         return changed;
     }
     changed |= lead_names(fields, catalog);
@@ -40,7 +42,7 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         let new = match code {
             b'M' | b'H' => replace_names(text, catalog),
             b'D' => replace_names(&own_values(text), catalog),
-            b'W' => context(&replace_names(text, catalog)),
+            b'W' => replace_names(&context(text), catalog),
             b'q' if ours(value) => String::new(),
             _ => continue,
         };
@@ -66,15 +68,13 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// Whether something like `d7` stands in the text.
 fn names_head(text: &[u8]) -> bool {
-    text.windows(2)
-        .enumerate()
-        .any(|(at, pair)| match *pair {
-            [b'd', digit] if digit.is_ascii_digit() => {
-                let before = at.checked_sub(1).and_then(|i| text.get(i));
-                before.is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'_')
-            }
-            _ => false,
-        })
+    text.windows(2).enumerate().any(|(at, pair)| match *pair {
+        [b'd', digit] if digit.is_ascii_digit() => {
+            let before = at.checked_sub(1).and_then(|i| text.get(i));
+            before.is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+        }
+        _ => false,
+    })
 }
 
 fn lead_position(fields: &mut Fields, positions: &Positions) -> bool {

@@ -59,7 +59,10 @@ fn a_duplicate_key_names_the_base() {
     let fields = mended(
         &[
             (b'C', "23505"),
-            (b'M', "duplicate key value violates unique constraint \"d7_i1\""),
+            (
+                b'M',
+                "duplicate key value violates unique constraint \"d7_i1\"",
+            ),
             (b'D', "Key (pgdraft_sid, name)=(77, zz) already exists."),
             (b's', "pgdraft"),
             (b't', "d7"),
@@ -69,7 +72,10 @@ fn a_duplicate_key_names_the_base() {
     );
     let expected = [
         ('C', "23505"),
-        ('M', "duplicate key value violates unique constraint \"orders_name_key\""),
+        (
+            'M',
+            "duplicate key value violates unique constraint \"orders_name_key\"",
+        ),
         ('D', "Key (name)=(zz) already exists."),
         ('s', "app"),
         ('t', "orders"),
@@ -87,15 +93,24 @@ fn a_failing_row_loses_the_head_columns() {
     );
     let fields = mended(
         &[
-            (b'M', "null value in column \"name\" of relation \"d7\" violates not-null constraint"),
-            (b'D', "Failing row contains (1, a, b, null, 77, 12, t, t, f)."),
+            (
+                b'M',
+                "null value in column \"name\" of relation \"d7\" violates not-null constraint",
+            ),
+            (
+                b'D',
+                "Failing row contains (1, a, b, null, 77, 12, t, t, f).",
+            ),
             (b's', "pgdraft"),
             (b't', "d7"),
             (b'c', "name"),
         ],
         &Positions::Keep,
     );
-    assert_eq!(fields[0].1, "null value in column \"name\" of relation \"orders\" violates not-null constraint");
+    assert_eq!(
+        fields[0].1,
+        "null value in column \"name\" of relation \"orders\" violates not-null constraint"
+    );
     assert_eq!(fields[1].1, "Failing row contains (1, a, b, null).");
     assert_eq!(fields[3], ('t', "orders".to_owned()));
     assert_eq!(fields[4], ('c', "name".to_owned()));
@@ -120,13 +135,22 @@ fn context_and_internal_query_are_dropped() {
             (b'M', "no"),
             (b'q', "SELECT 1 FROM pgdraft.d7"),
             (b'p', "3"),
-            (b'W', "SQL statement \"SELECT\n 1 FROM pgdraft.d7_log\"\nPL/pgSQL function x() line 3"),
+            (
+                b'W',
+                "SQL statement \"SELECT\n 1 FROM pgdraft.d7_log\"\nPL/pgSQL function x() line 3",
+            ),
         ],
         &Positions::Keep,
     );
     assert_eq!(fields, [('M', "no".to_owned())]);
-    assert_eq!(one(b'W', "COPY d7, line 3, column name: \"d7\""), "COPY orders, line 3, column name: \"d7\"");
-    assert_eq!(one(b'M', "permission denied for table d7"), "permission denied for table orders");
+    assert_eq!(
+        one(b'W', "COPY d7, line 3, column name: \"d7\""),
+        "COPY orders, line 3, column name: \"d7\""
+    );
+    assert_eq!(
+        one(b'M', "permission denied for table d7"),
+        "permission denied for table orders"
+    );
     assert_eq!(one(b'M', "oops in pgdraft.d7_log"), "oops in orders");
 }
 
@@ -136,19 +160,31 @@ fn positions_lead_back_or_are_dropped() {
         text: String::new(),
         positions: PositionMap {
             copied: vec![
-                Copied { new_start: 0, old_start: 0, length: 10 },
-                Copied { new_start: 50, old_start: 12, length: 5 },
+                Copied {
+                    new_start: 0,
+                    old_start: 0,
+                    length: 10,
+                },
+                Copied {
+                    new_start: 50,
+                    old_start: 12,
+                    length: 5,
+                },
             ],
         },
         merged: Vec::new(),
         effect: sql::Effect::None,
+        locks: false,
     });
     let positions = Positions::Read(read, 100);
     assert_eq!(positions.lead(1), Some(101));
     assert_eq!(positions.lead(51), Some(113));
     assert_eq!(positions.lead(30), None);
     assert_eq!(mended(&[(b'P', "30")], &positions), []);
-    assert_eq!(mended(&[(b'P', "51")], &positions), [('P', "113".to_owned())]);
+    assert_eq!(
+        mended(&[(b'P', "51")], &positions),
+        [('P', "113".to_owned())]
+    );
 }
 
 #[test]

@@ -90,6 +90,10 @@ impl Replies {
         events: &mut Vec<Event>,
         names: Names<'_>,
     ) -> Result<Forward, Desync> {
+        if self.gather.passing == 0 && self.gather.dropping == 0 {
+            // pushed since the last chunk
+            self.answer_locals(out);
+        }
         let mut walk = Walk {
             chunk,
             at: 0,
@@ -202,9 +206,7 @@ impl Replies {
 
     /// Moves bytes from the chunk until `len` are held.
     fn fill(&mut self, walk: &mut Walk<'_>, len: usize) {
-        let step = len
-            .saturating_sub(self.gather.held.len())
-            .min(walk.left());
+        let step = len.saturating_sub(self.gather.held.len()).min(walk.left());
         self.gather.held.extend_from_slice(walk.peek(step));
         walk.leave_out(step);
     }
@@ -222,7 +224,7 @@ impl Replies {
             b'A' => Class::Pass,
             b'D' | b'd' | b'c' | b'H' => match fix {
                 Some(fix) if fix.capture.is_some() => Class::Whole,
-                Some(fix) if fix.swallow => Class::Drop,
+                Some(fix) if fix.swallow || (fix.drop_rows && tag == b'D') => Class::Drop,
                 _ => Class::Pass,
             },
             b'1' | b'2' | b'3' | b'C' | b'E' | b'G' | b'I' | b'N' | b'S' | b'T' | b'Z' | b'n'
