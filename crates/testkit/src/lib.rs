@@ -28,6 +28,7 @@ pub mod proxy;
 pub mod random;
 pub mod sample;
 pub mod wire;
+pub mod witness;
 
 pub use cluster::{Cluster, Database};
 pub use proxy::Proxy;

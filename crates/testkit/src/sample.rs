@@ -80,7 +80,8 @@ impl Maker {
     }
 
     fn city(&mut self) -> &'static str {
-        self.random.pick(&["'Bonn'", "'Ulm'", "'Köln'", "NULL"])
+        const CITIES: [&str; 4] = ["'Bonn'", "'Ulm'", "'Köln'", "NULL"];
+        CITIES[self.random.below(4) as usize]
     }
 
     fn email(&mut self) -> String {

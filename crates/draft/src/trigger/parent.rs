@@ -210,8 +210,15 @@ fn left_behind(
     let values: Vec<String> = (1..=key.parent_columns.len())
         .map(|i| format!("x.pgdraft_k{i}"))
         .collect();
-    let still = if restricts(draft, action) { "" } else { "still " };
-    let after = format!(" is {still}referenced from table {}.", plain_quotes(&child.name));
+    let still = if restricts(draft, action) {
+        ""
+    } else {
+        "still "
+    };
+    let after = format!(
+        " is {still}referenced from table {}.",
+        plain_quotes(&child.name)
+    );
     format!(
         "WITH g AS MATERIALIZED ({}) SELECT pg_catalog.min({}) FROM ({children}) x{taken}",
         arms.join(" UNION ALL "),
@@ -257,14 +264,19 @@ fn refusal(
         } else {
             ("23503", "foreign key constraint")
         };
-        let text = format!("update or delete on table {parent} violates {what} {name} on table {table}");
+        let text =
+            format!("update or delete on table {parent} violates {what} {name} on table {table}");
         (code, text, None)
     } else if drafted {
-        let text = format!("keys of table {parent} that table {table} follows changed in several rows at once");
+        let text = format!(
+            "keys of table {parent} that table {table} follows changed in several rows at once"
+        );
         let hint = "Change the key of one row in each statement.";
         ("0A000", text, Some(hint))
     } else {
-        let text = format!("foreign key constraint {name} would change table {table}, which cannot be drafted");
+        let text = format!(
+            "foreign key constraint {name} would change table {table}, which cannot be drafted"
+        );
         let hint = "Leave this row as it is, or change its references outside pgdraft first.";
         ("0A000", text, Some(hint))
     };
@@ -343,9 +355,7 @@ impl Write<'_, '_> {
                     ReferentialAction::NoAction | ReferentialAction::Restrict => return None,
                     ReferentialAction::Cascade if self.change == Change::Removed => return None,
                     ReferentialAction::Cascade => format!("k.pgdraft_w{}", i + 1),
-                    ReferentialAction::SetNull | ReferentialAction::SetDefault
-                        if !chosen(name) =>
-                    {
+                    ReferentialAction::SetNull | ReferentialAction::SetDefault if !chosen(name) => {
                         return None;
                     }
                     ReferentialAction::SetNull => self.null(name),
@@ -402,10 +412,11 @@ impl Write<'_, '_> {
             .filter(|n| !primary.iter().any(|p| p == *n))
             .map(|n| format!(", {0} = EXCLUDED.{0}", catalog::quote_identifier(n)))
             .collect();
-        let guard = self.child.primary_key.as_ref().map_or_else(
-            || "true".to_owned(),
-            |key| keys::guard(self.child, key),
-        );
+        let guard = self
+            .child
+            .primary_key
+            .as_ref()
+            .map_or_else(|| "true".to_owned(), |key| keys::guard(self.child, key));
         format!(
             "INSERT INTO {} AS h ({list}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_moved, pgdraft_new) SELECT {}, k.pgdraft_sid, k.pgdraft_op, true, false, true FROM k UNION ALL SELECT {}, k.pgdraft_sid, k.pgdraft_op, false, true, k.pgdraft_new FROM k ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live THEN {guard} ELSE false END, pgdraft_moved = EXCLUDED.pgdraft_moved{updates}",
             head_table(self.id),
