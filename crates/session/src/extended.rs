@@ -515,10 +515,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }),
             Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
         };
-        let counted = matches!(plan.as_ref(), Plan::Write(write) if write.counted);
+        let counted = fix.as_ref().is_some_and(|fix| fix.drop_rows);
         let expected = self.expect(Want::Execute, fix);
-        if expected && counted {
-            // a row limit is for rows that the client sees; there are none
+        if counted && expected {
+            // a limit of rows is for rows told to the client
             wire::encode::execute(&mut self.out, name, 0);
             return Ok(Stream::Discard);
         }

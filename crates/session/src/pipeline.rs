@@ -95,7 +95,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
         let mut effects = Vec::new();
         for piece in script.iter() {
-            let plan = match self.decide_text(piece).await {
+            let plan = match self.decide(piece).await {
                 Ok((plan, _)) => plan,
                 Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
                 Err(Failure::Refused(report)) => {
@@ -209,6 +209,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Read(read) => {
                 self.count("read");
                 self.describe_original(piece, shift);
+                self.lock_for(read);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
                 let fix = Fix {
@@ -377,22 +378,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// A table is marked as changed before the write to it is planned: another connection of the
     /// session may write it first, and then the plan must read what that one wrote.
     pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
-        let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
-            let locks = !locked && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
             match plan.as_ref() {
-                Plan::Write(_) | Plan::Read(_)
-                    if self.session.sid == 0 && (locks || is_write(&plan)) =>
-                {
-                    self.open_session().await?;
-                }
-                Plan::Read(_) if locks => {
-                    // what others of the session changed while we waited is in the next plan
-                    self.bind_session().await?;
-                    self.lock_session().await?;
-                    locked = true;
-                }
+                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
                 Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
                 Plan::Write(_) | Plan::Read(_) => {
                     self.bind_session().await?;
@@ -594,10 +583,6 @@ pub(crate) fn as_error(report: Report) -> Report {
 pub(crate) fn shifted(report: Report, by: usize) -> Report {
     let position = report.position.map(|position| position + by);
     Report { position, ..report }
-}
-
-fn is_write(plan: &Plan) -> bool {
-    matches!(plan, Plan::Write(_))
 }
 
 fn is_transaction(plan: &Plan) -> bool {

@@ -67,6 +67,8 @@ pub(crate) enum Rows {
 /// What is to be done with an entry's replies. The default does nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Fix {
+    /// Rows are there to be counted, not to be told.
+    pub(crate) drop_rows: bool,
     /// Success is not told to the client.
     pub(crate) swallow: bool,
     /// Nor is an error: the whole group up to its Sync is our own.
@@ -75,8 +77,6 @@ pub(crate) struct Fix {
     pub(crate) capture: Option<Capture>,
     /// The error that upstream must give is replaced by this one.
     pub(crate) poison: Option<Box<Report>>,
-    /// Rows are not told: they are only there to be counted.
-    pub(crate) drop_rows: bool,
     /// First words of the command tag the client must see.
     pub(crate) verb: Option<sql::Verb>,
     /// Row descriptions.

@@ -3,4 +3,3 @@
 mod draft;
 mod facts;
 mod life;
-
