@@ -32,6 +32,7 @@ CREATE FUNCTION pgdraft.begin_write(operation text, statement text, tables int[]
 SECURITY DEFINER LANGUAGE plpgsql AS $$
 DECLARE number bigint;
 BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
     IF pgdraft.sid() IS NULL THEN
         RAISE 'no session' USING ERRCODE = 'ZD003';
     END IF;
