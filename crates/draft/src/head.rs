@@ -42,7 +42,11 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     );
     for index in indexes(relation, id) {
         let unique = if index.unique { "UNIQUE " } else { "" };
-        let live = if index.unique { " WHERE pgdraft_live" } else { "" };
+        let live = if index.unique {
+            " WHERE pgdraft_live"
+        } else {
+            ""
+        };
         let list = columns("", &index.columns);
         let _ = writeln!(
             out,
@@ -105,7 +109,10 @@ struct HeadIndex {
 fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
     let mut all: Vec<HeadIndex> = Vec::new();
     let unique = relation.unique.iter().map(|k| (&k.name, &k.columns, true));
-    let plain = relation.indexes.iter().map(|i| (&i.name, &i.columns, false));
+    let plain = relation
+        .indexes
+        .iter()
+        .map(|i| (&i.name, &i.columns, false));
     for (base, columns, unique) in unique.chain(plain) {
         // 31 columns are the most that fit beside the session; a second index over the same
         // columns would only cost.

@@ -83,7 +83,8 @@ fn kind(relation: &Relation) -> Option<(String, &'static str)> {
         }
         RelationKind::Table if relation.row_security => {
             return Some((
-                "{} has row-level security, whose policies are not made for pgdraft's roles.".into(),
+                "{} has row-level security, whose policies are not made for pgdraft's roles."
+                    .into(),
                 "Leave this table to the application that owns it.",
             ));
         }
@@ -109,7 +110,10 @@ fn columns(relation: &Relation) -> Option<(String, &'static str)> {
             "Leave this table to the application that owns it.",
         ));
     }
-    let taken = relation.columns.iter().find(|c| c.name.starts_with(PREFIX))?;
+    let taken = relation
+        .columns
+        .iter()
+        .find(|c| c.name.starts_with(PREFIX))?;
     Some((
         format!(
             "Column \"{}\" of {{}} has a name that pgdraft keeps for itself.",
@@ -139,7 +143,10 @@ fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
         .find(|k| k.special || k.columns.is_empty())
     {
         return Some((
-            format!("Unique key \"{}\" of {{}} is of a special kind.", special.name),
+            format!(
+                "Unique key \"{}\" of {{}} is of a special kind.",
+                special.name
+            ),
             UNIQUE,
         ));
     }

@@ -1,8 +1,6 @@
 //! Small pieces of SQL text. Every name is quoted.
 
-use catalog::{
-    Column, DraftTableId, ForeignKey, Key, Relation, quote_identifier, quote_literal,
-};
+use catalog::{Column, DraftTableId, ForeignKey, Key, Relation, quote_identifier, quote_literal};
 
 /// The operator where none is known; all built-in types have it.
 const EQUAL: &str = "pg_catalog.=";
@@ -137,12 +135,7 @@ pub(crate) fn record<S: AsRef<str>>(values: &[S]) -> String {
 
 /// The text `(a, b)=(1, x)` of PostgreSQL's own details as an argument list of `concat`, which
 /// prints each value with its type's output function, as PostgreSQL does.
-pub(crate) fn key_detail(
-    names: &[String],
-    values: &[String],
-    before: &str,
-    after: &str,
-) -> String {
+pub(crate) fn key_detail(names: &[String], values: &[String], before: &str, after: &str) -> String {
     let start = quote_literal(&format!("{before}({})=(", names.join(", ")));
     let end = quote_literal(&format!("){after}"));
     format!(

@@ -303,9 +303,9 @@ impl<'a> Draft<'a> {
 fn acts(action: ReferentialAction) -> bool {
     match action {
         ReferentialAction::NoAction | ReferentialAction::Restrict => false,
-        ReferentialAction::Cascade
-        | ReferentialAction::SetNull
-        | ReferentialAction::SetDefault => true,
+        ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault => {
+            true
+        }
     }
 }
 

@@ -44,15 +44,24 @@ async fn everything_is_read() {
     assert_eq!(names, ["id", "Name", "score", "danger"]);
     let id = dept.column("id").unwrap();
     assert_eq!(id.sequence.as_deref(), Some("app.\"Dept_id_seq\""));
-    assert_eq!(id.default.as_deref(), Some("nextval('app.\"Dept_id_seq\"'::regclass)"));
+    assert_eq!(
+        id.default.as_deref(),
+        Some("nextval('app.\"Dept_id_seq\"'::regclass)")
+    );
     let name = dept.column("Name").unwrap();
     assert_eq!(name.collation.as_deref(), Some("app.ci"));
-    assert_eq!((name.declared.as_str(), name.type_name.as_str()), ("character varying(20)", "character varying"));
+    assert_eq!(
+        (name.declared.as_str(), name.type_name.as_str()),
+        ("character varying(20)", "character varying")
+    );
     let score = dept.column("score").unwrap();
     assert_eq!(score.base_type.as_deref(), Some("numeric(6,2)"));
     assert_eq!(score.declared, "app.score");
     assert!(dept.column("danger").unwrap().definer_default && !id.definer_default);
-    assert_eq!(dept.checks.iter().map(|c| c.definer).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        dept.checks.iter().map(|c| c.definer).collect::<Vec<_>>(),
+        [true, false]
+    );
     assert_eq!(dept.unique[0].columns, ["Name"]);
     assert!(!dept.unique[0].special);
     assert_eq!(dept.unique[0].operators, ["pg_catalog.="]);
@@ -62,12 +71,18 @@ async fn everything_is_read() {
     assert_eq!(emp.primary_key.as_ref().unwrap().columns, ["b", "a"]);
     assert_eq!(emp.column("twice").unwrap().generated, Generated::Stored);
     assert_eq!(emp.column("b").unwrap().identity, Identity::Always);
-    assert_eq!(emp.column("b").unwrap().sequence.as_deref(), Some("app.emp_b_seq"));
+    assert_eq!(
+        emp.column("b").unwrap().sequence.as_deref(),
+        Some("app.emp_b_seq")
+    );
     assert_eq!(emp.indexes.len(), 1);
     assert_eq!(emp.indexes[0].columns, ["dept", "a"]);
     assert!(emp.unique.iter().all(|k| k.name == "partial" && k.special));
     let key = &emp.foreign_keys[0];
-    assert_eq!((key.on_delete, key.on_update), (ReferentialAction::Cascade, ReferentialAction::SetNull));
+    assert_eq!(
+        (key.on_delete, key.on_update),
+        (ReferentialAction::Cascade, ReferentialAction::SetNull)
+    );
     assert_eq!(store::tables::cascades(&catalog, dept.id), [emp.id]);
 
     let view = catalog.relation("app", "v2").unwrap().view.clone().unwrap();
@@ -79,13 +94,20 @@ async fn everything_is_read() {
     let mut called: Vec<_> = view.functions.iter().map(|f| f.name.as_str()).collect();
     called.sort_unstable();
     assert_eq!(called, ["danger", "same"]);
-    assert_eq!(catalog.relation("app", "part").unwrap().kind, RelationKind::Partitioned);
+    assert_eq!(
+        catalog.relation("app", "part").unwrap().kind,
+        RelationKind::Partitioned
+    );
     assert!(catalog.relation("app", "part1").unwrap().inherits);
     let ex = catalog.relation("app", "ex").unwrap();
     assert!(ex.exclusion && ex.row_security && !ex.inherits);
     assert_eq!(catalog.operators["==="][0].name, "same");
     assert!(catalog.functions["danger"][0].security_definer);
-    assert!(catalog.functions["lower"].iter().all(|f| f.volatility == Volatility::Immutable));
+    assert!(
+        catalog.functions["lower"]
+            .iter()
+            .all(|f| f.volatility == Volatility::Immutable)
+    );
 }
 
 #[tokio::test]
@@ -93,7 +115,9 @@ async fn the_mark_moves_with_the_schema_only() {
     let database = Database::new("mark").await;
     let client = database.superuser().await;
     client
-        .batch_execute("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)")
+        .batch_execute(
+            "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)",
+        )
         .await
         .unwrap();
     install(&client, &InstallOptions::default()).await.unwrap();
