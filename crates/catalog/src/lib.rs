@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod defaults;
 mod quote;
 
 pub use quote::{quote_identifier, quote_literal, quote_qualified};
@@ -28,6 +29,8 @@ pub struct SessionId(pub i64);
 pub struct Catalog {
     /// Grows by one with every snapshot of one process; part of every plan cache key.
     pub epoch: u64,
+    /// What `store::catalog_mark` said when this snapshot was read.
+    pub mark: String,
     /// `server_version_num`, for example 150018.
     pub server_version: u32,
     /// Relations outside `pg_catalog`, `information_schema`, `pg_toast*` and `pgdraft`.
@@ -140,6 +143,12 @@ pub struct Column {
     pub identity: Identity,
     /// Quoted, qualified sequence behind a serial or identity column.
     pub sequence: Option<String>,
+    /// For a domain, the type it is made of as declared: what a log column takes, because a
+    /// domain may forbid the NULL that stands there for "not recorded".
+    pub base_type: Option<String>,
+    /// The default calls a volatile SECURITY DEFINER function outside `pg_catalog`: it could
+    /// write to production, so it never runs in a draft.
+    pub definer_default: bool,
 }
 
 /// `attgenerated`.
@@ -196,6 +205,8 @@ pub struct Check {
     pub name: String,
     /// `pg_get_constraintdef`, for example `CHECK ((price >= 0))`.
     pub definition: String,
+    /// It calls a volatile SECURITY DEFINER function outside `pg_catalog`.
+    pub definer: bool,
 }
 
 /// What happens to children when the parent's key goes.
@@ -236,6 +247,8 @@ pub struct ForeignKey {
     pub deferrable: bool,
     /// INITIALLY DEFERRED.
     pub deferred: bool,
+    /// The columns of `ON DELETE SET NULL (…)` / `SET DEFAULT (…)`; empty means all of them.
+    pub set_columns: Vec<String>,
 }
 
 /// `pg_proc.provolatile`.

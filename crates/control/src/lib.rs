@@ -1,1 +1,31 @@
-//! placeholder
+//! The control plane: sessions, drafting tables, diff, commit and discard.
+//!
+//! It talks to the upstream database through a few connections of its own, with the control role,
+//! and never to a client. It holds the catalog snapshot that statements are planned against and
+//! keeps it fresh. The data plane does not know this crate; the binary joins the two.
+//!
+//! Invariant: production's tables are written by [`Control::commit`] alone, in one transaction.
+//!
+//! Start at [`Control`].
+
+mod commit;
+mod connector;
+mod control;
+mod diff;
+mod discard;
+mod drafting;
+mod error;
+mod pool;
+mod sessions;
+
+// pub use commit::{Applied, Committed};
+pub use connector::Target;
+pub use control::{Control, Options};
+// pub use diff::{Diff, DiffRow, DiffType};
+// pub use discard::Discarded;
+pub use error::{ConflictRow, ControlError};
+pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
+pub use store::sessions::SessionState;
+
+#[cfg(test)]
+mod tests;

@@ -51,13 +51,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
-            let locks = !locked && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
+            // a session without a row has one connection, so there is nobody to wait for
+            let locks = !locked
+                && self.session.sid != 0
+                && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
             match plan.as_ref() {
-                Plan::Write(_) | Plan::Read(_)
-                    if self.session.sid == 0 && (locks || is_write(&plan)) =>
-                {
-                    self.open_session().await?;
-                }
+                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
                 Plan::Read(_) if locks => {
                     // what others of the session changed while we waited is in the next plan
                     self.bind_session().await?;
@@ -204,8 +203,4 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         }
     }
-}
-
-fn is_write(plan: &Plan) -> bool {
-    matches!(plan, Plan::Write(_))
 }

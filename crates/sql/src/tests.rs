@@ -26,6 +26,8 @@ fn column(number: i16, name: &str, type_id: u32, type_name: &str) -> Column {
         generated: Generated::No,
         identity: Identity::No,
         sequence: None,
+        base_type: None,
+        definer_default: false,
     }
 }
 
@@ -139,6 +141,7 @@ fn shop() -> Catalog {
         match_full: false,
         deferrable: false,
         deferred: false,
+        set_columns: Vec::new(),
     });
     let mut catalog = Catalog {
         epoch: 1,

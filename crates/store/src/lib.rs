@@ -1,1 +1,27 @@
-//! placeholder
+//! The schema `pgdraft` of the upstream database: its migrations, and the only place that names
+//! its tables or reads PostgreSQL's catalog.
+//!
+//! It decides nothing: what a draft means is `draft`'s and `control`'s to say.
+//!
+//! Start at [`install`], [`load_catalog`] and [`sessions`].
+
+mod error;
+mod exposed;
+mod install;
+mod load;
+mod mark;
+mod roles;
+mod secret;
+pub mod sessions;
+pub mod tables;
+mod uninstall;
+
+pub use error::{Error, database_report};
+pub use exposed::exposed_tables;
+pub use install::{InstallOptions, InstallReport, Status, VERSION, install, status};
+pub use load::load_catalog;
+pub use mark::catalog_mark;
+pub use roles::Roles;
+pub use secret::Secret;
+pub use tables::shape;
+pub use uninstall::{UninstallOptions, uninstall};

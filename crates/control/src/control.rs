@@ -1,0 +1,178 @@
+//! The control plane's state: connections, secret, catalog snapshot.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use catalog::{Catalog, SessionId};
+use store::{Roles, Secret, Status};
+use tokio::sync::Mutex;
+
+use crate::pool::{Pool, Pooled};
+use crate::{ControlError, Target, connector};
+
+/// How the control plane works.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How often production's schema is looked at for changes.
+    pub catalog_poll: Duration,
+    /// Connections to the upstream, at most.
+    pub connections_max: usize,
+    /// How long a commit, a discard or a schema change of ours waits for a lock.
+    pub lock_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            catalog_poll: Duration::from_secs(2),
+            connections_max: 4,
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The control plane of one upstream database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    target: Target,
+    pub(crate) roles: Roles,
+    secret: Secret,
+    pool: Arc<Pool>,
+    snapshot: ArcSwap<Catalog>,
+    /// Held while the catalog is read again, so that this is done once for many callers.
+    refreshing: Mutex<()>,
+    pub(crate) options: Options,
+}
+
+impl Control {
+    /// Connects, reads the secret and the catalog, and keeps looking for schema changes in the
+    /// background until the last clone is dropped.
+    ///
+    /// # Errors
+    /// [`ControlError::Upstream`]; [`ControlError::Store`] where pgdraft is not installed in this
+    /// database or in another version.
+    pub async fn connect(target: Target, options: Options) -> Result<Self, ControlError> {
+        let client = connector::connect(&target).await?;
+        match store::status(&client).await? {
+            Status::Version(store::VERSION) => {}
+            Status::Newer(version) => return Err(store::Error::Newer(version).into()),
+            Status::NotInstalled | Status::Version(_) => {
+                return Err(store::Error::NotInstalled.into());
+            }
+        }
+        let database: String = client
+            .query_one("SELECT current_database()::text", &[])
+            .await?
+            .try_get(0)?;
+        drop(client);
+        let roles = Roles::of(&database);
+        let pool = Pool::new(target.clone(), roles.clone(), options.connections_max);
+        let client = pool.get().await?;
+        let secret = Secret::load(&*client).await?;
+        let catalog = store::load_catalog(&*client, 1).await?;
+        drop(client);
+        let inner = Arc::new(Inner {
+            target,
+            roles,
+            secret,
+            pool,
+            snapshot: ArcSwap::from_pointee(catalog),
+            refreshing: Mutex::new(()),
+            options,
+        });
+        let control = Self { inner };
+        control.repair_heads().await?;
+        tokio::spawn(watch(Arc::downgrade(&control.inner), options.catalog_poll));
+        Ok(control)
+    }
+
+    /// The present catalog snapshot; cheap.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.snapshot.load_full()
+    }
+
+    /// Reads the catalog again if the schema moved; returns the present snapshot.
+    ///
+    /// # Errors
+    /// [`ControlError::Store`], [`ControlError::Upstream`].
+    pub async fn refresh_catalog(&self) -> Result<Arc<Catalog>, ControlError> {
+        if self.reload().await? {
+            self.repair_heads().await?;
+        }
+        Ok(self.catalog())
+    }
+
+    /// Reads the catalog again if the schema moved; tells whether it did.
+    pub(crate) async fn reload(&self) -> Result<bool, ControlError> {
+        let _one = self.inner.refreshing.lock().await;
+        let client = self.client().await?;
+        let old = self.catalog();
+        if store::catalog_mark(&*client).await? == old.mark {
+            return Ok(false);
+        }
+        let catalog = store::load_catalog(&*client, old.epoch + 1).await?;
+        tracing::debug!(
+            epoch = catalog.epoch,
+            relations = catalog.relations.len(),
+            "catalog read"
+        );
+        self.inner.snapshot.store(Arc::new(catalog));
+        Ok(true)
+    }
+
+    /// The token that binds an upstream backend to a session, for `pgdraft.tok`.
+    pub fn token(&self, sid: SessionId, upstream_pid: i32) -> String {
+        self.inner.secret.token(sid, upstream_pid)
+    }
+
+    /// Where agents' upstream connections go: the agent role with its derived password.
+    pub fn agent_target(&self) -> Target {
+        let password = self.inner.secret.agent_password();
+        self.inner
+            .target
+            .with_user(&self.inner.roles.agent, &password)
+    }
+
+    /// The roles of this database.
+    pub fn roles(&self) -> &Roles {
+        &self.inner.roles
+    }
+
+    pub(crate) async fn client(&self) -> Result<Pooled, ControlError> {
+        self.inner.pool.get().await
+    }
+
+    /// `SET LOCAL lock_timeout` for a transaction of ours.
+    pub(crate) fn lock_timeout(&self) -> String {
+        let milliseconds = self.inner.options.lock_timeout.as_millis().max(1);
+        format!("SET LOCAL lock_timeout = {milliseconds}")
+    }
+}
+
+/// Looks for schema changes until the control plane is gone.
+async fn watch(inner: Weak<Inner>, every: Duration) {
+    let mut failing = false;
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(inner) = inner.upgrade() else { return };
+        match (Control { inner }).refresh_catalog().await {
+            Ok(_) if failing => {
+                failing = false;
+                tracing::info!("the catalog is read again");
+            }
+            Ok(_) => {}
+            // Said once, not every two seconds.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "the catalog cannot be read");
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Giving tables their heads, and keeping heads in step with their tables.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use catalog::{Catalog, DraftTableId, Relation, RelationId};
+use draft::{Draft, head, trigger};
+use store::tables::{self, DraftTable};
+use tokio_postgres::Transaction;
+
+use crate::{Control, ControlError};
+
+/// One process at a time makes or changes heads.
+const LOCK: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgdraft heads', 0))";
+
+impl Control {
+    /// Makes heads for these tables and for those they reach by ON DELETE / ON UPDATE actions.
+    /// Idempotent, and safe against other processes. Returns a snapshot that knows the heads.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where a table cannot be drafted, [`ControlError::SchemaMoved`]
+    /// where a draft of an older shape of the table is in the way.
+    pub async fn draft_tables(&self, tables: &[RelationId]) -> Result<Arc<Catalog>, ControlError> {
+        let mut catalog = self.catalog();
+        if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
+            catalog = self.refresh_catalog().await?;
+        }
+        let wanted = wanted(&catalog, tables)?;
+        if wanted.iter().all(|id| catalog.head(*id).is_some()) {
+            return Ok(catalog);
+        }
+        self.make(&wanted).await?;
+        self.reload().await?;
+        Ok(self.catalog())
+    }
+
+    /// Makes the heads that are missing or out of date, in one transaction.
+    async fn make(&self, wanted: &BTreeSet<RelationId>) -> Result<(), ControlError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        transaction.batch_execute(LOCK).await?;
+        // Under the lock, so that what another process has just made is seen.
+        let catalog = store::load_catalog(&transaction, 0).await?;
+        let agent = self.inner.roles.agent_quoted();
+        let mut work = Work::begin(&transaction, &catalog, &agent).await?;
+        for id in wanted {
+            let Some(relation) = catalog.relations.get(id) else {
+                return Err(ControlError::NoSuchRelation(*id));
+            };
+            draft::check(relation)?;
+            work.table(relation).await?;
+        }
+        work.triggers().await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Brings heads in step with tables that changed, as far as no draft is in the way, and drops
+    /// heads of tables that are gone. What cannot be repaired is left: planning refuses it.
+    pub(crate) async fn repair_heads(&self) -> Result<(), ControlError> {
+        let catalog = self.catalog();
+        let mut changed = false;
+        for (id, head) in &catalog.heads {
+            let outcome = match catalog.relations.get(id) {
+                None => self.drop_head(head.id).await,
+                Some(_) if catalog.head(*id).is_some() => continue,
+                Some(relation) if draft::check(relation).is_err() => self.drop_head(head.id).await,
+                Some(_) => self.make(&BTreeSet::from([*id])).await,
+            };
+            match outcome {
+                Ok(()) => changed = true,
+                Err(error) => {
+                    tracing::warn!(table = head.id.0, %error, "a head is out of date");
+                }
+            }
+        }
+        if changed {
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// Drops a head unless a session has rows in it.
+    async fn drop_head(&self, id: DraftTableId) -> Result<(), ControlError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        transaction.batch_execute(LOCK).await?;
+        if in_use(&transaction, id).await? {
+            return Ok(());
+        }
+        transaction.batch_execute(&head::drop(id)).await?;
+        transaction
+            .execute("DELETE FROM pgdraft.tables WHERE id = $1", &[&id.0])
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// The tables and all that they reach by actions, as far as that can be drafted; the triggers
+/// refuse an action on the rest.
+fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId>, ControlError> {
+    let mut all = BTreeSet::new();
+    for id in asked {
+        let relation = catalog
+            .relations
+            .get(id)
+            .ok_or(ControlError::NoSuchRelation(*id))?;
+        draft::check(relation)?;
+        all.insert(*id);
+        all.extend(tables::cascades(catalog, *id).into_iter().filter(|id| {
+            let reached = catalog.relations.get(id);
+            reached.is_some_and(|relation| draft::check(relation).is_ok())
+        }));
+    }
+    Ok(all)
+}
+
+/// Whether a session has rows in a head. Takes the head for itself first, so that the answer
+/// stays true until the transaction ends.
+async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool, ControlError> {
+    let text = format!(
+        "LOCK TABLE pgdraft.d{0}, pgdraft.d{0}_log IN ACCESS EXCLUSIVE MODE",
+        id.0
+    );
+    transaction.batch_execute(&text).await?;
+    let row = transaction
+        .query_one(
+            &format!("SELECT EXISTS (SELECT FROM pgdraft.d{})", id.0),
+            &[],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// One transaction's worth of head making.
+struct Work<'a> {
+    transaction: &'a Transaction<'a>,
+    catalog: &'a Catalog,
+    agent: &'a str,
+    present: HashMap<RelationId, DraftTable>,
+    /// Every head, those being made too.
+    heads: HashMap<RelationId, DraftTableId>,
+    /// Heads that get their triggers anew.
+    made: BTreeMap<RelationId, DraftTable>,
+}
+
+impl<'a> Work<'a> {
+    async fn begin(
+        transaction: &'a Transaction<'a>,
+        catalog: &'a Catalog,
+        agent: &'a str,
+    ) -> Result<Self, ControlError> {
+        let list = tables::list(transaction).await?;
+        let heads = list.iter().map(|t| (t.relation, t.id)).collect();
+        Ok(Self {
+            transaction,
+            catalog,
+            agent,
+            present: list.into_iter().map(|t| (t.relation, t)).collect(),
+            heads,
+            made: BTreeMap::new(),
+        })
+    }
+
+    /// Makes the head of one table, or makes it again where it is out of date.
+    async fn table(&mut self, relation: &Relation) -> Result<(), ControlError> {
+        let id = match self.present.get(&relation.id) {
+            Some(table) if table.fingerprint == relation.fingerprint => return Ok(()),
+            Some(table) => {
+                let (id, shape) = (table.id, table.shape.clone());
+                let ddl = head::ddl(relation, id, self.agent);
+                if store::shape(&ddl) == shape {
+                    // Only what the triggers check has changed: the rows can stay.
+                    let draft = self.draft(relation, id);
+                    self.transaction
+                        .batch_execute(&trigger::drop(&draft))
+                        .await?;
+                } else if in_use(self.transaction, id).await? {
+                    return Err(ControlError::SchemaMoved(relation.name.clone()));
+                } else {
+                    self.transaction.batch_execute(&head::drop(id)).await?;
+                    let draft = self.draft(relation, id);
+                    self.transaction
+                        .batch_execute(&trigger::drop(&draft))
+                        .await?;
+                    self.transaction.batch_execute(&ddl).await?;
+                }
+                id
+            }
+            None => {
+                let id = tables::insert(self.transaction, relation).await?;
+                let ddl = head::ddl(relation, id, self.agent);
+                self.transaction.batch_execute(&ddl).await?;
+                id
+            }
+        };
+        let table = DraftTable {
+            id,
+            relation: relation.id,
+            fingerprint: relation.fingerprint.clone(),
+            shape: store::shape(&head::ddl(relation, id, self.agent)),
+            constraints: head::constraints(relation, id).into_iter().collect(),
+        };
+        tables::update(self.transaction, relation, &table).await?;
+        self.heads.insert(relation.id, id);
+        self.made.insert(relation.id, table);
+        Ok(())
+    }
+
+    /// Triggers of what was made, and new trigger functions for the neighbours, which from now on
+    /// have to look at the new heads as well.
+    async fn triggers(&self) -> Result<(), ControlError> {
+        let mut neighbours = BTreeSet::new();
+        for (relation, table) in &self.made {
+            let Some(relation) = self.catalog.relations.get(relation) else {
+                continue;
+            };
+            let draft = self.draft(relation, table.id);
+            let text = trigger::functions(&draft) + &trigger::triggers(&draft);
+            self.transaction.batch_execute(&text).await?;
+            neighbours.extend(trigger::neighbours(relation));
+        }
+        for neighbour in neighbours {
+            let (Some(table), Some(relation)) = (
+                self.present.get(&neighbour),
+                self.catalog.relations.get(&neighbour),
+            ) else {
+                continue;
+            };
+            // One that is out of date itself is made anew by its own repair.
+            if self.made.contains_key(&neighbour) || table.fingerprint != relation.fingerprint {
+                continue;
+            }
+            let text = trigger::functions(&self.draft(relation, table.id));
+            self.transaction.batch_execute(&text).await?;
+        }
+        Ok(())
+    }
+
+    fn draft<'b>(&'b self, relation: &'b Relation, id: DraftTableId) -> Draft<'b> {
+        Draft {
+            catalog: self.catalog,
+            relation,
+            id,
+            heads: &self.heads,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What can go wrong here, in PostgreSQL's fields.
+
+use catalog::RelationId;
+use report::{Report, code};
+use store::sessions::Session;
+
+/// How many rows a conflict names.
+pub(crate) const CONFLICT_ROWS_MAX: usize = 20;
+
+/// A row that stops a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// `schema.table`.
+    pub table: String,
+    /// `(id)=(1)`.
+    pub key: String,
+    /// What production did.
+    pub what: String,
+}
+
+/// Errors of the control plane.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Of PostgreSQL, with all its fields, or of the schema `pgdraft`.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// No connection to the upstream.
+    #[error(transparent)]
+    Upstream(#[from] upstream::UpstreamError),
+    /// The program is stopping.
+    #[error("pgdraft is stopping")]
+    Stopped,
+    /// A session id with a bad number of characters.
+    #[error("session id has {0} characters")]
+    BadId(usize),
+    /// No session of that name.
+    #[error("session \"{0}\" does not exist")]
+    NoSuchSession(String),
+    /// The session is another agent's.
+    #[error("session \"{0}\" belongs to another agent")]
+    NotYourSession(String),
+    /// The session was committed or discarded.
+    #[error("session is already {}", .0.state.as_str())]
+    Ended(Box<Session>),
+    /// The session is being written to, or a row of it is locked by production.
+    #[error("{0}")]
+    Busy(String),
+    /// A table cannot be drafted.
+    #[error("{0}")]
+    Refused(Box<draft::Refusal>),
+    /// A relation that the database does not have.
+    #[error("relation with oid {} does not exist", .0.0)]
+    NoSuchRelation(RelationId),
+    /// A table changed its shape after the draft was made.
+    #[error("table \"{0}\" changed its shape after the draft was made")]
+    SchemaMoved(String),
+    /// Production changed rows of the draft.
+    #[error("production changed {count} row{} of this draft", if *.count == 1 { "" } else { "s" })]
+    Conflict {
+        /// How many.
+        count: i64,
+        /// The first of them.
+        rows: Vec<ConflictRow>,
+    },
+    /// Fewer or more rows were written than the draft has.
+    #[error("{written} of {expected} rows of table \"{table}\" were written")]
+    Incomplete {
+        /// The table.
+        table: String,
+        /// Rows the draft has.
+        expected: u64,
+        /// Rows PostgreSQL wrote.
+        written: u64,
+    },
+}
+
+impl From<tokio_postgres::Error> for ControlError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(store::Error::Database(error))
+    }
+}
+
+impl From<draft::Refusal> for ControlError {
+    fn from(refusal: draft::Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl ControlError {
+    /// PostgreSQL's own error, where it is one; it has fields that a [`Report`] has not, as the
+    /// constraint's name.
+    pub fn database(&self) -> Option<&tokio_postgres::error::DbError> {
+        match self {
+            Self::Store(store::Error::Database(error)) => error.as_db_error(),
+            _ => None,
+        }
+    }
+
+    /// The same, ready to be told to a client.
+    pub fn report(&self) -> Report {
+        let message = self.to_string();
+        match self {
+            Self::Store(error) => error.report(),
+            Self::Upstream(error) => Report::error(code::CONTROL_UNAVAILABLE, message)
+                .detail(error.report().detail.unwrap_or_else(|| {
+                    "The control connection to PostgreSQL could not be opened.".into()
+                }))
+                .hint("Try again when PostgreSQL is up."),
+            Self::Stopped => Report::error("57P01", message).hint("Connect again later."),
+            Self::BadId(_) => Report::error(code::BAD_ID, message)
+                .detail("An id has 1 to 200 characters.")
+                .hint("Give an id of that length with options=-c pgdraft.session=<id>."),
+            Self::NoSuchSession(_) => Report::error(code::NO_SUCH_SESSION, message)
+                .hint("SHOW SESSIONS lists the sessions there are."),
+            Self::NotYourSession(_) => Report::error(code::NOT_YOUR_SESSION, message)
+                .hint("Choose another session id."),
+            Self::Ended(session) => ended(session, message),
+            Self::Busy(_) => Report::error("55P03", message)
+                .detail("A lock was not free within the time allowed.")
+                .hint("Try again when the other transaction has ended."),
+            Self::Refused(refusal) => refusal.report(),
+            Self::NoSuchRelation(_) => Report::error("42P01", message)
+                .hint("The table was dropped; run the statement again."),
+            Self::SchemaMoved(_) => Report::error(code::SCHEMA_MOVED, message)
+                .detail("The draft's rows no longer have the columns of the table.")
+                .hint("Discard the session and do its work again in a new one."),
+            Self::Conflict { count, rows } => conflict(*count, rows, message),
+            Self::Incomplete { .. } => Report::error("09000", message)
+                .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
+                .hint("Look at the triggers of that table, or discard the session."),
+        }
+    }
+
+    /// The SQLSTATE of PostgreSQL's error, where it is one.
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        self.database().map(|e| e.code().code())
+    }
+}
+
+impl From<ControlError> for Report {
+    fn from(error: ControlError) -> Self {
+        error.report()
+    }
+}
+
+fn ended(session: &Session, message: String) -> Report {
+    Report::error(code::SESSION_ENDED, message)
+        .detail(format!(
+            "Session \"{}\" was {} at {} by {}.",
+            session.name,
+            session.state.as_str(),
+            session.ended_at.as_deref().unwrap_or("an unknown time"),
+            session.ended_by.as_deref().unwrap_or("an unknown person"),
+        ))
+        .hint("Use another session id to start a new draft.")
+}
+
+fn conflict(count: i64, rows: &[ConflictRow], message: String) -> Report {
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{} {}: {}.", row.table, row.key, row.what))
+        .collect();
+    let more = usize::try_from(count)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(rows.len());
+    if more > 0 {
+        lines.push(format!("And {more} more."));
+    }
+    Report::error(code::DRAFT_CONFLICT, message)
+        .detail(lines.join("\n"))
+        .hint("Discard the session and do its work again on the present rows.")
+}

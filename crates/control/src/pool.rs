@@ -1,0 +1,108 @@
+//! A few control connections, opened as needed and opened again when the upstream went away.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use store::Roles;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Client;
+
+use crate::{ControlError, Target, connector};
+
+/// The pool. Waiting callers are served in order.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    target: Target,
+    roles: Roles,
+    slots: Arc<Semaphore>,
+    idle: Mutex<Vec<Client>>,
+}
+
+/// A connection out of the pool; it goes back when dropped. A transaction that was not committed
+/// is rolled back before the next user's first statement, because tokio-postgres sends that
+/// ROLLBACK first.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    client: Option<Client>,
+    pool: Arc<Pool>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new(target: Target, roles: Roles, size: usize) -> Arc<Self> {
+        Arc::new(Self {
+            target,
+            roles,
+            slots: Arc::new(Semaphore::new(size.max(1))),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// A connection with the control role.
+    ///
+    /// # Errors
+    /// [`ControlError::Upstream`] where none can be opened.
+    pub(crate) async fn get(self: &Arc<Self>) -> Result<Pooled, ControlError> {
+        let slot = Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| ControlError::Stopped)?;
+        let kept = loop {
+            let client = self.idle().pop();
+            match client {
+                Some(client) if client.is_closed() => {}
+                other => break other,
+            }
+        };
+        let client = match kept {
+            Some(client) => client,
+            None => connector::connect_as_control(&self.target, &self.roles).await?,
+        };
+        Ok(Pooled {
+            client: Some(client),
+            pool: Arc::clone(self),
+            _slot: slot,
+        })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Client>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pooled {
+    /// Closes the connection instead of giving it back.
+    pub(crate) fn discard(mut self) {
+        self.client = None;
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take().filter(|c| !c.is_closed()) {
+            self.pool.idle().push(client);
+        }
+    }
+}
+
+#[allow(
+    clippy::expect_used,
+    reason = "the client is there until drop or discard"
+)]
+impl Deref for Pooled {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client.as_ref().expect("a pooled client is there")
+    }
+}
+
+#[allow(
+    clippy::expect_used,
+    reason = "the client is there until drop or discard"
+)]
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Client {
+        self.client.as_mut().expect("a pooled client is there")
+    }
+}

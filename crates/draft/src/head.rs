@@ -1,0 +1,189 @@
+//! The head and the log of a table: columns, keys, indexes, isolation.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use catalog::{Check, Column, DraftTableId, Generated, Relation, quote_identifier};
+
+use crate::text::{columns, head_table, key_columns, log_table};
+
+/// A session sees and writes its own rows only. The subselect is evaluated once a statement, not
+/// once a row (measured: 1.1 against 2.9 times the cost on 1,000 rows).
+const OWN_ROWS: &str = "pgdraft_sid = (SELECT pgdraft.sid())";
+
+/// DDL of the head and the log of `relation`; `agent` is the agent role, quoted. Triggers come
+/// from [`crate::trigger`].
+pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
+    let (head, log) = (head_table(id), log_table(id));
+    let mut out = format!("CREATE TABLE {head} (\n");
+    for column in &relation.columns {
+        let _ = writeln!(out, "    {},", head_column(relation, column));
+    }
+    out.push_str(
+        "    pgdraft_sid bigint NOT NULL DEFAULT pgdraft.sid(),
+    pgdraft_op bigint NOT NULL DEFAULT pgdraft.op(),
+    pgdraft_live boolean NOT NULL DEFAULT true,
+    pgdraft_new boolean NOT NULL DEFAULT true,
+    pgdraft_moved boolean NOT NULL DEFAULT false,\n",
+    );
+    for check in relation.checks.iter().filter_map(head_check) {
+        let _ = writeln!(out, "    {check},");
+    }
+    let key = columns("", key_columns(relation));
+    let _ = writeln!(
+        out,
+        "    CONSTRAINT {} PRIMARY KEY (pgdraft_sid, {key})\n) WITH (fillfactor = 85);",
+        primary_name(id)
+    );
+    // Without statistics a session that grew since the last ANALYZE is not planned as an empty one.
+    let _ = writeln!(
+        out,
+        "ALTER TABLE {head} ALTER COLUMN pgdraft_sid SET STATISTICS 0;"
+    );
+    for index in indexes(relation, id) {
+        let unique = if index.unique { "UNIQUE " } else { "" };
+        let live = if index.unique {
+            " WHERE pgdraft_live"
+        } else {
+            ""
+        };
+        let list = columns("", &index.columns);
+        let _ = writeln!(
+            out,
+            "CREATE {unique}INDEX {} ON {head} (pgdraft_sid, {list}){live};",
+            index.name
+        );
+    }
+    let _ = writeln!(
+        out,
+        "CREATE TABLE {log} (
+    pgdraft_sid bigint NOT NULL,
+    pgdraft_op bigint NOT NULL,
+    pgdraft_kind \"char\" NOT NULL,"
+    );
+    for column in relation.writable() {
+        let _ = writeln!(out, "    {},", log_column(column));
+    }
+    let _ = writeln!(
+        out,
+        "    CONSTRAINT {}_log_pkey PRIMARY KEY (pgdraft_sid, pgdraft_op, {key})\n);",
+        short_name(id)
+    );
+    for (table, rights) in [(head, "SELECT, INSERT, UPDATE"), (log, "SELECT, INSERT")] {
+        let _ = writeln!(
+            out,
+            "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+CREATE POLICY pgdraft ON {table} TO {agent} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS});
+GRANT {rights} ON {table} TO {agent};"
+        );
+    }
+    out
+}
+
+/// Removes a head, its log and (with them) its triggers. The trigger functions stay and are
+/// replaced by the next ones.
+pub fn drop(id: DraftTableId) -> String {
+    format!("DROP TABLE {}, {};\n", head_table(id), log_table(id))
+}
+
+/// Head index name → base index or constraint name, to map names in errors back.
+pub fn constraints(relation: &Relation, id: DraftTableId) -> BTreeMap<String, String> {
+    let primary = relation
+        .primary_key
+        .iter()
+        .map(|key| (primary_name(id), key.name.clone()));
+    let others = indexes(relation, id)
+        .into_iter()
+        .map(|index| (index.name, index.base));
+    primary.chain(others).collect()
+}
+
+/// One index of a head besides the primary key.
+struct HeadIndex {
+    name: String,
+    base: String,
+    columns: Vec<String>,
+    unique: bool,
+}
+
+fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
+    let mut all: Vec<HeadIndex> = Vec::new();
+    let unique = relation.unique.iter().map(|k| (&k.name, &k.columns, true));
+    let plain = relation
+        .indexes
+        .iter()
+        .map(|i| (&i.name, &i.columns, false));
+    for (base, columns, unique) in unique.chain(plain) {
+        // 31 columns are the most that fit beside the session; a second index over the same
+        // columns would only cost.
+        let useless = columns.len() > 31
+            || columns == key_columns(relation)
+            || all.iter().any(|other| &other.columns == columns);
+        if !unique && useless {
+            continue;
+        }
+        all.push(HeadIndex {
+            name: format!("{}_i{}", short_name(id), all.len() + 1),
+            base: base.clone(),
+            columns: columns.clone(),
+            unique,
+        });
+    }
+    all
+}
+
+fn short_name(id: DraftTableId) -> String {
+    format!("d{}", id.0)
+}
+
+fn primary_name(id: DraftTableId) -> String {
+    format!("{}_pkey", short_name(id))
+}
+
+fn head_column(relation: &Relation, column: &Column) -> String {
+    let mut out = format!("{} {}", quote_identifier(&column.name), column.declared);
+    if let Some(collation) = &column.collation {
+        let _ = write!(out, " COLLATE {collation}");
+    }
+    let kind = match column.generated {
+        Generated::No => None,
+        Generated::Stored => Some("STORED"),
+        Generated::Virtual => Some("VIRTUAL"),
+    };
+    if let (Some(kind), Some(expression)) = (kind, &column.default) {
+        let _ = write!(out, " GENERATED ALWAYS AS ({expression}) {kind}");
+    } else if let Some(default) = relation.draft_default(column) {
+        let _ = write!(out, " DEFAULT {default}");
+    }
+    if column.not_null {
+        out.push_str(" NOT NULL");
+    }
+    out
+}
+
+/// A tombstone keeps its row as it was, so it need not satisfy a check that the base has only
+/// since then (NOT VALID).
+fn head_check(check: &Check) -> Option<String> {
+    let mut definition = check.definition.as_str();
+    if definition.ends_with(" NOT ENFORCED") {
+        return None;
+    }
+    for suffix in [" NOT VALID", " NO INHERIT"] {
+        definition = definition.strip_suffix(suffix).unwrap_or(definition);
+    }
+    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
+    Some(format!(
+        "CONSTRAINT {} CHECK (NOT pgdraft_live OR {expression})",
+        quote_identifier(&check.name)
+    ))
+}
+
+/// Before-images: every column may be missing, because an insert records its key only.
+fn log_column(column: &Column) -> String {
+    let kind = column.base_type.as_ref().unwrap_or(&column.declared);
+    let mut out = format!("{} {kind}", quote_identifier(&column.name));
+    if let Some(collation) = &column.collation {
+        let _ = write!(out, " COLLATE {collation}");
+    }
+    out
+}

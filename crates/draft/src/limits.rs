@@ -1,0 +1,168 @@
+//! What cannot be drafted, and why.
+
+use catalog::{Relation, RelationKind};
+use report::Report;
+
+use crate::text::key_columns;
+
+/// A head has five columns more than its base, a log three; PostgreSQL allows 1600.
+const COLUMNS_MAX: usize = 1590;
+
+/// PostgreSQL allows 32 columns in an index; ours begin with the session.
+const KEY_COLUMNS_MAX: usize = 31;
+
+/// Columns of ours begin like this.
+const PREFIX: &str = "pgdraft_";
+
+/// Why a table cannot be drafted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// A full sentence.
+    pub detail: String,
+    /// What an agent or its owner can do.
+    pub hint: String,
+}
+
+impl Refusal {
+    /// SQLSTATE 0A000.
+    pub fn report(&self) -> Report {
+        let mut report = Report::error(
+            "0A000",
+            format!("table \"{}\" cannot be changed in a draft", self.table),
+        )
+        .detail(self.detail.clone())
+        .hint(self.hint.clone());
+        report.schema = Some(self.schema.clone());
+        report.table = Some(self.table.clone());
+        report
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.report().fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Whether a table can have a head.
+///
+/// # Errors
+/// A [`Refusal`] with the first reason found.
+pub fn check(relation: &Relation) -> Result<(), Refusal> {
+    let Some((detail, hint)) = reason(relation) else {
+        return Ok(());
+    };
+    let name = format!("\"{}\".\"{}\"", relation.schema, relation.name);
+    Err(Refusal {
+        schema: relation.schema.clone(),
+        table: relation.name.clone(),
+        detail: detail.replace("{}", &name),
+        hint: hint.into(),
+    })
+}
+
+fn reason(relation: &Relation) -> Option<(String, &'static str)> {
+    kind(relation)
+        .or_else(|| columns(relation))
+        .or_else(|| constraints(relation))
+}
+
+fn kind(relation: &Relation) -> Option<(String, &'static str)> {
+    let what = match relation.kind {
+        RelationKind::Table if relation.inherits => {
+            return Some((
+                "{} is a partition or has inheritance parents or children.".into(),
+                "Change an ordinary table; partitioned and inherited tables cannot be drafted yet.",
+            ));
+        }
+        RelationKind::Table if relation.row_security => {
+            return Some((
+                "{} has row-level security, whose policies are not made for pgdraft's roles."
+                    .into(),
+                "Leave this table to the application that owns it.",
+            ));
+        }
+        RelationKind::Table => return None,
+        RelationKind::Partitioned => "a partitioned table",
+        RelationKind::View => "a view",
+        RelationKind::MaterializedView => "a materialized view",
+        RelationKind::Foreign => "a foreign table",
+        RelationKind::Sequence => "a sequence",
+        RelationKind::Other => "not a table",
+    };
+    Some((
+        format!("{{}} is {what}."),
+        "Change the ordinary tables behind it instead.",
+    ))
+}
+
+fn columns(relation: &Relation) -> Option<(String, &'static str)> {
+    let count = relation.columns.len();
+    if count > COLUMNS_MAX {
+        return Some((
+            format!("{{}} has {count} columns; at most {COLUMNS_MAX} fit beside those of a draft."),
+            "Leave this table to the application that owns it.",
+        ));
+    }
+    let taken = relation
+        .columns
+        .iter()
+        .find(|c| c.name.starts_with(PREFIX))?;
+    Some((
+        format!(
+            "Column \"{}\" of {{}} has a name that pgdraft keeps for itself.",
+            taken.name
+        ),
+        "Rename the column: names that begin with pgdraft_ are reserved.",
+    ))
+}
+
+fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
+    const UNIQUE: &str = "Only plain unique keys can be checked in a draft: columns, no WHERE, \
+                          NULLS DISTINCT, not deferrable, the default operator class and collation.";
+    let Some(key) = &relation.primary_key else {
+        return Some((
+            "{} has no primary key, so its rows cannot be told apart.".into(),
+            "Add a primary key to the table, or leave it out of the draft.",
+        ));
+    };
+    if relation.exclusion {
+        return Some((
+            "{} has an exclusion constraint, which cannot be checked in a draft.".into(),
+            "Leave this table to the application that owns it.",
+        ));
+    }
+    if let Some(special) = std::iter::once(key)
+        .chain(&relation.unique)
+        .find(|k| k.special || k.columns.is_empty())
+    {
+        return Some((
+            format!(
+                "Unique key \"{}\" of {{}} is of a special kind.",
+                special.name
+            ),
+            UNIQUE,
+        ));
+    }
+    let longest = relation.unique.iter().map(|k| k.columns.len()).max();
+    if key_columns(relation).len().max(longest.unwrap_or(0)) > KEY_COLUMNS_MAX {
+        return Some((
+            format!("A key of {{}} has more than {KEY_COLUMNS_MAX} columns."),
+            "Leave this table to the application that owns it.",
+        ));
+    }
+    let check = relation.checks.iter().find(|c| c.definer)?;
+    Some((
+        format!(
+            "CHECK constraint \"{}\" of {{}} calls a volatile function that runs with its owner's rights, so it could change production before commit.",
+            check.name
+        ),
+        "Declare the function STABLE or IMMUTABLE if it changes nothing.",
+    ))
+}

@@ -1,0 +1,156 @@
+//! Small pieces of SQL text. Every name is quoted.
+
+use catalog::{Column, DraftTableId, ForeignKey, Key, Relation, quote_identifier, quote_literal};
+
+/// The operator where none is known; all built-in types have it.
+const EQUAL: &str = "pg_catalog.=";
+
+/// Identity of two rows: by the bytes of every value, so that nothing that changed is hidden
+/// (a nondeterministic collation or `-0` = `0` would) and no type needs an equality (json has none).
+pub(crate) const NOT_IDENTICAL: &str = "OPERATOR(pg_catalog.*<>)";
+
+/// `pgdraft.d7`.
+pub(crate) fn head_table(id: DraftTableId) -> String {
+    format!("pgdraft.d{}", id.0)
+}
+
+/// `pgdraft.d7_log`.
+pub(crate) fn log_table(id: DraftTableId) -> String {
+    format!("pgdraft.d{}_log", id.0)
+}
+
+/// `n."id"`.
+pub(crate) fn column(alias: &str, name: &str) -> String {
+    format!("{alias}.{}", quote_identifier(name))
+}
+
+/// `n."id", n."name"`; without the alias where it is empty.
+pub(crate) fn columns<S: AsRef<str>>(alias: &str, names: impl IntoIterator<Item = S>) -> String {
+    join(", ", names, |name| {
+        if alias.is_empty() {
+            quote_identifier(name)
+        } else {
+            column(alias, name)
+        }
+    })
+}
+
+/// Each item through `text`, put together with `separator`.
+pub(crate) fn join<S: AsRef<str>>(
+    separator: &str,
+    items: impl IntoIterator<Item = S>,
+    text: impl Fn(&str) -> String,
+) -> String {
+    let parts: Vec<String> = items.into_iter().map(|i| text(i.as_ref())).collect();
+    parts.join(separator)
+}
+
+/// The primary key; drafted tables have one ([`crate::check`]), others give an empty list.
+pub(crate) fn key_columns(relation: &Relation) -> &[String] {
+    relation
+        .primary_key
+        .as_ref()
+        .map_or(&[], |key| key.columns.as_slice())
+}
+
+/// Names of the columns a write stores.
+pub(crate) fn writable(relation: &Relation) -> Vec<&str> {
+    relation.writable().map(|c| c.name.as_str()).collect()
+}
+
+/// `a OPERATOR(pg_catalog.=) b`: the type's own equality, whatever the search path says.
+pub(crate) fn equal(operator: &str, left: &str, right: &str) -> String {
+    format!("{left} OPERATOR({operator}) {right}")
+}
+
+/// Equality of two rows of a relation by its primary key.
+pub(crate) fn same_key(relation: &Relation, left: &str, right: &str) -> String {
+    let Some(key) = &relation.primary_key else {
+        return "false".into();
+    };
+    let parts: Vec<String> = key
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, name)| equal(operator(key, i), &column(left, name), &column(right, name)))
+        .collect();
+    parts.join(" AND ")
+}
+
+/// The equality of a key's column by place.
+pub(crate) fn operator(key: &Key, place: usize) -> &str {
+    key.operators.get(place).map_or(EQUAL, String::as_str)
+}
+
+/// The equalities by which a foreign key's columns match its parent's, in the key's order.
+pub(crate) fn reference_operators<'a>(
+    parent: Option<&'a Relation>,
+    key: &ForeignKey,
+) -> Vec<&'a str> {
+    key.parent_columns
+        .iter()
+        .map(|name| {
+            let parent = parent?;
+            parent
+                .primary_key
+                .iter()
+                .chain(&parent.unique)
+                .filter(|k| k.columns.len() == key.parent_columns.len())
+                .filter(|k| k.columns.iter().all(|c| key.parent_columns.contains(c)))
+                .find_map(|k| {
+                    let place = k.columns.iter().position(|c| c == name)?;
+                    k.operators.get(place)
+                })
+                .map(String::as_str)
+        })
+        .map(|found| found.unwrap_or(EQUAL))
+        .collect()
+}
+
+/// `ROW(h."a", h."b")` for comparisons by identity. `plain` takes a domain's values as the type it
+/// is made of, as the log has them.
+pub(crate) fn image<'a>(
+    alias: &str,
+    columns: impl IntoIterator<Item = &'a Column>,
+    plain: bool,
+) -> String {
+    let parts: Vec<String> = columns
+        .into_iter()
+        .map(|c| {
+            let value = column(alias, &c.name);
+            match &c.base_type {
+                Some(base) if plain => format!("{value}::{base}"),
+                _ => value,
+            }
+        })
+        .collect();
+    record(&parts)
+}
+
+/// Values as one record. The cast matters: `ROW(…) *<> ROW(…)` would be taken apart into columns.
+pub(crate) fn record<S: AsRef<str>>(values: &[S]) -> String {
+    let parts: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    format!("ROW({})::pg_catalog.record", parts.join(", "))
+}
+
+/// The text `(a, b)=(1, x)` of PostgreSQL's own details as an argument list of `concat`, which
+/// prints each value with its type's output function, as PostgreSQL does.
+pub(crate) fn key_detail(names: &[String], values: &[String], before: &str, after: &str) -> String {
+    let start = quote_literal(&format!("{before}({})=(", names.join(", ")));
+    let end = quote_literal(&format!("){after}"));
+    format!(
+        "pg_catalog.concat({start}, {}, {end})",
+        values.join(", ', ', ")
+    )
+}
+
+/// The body of a function as a dollar-quoted string whose tag does not occur in it.
+pub(crate) fn dollar_quoted(body: &str) -> String {
+    let mut tag = String::from("$pgdraft$");
+    let mut number = 0;
+    while body.contains(&tag) {
+        number += 1;
+        tag = format!("$pgdraft{number}$");
+    }
+    format!("{tag}{body}{tag}")
+}

@@ -1,0 +1,121 @@
+//! Stage `references`, child side: a row that refers to something refers to a row that is there.
+
+use catalog::{ForeignKey, Relation, quote_literal};
+
+use super::{Event, Raise, Step};
+use crate::Draft;
+use crate::text::{
+    NOT_IDENTICAL, column, columns, equal, head_table, key_detail, record, reference_operators,
+};
+
+pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for key in &draft.relation.foreign_keys {
+        if key.match_full && key.child_columns.len() > 1 {
+            steps.push(whole(draft, event, key));
+        }
+        if let Some(parent) = draft.relation(key.parent) {
+            steps.push(present(draft, event, key, parent));
+        }
+    }
+    steps
+}
+
+/// The rows whose reference is new or changed: an unchanged one is not checked again, as in
+/// PostgreSQL.
+fn changed(draft: &Draft<'_>, event: Event, key: &ForeignKey, which: &str) -> String {
+    let differs: Vec<String> = key
+        .child_columns
+        .iter()
+        .map(|name| {
+            format!(
+                "{} {NOT_IDENTICAL} {}",
+                record(&[column("o", name)]),
+                record(&[column("n", name)])
+            )
+        })
+        .collect();
+    format!(
+        "SELECT n.pgdraft_sid, {} FROM {} WHERE n.pgdraft_live AND {which} AND ({} OR {})",
+        columns("n", &key.child_columns),
+        draft.pairs(event),
+        Draft::fresh(event),
+        differs.join(" OR ")
+    )
+}
+
+/// The parent is live in the head, or in the base and not replaced or removed by the session.
+fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation) -> Step {
+    let operators = reference_operators(Some(parent), key);
+    let matches: Vec<String> = key
+        .parent_columns
+        .iter()
+        .zip(&key.child_columns)
+        .zip(operators)
+        .map(|((p, c), op)| equal(op, &column("p", p), &column("c", c)))
+        .collect();
+    let matches = matches.join(" AND ");
+    let filled: Vec<String> = key
+        .child_columns
+        .iter()
+        .map(|name| format!("{} IS NOT NULL", column("n", name)))
+        .collect();
+    let in_head = draft
+        .heads
+        .get(&parent.id)
+        .map(|id| {
+            format!(
+                " AND NOT EXISTS (SELECT FROM {} p WHERE p.pgdraft_sid = c.pgdraft_sid AND p.pgdraft_live AND {matches})",
+                head_table(*id)
+            )
+        })
+        .unwrap_or_default();
+    let values: Vec<String> = key.child_columns.iter().map(|c| column("c", c)).collect();
+    let after = format!(" is not present in table {}.", plain_quotes(&parent.name));
+    let query = format!(
+        "WITH c AS MATERIALIZED ({}) SELECT pg_catalog.min({}) FROM c WHERE NOT EXISTS (SELECT FROM {} p WHERE {matches}{}){in_head}",
+        changed(draft, event, key, &filled.join(" AND ")),
+        key_detail(&key.child_columns, &values, "Key ", &after),
+        Draft::base(parent),
+        draft.not_shadowed(parent, "p", "c"),
+    );
+    refusal(draft, key, query)
+}
+
+/// MATCH FULL: all columns or none.
+fn whole(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Step {
+    let row = format!("pg_catalog.num_nulls({})", columns("n", &key.child_columns));
+    let which = format!("{row} > 0 AND {row} < {}", key.child_columns.len());
+    let query = format!(
+        "SELECT pg_catalog.min({}) FROM ({}) c",
+        format!(
+            "{}::pg_catalog.text",
+            quote_literal("MATCH FULL does not allow mixing of null and nonnull key values.")
+        ),
+        changed(draft, event, key, &which)
+    );
+    refusal(draft, key, query)
+}
+
+fn refusal(draft: &Draft<'_>, key: &ForeignKey, query: String) -> Step {
+    Step::Refuse {
+        query,
+        error: Raise {
+            code: "23503",
+            message: format!(
+                "insert or update on table {} violates foreign key constraint {}",
+                plain_quotes(&draft.relation.name),
+                plain_quotes(&key.name)
+            ),
+            hint: None,
+            constraint: key.name.clone(),
+            schema: draft.relation.schema.clone(),
+            table: draft.relation.name.clone(),
+        },
+    }
+}
+
+/// A name in PostgreSQL's messages: in quotes, but nothing doubled.
+pub(super) fn plain_quotes(name: &str) -> String {
+    format!("\"{name}\"")
+}

@@ -1,0 +1,12 @@
+-- One row a CHECK constraint of a table, in the order PostgreSQL checks them.
+SELECT c.conrelid AS relation, c.conname::text AS name, pg_get_constraintdef(c.oid) AS definition,
+       EXISTS (SELECT FROM pg_depend d
+               LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+               JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
+               WHERE d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND p.prosecdef AND p.provolatile = 'v'
+                 AND p.pronamespace <> 'pg_catalog'::regnamespace) AS definer
+FROM pg_constraint c
+JOIN pg_namespace n ON n.oid = c.connamespace
+WHERE c.contype = 'c' AND c.conrelid <> 0
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') AND n.nspname !~ '^pg_(toast|temp)'
+ORDER BY c.conrelid, c.conname COLLATE "C"

@@ -1,0 +1,17 @@
+-- Every function, pg_catalog's included, and every operator outside it with the function behind.
+SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name, p.provolatile AS volatility,
+       p.prosecdef AS security_definer, l.lanname::text AS language,
+       EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
+       NULL::text AS operator
+FROM pg_proc p
+JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+UNION ALL
+SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, p.prosecdef, l.lanname::text,
+       EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'),
+       o.oprname::text
+FROM pg_operator o
+JOIN pg_proc p ON p.oid = o.oprcode::oid
+JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+WHERE o.oprnamespace <> 'pg_catalog'::regnamespace

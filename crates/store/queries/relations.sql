@@ -1,0 +1,14 @@
+-- One row a relation outside the system's schemas and ours.
+SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkind AS kind,
+       c.relispartition OR c.relkind = 'p'
+           OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid) AS inherits,
+       EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x') AS exclusion,
+       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+           OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS triggers,
+       c.relrowsecurity AS row_security,
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
+       coalesce(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'], false) AS security_barrier
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') AND n.nspname !~ '^pg_(toast|temp)'

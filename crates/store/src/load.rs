@@ -1,0 +1,328 @@
+//! Reading PostgreSQL's catalog into a snapshot, with a few queries over all relations at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use catalog::{
+    Catalog, Check, Column, ForeignKey, Function, Generated, Identity, Index, Key,
+    ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+};
+use tokio_postgres::{GenericClient, Row};
+
+use crate::{Error, catalog_mark, tables};
+
+mod fingerprint;
+
+/// How often a read is begun again when the schema moves under it.
+const ATTEMPTS: usize = 5;
+
+/// Reads the whole catalog. Needs the control role; sets `search_path` to nothing on this
+/// connection, so that PostgreSQL qualifies every name in the expressions it prints.
+///
+/// # Errors
+/// [`Error::Moving`] where the schema changed during each of several attempts,
+/// [`Error::Database`].
+pub async fn load_catalog(client: &impl GenericClient, epoch: u64) -> Result<Catalog, Error> {
+    client
+        .execute("SELECT set_config('search_path', '', false)", &[])
+        .await?;
+    // Each query has a snapshot of its own; the mark tells whether they all saw the same schema.
+    let mut mark = catalog_mark(client).await?;
+    for _ in 0..ATTEMPTS {
+        let mut catalog = read(client).await;
+        let after = catalog_mark(client).await?;
+        if after == mark {
+            if let Ok(catalog) = &mut catalog {
+                catalog.epoch = epoch;
+                catalog.mark = mark;
+            }
+            return catalog;
+        }
+        mark = after;
+    }
+    Err(Error::Moving)
+}
+
+type Parts = HashMap<RelationId, Relation>;
+
+async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
+    let mut parts = relations(client).await?;
+    columns(client, &mut parts).await?;
+    indexes(client, &mut parts).await?;
+    checks(client, &mut parts).await?;
+    foreign_keys(client, &mut parts).await?;
+    let mut catalog = Catalog::default();
+    let by_oid = functions(client, &mut catalog).await?;
+    views(client, &mut parts, &by_oid).await?;
+    let prints: Vec<(RelationId, String)> = parts
+        .values()
+        .map(|relation| (relation.id, fingerprint::of(relation, &parts)))
+        .collect();
+    for (id, print) in prints {
+        if let Some(relation) = parts.get_mut(&id) {
+            relation.fingerprint = print;
+        }
+    }
+    for relation in parts.into_values() {
+        catalog
+            .names
+            .entry(relation.schema.clone())
+            .or_default()
+            .insert(relation.name.clone(), relation.id);
+        catalog.relations.insert(relation.id, Arc::new(relation));
+    }
+    let version: String = client
+        .query_one("SELECT current_setting('server_version_num')", &[])
+        .await?
+        .try_get(0)?;
+    catalog.server_version = version
+        .parse()
+        .map_err(|_| Error::Unexpected(format!("server_version_num {version}")))?;
+    catalog.heads = tables::heads(client, &catalog).await?;
+    Ok(catalog)
+}
+
+async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
+    let rows = client
+        .query(include_str!("../queries/relations.sql"), &[])
+        .await?;
+    let mut parts = Parts::new();
+    for row in rows {
+        let id = RelationId(row.try_get("id")?);
+        let kind = match letter(&row, "kind")? {
+            'r' => RelationKind::Table,
+            'p' => RelationKind::Partitioned,
+            'v' => RelationKind::View,
+            'm' => RelationKind::MaterializedView,
+            'f' => RelationKind::Foreign,
+            'S' => RelationKind::Sequence,
+            _ => RelationKind::Other,
+        };
+        let relation = Relation {
+            id,
+            schema: row.try_get("schema")?,
+            name: row.try_get("name")?,
+            kind,
+            columns: Vec::new(),
+            primary_key: None,
+            unique: Vec::new(),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            referenced_by: Vec::new(),
+            inherits: row.try_get("inherits")?,
+            exclusion: row.try_get("exclusion")?,
+            triggers: row.try_get("triggers")?,
+            row_security: row.try_get("row_security")?,
+            view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
+                .then(|| -> Result<View, Error> {
+                    Ok(View {
+                        definition: row
+                            .try_get::<_, Option<String>>("definition")?
+                            .unwrap_or_default(),
+                        security_barrier: row.try_get("security_barrier")?,
+                        ..View::default()
+                    })
+                })
+                .transpose()?,
+            fingerprint: String::new(),
+        };
+        parts.insert(id, relation);
+    }
+    Ok(parts)
+}
+
+async fn columns(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/columns.sql"), &[])
+        .await?;
+    for row in rows {
+        let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) else {
+            continue;
+        };
+        relation.columns.push(Column {
+            number: row.try_get("number")?,
+            name: row.try_get("name")?,
+            type_id: row.try_get("type_id")?,
+            type_modifier: row.try_get("type_modifier")?,
+            type_name: row.try_get("type_name")?,
+            declared: row.try_get("declared")?,
+            collation: row.try_get("collation")?,
+            not_null: row.try_get("not_null")?,
+            default: row.try_get("default")?,
+            generated: match letter(&row, "generated")? {
+                's' => Generated::Stored,
+                'v' => Generated::Virtual,
+                _ => Generated::No,
+            },
+            identity: match letter(&row, "identity")? {
+                'a' => Identity::Always,
+                'd' => Identity::ByDefault,
+                _ => Identity::No,
+            },
+            sequence: row.try_get("sequence")?,
+            base_type: row.try_get("base_type")?,
+            definer_default: row.try_get("definer_default")?,
+        });
+    }
+    Ok(())
+}
+
+async fn indexes(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/indexes.sql"), &[])
+        .await?;
+    for row in rows {
+        let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) else {
+            continue;
+        };
+        let name: String = row.try_get("name")?;
+        let special: bool = row.try_get("special")?;
+        let simple: bool = row.try_get("simple")?;
+        let columns: Vec<String> = row.try_get("columns")?;
+        if row.try_get("is_unique")? {
+            let key = Key {
+                name,
+                columns,
+                special,
+                operators: row.try_get("operators")?,
+            };
+            if row.try_get("is_primary")? {
+                relation.primary_key = Some(key);
+            } else {
+                relation.unique.push(key);
+            }
+        } else if simple {
+            relation.indexes.push(Index { name, columns });
+        }
+    }
+    Ok(())
+}
+
+async fn checks(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/checks.sql"), &[])
+        .await?;
+    for row in rows {
+        if let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) {
+            relation.checks.push(Check {
+                name: row.try_get("name")?,
+                definition: row.try_get("definition")?,
+                definer: row.try_get("definer")?,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/foreign_keys.sql"), &[])
+        .await?;
+    for row in rows {
+        let key = Arc::new(ForeignKey {
+            name: row.try_get("name")?,
+            child: RelationId(row.try_get("child")?),
+            parent: RelationId(row.try_get("parent")?),
+            child_columns: row.try_get("child_columns")?,
+            parent_columns: row.try_get("parent_columns")?,
+            on_delete: action(&row, "on_delete")?,
+            on_update: action(&row, "on_update")?,
+            match_full: row.try_get("match_full")?,
+            deferrable: row.try_get("deferrable")?,
+            deferred: row.try_get("deferred")?,
+            set_columns: row.try_get("set_columns")?,
+        });
+        if let Some(child) = parts.get_mut(&key.child) {
+            child.foreign_keys.push(Arc::clone(&key));
+        }
+        if let Some(parent) = parts.get_mut(&key.parent) {
+            parent.referenced_by.push(key);
+        }
+    }
+    Ok(())
+}
+
+/// Fills functions and operators; returns the functions by oid, for views.
+async fn functions(
+    client: &impl GenericClient,
+    catalog: &mut Catalog,
+) -> Result<HashMap<u32, Function>, Error> {
+    let rows = client
+        .query(include_str!("../queries/functions.sql"), &[])
+        .await?;
+    let mut by_oid = HashMap::new();
+    for row in rows {
+        let function = Function {
+            schema: row.try_get("schema")?,
+            name: row.try_get("name")?,
+            volatility: match letter(&row, "volatility")? {
+                'i' => Volatility::Immutable,
+                's' => Volatility::Stable,
+                _ => Volatility::Volatile,
+            },
+            security_definer: row.try_get("security_definer")?,
+            language: row.try_get("language")?,
+            extension: row.try_get("extension")?,
+        };
+        if let Some(operator) = row.try_get::<_, Option<String>>("operator")? {
+            catalog
+                .operators
+                .entry(operator)
+                .or_default()
+                .push(function);
+        } else {
+            by_oid.insert(row.try_get("id")?, function.clone());
+            let list = catalog.functions.entry(function.name.clone()).or_default();
+            list.push(function);
+        }
+    }
+    Ok(by_oid)
+}
+
+async fn views(
+    client: &impl GenericClient,
+    parts: &mut Parts,
+    functions: &HashMap<u32, Function>,
+) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/views.sql"), &[])
+        .await?;
+    let mut seen: HashSet<(RelationId, u32)> = HashSet::new();
+    for row in rows {
+        let id = RelationId(row.try_get("view")?);
+        let Some(view) = parts.get_mut(&id).and_then(|r| r.view.as_mut()) else {
+            continue;
+        };
+        if let Some(relation) = row.try_get::<_, Option<u32>>("relation")? {
+            view.relations.push(RelationId(relation));
+        }
+        if let Some(oid) = row.try_get::<_, Option<u32>>("function")?
+            && let Some(function) = functions.get(&oid)
+            && seen.insert((id, oid))
+        {
+            view.functions.push(function.clone());
+        }
+    }
+    Ok(())
+}
+
+/// A `"char"` column as a letter; zero is a blank.
+fn letter(row: &Row, column: &str) -> Result<char, Error> {
+    let value: i8 = row.try_get(column)?;
+    Ok(u8::try_from(value)
+        .ok()
+        .filter(|v| *v != 0)
+        .map_or(' ', char::from))
+}
+
+fn action(row: &Row, column: &str) -> Result<ReferentialAction, Error> {
+    match letter(row, column)? {
+        'a' => Ok(ReferentialAction::NoAction),
+        'r' => Ok(ReferentialAction::Restrict),
+        'c' => Ok(ReferentialAction::Cascade),
+        'n' => Ok(ReferentialAction::SetNull),
+        'd' => Ok(ReferentialAction::SetDefault),
+        other => Err(Error::Unexpected(format!("referential action {other:?}"))),
+    }
+}

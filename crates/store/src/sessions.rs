@@ -1,0 +1,258 @@
+//! `pgdraft.sessions` and `pgdraft.operations` as types.
+
+use catalog::SessionId;
+use tokio_postgres::{GenericClient, Row};
+
+use crate::Error;
+
+/// State of a session, as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Takes writes.
+    Open,
+    /// Merged into production.
+    Committed,
+    /// Thrown away.
+    Discarded,
+}
+
+impl SessionState {
+    /// `open`, `committed` or `discarded`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Committed => "committed",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        match text {
+            "open" => Ok(Self::Open),
+            "committed" => Ok(Self::Committed),
+            "discarded" => Ok(Self::Discarded),
+            other => Err(Error::Unexpected(format!("session state {other:?}"))),
+        }
+    }
+}
+
+/// One row of `pgdraft.sessions`. Times are texts as PostgreSQL prints them.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its numeric key.
+    pub sid: SessionId,
+    /// Its id, any text of 1 to 200 characters.
+    pub name: String,
+    /// The agent it belongs to.
+    pub agent: String,
+    /// Where it stands.
+    pub state: SessionState,
+    /// When it began.
+    pub created_at: String,
+    /// When it was committed or discarded.
+    pub ended_at: Option<String>,
+    /// Who committed or discarded it.
+    pub ended_by: Option<String>,
+    /// Tables with changes, of an ended session.
+    pub ended_tables: Option<i64>,
+    /// Changed rows, of an ended session.
+    pub ended_rows: Option<i64>,
+}
+
+const COLUMNS: &str =
+    "sid, name, agent, state, created_at::text, ended_at::text, ended_by, ended_tables, ended_rows";
+
+fn session(row: &Row) -> Result<Session, Error> {
+    Ok(Session {
+        sid: SessionId(row.try_get(0)?),
+        name: row.try_get(1)?,
+        agent: row.try_get(2)?,
+        state: SessionState::parse(row.try_get(3)?)?,
+        created_at: row.try_get(4)?,
+        ended_at: row.try_get(5)?,
+        ended_by: row.try_get(6)?,
+        ended_tables: row.try_get(7)?,
+        ended_rows: row.try_get(8)?,
+    })
+}
+
+/// The session of that name.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn find(client: &impl GenericClient, name: &str) -> Result<Option<Session>, Error> {
+    let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions WHERE name = $1");
+    let row = client.query_opt(&text, &[&name]).await?;
+    row.as_ref().map(session).transpose()
+}
+
+/// The session of that name, locked until the end of the transaction.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn find_for_update(
+    client: &impl GenericClient,
+    name: &str,
+) -> Result<Option<Session>, Error> {
+    let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions WHERE name = $1 FOR UPDATE");
+    let row = client.query_opt(&text, &[&name]).await?;
+    row.as_ref().map(session).transpose()
+}
+
+/// Makes a session unless the name is taken; returns whichever is there now.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn create(
+    client: &impl GenericClient,
+    name: &str,
+    agent: &str,
+) -> Result<Session, Error> {
+    loop {
+        let text = format!(
+            "INSERT INTO pgdraft.sessions (name, agent) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}"
+        );
+        if let Some(row) = client.query_opt(&text, &[&name, &agent]).await? {
+            return session(&row);
+        }
+        if let Some(found) = find(client, name).await? {
+            return Ok(found);
+        }
+    }
+}
+
+/// All sessions, oldest first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Session>, Error> {
+    let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions ORDER BY sid");
+    let rows = client.query(&text, &[]).await?;
+    rows.iter().map(session).collect()
+}
+
+/// How many operations each session has.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn operation_counts(
+    client: &impl GenericClient,
+) -> Result<std::collections::HashMap<SessionId, i64>, Error> {
+    let rows = client
+        .query(
+            "SELECT sid, count(*) FROM pgdraft.operations GROUP BY sid",
+            &[],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((SessionId(row.try_get(0)?), row.try_get(1)?)))
+        .collect()
+}
+
+/// Takes the session's write lock until the end of the transaction; a statement of its own, so
+/// that what follows has a snapshot taken under it.
+///
+/// # Errors
+/// [`Error::Database`]; 55P03 after `lock_timeout`.
+pub async fn lock(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
+    client
+        .execute(
+            "SELECT pg_catalog.pg_advisory_xact_lock(pgdraft.session_lock($1))",
+            &[&sid.0],
+        )
+        .await?;
+    Ok(())
+}
+
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub struct Ending<'a> {
+    /// Committed or discarded.
+    pub state: SessionState,
+    /// Who.
+    pub who: &'a str,
+    /// Tables with changes.
+    pub tables: i64,
+    /// Changed rows.
+    pub rows: i64,
+}
+
+/// Marks a session as ended and forgets which tables it touched.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn end(
+    client: &impl GenericClient,
+    sid: SessionId,
+    ending: &Ending<'_>,
+) -> Result<(), Error> {
+    client
+        .execute("DELETE FROM pgdraft.touched WHERE sid = $1", &[&sid.0])
+        .await?;
+    client
+        .execute(
+            "UPDATE pgdraft.sessions SET state = $2, ended_at = now(), ended_by = $3, ended_tables = $4, ended_rows = $5
+             WHERE sid = $1",
+            &[&sid.0, &ending.state.as_str(), &ending.who, &ending.tables, &ending.rows],
+        )
+        .await?;
+    Ok(())
+}
+
+/// One row of `pgdraft.operations`.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Its number; grows within a session.
+    pub op: i64,
+    /// Its id.
+    pub name: String,
+    /// The agent.
+    pub agent: String,
+    /// Where the agent's client connected from, if known.
+    pub client_address: Option<String>,
+    /// When its first statement began, as PostgreSQL prints it.
+    pub started_at: String,
+    /// Its statements, as far as they fit in 8192 characters.
+    pub statement: String,
+    /// Rows inserted, of an ended session.
+    pub inserted: Option<i64>,
+    /// Rows updated, of an ended session.
+    pub updated: Option<i64>,
+    /// Rows deleted, of an ended session.
+    pub deleted: Option<i64>,
+    /// `schema.table`s, of an ended session.
+    pub tables: Option<Vec<String>>,
+}
+
+/// A session's operations in order.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn operations(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<Vec<Operation>, Error> {
+    let rows = client
+        .query(
+            "SELECT op, name, agent, client_address, started_at::text, statement, inserted, updated, deleted, tables
+             FROM pgdraft.operations WHERE sid = $1 ORDER BY op",
+            &[&sid.0],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Operation {
+                op: row.try_get(0)?,
+                name: row.try_get(1)?,
+                agent: row.try_get(2)?,
+                client_address: row.try_get(3)?,
+                started_at: row.try_get(4)?,
+                statement: row.try_get(5)?,
+                inserted: row.try_get(6)?,
+                updated: row.try_get(7)?,
+                deleted: row.try_get(8)?,
+                tables: row.try_get(9)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,327 @@
+//! `pgdraft.tables` and `pgdraft.touched`: which tables have a head, and who wrote to them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use catalog::{Catalog, DraftTableId, Head, ReferentialAction, RelationId, SessionId};
+use tokio_postgres::GenericClient;
+
+use crate::Error;
+
+/// Every head, with the tables that a write to it can reach by ON DELETE / ON UPDATE actions.
+pub(crate) async fn heads(
+    client: &impl GenericClient,
+    catalog: &Catalog,
+) -> Result<HashMap<RelationId, Arc<Head>>, Error> {
+    let rows = list(client).await?;
+    let present: BTreeSet<RelationId> = rows.iter().map(|t| t.relation).collect();
+    Ok(rows
+        .into_iter()
+        .map(|table| {
+            let mut cascades = cascades(catalog, table.relation);
+            cascades.retain(|id| present.contains(id));
+            let head = Head {
+                id: table.id,
+                relation: table.relation,
+                fingerprint: table.fingerprint,
+                constraints: table.constraints,
+                cascades,
+            };
+            (table.relation, Arc::new(head))
+        })
+        .collect())
+}
+
+/// Tables that a change of `relation` can reach by ON DELETE / ON UPDATE CASCADE, SET NULL and
+/// SET DEFAULT, transitively, itself left out; in oid order.
+pub fn cascades(catalog: &Catalog, relation: RelationId) -> Vec<RelationId> {
+    let mut found = BTreeSet::from([relation]);
+    let mut todo = vec![relation];
+    while let Some(id) = todo.pop() {
+        let Some(parent) = catalog.relations.get(&id) else {
+            continue;
+        };
+        for key in &parent.referenced_by {
+            if (acts(key.on_delete) || acts(key.on_update)) && found.insert(key.child) {
+                todo.push(key.child);
+            }
+        }
+    }
+    found.remove(&relation);
+    found.into_iter().collect()
+}
+
+fn acts(action: ReferentialAction) -> bool {
+    match action {
+        ReferentialAction::NoAction | ReferentialAction::Restrict => false,
+        ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault => {
+            true
+        }
+    }
+}
+
+/// One row of `pgdraft.tables`.
+#[derive(Debug, Clone)]
+pub struct DraftTable {
+    /// Its number.
+    pub id: DraftTableId,
+    /// The base table.
+    pub relation: RelationId,
+    /// [`catalog::Relation::fingerprint`] the triggers were made for.
+    pub fingerprint: String,
+    /// What the head's columns and indexes were made for.
+    pub shape: String,
+    /// Head index name → base index or constraint name.
+    pub constraints: HashMap<String, String>,
+}
+
+/// All drafted tables in the order of their numbers.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(client: &impl GenericClient) -> Result<Vec<DraftTable>, Error> {
+    let rows = client
+        .query(
+            "SELECT id, relid, fingerprint, shape, constraints FROM pgdraft.tables ORDER BY id",
+            &[],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let constraints: serde_json::Value = row.try_get(4)?;
+            Ok(DraftTable {
+                id: DraftTableId(row.try_get(0)?),
+                relation: RelationId(row.try_get(1)?),
+                fingerprint: row.try_get(2)?,
+                shape: row.try_get(3)?,
+                constraints: constraints
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+/// Takes a number for a new head.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn insert(
+    client: &impl GenericClient,
+    relation: &catalog::Relation,
+) -> Result<DraftTableId, Error> {
+    let row = client
+        .query_one(
+            "INSERT INTO pgdraft.tables (relid, schema_name, table_name, fingerprint, shape)
+             VALUES ($1, $2, $3, '', '') RETURNING id",
+            &[&relation.id.0, &relation.schema, &relation.name],
+        )
+        .await?;
+    Ok(DraftTableId(row.try_get(0)?))
+}
+
+/// Notes what a head was made for.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn update(
+    client: &impl GenericClient,
+    relation: &catalog::Relation,
+    table: &DraftTable,
+) -> Result<(), Error> {
+    let constraints = serde_json::Value::from_iter(
+        table
+            .constraints
+            .iter()
+            .map(|(k, v)| (k.clone(), serde_json::Value::from(v.clone()))),
+    );
+    client
+        .execute(
+            "UPDATE pgdraft.tables SET schema_name = $2, table_name = $3, fingerprint = $4, shape = $5, constraints = $6
+             WHERE id = $1",
+            &[
+                &table.id.0,
+                &relation.schema,
+                &relation.name,
+                &table.fingerprint,
+                &table.shape,
+                &constraints,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Tables that a session has written to, in the order of their numbers.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn touched(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<Vec<(DraftTableId, RelationId)>, Error> {
+    let rows = client
+        .query(
+            "SELECT t.id, t.relid FROM pgdraft.touched x JOIN pgdraft.tables t ON t.id = x.table_id
+             WHERE x.sid = $1 ORDER BY t.id",
+            &[&sid.0],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((DraftTableId(row.try_get(0)?), RelationId(row.try_get(1)?))))
+        .collect()
+}
+
+/// Rows that a session has in a head.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn head_rows(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+) -> Result<i64, Error> {
+    let text = format!(
+        "SELECT count(*) FROM pgdraft.d{} WHERE pgdraft_sid = $1",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+}
+
+/// Number of tables and rows that each session has in its draft; a row that was inserted and
+/// removed again does not count.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn row_counts(
+    client: &impl GenericClient,
+) -> Result<HashMap<SessionId, (i64, i64)>, Error> {
+    let mut counts: HashMap<SessionId, (i64, i64)> = HashMap::new();
+    for table in list(client).await? {
+        let text = format!(
+            "SELECT pgdraft_sid, count(*) FROM pgdraft.d{} WHERE pgdraft_live OR NOT pgdraft_new GROUP BY pgdraft_sid",
+            table.id.0
+        );
+        for row in client.query(&text, &[]).await? {
+            let entry = counts.entry(SessionId(row.try_get(0)?)).or_default();
+            entry.0 += 1;
+            entry.1 += row.try_get::<_, i64>(1)?;
+        }
+    }
+    Ok(counts)
+}
+
+/// What an operation did, counted in the logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationRows {
+    /// Rows inserted.
+    pub inserted: i64,
+    /// Rows updated.
+    pub updated: i64,
+    /// Rows deleted.
+    pub deleted: i64,
+    /// `schema.table` of each table changed, in the order they were first drafted.
+    pub tables: Vec<String>,
+}
+
+/// Counts of each operation of a session, by number.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn operation_rows(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<HashMap<i64, OperationRows>, Error> {
+    let mut all: HashMap<i64, OperationRows> = HashMap::new();
+    let names = client
+        .query(
+            "SELECT t.id, t.schema_name || '.' || t.table_name FROM pgdraft.touched x
+             JOIN pgdraft.tables t ON t.id = x.table_id WHERE x.sid = $1 ORDER BY t.id",
+            &[&sid.0],
+        )
+        .await?;
+    for table in names {
+        let (id, name): (i32, String) = (table.try_get(0)?, table.try_get(1)?);
+        let text = format!(
+            "SELECT pgdraft_op, count(*) FILTER (WHERE pgdraft_kind = 'I'), count(*) FILTER (WHERE pgdraft_kind = 'U'),
+                    count(*) FILTER (WHERE pgdraft_kind = 'D')
+             FROM pgdraft.d{id}_log WHERE pgdraft_sid = $1 GROUP BY pgdraft_op"
+        );
+        for row in client.query(&text, &[&sid.0]).await? {
+            let entry = all.entry(row.try_get(0)?).or_default();
+            entry.inserted += row.try_get::<_, i64>(1)?;
+            entry.updated += row.try_get::<_, i64>(2)?;
+            entry.deleted += row.try_get::<_, i64>(3)?;
+            entry.tables.push(name.clone());
+        }
+    }
+    Ok(all)
+}
+
+/// Keeps the counts of each operation before its log rows go.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
+    let all = operation_rows(client, sid).await?;
+    let mut ops = Vec::new();
+    let mut counts = [Vec::new(), Vec::new(), Vec::new()];
+    let mut names = Vec::new();
+    for (op, rows) in all {
+        ops.push(op);
+        for (list, value) in counts
+            .iter_mut()
+            .zip([rows.inserted, rows.updated, rows.deleted])
+        {
+            list.push(value);
+        }
+        // Arrays of arrays must be rectangular in SQL; JSON need not be.
+        names.push(serde_json::Value::from(rows.tables));
+    }
+    let [inserted, updated, deleted] = counts;
+    client
+        .execute(
+            "UPDATE pgdraft.operations o SET inserted = v.i, updated = v.u, deleted = v.d,
+                    tables = ARRAY(SELECT jsonb_array_elements_text(v.t))
+             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[]) AS v (op, i, u, d, t)
+             WHERE o.sid = $1 AND o.op = v.op",
+            &[&sid.0, &ops, &inserted, &updated, &deleted, &names],
+        )
+        .await?;
+    client
+        .execute(
+            "UPDATE pgdraft.operations SET inserted = 0, updated = 0, deleted = 0, tables = '{}' WHERE sid = $1 AND inserted IS NULL",
+            &[&sid.0],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Removes a session's rows from a head and its log; returns the head rows removed, without those
+/// that were inserted and removed again.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete_rows(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+) -> Result<i64, Error> {
+    let text = format!("DELETE FROM pgdraft.d{}_log WHERE pgdraft_sid = $1", id.0);
+    client.execute(&text, &[&sid.0]).await?;
+    let text = format!(
+        "WITH gone AS (DELETE FROM pgdraft.d{} WHERE pgdraft_sid = $1 RETURNING pgdraft_live OR NOT pgdraft_new AS counts)
+         SELECT count(*) FILTER (WHERE counts) FROM gone",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+}
+
+/// A short text that stands for a head's DDL in `pgdraft.tables.shape`.
+pub fn shape(ddl: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, ddl.as_bytes());
+    crate::secret::hex(hash.as_ref()).chars().take(32).collect()
+}

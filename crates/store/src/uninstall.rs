@@ -1,0 +1,111 @@
+//! Removing everything that [`crate::install`] made.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::{Error, Roles};
+
+/// How to uninstall.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UninstallOptions {
+    /// End agents' upstream connections instead of refusing.
+    pub terminate: bool,
+    /// Only say what would run.
+    pub dry_run: bool,
+}
+
+/// Drops the schema with every draft in it, all grants and both roles, so that a dump of the
+/// database's schema is what it was before. Returns the script that ran; empty where nothing was
+/// installed. One transaction.
+///
+/// # Errors
+/// [`Error::AgentsConnected`] unless `terminate`, [`Error::ForeignSchema`], [`Error::Database`].
+pub async fn uninstall(client: &Client, options: &UninstallOptions) -> Result<String, Error> {
+    // Refuses a schema of that name that is not ours.
+    let installed = crate::status(client).await? != crate::Status::NotInstalled;
+    let database: String = client
+        .query_one("SELECT current_database()::text", &[])
+        .await?
+        .try_get(0)?;
+    let roles = Roles::of(&database);
+    let script = script(client, &roles, installed).await?;
+    if options.dry_run || script.is_empty() {
+        return Ok(script);
+    }
+    no_agents(client, &roles, options.terminate).await?;
+    if let Err(error) = client.batch_execute(&script).await {
+        let _ = client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    Ok(script)
+}
+
+async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<String, Error> {
+    let mut body = String::new();
+    let mut present = Vec::new();
+    for (role, quoted) in [
+        (&roles.control, roles.control_quoted()),
+        (&roles.agent, roles.agent_quoted()),
+    ] {
+        let row = client
+            .query_opt(
+                "SELECT pg_has_role(r.oid, 'USAGE'), quote_ident(current_user) FROM pg_roles r WHERE r.rolname = $1",
+                &[role],
+            )
+            .await?;
+        let Some(row) = row else { continue };
+        if !row.try_get::<_, bool>(0)? {
+            // DROP OWNED wants membership.
+            let user: String = row.try_get(1)?;
+            body.push_str(&format!("GRANT {quoted} TO {user};\n"));
+        }
+        present.push(quoted);
+    }
+    if installed {
+        body.push_str("DROP SCHEMA pgdraft CASCADE;\n");
+    }
+    if !present.is_empty() {
+        let list = present.join(", ");
+        body.push_str(&format!("DROP OWNED BY {list};\nDROP ROLE {list};\n"));
+    }
+    if body.is_empty() {
+        return Ok(body);
+    }
+    Ok(format!(
+        "-- pgdraft: removes the schema, all drafts in it, every grant and both roles\nBEGIN;\nSET LOCAL client_min_messages = warning;\n{body}COMMIT;\n"
+    ))
+}
+
+/// Makes sure that nobody is logged in with the agent role.
+async fn no_agents(client: &Client, roles: &Roles, terminate: bool) -> Result<(), Error> {
+    let connected = async || -> Result<i64, Error> {
+        let row = client
+            .query_one(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = $1::text::name",
+                &[&roles.agent],
+            )
+            .await?;
+        Ok(row.try_get(0)?)
+    };
+    let count = connected().await?;
+    if count == 0 {
+        return Ok(());
+    }
+    if !terminate {
+        return Err(Error::AgentsConnected(count));
+    }
+    for _ in 0..100 {
+        client
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1::text::name",
+                &[&roles.agent],
+            )
+            .await?;
+        if connected().await? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(Error::AgentsConnected(connected().await?))
+}
