@@ -1,6 +1,7 @@
 //! The whole life of one client connection after its password was checked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use report::{Report, code};
 use tokio::io::AsyncWriteExt as _;
@@ -136,19 +137,24 @@ async fn serve_agent(
     );
     let name = session.name.clone();
     let conn = Conn::new(Arc::clone(shared), identity, lane);
+    conn.sid.store(session.sid, Ordering::Relaxed);
     let end = Box::pin(relay(client, upstream, &conn, session)).await;
     let in_flight = conn.lane().replies.len();
     tracing::info!(
         agent = conn.identity.name,
         session = name,
         peer = %client.peer,
-        statements_in_flight = in_flight,
+        statements = conn.statements.load(Ordering::Relaxed),
+        in_flight,
         ?end,
         "connection closed"
     );
     if in_flight > 0 && matches!(end, End::Lost | End::Told) {
         upstream_cancel(shared, &registered.target).await;
     }
+    let sid = catalog::SessionId(conn.sid.load(Ordering::Relaxed));
+    drop(conn);
+    shared.leave_draft(sid);
     Ok(end)
 }
 

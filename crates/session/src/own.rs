@@ -47,14 +47,14 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
     types: &[25, 25, 1007],
 };
 
-/// Takes the session's lock for a read that asked for row locks.
+const PORTAL: &[u8] = b"pgdraft_own";
+
+/// Takes the session's lock alone.
 static LOCK_SESSION: OwnStatement = OwnStatement {
     name: "pgdraft_lock_session",
     text: "SELECT pgdraft.lock_session()",
     types: &[],
 };
-
-const PORTAL: &[u8] = b"pgdraft_own";
 
 /// The last begin_write, which holds for further writes of the same kind in the same group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,11 +272,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.begun = Some(begun);
     }
 
-    /// Takes the session's lock in front of a read under FOR UPDATE or FOR SHARE. A session that has
-    /// no row yet has one connection and nothing to lock.
-    pub(crate) fn lock_for(&mut self, read: &sql::Rewritten) {
-        if read.locks && self.session.sid != 0 {
-            self.run_own(&LOCK_SESSION, &[], false, (None, Vec::new()));
+    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it.
+    pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
+        let (capture, answer) = capture();
+        self.run_own(&LOCK_SESSION, &[], false, (Some(capture), Vec::new()));
+        wire::encode::flush(&mut self.out);
+        match self.answer(answer).await? {
+            Some(_) => Ok(()),
+            None => Err(Failure::Told),
         }
     }
 

@@ -44,16 +44,21 @@ impl Work<'_> {
         operation: i64,
         done: &mut [Applied],
     ) -> Result<(), ControlError> {
-        self.transaction.batch_execute("SAVEPOINT pgdraft_replay").await?;
+        self.transaction
+            .batch_execute("SAVEPOINT pgdraft_replay")
+            .await?;
         let before = done.to_vec();
-        let first = self.replay_in(Order::InsertsFirst, drafts, operation, done).await;
+        let first = self
+            .replay_in(Order::InsertsFirst, drafts, operation, done)
+            .await;
         let outcome = match first {
             Err(error) if another_way(&error) => {
                 self.transaction
                     .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_replay")
                     .await?;
                 done.clone_from_slice(&before);
-                self.replay_in(Order::DeletesFirst, drafts, operation, done).await
+                self.replay_in(Order::DeletesFirst, drafts, operation, done)
+                    .await
             }
             outcome => outcome,
         };
@@ -99,9 +104,17 @@ impl Work<'_> {
         let text = replay::counts(draft, self.sid);
         let row = self.transaction.query_one(&text, &[&operation]).await?;
         let (place, text, total) = match step {
-            Step::Insert => (0, Some(replay::insert(draft, self.sid)), &mut applied.inserted),
+            Step::Insert => (
+                0,
+                Some(replay::insert(draft, self.sid)),
+                &mut applied.inserted,
+            ),
             Step::Update => (1, replay::update(draft, self.sid), &mut applied.updated),
-            Step::Delete => (2, Some(replay::delete(draft, self.sid)), &mut applied.deleted),
+            Step::Delete => (
+                2,
+                Some(replay::delete(draft, self.sid)),
+                &mut applied.deleted,
+            ),
         };
         let expected = count(row.try_get(place)?);
         let (Some(text), true) = (text, expected > 0) else {

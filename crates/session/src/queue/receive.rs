@@ -224,7 +224,7 @@ impl Replies {
             b'A' => Class::Pass,
             b'D' | b'd' | b'c' | b'H' => match fix {
                 Some(fix) if fix.capture.is_some() => Class::Whole,
-                Some(fix) if fix.swallow || fix.drop_rows => Class::Drop,
+                Some(fix) if fix.swallow || (fix.drop_rows && tag == b'D') => Class::Drop,
                 _ => Class::Pass,
             },
             b'1' | b'2' | b'3' | b'C' | b'E' | b'G' | b'I' | b'N' | b'S' | b'T' | b'Z' | b'n'

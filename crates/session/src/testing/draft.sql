@@ -32,6 +32,7 @@ CREATE FUNCTION pgdraft.begin_write(operation text, statement text, tables int[]
 SECURITY DEFINER LANGUAGE plpgsql AS $$
 DECLARE number bigint;
 BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
     IF pgdraft.sid() IS NULL THEN
         RAISE 'no session' USING ERRCODE = 'ZD003';
     END IF;
@@ -79,3 +80,9 @@ CREATE TABLE pgdraft.d7_log (
     PRIMARY KEY (pgdraft_sid, pgdraft_op, id)
 );
 GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log TO agent;
+
+CREATE FUNCTION pgdraft.lock_session() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
+END $$;
