@@ -12,7 +12,7 @@ DELETE FROM t USING s WHERE s.t_id = t.id AND s.id = 3 RETURNING t.id, s.id AS s
 DELETE FROM t AS x USING t AS y WHERE y.id = x.id - 1 AND x.id IN (8, 9) RETURNING x.id, y.id;
 DELETE FROM t WHERE a > (SELECT avg(a) FROM t) AND id % 2 = 0 RETURNING id;
 DELETE FROM t u WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.t_id = u.id) AND u.id > 15;
-DELETE FROM ONLY t WHERE id = 5;
+DELETE FROM t WHERE id = 5;
 DELETE FROM public.t WHERE public.t.id = 7 RETURNING public.t.*;
 SELECT * FROM t ORDER BY id;
 INSERT INTO t VALUES (1, 1, 'again') RETURNING *;

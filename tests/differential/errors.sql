@@ -79,8 +79,6 @@ SELECT $1::int;
 SHOW nonexistent.setting;
 -- expect error 22023
 SET datestyle = 'nonsense';
--- expect error 26000
-EXECUTE missing;
 -- expect error 34000
 CLOSE missing;
 SELECT * FROM t ORDER BY id;

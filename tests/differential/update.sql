@@ -20,7 +20,6 @@ UPDATE t SET n = '12.345' WHERE id = 1 RETURNING n;
 UPDATE t SET a = '42', b = 17 WHERE id = 2 RETURNING a, b;
 UPDATE t SET a = DEFAULT, b = DEFAULT WHERE id = 3 RETURNING *;
 UPDATE t SET a = CASE WHEN a IS NULL THEN -1 ELSE a END RETURNING id, a, a > 0 AS positive;
-UPDATE ONLY t SET a = 1 WHERE id = 12;
 UPDATE public.t SET b = public.t.b || '?' WHERE t.id = 12 RETURNING public.t.b;
 UPDATE t SET a = s.v + z.v FROM s JOIN s z ON z.id = s.id + 1 WHERE s.id = t.id AND t.id = 9 RETURNING *;
 UPDATE t SET a = 5 FROM (SELECT id FROM t WHERE a > 500) big WHERE big.id = t.id RETURNING t.id;

@@ -18,11 +18,11 @@ mod error;
 mod pool;
 mod sessions;
 
-// pub use commit::{Applied, Committed};
+pub use commit::{Applied, Committed};
 pub use connector::Target;
 pub use control::{Control, Options};
-// pub use diff::{Diff, DiffRow, DiffType};
-// pub use discard::Discarded;
+pub use diff::{Diff, DiffRow, DiffType};
+pub use discard::Discarded;
 pub use error::{ConflictRow, ControlError};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use store::sessions::SessionState;

@@ -3,5 +3,6 @@
 mod agent;
 mod catalog;
 mod cluster;
+mod commit;
 mod drafting;
 mod install;

@@ -1,1 +1,157 @@
-//! (next)
+//! What production did to the rows of a draft since the draft first touched them.
+
+use catalog::{ForeignKey, ReferentialAction, SessionId};
+
+use crate::Draft;
+use crate::diff::first;
+use crate::text::{
+    NOT_IDENTICAL, column, columns, equal, head_table, image, key_columns, record,
+    reference_operators, same_key,
+};
+
+/// Locks the base rows of a draft in key order until the transaction ends; one count comes back.
+/// Rows that other tables follow by CASCADE, SET NULL or SET DEFAULT are locked so that nobody can
+/// refer to them any more.
+pub fn lock(draft: &Draft<'_>, sid: SessionId) -> String {
+    let followed = draft
+        .relation
+        .referenced_by
+        .iter()
+        .any(|key| acts(key.on_delete) || acts(key.on_update));
+    let strength = if followed { "UPDATE" } else { "NO KEY UPDATE" };
+    format!(
+        "SELECT count(*) FROM (SELECT FROM {} b JOIN {} h ON h.pgdraft_sid = {} AND NOT h.pgdraft_new AND {} ORDER BY {} FOR {strength} OF b) q",
+        draft.relation.qualified(),
+        draft.table(),
+        sid.0,
+        same_key(draft.relation, "b", "h"),
+        columns("b", key_columns(draft.relation)),
+    )
+}
+
+/// Conflicts of one table in key order, at most `rows_max`: rows whose image in the base is not the
+/// draft's first one. Columns: `key` text, `what` text, `total` bigint.
+pub fn rows(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
+    let key = key_columns(draft.relation);
+    let mark = key.first().map(|c| column("b", c)).unwrap_or_default();
+    format!(
+        "WITH f AS ({first})
+SELECT {text} AS key, x.what, count(*) OVER () AS total
+FROM {head} h
+LEFT JOIN f ON {first_same}
+LEFT JOIN {base} b ON {base_same}
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN h.pgdraft_new AND NOT h.pgdraft_live THEN NULL
+    WHEN h.pgdraft_new AND {mark} IS NOT NULL THEN 'a row with this key appeared'
+    WHEN h.pgdraft_new THEN NULL
+    WHEN {mark} IS NULL THEN 'the row was removed'
+    WHEN f.pgdraft_kind IS NULL THEN 'the row before the draft is not known'
+    WHEN {now} {NOT_IDENTICAL} {then} THEN 'the row was changed'
+    END AS what) x
+WHERE h.pgdraft_sid = {sid} AND x.what IS NOT NULL
+ORDER BY {order} LIMIT {rows_max}",
+        first = first(draft, sid),
+        text = key_text("h", key),
+        head = draft.table(),
+        first_same = same_key(draft.relation, "f", "h"),
+        base = draft.relation.qualified(),
+        base_same = same_key(draft.relation, "b", "h"),
+        now = image("b", draft.relation.writable(), true),
+        then = image("f", draft.relation.writable(), false),
+        sid = sid.0,
+        order = columns("h", key),
+    )
+}
+
+/// Rows of production that a removal or key change of this draft would take along by CASCADE, SET
+/// NULL or SET DEFAULT, and that the draft does not know: they appeared since. One query a foreign
+/// key, with the child it is about; columns as of [`rows`].
+pub fn followers<'a>(
+    draft: &Draft<'a>,
+    sid: SessionId,
+    rows_max: usize,
+) -> Vec<(&'a catalog::Relation, String)> {
+    draft
+        .relation
+        .referenced_by
+        .iter()
+        .filter_map(|key| {
+            let child = draft.relation(key.child)?;
+            Some((child, followers_by(draft, sid, rows_max, key, child)?))
+        })
+        .collect()
+}
+
+fn followers_by(
+    draft: &Draft<'_>,
+    sid: SessionId,
+    rows_max: usize,
+    key: &ForeignKey,
+    child: &catalog::Relation,
+) -> Option<String> {
+    let gone = match (acts(key.on_delete), acts(key.on_update)) {
+        (false, false) => return None,
+        (true, false) => "NOT h.pgdraft_live".to_owned(),
+        (_, true) => {
+            let row = |alias| record(&[columns(alias, &key.parent_columns)]);
+            let parent: Vec<_> = key
+                .parent_columns
+                .iter()
+                .filter_map(|name| draft.relation.column(name))
+                .collect();
+            let own = image("h", parent, true);
+            format!("(NOT h.pgdraft_live OR {own} {NOT_IDENTICAL} {})", row("f"))
+        }
+    };
+    let refers: Vec<String> = reference_operators(Some(draft.relation), key)
+        .iter()
+        .zip(key.parent_columns.iter().zip(&key.child_columns))
+        .map(|(op, (p, c))| equal(op, &column("f", p), &column("c", c)))
+        .collect();
+    let known = draft
+        .heads
+        .get(&child.id)
+        .map(|id| {
+            format!(
+                " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {})",
+                head_table(*id),
+                sid.0,
+                same_key(child, "z", "c")
+            )
+        })
+        .unwrap_or_default();
+    let shown = match key_columns(child) {
+        [] => key.child_columns.as_slice(),
+        primary => primary,
+    };
+    Some(format!(
+        "WITH f AS ({})
+SELECT {} AS key, 'the row appeared and refers to one that the draft removes or changes'::text AS what, count(*) OVER () AS total
+FROM {} h JOIN f ON {} JOIN {} c ON {}
+WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND {gone}{known}
+ORDER BY {} LIMIT {rows_max}",
+        first(draft, sid),
+        key_text("c", shown),
+        draft.table(),
+        same_key(draft.relation, "f", "h"),
+        Draft::base(child),
+        refers.join(" AND "),
+        sid.0,
+        columns("c", shown),
+    ))
+}
+
+/// `(a, b)=(1, x)`.
+fn key_text(alias: &str, names: &[String]) -> String {
+    let values: Vec<String> = names.iter().map(|c| column(alias, c)).collect();
+    crate::text::key_detail(names, &values, "", "")
+}
+
+fn acts(action: ReferentialAction) -> bool {
+    match action {
+        ReferentialAction::NoAction | ReferentialAction::Restrict => false,
+        ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault => {
+            true
+        }
+    }
+}

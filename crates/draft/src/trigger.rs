@@ -245,13 +245,13 @@ fn raise(error: &Raise) -> String {
 
 impl<'a> Draft<'a> {
     /// A neighbour, as far as it is in the snapshot.
-    fn relation(&self, id: RelationId) -> Option<&'a Relation> {
+    pub(crate) fn relation(&self, id: RelationId) -> Option<&'a Relation> {
         self.catalog.relations.get(&id).map(|r| &**r)
     }
 
     /// A table of this schema as it stands in a FROM clause; foreign keys of an inheritance parent
     /// are about its own rows, those of a partitioned table about its partitions'.
-    fn base(relation: &Relation) -> String {
+    pub(crate) fn base(relation: &Relation) -> String {
         let only = if relation.inherits && relation.kind == catalog::RelationKind::Table {
             "ONLY "
         } else {

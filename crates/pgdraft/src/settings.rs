@@ -396,6 +396,7 @@ const EXPECTED_VERIFIER: &str =
 /// The file named, or the default one where it exists.
 fn read_file(flag: &ConfigFile) -> Result<(Option<PathBuf>, String)> {
     let path = match &flag.config {
+        Some(path) if path.as_os_str() == "none" => return Ok((None, String::new())),
         Some(path) => path.clone(),
         None if Path::new(DEFAULT_FILE).is_file() => PathBuf::from(DEFAULT_FILE),
         None => return Ok((None, String::new())),

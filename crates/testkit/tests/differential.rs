@@ -2,7 +2,7 @@
 //!
 //! `CASE=name` picks scripts by a part of their name, `MODE=simple,text,binary,prepared` the ways,
 //! `ALL=1` commits in every way (otherwise in one, which one depends on the script),
-//! `ORIGIN=0` does not compare the tables that columns come from.
+//! `ENDING=none` leaves the drafts as they are, `ORIGIN=0` does not compare the tables that columns come from.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test reads its own environment"

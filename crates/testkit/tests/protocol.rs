@@ -451,7 +451,7 @@ fn talks() -> Vec<Talk> {
                     .bind("", "", &[])
                     .execute("", 0)
                     .sync(),
-                f().parse("", UPDATE)
+                f().parse("", "UPDATE t SET v = v || $2 WHERE id = $1")
                     .bind("", "", &[Some("1"), Some("longer than twenty characters")])
                     .execute("", 0)
                     .sync(),

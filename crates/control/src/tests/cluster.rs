@@ -182,25 +182,6 @@ impl Database {
         database
     }
 
-    /// A copy of it as it is now; nobody may be connected.
-    pub(crate) async fn copy(&self) -> Self {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("copy_{number}");
-        let admin = Self {
-            name: "postgres".into(),
-        };
-        let admin = admin.superuser().await;
-        let (to, from) = (
-            catalog::quote_identifier(&name),
-            catalog::quote_identifier(&self.name),
-        );
-        admin
-            .batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {from}"))
-            .await
-            .unwrap();
-        Self { name }
-    }
-
     /// How to reach it as that user.
     pub(crate) fn config(&self, user: &str) -> Config {
         let mut config = Config::new();

@@ -134,9 +134,9 @@ impl<'a> Document<'a> {
         let span = value.span();
         let text = scalar(value.get_ref(), key.kind).ok_or_else(|| {
             let message = format!("this is {}", a_type(value.get_ref()));
-            self.error(&span, name, message, key.expected)
+            self.error(&span, name, message, key.hint())
         })?;
-        let value = parse(&text).map_err(|m| self.error(&span, name, m, key.expected))?;
+        let value = parse(&text).map_err(|m| self.error(&span, name, m, key.hint()))?;
         self.read.insert(name.to_owned());
         Ok(Some(Found { value, span }))
     }
@@ -152,13 +152,13 @@ impl<'a> Document<'a> {
         };
         let wrong = |value: &Spanned<DeValue<'_>>| {
             let message = format!("this is {}", a_type(value.get_ref()));
-            self.error(&value.span(), name, message, key.expected)
+            self.error(&value.span(), name, message, key.hint())
         };
         let items = value.get_ref().as_array().ok_or_else(|| wrong(value))?;
         let mut out = Vec::new();
         for item in items.iter() {
             let text = item.get_ref().as_str().ok_or_else(|| wrong(item))?;
-            out.push(parse(text).map_err(|m| self.error(&item.span(), name, m, key.expected))?);
+            out.push(parse(text).map_err(|m| self.error(&item.span(), name, m, key.hint()))?);
         }
         self.read.insert(name.to_owned());
         Ok(Some(out))
