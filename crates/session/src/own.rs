@@ -47,14 +47,14 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
     types: &[25, 25, 1007],
 };
 
-const PORTAL: &[u8] = b"pgdraft_own";
-
-/// Takes the session's lock alone.
+/// Takes the session's lock for a read that asked for row locks.
 static LOCK_SESSION: OwnStatement = OwnStatement {
     name: "pgdraft_lock_session",
     text: "SELECT pgdraft.lock_session()",
     types: &[],
 };
+
+const PORTAL: &[u8] = b"pgdraft_own";
 
 /// The last begin_write, which holds for further writes of the same kind in the same group.
 #[derive(Debug, Clone, PartialEq, Eq)]
