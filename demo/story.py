@@ -162,7 +162,8 @@ def connect(url, session):
 
 
 def run(*words):
-    done = subprocess.run([PGDRAFT, *words, "--upstream-url", PRODUCTION], stdout=subprocess.PIPE, text=True)
+    operator = {**os.environ, "PGDRAFT_UPSTREAM_URL": PRODUCTION, "PGDRAFT_CONFIG": "none"}
+    done = subprocess.run([PGDRAFT, *words], env=operator, stdout=subprocess.PIPE, text=True)
     for line in done.stdout.splitlines():
         say(line)
     check(done.returncode == 0, f"`pgdraft {' '.join(words)}` ended with 0")

@@ -14,6 +14,15 @@ pub struct TableName {
     pub name: String,
 }
 
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
 /// An admin command as written.
 #[derive(Debug, Clone)]
 pub struct Request {

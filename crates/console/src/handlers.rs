@@ -6,9 +6,9 @@ use std::pin::Pin;
 use report::{Report, Severity, code};
 
 use crate::commands::{COMMANDS, Privilege};
-use crate::drafts::{Drafts, Ended};
+use crate::drafts::Drafts;
 use crate::grammar::Request;
-use crate::{Caller, Rows};
+use crate::{Caller, Rows, shown_table};
 
 /// What a handler has to work with.
 pub(crate) struct Call<'a> {
@@ -73,7 +73,7 @@ fn check_owner(owner: Option<&str>, caller: &Caller<'_>, session: &str) -> Resul
 }
 
 /// ZD003.
-fn no_such_session(session: &str) -> Report {
+pub fn no_such_session(session: &str) -> Report {
     Report::error(
         code::NO_SUCH_SESSION,
         format!("session \"{session}\" does not exist"),
@@ -108,9 +108,10 @@ pub(crate) fn show_sessions(call: Call<'_>) -> Outcome<'_> {
             vec![
                 Some(r.name),
                 Some(r.agent),
-                Some(r.state),
+                Some(r.state.as_str().to_owned()),
                 Some(r.operations.to_string()),
-                Some(r.changed_rows.to_string()),
+                Some(r.tables.to_string()),
+                Some(r.rows.to_string()),
                 Some(r.created_at),
                 r.ended_at,
                 r.ended_by,
@@ -126,9 +127,13 @@ pub(crate) fn show_operations(call: Call<'_>) -> Outcome<'_> {
             vec![
                 Some(r.name),
                 Some(r.agent),
+                r.client_address,
                 Some(r.started_at),
-                Some(r.changed_rows.to_string()),
-                r.statement,
+                Some(r.inserted.to_string()),
+                Some(r.updated.to_string()),
+                Some(r.deleted.to_string()),
+                Some(array_literal(&r.tables)),
+                Some(r.statement),
             ]
         })))
     })
@@ -143,8 +148,8 @@ pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
         Ok(Rows::from_iter(rows.into_iter().map(|r| {
             vec![
                 Some(r.operation),
-                Some(r.table),
-                Some(r.diff_type),
+                Some(shown_table(&r.schema, &r.table)),
+                Some(r.diff_type.as_str().to_owned()),
                 Some(r.primary_key),
                 r.from,
                 r.to,
@@ -159,8 +164,7 @@ pub(crate) fn commit_session(call: Call<'_>) -> Outcome<'_> {
         let ended = call.drafts.commit(call.session, call.caller.name).await?;
         Ok(told(format!(
             "session \"{}\" committed: {}",
-            call.session,
-            counted(ended)
+            call.session, ended
         )))
     })
 }
@@ -170,8 +174,7 @@ pub(crate) fn discard_session(call: Call<'_>) -> Outcome<'_> {
         let ended = call.drafts.discard(call.session, call.caller.name).await?;
         Ok(told(format!(
             "session \"{}\" discarded: {}",
-            call.session,
-            counted(ended)
+            call.session, ended
         )))
     })
 }
@@ -208,17 +211,6 @@ fn told(message: String) -> Rows {
         rows: Vec::new(),
         notices: vec![notice],
     }
-}
-
-fn counted(ended: Ended) -> String {
-    let plural = |n: u64| if n == 1 { "" } else { "s" };
-    let tables = ended.tables as u64;
-    format!(
-        "{} row{} in {tables} table{}",
-        ended.rows,
-        plural(ended.rows),
-        plural(tables)
-    )
 }
 
 /// PostgreSQL's text form of a `text[]` (section 8.15.6).

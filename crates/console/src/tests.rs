@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
+use control::{DiffRow, DiffType, OperationSummary, SessionState, SessionSummary};
 use report::code;
 
 /// Two agents with a session each; remembers what was ended.
@@ -26,16 +27,17 @@ impl Drafts for Fake {
         })
     }
 
-    async fn sessions(&self, agent: Option<&str>) -> Result<Vec<SessionRow>, Report> {
+    async fn sessions(&self, agent: Option<&str>) -> Result<Vec<SessionSummary>, Report> {
         Ok([("s1", "ann"), ("s2", "bob")]
             .into_iter()
             .filter(|(_, owner)| agent.is_none_or(|a| a == *owner))
-            .map(|(name, owner)| SessionRow {
+            .map(|(name, owner)| SessionSummary {
                 name: name.into(),
                 agent: owner.into(),
-                state: "open".into(),
+                state: SessionState::Open,
                 operations: 2,
-                changed_rows: 3,
+                tables: 1,
+                rows: 3,
                 created_at: "2026-01-01 00:00:00+00".into(),
                 ended_at: None,
                 ended_by: None,
@@ -43,21 +45,26 @@ impl Drafts for Fake {
             .collect())
     }
 
-    async fn operations(&self, _: &str) -> Result<Vec<OperationRow>, Report> {
-        Ok(vec![OperationRow {
+    async fn operations(&self, _: &str) -> Result<Vec<OperationSummary>, Report> {
+        Ok(vec![OperationSummary {
             name: "restock".into(),
             agent: "ann".into(),
             started_at: "2026-01-01 00:00:00+00".into(),
-            changed_rows: 1,
-            statement: Some("UPDATE stock SET quantity = $1".into()),
+            client_address: None,
+            inserted: 0,
+            updated: 1,
+            deleted: 0,
+            tables: vec!["shop.stock".into()],
+            statement: "UPDATE stock SET quantity = $1".into(),
         }])
     }
 
     async fn diff(&self, _: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report> {
         Ok(vec![DiffRow {
             operation: "restock".into(),
-            table: table.map_or("shop.stock".into(), |t| t.name.clone()),
-            diff_type: "modified".into(),
+            schema: "shop".into(),
+            table: table.map_or("Stock".into(), |t| t.name.clone()),
+            diff_type: DiffType::Modified,
             primary_key: "{\"id\": 1}".into(),
             from: Some("{\"a b\": 1}".into()),
             to: Some("{\"a b\": 2}".into()),
@@ -195,12 +202,13 @@ fn hostile_texts() {
     ];
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..20_000 {
-        let mut text = String::from(["SHOW ", "COMMIT ", "DISCARD "][(seed % 3) as usize]);
+        let pick = |seed: u64, n: usize| usize::try_from(seed % n as u64).unwrap();
+        let mut text = String::from(["SHOW ", "COMMIT ", "DISCARD "][pick(seed, 3)]);
         for _ in 0..seed % 12 {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            text.push_str(pieces[(seed % pieces.len() as u64) as usize]);
+            text.push_str(pieces[pick(seed, pieces.len())]);
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         if let Some(Recognised::NearMiss(report)) = recognise(&text) {

@@ -75,7 +75,11 @@ impl Control {
         for _ in 0..ATTEMPTS {
             let catalog = self.refresh_catalog().await?;
             if let Some(done) = self.try_commit(&catalog, session, who).await? {
-                tracing::info!(rows = done.rows(), tables = done.tables.len(), "session committed");
+                tracing::info!(
+                    rows = done.rows(),
+                    tables = done.tables.len(),
+                    "session committed"
+                );
                 return Ok(done);
             }
         }
@@ -134,7 +138,9 @@ pub(crate) async fn open_session(
     let found = existing(sessions::find(transaction, name).await?, name)?;
     let busy = |error: store::Error| busy(error.into(), &format!("session \"{name}\" is busy"));
     sessions::lock(transaction, found.sid).await.map_err(busy)?;
-    let locked = sessions::find_for_update(transaction, name).await.map_err(busy)?;
+    let locked = sessions::find_for_update(transaction, name)
+        .await
+        .map_err(busy)?;
     let session = existing(locked, name)?;
     if session.state == SessionState::Open {
         Ok(session)
@@ -237,8 +243,10 @@ impl Work<'_> {
 
     /// Applies the draft, in the first way that keeps every key.
     async fn apply(&self) -> Result<Committed, ControlError> {
-        for order in [net::Order::InsertsFirst, net::Order::DeletesFirst] {
-            self.transaction.batch_execute("SAVEPOINT pgdraft_apply").await?;
+        for order in net::Order::ALL {
+            self.transaction
+                .batch_execute("SAVEPOINT pgdraft_apply")
+                .await?;
             match self.apply_net(order).await {
                 Ok(done) => return Ok(done),
                 Err(error) if another_way(&error) => {
@@ -264,11 +272,17 @@ struct Found {
 /// The draft kept its keys in every state that an agent saw, so another order can help.
 fn another_way(error: &ControlError) -> bool {
     matches!(error, ControlError::Incomplete { .. })
-        || matches!(error.sqlstate(), Some("23505" | "23503" | "23001" | "23502"))
+        || matches!(
+            error.sqlstate(),
+            Some("23505" | "23503" | "23001" | "23502")
+        )
 }
 
 fn is_locked(relation: &Relation) -> String {
-    format!("rows of table \"{}\" are locked by another transaction", relation.name)
+    format!(
+        "rows of table \"{}\" are locked by another transaction",
+        relation.name
+    )
 }
 
 /// `schema.table`, as a person writes it.

@@ -117,7 +117,11 @@ impl Control {
             return Ok(false);
         }
         let catalog = store::load_catalog(&*client, old.epoch + 1).await?;
-        tracing::debug!(epoch = catalog.epoch, relations = catalog.relations.len(), "catalog read");
+        tracing::debug!(
+            epoch = catalog.epoch,
+            relations = catalog.relations.len(),
+            "catalog read"
+        );
         self.inner.snapshot.store(Arc::new(catalog));
         Ok(true)
     }
@@ -130,7 +134,9 @@ impl Control {
     /// Where agents' upstream connections go: the agent role with its derived password.
     pub fn agent_target(&self) -> Target {
         let password = self.inner.secret.agent_password();
-        self.inner.target.with_user(&self.inner.roles.agent, &password)
+        self.inner
+            .target
+            .with_user(&self.inner.roles.agent, &password)
     }
 
     /// The roles of this database.

@@ -67,7 +67,9 @@ pub struct Diff {
 
 impl std::fmt::Debug for Diff {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Diff").field("todo", &self.todo.len()).finish_non_exhaustive()
+        f.debug_struct("Diff")
+            .field("todo", &self.todo.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +80,11 @@ impl Control {
     /// # Errors
     /// [`ControlError::NoSuchSession`], [`ControlError::Ended`] (its rows are gone),
     /// [`ControlError::SchemaMoved`], and what PostgreSQL says.
-    pub async fn diff(&self, session: &str, only: Option<RelationId>) -> Result<Diff, ControlError> {
+    pub async fn diff(
+        &self,
+        session: &str,
+        only: Option<RelationId>,
+    ) -> Result<Diff, ControlError> {
         let catalog = self.refresh_catalog().await?;
         let client = self.client().await?;
         // One snapshot for all tables. A connection that is not brought back by `next` is closed,

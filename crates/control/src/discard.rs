@@ -37,7 +37,11 @@ impl Control {
         };
         sessions::end(&transaction, session.sid, &ending).await?;
         transaction.commit().await?;
-        tracing::info!(session = session.sid.0, rows = discarded.rows, "session discarded");
+        tracing::info!(
+            session = session.sid.0,
+            rows = discarded.rows,
+            "session discarded"
+        );
         Ok(discarded)
     }
 }

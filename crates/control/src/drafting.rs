@@ -111,14 +111,10 @@ fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId
             .ok_or(ControlError::NoSuchRelation(*id))?;
         draft::check(relation)?;
         all.insert(*id);
-        all.extend(
-            tables::cascades(catalog, *id)
-                .into_iter()
-                .filter(|id| {
-                    let reached = catalog.relations.get(id);
-                    reached.is_some_and(|relation| draft::check(relation).is_ok())
-                }),
-        );
+        all.extend(tables::cascades(catalog, *id).into_iter().filter(|id| {
+            let reached = catalog.relations.get(id);
+            reached.is_some_and(|relation| draft::check(relation).is_ok())
+        }));
     }
     Ok(all)
 }
@@ -180,13 +176,17 @@ impl<'a> Work<'a> {
                 if store::shape(&ddl) == shape {
                     // Only what the triggers check has changed: the rows can stay.
                     let draft = self.draft(relation, id);
-                    self.transaction.batch_execute(&trigger::drop(&draft)).await?;
+                    self.transaction
+                        .batch_execute(&trigger::drop(&draft))
+                        .await?;
                 } else if in_use(self.transaction, id).await? {
                     return Err(ControlError::SchemaMoved(relation.name.clone()));
                 } else {
                     self.transaction.batch_execute(&head::drop(id)).await?;
                     let draft = self.draft(relation, id);
-                    self.transaction.batch_execute(&trigger::drop(&draft)).await?;
+                    self.transaction
+                        .batch_execute(&trigger::drop(&draft))
+                        .await?;
                     self.transaction.batch_execute(&ddl).await?;
                 }
                 id

@@ -85,7 +85,10 @@ impl Drop for Pooled {
     }
 }
 
-#[allow(clippy::expect_used, reason = "the client is there until drop or discard")]
+#[allow(
+    clippy::expect_used,
+    reason = "the client is there until drop or discard"
+)]
 impl Deref for Pooled {
     type Target = Client;
 
@@ -94,7 +97,10 @@ impl Deref for Pooled {
     }
 }
 
-#[allow(clippy::expect_used, reason = "the client is there until drop or discard")]
+#[allow(
+    clippy::expect_used,
+    reason = "the client is there until drop or discard"
+)]
 impl DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut Client {
         self.client.as_mut().expect("a pooled client is there")

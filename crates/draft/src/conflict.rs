@@ -150,8 +150,8 @@ fn key_text(alias: &str, names: &[String]) -> String {
 fn acts(action: ReferentialAction) -> bool {
     match action {
         ReferentialAction::NoAction | ReferentialAction::Restrict => false,
-        ReferentialAction::Cascade
-        | ReferentialAction::SetNull
-        | ReferentialAction::SetDefault => true,
+        ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault => {
+            true
+        }
     }
 }

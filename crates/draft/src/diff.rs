@@ -18,11 +18,7 @@ pub fn rows(draft: &Draft<'_>, sid: SessionId) -> String {
     let all = names.collect::<Vec<_>>().join(", ");
     let changed = join(", ", stored.iter().map(|c| &c.name), |name| {
         let of = draft.relation.column(name);
-        format!(
-            "CASE WHEN {} THEN {} END",
-            differs(of),
-            quote_literal(name)
-        )
+        format!("CASE WHEN {} THEN {} END", differs(of), quote_literal(name))
     });
     let key = key_columns(draft.relation);
     format!(

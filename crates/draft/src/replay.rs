@@ -121,7 +121,11 @@ fn work_table(draft: &Draft<'_>, sid: SessionId) -> String {
 /// A head's value as the log has it: a domain's as the type it is made of.
 fn plain(alias: &str, draft: &Draft<'_>, name: &str) -> String {
     let value = column(alias, name);
-    match draft.relation.column(name).and_then(|c| c.base_type.as_ref()) {
+    match draft
+        .relation
+        .column(name)
+        .and_then(|c| c.base_type.as_ref())
+    {
         Some(base) => format!("{value}::{base}"),
         None => value,
     }

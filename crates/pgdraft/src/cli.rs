@@ -89,7 +89,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   pgdraft diff tidy-up
-  pgdraft diff tidy-up --table shop.stock
+  pgdraft diff tidy-up --table shop.stock --rows 20
   pgdraft diff tidy-up --json | jq '.rows[] | select(.diff_type == \"removed\")'")]
     Diff(Diff),
     /// Apply the draft of a session to production, in one transaction
@@ -113,7 +113,7 @@ pub(crate) enum ConfigCommand {
 /// Where the configuration is.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ConfigFile {
-    /// Configuration file; config/pgdraft.toml is read where it exists
+    /// Configuration file, or none; config/pgdraft.toml is read where it exists
     #[arg(long, value_name = "FILE", env = "PGDRAFT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -226,6 +226,9 @@ pub(crate) struct Diff {
     /// One table only: name, or schema.name
     #[arg(long, value_name = "TABLE", env = "PGDRAFT_TABLE")]
     pub(crate) table: Option<String>,
+    /// Show at most so many rows of each table; --json always has them all
+    #[arg(long, value_name = "N", env = "PGDRAFT_ROWS")]
+    pub(crate) rows: Option<usize>,
 }
 
 /// The private PostgreSQL.
@@ -335,3 +338,15 @@ pub(crate) struct ServeFlags {
 
 /// An address, or off. An alias, so that clap does not take the inner `Option` for its own.
 pub(crate) type MaybeAddress = Option<SocketAddr>;
+
+impl ServeFlags {
+    /// No flag, and no file either: every setting has its default.
+    pub(crate) fn without_file() -> Self {
+        Self {
+            config: ConfigFile {
+                config: Some(PathBuf::from("none")),
+            },
+            ..Self::default()
+        }
+    }
+}

@@ -32,6 +32,14 @@ impl Database {
     }
 }
 
+/// Connects to the database of a URL.
+///
+/// # Errors
+/// As [`parse`] and [`Database::connect`].
+pub(crate) async fn connect(url: &Secret) -> Result<Database, Failure> {
+    Database::connect(&parse(url)?).await
+}
+
 /// Reads a URL.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use store::{InstallOptions, InstallReport, Status, UninstallOptions};
 
 use crate::cli::{Init, Uninstall, UpstreamFlag};
-use crate::database::{Database, parse};
+use crate::database::{self, Database};
 use crate::failure::Failure;
 use crate::settings;
 
@@ -99,5 +99,5 @@ fn ask(database: &str, host: &str) -> Result<(), Failure> {
 
 async fn connect(flag: &UpstreamFlag) -> Result<Database, Failure> {
     let url = settings::upstream_url(&flag.config, flag.upstream_url.as_ref())?;
-    Database::connect(&parse(&url)?).await
+    database::connect(&url).await
 }

@@ -29,6 +29,11 @@ pub(crate) fn install(settings: LogSettings) {
         });
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    std::panic::set_hook(Box::new(|panic| {
+        // Where, never what: the message of a panic can quote a statement.
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked; this is a fault of pgdraft");
+    }));
     // A second install (tests in one process) is not an error worth stopping for.
     let _ = match settings.format {
         LogFormat::Text => registry

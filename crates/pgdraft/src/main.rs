@@ -3,14 +3,18 @@
 //! Only here is the environment read, and only here do the data plane (`session`) and the control
 //! plane (`control`, `console`) meet. Start at [`run`].
 
+mod bridge;
 mod cli;
 mod config_check;
 mod database;
+mod demo;
 mod embedded;
 mod failure;
 mod hash_password;
 mod install;
 mod logs;
+mod operator;
+mod render;
 mod serve;
 mod settings;
 
@@ -39,9 +43,15 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::HashPassword(arguments) => hash_password::run(&arguments),
         Command::Config(ConfigCommand::Check(flags)) => config_check::run(&flags),
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Init(arguments) => runtime(1)?.block_on(install::init(&arguments)),
         Command::Uninstall(arguments) => runtime(1)?.block_on(install::uninstall(&arguments)),
-        _ => Ok(()),
+        Command::Sessions(arguments) => runtime(1)?.block_on(operator::sessions(&arguments)),
+        Command::Operations(arguments) => runtime(1)?.block_on(operator::operations(&arguments)),
+        Command::Diff(arguments) => runtime(1)?.block_on(operator::diff(&arguments)),
+        Command::Commit(arguments) => runtime(1)?.block_on(operator::commit(&arguments)),
+        Command::Discard(arguments) => runtime(1)?.block_on(operator::discard(&arguments)),
     }
 }
 

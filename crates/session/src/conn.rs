@@ -1,5 +1,6 @@
 //! What the two directions of one connection have in common, and how each can end.
 
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use report::Report;
@@ -16,6 +17,10 @@ pub(crate) struct Conn {
     lane: Mutex<Lane>,
     /// There is something to tell the client that no message of upstream will bring.
     pub(crate) to_reply: Notify,
+    /// Statements taken, for the log.
+    pub(crate) statements: AtomicU64,
+    /// The numeric session, 0 while it has no row.
+    pub(crate) sid: AtomicI64,
     /// Replies came in.
     pub(crate) to_request: Notify,
 }
@@ -66,6 +71,8 @@ impl Conn {
             shared,
             identity,
             lane: Mutex::new(lane),
+            statements: AtomicU64::new(0),
+            sid: AtomicI64::new(0),
             to_reply: Notify::new(),
             to_request: Notify::new(),
         }

@@ -11,34 +11,24 @@
 //!    back: it arrives in its place, and the transaction is as after any error.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use report::Report;
 use sql::{Effect, ParseFailure, Plan};
 use tokio::io::AsyncWrite;
 
-use crate::admin::good_operation;
 use crate::conn::Failure;
+use crate::copy::{Rest, copies_in};
 use crate::fix::Positions;
-use crate::lane::Bound;
 use crate::own::silent;
-use crate::planner::{Piece, Script, Stamp};
-use crate::prepared::{Note, Undo};
+use crate::planner::{Piece, Script};
+use crate::prepared::Note;
 use crate::queue::{Fix, Rows, Want};
 use crate::request::Requests;
 
 /// A statement that must fail, but only after the check for an aborted transaction, whose error
 /// then stands.
 pub(crate) const POISON: &str = "SELECT pgdraft_refused";
-
-/// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
-const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
-
-/// What is left of a Query while its COPY runs.
-pub(crate) struct Rest {
-    text: Arc<str>,
-    script: Script,
-    next: usize,
-}
 
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// A Query message.
@@ -146,7 +136,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// Runs statements of a Query from the `next`th on, up to the Sync or to a COPY.
-    async fn run_script(
+    pub(crate) async fn run_script(
         &mut self,
         text: Arc<str>,
         script: Script,
@@ -190,7 +180,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         Ok(())
     }
 
-    fn end_script(&mut self) {
+    pub(crate) fn end_script(&mut self) {
         if self.expect(Want::Close, Some(silent())) {
             wire::encode::close_statement(&mut self.out, b"");
         }
@@ -349,234 +339,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// The statements of a text.
-    pub(crate) async fn parse(
-        &mut self,
-        text: &str,
-    ) -> Result<Result<Script, ParseFailure>, Failure> {
-        let shared = &self.conn.shared;
-        if let Some(script) = shared.plans.parsed(text) {
-            return Ok(Ok(script));
-        }
-        let timer = shared.metrics.parse.start_timer();
-        let parsed = if text.len() <= PARSED_HERE_BYTES_MAX {
-            shared.plans.parse(text)
-        } else {
-            let plans = &shared.plans;
-            let parsing = plans.parse_long(text);
-            self.send().await?;
-            parsing.await
-        };
-        timer.observe_duration();
-        Ok(parsed)
-    }
-
-    /// Plans a statement that is about to run. Afterwards what the plan needs is there: heads, the
-    /// session's row, the session bound to the upstream connection.
-    ///
-    /// A table is marked as changed before the write to it is planned: another connection of the
-    /// session may write it first, and then the plan must read what that one wrote.
-    pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
-        let mut locked = false;
-        loop {
-            let (plan, stamp) = self.decide_text(piece).await?;
-            let locks = !locked && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
-            match plan.as_ref() {
-                Plan::Write(_) | Plan::Read(_)
-                    if self.session.sid == 0 && (locks || is_write(&plan)) =>
-                {
-                    self.open_session().await?;
-                }
-                Plan::Read(_) if locks => {
-                    // what others of the session changed while we waited is in the next plan
-                    self.bind_session().await?;
-                    self.lock_session().await?;
-                    locked = true;
-                }
-                Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
-                Plan::Write(_) | Plan::Read(_) => {
-                    self.bind_session().await?;
-                    return Ok((plan, stamp));
-                }
-                _ => return Ok((plan, stamp)),
-            }
-        }
-    }
-
-    /// Plans a statement and fetches what planning asks for, but nothing that only running needs.
-    pub(crate) async fn decide_text(
-        &mut self,
-        piece: &Piece,
-    ) -> Result<(Arc<Plan>, Stamp), Failure> {
-        let mut refreshed = false;
-        // each turn fetches one thing; a catalog that moves all the time must end too
-        for _ in 0..8 {
-            let (plan, stamp) = self.plan(piece, refreshed).await?;
-            match plan.as_ref() {
-                Plan::NeedsCatalog if !refreshed => {
-                    refreshed = true;
-                    self.send().await?;
-                    self.conn.shared.control.refresh_catalog().await?;
-                }
-                Plan::NeedsCatalog => {
-                    let effect = Effect::None;
-                    return Ok((Arc::new(Plan::Relay(sql::Relay { effect })), stamp));
-                }
-                Plan::NeedsDraft(tables) => {
-                    self.send().await?;
-                    let timer = self.conn.shared.metrics.draft.start_timer();
-                    self.conn.shared.control.draft_tables(tables).await?;
-                    timer.observe_duration();
-                }
-                Plan::SetOperation { value, .. } => {
-                    good_operation(value.as_deref())?;
-                    return Ok((plan, stamp));
-                }
-                Plan::Relay(_) | Plan::Read(_) | Plan::Write(_) | Plan::ShowOwn { .. } => {
-                    return Ok((plan, stamp));
-                }
-            }
-        }
-        Err(Report::error(
-            "55006",
-            "the catalog changes too fast to plan the statement",
-        )
-        .hint("Try again when production's schema changes are done.")
-        .into())
-    }
-
-    /// Plans a statement under the present conditions, without fetching anything for it.
-    /// `fresh`: the catalog was read again for it.
-    pub(crate) async fn plan(
-        &mut self,
-        piece: &Piece,
-        fresh: bool,
-    ) -> Result<(Arc<Plan>, Stamp), Failure> {
-        self.fresh_settings().await?;
-        let shared = &self.conn.shared;
-        let catalog = shared.control.catalog();
-        let (version, view) = self.session.draft.view();
-        let stamp = Stamp {
-            epoch: catalog.epoch,
-            path: Arc::clone(&self.path),
-            sid: self.session.sid,
-            draft: if view.dirty.is_empty() { 0 } else { version },
-        };
-        if let Some(plan) = shared.plans.planned(piece, &stamp) {
-            shared.metrics.plan_hit.inc();
-            return Ok((plan, stamp));
-        }
-        shared.metrics.plan_miss.inc();
-        let timer = shared.metrics.plan.start_timer();
-        let plan = shared
-            .plans
-            .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);
-        timer.observe_duration();
-        Ok((plan?, stamp))
-    }
-
-    /// The session gets its row, at its first write.
-    async fn open_session(&mut self) -> Result<(), Failure> {
-        self.send().await?;
-        let (name, agent) = (&self.session.name, &self.conn.identity.name);
-        let control = &self.conn.shared.control;
-        let opened = control.open_session(name, agent, true).await?;
-        let Some(opened) = opened else {
-            return Err(Report::error(
-                report::code::NO_SUCH_SESSION,
-                "the session could not be made",
-            )
-            .hint("Try again.")
-            .into());
-        };
-        self.session.sid = opened.sid.0;
-        self.session.draft = self.conn.shared.draft(opened.sid);
-        self.session.draft.learn(&opened.touched);
-        tracing::info!(session = name, agent, sid = opened.sid.0, "session made");
-        Ok(())
-    }
-
-    /// Notes what a relayed statement does to the connection; returned is what takes it back.
-    pub(crate) fn take_effect(&mut self, effect: &Effect) -> Vec<Undo> {
-        let mut lane = self.conn.lane();
-        let group = lane.replies.group() + 1;
-        match effect {
-            Effect::None | Effect::Copy => Vec::new(),
-            Effect::Transaction => {
-                self.begun = None;
-                lane.settings_stale |= lane.set_in.is_some();
-                if matches!(lane.bound, Bound::In(_)) {
-                    lane.bound = Bound::No;
-                }
-                Vec::new()
-            }
-            Effect::Settings | Effect::Reset => {
-                lane.settings_stale = true;
-                lane.set_in = Some(group);
-                if *effect == Effect::Settings {
-                    return Vec::new();
-                }
-                lane.bound = Bound::No;
-                lane.own.clear();
-                let before = lane.operation.clone();
-                lane.operation.set(None, false, group);
-                vec![Undo::Operation(before)]
-            }
-            Effect::Deallocate(Some(name)) => {
-                lane.own.retain(|own| own != name);
-                vec![lane.install(name.as_bytes(), None)]
-            }
-            Effect::Deallocate(None) => {
-                lane.own.clear();
-                vec![Undo::Statements(std::mem::take(&mut lane.statements))]
-            }
-        }
-    }
-
-    /// The COPY that the rest of a Query waited for is over.
-    pub(crate) async fn copy_over(&mut self) -> Result<(), Failure> {
-        if !self.conn.lane().copy_over {
-            return Ok(());
-        }
-        self.go_on().await
-    }
-
-    /// CopyDone or CopyFail.
-    pub(crate) async fn copy_end(&mut self, frame: &[u8]) -> Result<(), Failure> {
-        self.expect(Want::CopyEnd, None);
-        self.out.extend_from_slice(frame);
-        if self.rest.is_some() {
-            self.go_on().await?;
-        }
-        Ok(())
-    }
-
-    /// The client sends something else while its COPY is open; upstream will say what it thinks.
-    pub(crate) async fn end_copy_early(&mut self) -> Result<(), Failure> {
-        let report = Report::error("08P01", "unexpected message during COPY from stdin")
-            .hint("Send CopyDone or CopyFail before the next request.");
-        if !self.conn.lane().copy_over {
-            wire::encode::raw(&mut self.out, b'f', b"unexpected message\0");
-            self.expect(Want::CopyEnd, None);
-            tracing::info!(%report, "client broke off a COPY");
-        }
-        self.go_on().await
-    }
-
-    async fn go_on(&mut self) -> Result<(), Failure> {
-        let Some(rest) = self.rest.take() else {
-            return Ok(());
-        };
-        self.conn.lane().copy_waits = false;
-        if self.conn.lane().replies.skipping() {
-            self.end_script();
-            return Ok(());
-        }
-        Box::pin(self.run_script(rest.text, rest.script, rest.next)).await
-    }
-
     /// Counts a statement.
     pub(crate) fn count(&self, kind: &str) {
+        self.conn.statements.fetch_add(1, Ordering::Relaxed);
         let metrics = &self.conn.shared.metrics;
         metrics.statements.with_label_values(&[kind]).inc();
     }
@@ -596,25 +361,6 @@ pub(crate) fn shifted(report: Report, by: usize) -> Report {
     Report { position, ..report }
 }
 
-fn is_write(plan: &Plan) -> bool {
-    matches!(plan, Plan::Write(_))
-}
-
 fn is_transaction(plan: &Plan) -> bool {
     matches!(plan, Plan::Relay(relay) if relay.effect == Effect::Transaction)
-}
-
-/// Whether the client's data must follow the statement.
-fn copies_in(plan: &Plan, piece: &Piece) -> bool {
-    match plan {
-        Plan::Write(write) => write.verb == sql::Verb::Copy,
-        Plan::Relay(relay) => {
-            relay.effect == Effect::Copy && {
-                let text = piece.text.to_ascii_lowercase();
-                text.split_whitespace()
-                    .any(|word| word.starts_with("stdin"))
-            }
-        }
-        _ => false,
-    }
 }

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use wire::frame::frontend as tag;
 
 use crate::conn::{Conn, End, Failure};
+use crate::copy::Rest;
 use crate::lane::Lane;
 use crate::own::Begun;
-use crate::pipeline::Rest;
 use crate::pool;
 use crate::queue::{Fix, Want};
 use crate::shared::SessionDraft;
@@ -279,8 +279,10 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                     tag::QUERY => self.query(body).await.map(|()| Stream::Discard),
                     tag::SYNC => self.sync().map(|()| Stream::Discard),
                     tag::FLUSH => Ok(Stream::Pass),
-                    // a password message after the startup is ignored, as PostgreSQL does
-                    tag::PASSWORD => Ok(Stream::Discard),
+                    tag::PASSWORD => {
+                        let error = wire::frame::Malformed::Type(kind);
+                        Err(Failure::Fatal(Box::new(error.report())))
+                    }
                     // upstream throws everything away up to the next Sync
                     _ if self.conn.lane().replies.skipping() => Ok(Stream::Discard),
                     tag::FUNCTION_CALL => {

@@ -111,6 +111,13 @@ impl Shared {
         Arc::clone(&self.drafts.entry(sid).or_default())
     }
 
+    /// A connection of the session is gone; with the last one what is known of its draft goes too,
+    /// the control plane has it for the next.
+    pub(crate) fn leave_draft(&self, sid: SessionId) {
+        self.drafts
+            .remove_if(&sid, |_, draft| Arc::strong_count(draft) == 1);
+    }
+
     /// A session ended or lost operations: what is known of its draft is replaced by this.
     /// Connections plan anew with their next statement.
     pub fn replace_draft(&self, sid: SessionId, touched: &[(RelationId, u64)]) {

@@ -2,5 +2,5 @@
 
 mod draft;
 mod facts;
+mod hostile;
 mod life;
-

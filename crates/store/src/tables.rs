@@ -265,17 +265,17 @@ pub async fn operation_rows(
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn keep_operation_rows(
-    client: &impl GenericClient,
-    sid: SessionId,
-) -> Result<(), Error> {
+pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
     let all = operation_rows(client, sid).await?;
     let mut ops = Vec::new();
     let mut counts = [Vec::new(), Vec::new(), Vec::new()];
     let mut names = Vec::new();
     for (op, rows) in all {
         ops.push(op);
-        for (list, value) in counts.iter_mut().zip([rows.inserted, rows.updated, rows.deleted]) {
+        for (list, value) in counts
+            .iter_mut()
+            .zip([rows.inserted, rows.updated, rows.deleted])
+        {
             list.push(value);
         }
         // Arrays of arrays must be rectangular in SQL; JSON need not be.

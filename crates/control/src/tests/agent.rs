@@ -156,7 +156,10 @@ impl Agent {
         let (relation, head) = self.find(table);
         let sid = self.sid.0;
         let list = |alias: &str| {
-            let names = relation.columns.iter().map(|c| format!("{alias}.{}", quote_identifier(&c.name)));
+            let names = relation
+                .columns
+                .iter()
+                .map(|c| format!("{alias}.{}", quote_identifier(&c.name)));
             names.collect::<Vec<_>>().join(", ")
         };
         let key = &relation.primary_key.as_ref().unwrap().columns;
@@ -169,15 +172,31 @@ impl Agent {
         same.push(format!("s.{last} = m.pgdraft_key"));
         format!(
             "(SELECT {}, m.pgdraft_new FROM (SELECT {}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, false AS pgdraft_new, CASE WHEN b.{last} IS NOT NULL THEN b.{last} END AS pgdraft_key FROM {} b UNION ALL SELECT {}, h.pgdraft_sid, h.pgdraft_live, h.pgdraft_new, NULL FROM {head} h) m WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live AND NOT EXISTS (SELECT 1 FROM {head} s WHERE s.pgdraft_sid = {sid} AND {}))",
-            list("m"), list("b"), relation.qualified(), list("h"), same.join(" AND ")
+            list("m"),
+            list("b"),
+            relation.qualified(),
+            list("h"),
+            same.join(" AND ")
         )
     }
 
     /// What the session sees of a table, sorted, without our columns.
     pub(crate) async fn sees(&self, table: &str) -> Vec<String> {
         let (relation, _) = self.find(table);
-        let names: Vec<String> = relation.columns.iter().map(|c| quote_identifier(&c.name)).collect();
-        rows(&self.client, &format!("(SELECT {} FROM {} q)", names.join(", "), self.merged(table))).await
+        let names: Vec<String> = relation
+            .columns
+            .iter()
+            .map(|c| quote_identifier(&c.name))
+            .collect();
+        rows(
+            &self.client,
+            &format!(
+                "(SELECT {} FROM {} q)",
+                names.join(", "),
+                self.merged(table)
+            ),
+        )
+        .await
     }
 
     /// Opens a write on a table and those it cascades to.
@@ -194,7 +213,10 @@ impl Agent {
         tables.extend(head.cascades.iter().map(|id| catalog.heads[id].id.0));
         let row = self
             .client
-            .query_one("SELECT pgdraft.begin_write($1, $2, $3)", &[&operation, &statement, &tables])
+            .query_one(
+                "SELECT pgdraft.begin_write($1, $2, $3)",
+                &[&operation, &statement, &tables],
+            )
             .await?;
         row.try_get(0)
     }
@@ -206,7 +228,12 @@ impl Agent {
     }
 
     /// One rewritten statement in a transaction of its own.
-    async fn run(&self, text: &str, original: &str, table: &str) -> Result<u64, tokio_postgres::Error> {
+    async fn run(
+        &self,
+        text: &str,
+        original: &str,
+        table: &str,
+    ) -> Result<u64, tokio_postgres::Error> {
         let alone = !self.inside.load(Ordering::Relaxed);
         if alone {
             self.client.batch_execute("BEGIN").await?;
@@ -217,20 +244,29 @@ impl Agent {
         }
         .await;
         if alone {
-            let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            let end = if outcome.is_ok() {
+                "COMMIT"
+            } else {
+                "ROLLBACK"
+            };
             self.client.batch_execute(end).await?;
         }
         outcome
     }
 
-    pub(crate) async fn insert(&self, table: &str, columns: &str, source: &str) -> Result<u64, tokio_postgres::Error> {
+    pub(crate) async fn insert(
+        &self,
+        table: &str,
+        columns: &str,
+        source: &str,
+    ) -> Result<u64, tokio_postgres::Error> {
         let (relation, head) = self.find(table);
         let key = relation.primary_key.as_ref().unwrap();
         let names: Vec<String> = key.columns.iter().map(|c| quote_identifier(c)).collect();
         let values: Vec<String> = names.iter().map(|c| format!("h.{c}")).collect();
         let detail = format!(
-            "concat('Key ({})=(', {}, ') already exists.')",
-            key.columns.join(", "),
+            "concat({}, {}, ') already exists.')",
+            quote_literal(&format!("Key ({})=(", key.columns.join(", "))),
             values.join(", ', ', ")
         );
         let updates: String = relation
@@ -238,7 +274,11 @@ impl Agent {
             .filter(|c| !key.columns.contains(&c.name))
             .map(|c| format!(", {0} = EXCLUDED.{0}", quote_identifier(&c.name)))
             .collect();
-        let columns = if columns.is_empty() { String::new() } else { format!("({columns})") };
+        let columns = if columns.is_empty() {
+            String::new()
+        } else {
+            format!("({columns})")
+        };
         let text = format!(
             "INSERT INTO {head} AS h {columns} {source} ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = pgdraft.dup_guard(h.pgdraft_live, {}, {}, {}, {detail}){updates}",
             names.join(", "),
@@ -246,10 +286,20 @@ impl Agent {
             quote_literal(&relation.name),
             quote_literal(&key.name),
         );
-        self.run(&text, &format!("INSERT INTO {table} {columns} {source}"), table).await
+        self.run(
+            &text,
+            &format!("INSERT INTO {table} {columns} {source}"),
+            table,
+        )
+        .await
     }
 
-    pub(crate) async fn update(&self, table: &str, sets: &[(&str, &str)], condition: &str) -> Result<u64, tokio_postgres::Error> {
+    pub(crate) async fn update(
+        &self,
+        table: &str,
+        sets: &[(&str, &str)],
+        condition: &str,
+    ) -> Result<u64, tokio_postgres::Error> {
         let (relation, head) = self.find(table);
         let key = relation.primary_key.as_ref().unwrap();
         if sets.iter().any(|(c, _)| key.columns.iter().any(|k| k == c)) {
@@ -258,44 +308,76 @@ impl Agent {
         let q = |c: &::catalog::Column| quote_identifier(&c.name);
         let writable: Vec<_> = relation.writable().collect();
         let list = writable.iter().map(|c| q(c)).collect::<Vec<_>>().join(", ");
-        let olds = (0..writable.len()).map(|i| format!("o_{i}")).collect::<Vec<_>>().join(", ");
+        let olds = (0..writable.len())
+            .map(|i| format!("o_{i}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let select = writable
             .iter()
             .enumerate()
             .map(|(i, c)| {
-                let new = sets.iter().find(|(n, _)| *n == c.name).map_or(format!("a.{}", q(c)), |(_, e)| format!("({e})::{}", c.type_name));
+                let new = sets
+                    .iter()
+                    .find(|(n, _)| *n == c.name)
+                    .map_or(format!("a.{}", q(c)), |(_, e)| {
+                        format!("({e})::{}", c.type_name)
+                    });
                 format!("a.{} AS o_{i}, {new} AS n_{i}", q(c))
             })
             .collect::<Vec<_>>()
             .join(", ");
-        let news = (0..writable.len()).map(|i| format!("n_{i}")).collect::<Vec<_>>().join(", ");
+        let news = (0..writable.len())
+            .map(|i| format!("n_{i}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let updates: String = writable
             .iter()
             .filter(|c| !key.columns.contains(&c.name))
             .map(|c| format!(", {0} = EXCLUDED.{0}", q(c)))
             .collect();
-        let keys = key.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
+        let keys = key
+            .columns
+            .iter()
+            .map(|c| quote_identifier(c))
+            .collect::<Vec<_>>()
+            .join(", ");
         let text = format!(
             "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'U', {olds} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_new) SELECT {news}, true, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = true{updates}",
             self.merged(table),
             log = format_args!("{head}_log"),
         );
-        self.run(&text, &format!("UPDATE {table} … WHERE {condition}"), table).await
+        self.run(&text, &format!("UPDATE {table} … WHERE {condition}"), table)
+            .await
     }
 
     /// An UPDATE that changes the primary key: tombstones for the old keys, rows for the new.
-    async fn move_keys(&self, table: &str, sets: &[(&str, &str)], condition: &str) -> Result<u64, tokio_postgres::Error> {
+    async fn move_keys(
+        &self,
+        table: &str,
+        sets: &[(&str, &str)],
+        condition: &str,
+    ) -> Result<u64, tokio_postgres::Error> {
         let (relation, head) = self.find(table);
         let key = relation.primary_key.as_ref().unwrap();
         let q = |c: &::catalog::Column| quote_identifier(&c.name);
         let writable: Vec<_> = relation.writable().collect();
         let list = writable.iter().map(|c| q(c)).collect::<Vec<_>>().join(", ");
-        let numbered = |p: &str| (0..writable.len()).map(|i| format!("{p}_{i}")).collect::<Vec<_>>().join(", ");
+        let numbered = |p: &str| {
+            (0..writable.len())
+                .map(|i| format!("{p}_{i}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let select = writable
             .iter()
             .enumerate()
             .map(|(i, c)| {
-                let new = sets.iter().find(|(n, _)| *n == c.name).map_or(format!("a.{}", q(c)), |(_, e)| format!("({e})::{}", c.type_name));
+                let new = sets
+                    .iter()
+                    .find(|(n, _)| *n == c.name)
+                    .map_or(format!("a.{}", q(c)), |(_, e)| {
+                        format!("({e})::{}", c.type_name)
+                    });
                 format!("a.{} AS o_{i}, {new} AS n_{i}", q(c))
             })
             .collect::<Vec<_>>()
@@ -305,23 +387,50 @@ impl Agent {
             .filter(|c| !key.columns.contains(&c.name))
             .map(|c| format!(", {0} = EXCLUDED.{0}", q(c)))
             .collect();
-        let keys = key.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
+        let keys = key
+            .columns
+            .iter()
+            .map(|c| quote_identifier(c))
+            .collect::<Vec<_>>()
+            .join(", ");
         let text = format!(
             "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'D', {} FROM src ON CONFLICT DO NOTHING), ev AS (SELECT DISTINCT ON ({keys}) * FROM (SELECT {}, true, false, true FROM src UNION ALL SELECT {}, false, true, pgdraft_new FROM src) e ({list}, lv, mv, nw) ORDER BY {keys}, lv DESC) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_moved, pgdraft_new) SELECT {list}, lv, mv, nw FROM ev ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, pgdraft_moved = EXCLUDED.pgdraft_moved{updates}",
-            self.merged(table), numbered("o"), numbered("n"), numbered("o")
+            self.merged(table),
+            numbered("o"),
+            numbered("n"),
+            numbered("o")
         );
-        self.run(&text, &format!("UPDATE {table} … WHERE {condition}"), table).await
+        self.run(&text, &format!("UPDATE {table} … WHERE {condition}"), table)
+            .await
     }
 
-    pub(crate) async fn delete(&self, table: &str, condition: &str) -> Result<u64, tokio_postgres::Error> {
+    pub(crate) async fn delete(
+        &self,
+        table: &str,
+        condition: &str,
+    ) -> Result<u64, tokio_postgres::Error> {
         let (relation, head) = self.find(table);
         let key = relation.primary_key.as_ref().unwrap();
-        let list = relation.writable().map(|c| quote_identifier(&c.name)).collect::<Vec<_>>().join(", ");
-        let keys = key.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
+        let list = relation
+            .writable()
+            .map(|c| quote_identifier(&c.name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let keys = key
+            .columns
+            .iter()
+            .map(|c| quote_identifier(c))
+            .collect::<Vec<_>>()
+            .join(", ");
         let text = format!(
             "WITH src AS MATERIALIZED (SELECT a.* FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'D', {list} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} ({list}, pgdraft_live, pgdraft_new) SELECT {list}, false, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = false, pgdraft_moved = false",
             self.merged(table)
         );
-        self.run(&text, &format!("DELETE FROM {table} WHERE {condition}"), table).await
+        self.run(
+            &text,
+            &format!("DELETE FROM {table} WHERE {condition}"),
+            table,
+        )
+        .await
     }
 }

@@ -8,7 +8,11 @@ use crate::{Committed, ControlError, DiffRow, DiffType};
 /// A statement in the draft's shape and in its own.
 pub(super) enum Op {
     Insert(&'static str, &'static str, &'static str),
-    Update(&'static str, &'static [(&'static str, &'static str)], &'static str),
+    Update(
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    ),
     Delete(&'static str, &'static str),
 }
 use Op::{Delete, Insert, Update};
@@ -25,16 +29,33 @@ impl Op {
     fn direct(&self) -> String {
         match self {
             Self::Insert(table, columns, source) => {
-                let list = if columns.is_empty() { String::new() } else { format!("({columns})") };
-                format!("INSERT INTO app.{table} {list} {source}")
+                let list = if columns.is_empty() {
+                    String::new()
+                } else {
+                    format!("({columns})")
+                };
+                format!("INSERT INTO app.{} {list} {source}", quoted(table))
             }
             Self::Update(table, sets, condition) => {
-                let sets: Vec<_> = sets.iter().map(|(c, e)| format!("{} = {e}", ::catalog::quote_identifier(c))).collect();
-                format!("UPDATE app.{table} a SET {} WHERE {condition}", sets.join(", "))
+                let sets: Vec<_> = sets
+                    .iter()
+                    .map(|(c, e)| format!("{} = {e}", ::catalog::quote_identifier(c)))
+                    .collect();
+                format!(
+                    "UPDATE app.{} a SET {} WHERE {condition}",
+                    quoted(table),
+                    sets.join(", ")
+                )
             }
-            Self::Delete(table, condition) => format!("DELETE FROM app.{table} a WHERE {condition}"),
+            Self::Delete(table, condition) => {
+                format!("DELETE FROM app.{} a WHERE {condition}", quoted(table))
+            }
         }
     }
+}
+
+fn quoted(name: &str) -> String {
+    ::catalog::quote_identifier(name)
 }
 
 /// Everything in a database but pgdraft, lines sorted: rows have no order.
@@ -73,11 +94,24 @@ async fn same(label: &str, script: &str, ops: &[Op]) -> (Setup, Committed) {
         let text = op.direct();
         let got = op.draft(&agent).await;
         match (got, direct.execute(&text, &[]).await) {
-            (Ok(got), Ok(want)) if text.starts_with("INSERT") || !text.contains("id =") => assert_eq!(got, want, "{text}"),
-            (Ok(_), Ok(_)) => {}
+            // A changed key writes two rows of a head.
+            (Ok(got), Ok(want)) => assert!(got == want || got == 2 * want, "{text}: {got}, {want}"),
             (Err(got), Err(want)) => {
-                let (got, want) = (told(&got), told(&want));
-                assert_eq!((got.code, got.constraint), (want.code, want.constraint), "{text}");
+                let (mut got, want) = (told(&got), told(&want));
+                // The data plane maps a head's index names back.
+                let name = got.constraint.unwrap_or_default();
+                let catalog = setup.control.catalog();
+                let mapped = catalog
+                    .heads
+                    .values()
+                    .find_map(|h| h.constraints.get(&name))
+                    .cloned();
+                got.constraint = mapped.or(Some(name)).filter(|n| !n.is_empty());
+                assert_eq!(
+                    (got.code, got.constraint),
+                    (want.code, want.constraint),
+                    "{text}"
+                );
             }
             (got, want) => panic!("{text}: {got:?} but PostgreSQL says {want:?}"),
         }
@@ -85,12 +119,33 @@ async fn same(label: &str, script: &str, ops: &[Op]) -> (Setup, Committed) {
     let catalog = setup.control.catalog();
     for id in catalog.heads.keys() {
         let relation = &catalog.relations[id];
-        let names: Vec<String> = relation.columns.iter().map(|c| ::catalog::quote_identifier(&c.name)).collect();
-        let from = format!("(SELECT {} FROM {} q)", names.join(", "), relation.qualified());
-        assert_eq!(agent.sees(&relation.name).await, super::agent::rows(&direct, &from).await, "{}", relation.name);
+        let names: Vec<String> = relation
+            .columns
+            .iter()
+            .map(|c| ::catalog::quote_identifier(&c.name))
+            .collect();
+        let from = format!(
+            "(SELECT {} FROM {} q)",
+            names.join(", "),
+            relation.qualified()
+        );
+        assert_eq!(
+            agent.sees(&relation.name).await,
+            super::agent::rows(&direct, &from).await,
+            "{}",
+            relation.name
+        );
     }
-    assert_eq!(before.iter().filter(|l| !l.contains("setval")).collect::<Vec<_>>(),
-        content(&setup.database).iter().filter(|l| !l.contains("setval")).collect::<Vec<_>>());
+    assert_eq!(
+        before
+            .iter()
+            .filter(|l| !l.contains("setval"))
+            .collect::<Vec<_>>(),
+        content(&setup.database)
+            .iter()
+            .filter(|l| !l.contains("setval"))
+            .collect::<Vec<_>>()
+    );
     let done = setup.control.commit("s", "alice").await.unwrap();
     assert_eq!(content(&setup.database), content(&copy));
     assert_no_rows(&setup).await;
@@ -110,50 +165,102 @@ async fn assert_no_rows(setup: &Setup) {
 
 #[tokio::test]
 async fn a_commit_equals_direct_execution() {
-    let (setup, done) = same("commit", SHOP, &[
-        Update("emp", &[("sal", "a.sal + 1")], "id < 5"),
-        Insert("dept", "name", "VALUES ('new'), ('newer')"),
-        Insert("emp", "name, dept_id", "VALUES ('kid', 6), ('kid2', 7)"),
-        Insert("emp", "id, name, boss", "VALUES (500, 'x', 501), (501, 'y', 500)"),
-        Update("dept", &[("name", "'d3x'")], "id = 3"),
-        Update("dept", &[("name", "'d3'")], "id = 5"),
-        Insert("emp", "name", "VALUES ('far too long a name')"),
-        Insert("emp", "sal", "VALUES (-1)"),
-        Insert("emp", "name", "VALUES (NULL)"),
-        Delete("emp", "id = 4"),
-        Delete("badge", "emp_id IN (1, 2)"),
-        Delete("emp", "id = 2"),
-        Insert("emp", "id, name, email", "VALUES (2, 'two', 'e2@x')"),
-        Delete("badge", "emp_id IN (SELECT id FROM app.emp WHERE dept_id = 4)"),
-        Delete("dept", "id = 4"),
-        Update("badge", &[("label", "a.label || 'q'")], "emp_id > 7"),
-        Update("emp", &[("email", "'moved@x'"), ("boss", "NULL")], "id = 20"),
-        Insert("emp", "name", "SELECT 'n' || g FROM generate_series(1, 5) g"),
-        Delete("emp", "name = 'n3'"),
-        Update("emp", &[("sal", "a.sal")], "id = 30"),
-    ]).await;
-    assert_eq!(done.tables.iter().map(|t| t.table.as_str()).collect::<Vec<_>>(), ["badge", "dept", "emp"]);
+    let (setup, done) = same(
+        "commit",
+        SHOP,
+        &[
+            Update("emp", &[("sal", "a.sal + 1")], "id < 5"),
+            Insert("dept", "name", "VALUES ('new'), ('newer')"),
+            Insert("emp", "name, dept_id", "VALUES ('kid', 6), ('kid2', 7)"),
+            Insert(
+                "emp",
+                "id, name, boss",
+                "VALUES (500, 'x', 501), (501, 'y', 500)",
+            ),
+            Update("dept", &[("name", "'d3x'")], "id = 3"),
+            Update("dept", &[("name", "'d3'")], "id = 5"),
+            Insert("emp", "name", "VALUES ('far too long a name')"),
+            Insert("emp", "sal", "VALUES (-1)"),
+            Insert("emp", "name", "VALUES (NULL)"),
+            Delete("emp", "id = 4"),
+            Delete("badge", "emp_id IN (1, 2)"),
+            Delete("emp", "id = 2"),
+            Insert("emp", "id, name, email", "VALUES (2, 'two', 'e2@x')"),
+            Delete(
+                "badge",
+                "emp_id IN (SELECT id FROM app.emp WHERE dept_id = 4)",
+            ),
+            Delete("dept", "id = 4"),
+            Update("badge", &[("label", "a.label || 'q'")], "emp_id > 7"),
+            Update(
+                "emp",
+                &[("email", "'moved@x'"), ("boss", "NULL")],
+                "id = 20",
+            ),
+            Insert(
+                "emp",
+                "name",
+                "SELECT 'n' || g FROM generate_series(1, 5) g",
+            ),
+            Delete("emp", "name = 'n3'"),
+            Update("emp", &[("sal", "a.sal")], "id = 30"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        done.tables
+            .iter()
+            .map(|t| t.table.as_str())
+            .collect::<Vec<_>>(),
+        ["badge", "dept", "emp"]
+    );
     // Again: told when and by whom.
     let again = setup.control.commit("s", "bob").await.unwrap_err().report();
-    assert_eq!((again.code.as_str(), again.message.as_str()), ("ZD002", "session is already committed"));
+    assert_eq!(
+        (again.code.as_str(), again.message.as_str()),
+        ("ZD002", "session is already committed")
+    );
     assert!(again.detail.unwrap().ends_with(" by alice."));
-    assert_eq!(setup.control.discard("s", "bob").await.unwrap_err().report().code, "ZD002");
+    assert_eq!(
+        setup
+            .control
+            .discard("s", "bob")
+            .await
+            .unwrap_err()
+            .report()
+            .code,
+        "ZD002"
+    );
     let agent = setup.agent("s").await;
-    let late = agent.insert("dept", "name", "VALUES ('late')").await.unwrap_err();
+    let late = agent
+        .insert("dept", "name", "VALUES ('late')")
+        .await
+        .unwrap_err();
     let late = late.as_db_error().unwrap();
     assert_eq!(late.code().code(), "ZD002");
     assert!(late.hint().is_some());
     let list = setup.control.sessions().await.unwrap();
-    assert_eq!((list[0].tables, list[0].rows, list[0].ended_by.as_deref()), (3, done.rows(), Some("alice")));
+    assert_eq!(
+        (list[0].tables, list[0].rows, list[0].ended_by.as_deref()),
+        (3, done.rows(), Some("alice"))
+    );
     let operations = setup.control.operations("s").await.unwrap();
-    assert_eq!(operations.len(), 17);
-    assert_eq!((operations[0].inserted, operations[0].updated, operations[0].deleted), (0, 4, 0));
+    assert_eq!(operations.len(), 16);
+    assert_eq!(
+        (
+            operations[0].inserted,
+            operations[0].updated,
+            operations[0].deleted
+        ),
+        (0, 4, 0)
+    );
     assert_eq!(operations[1].tables, ["app.dept"]);
 }
 
 #[tokio::test]
 async fn odd_names_types_and_keys() {
-    same("odd", r#"
+    const ODD: &str = "Odd \"t'x\\y";
+    let script = r#"
         CREATE SCHEMA app; CREATE SCHEMA ty; CREATE EXTENSION citext SCHEMA ty;
         CREATE COLLATION ty.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
         CREATE TYPE ty.mood AS ENUM ('sad', 'ok'); CREATE TYPE ty.pair AS (a int, b text);
@@ -162,39 +269,70 @@ async fn odd_names_types_and_keys() {
             j json, x xml, f float8, m ty.mood DEFAULT 'ok', p ty.pair, a int[], ch char(4), v varchar(5) COLLATE "C",
             bits bit varying(9), r int4range, k ty.citext UNIQUE, d date DEFAULT '2020-01-01', g int GENERATED ALWAYS AS (n * 2) STORED,
             "select" int, "Order" numeric, PRIMARY KEY ("Id one", "b'"));
+        ALTER TABLE app."Odd ""t'x\y" ADD CONSTRAINT "Chk ""x'" CHECK ("select" IS NULL OR "select" > 0);
         INSERT INTO app."Odd ""t'x\y" ("Id one", "b'", "c\", j, f, k, ch, p, a, r)
-        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', (g, 'x'), ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
-    "#, &[
-        Update("\"Odd", &[], "true"),
-    ][1..]).await;
-    let script = r#"
-        CREATE SCHEMA app; CREATE SCHEMA ty; CREATE EXTENSION citext SCHEMA ty;
-        CREATE COLLATION ty.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-        CREATE TYPE ty.mood AS ENUM ('sad', 'ok'); CREATE TYPE ty.pair AS (a int, b text);
-        CREATE DOMAIN ty.pos AS int NOT NULL CHECK (VALUE > 0);
-        CREATE TABLE app.odd ("Id one" uuid, "b'" timestamptz, "c\" text COLLATE ty.ci UNIQUE, n ty.pos DEFAULT 3,
-            j json, x xml, f float8, m ty.mood DEFAULT 'ok', p ty.pair, a int[], ch char(4), v varchar(5) COLLATE "C",
-            bits bit varying(9), r int4range, k ty.citext UNIQUE, d date DEFAULT '2020-01-01', g int GENERATED ALWAYS AS (n * 2) STORED,
-            "select" int, "Order" numeric, PRIMARY KEY ("Id one", "b'"));
-        ALTER TABLE app.odd ADD CONSTRAINT "Chk ""x'" CHECK ("select" IS NULL OR "select" > 0);
-        INSERT INTO app.odd ("Id one", "b'", "c\", j, f, k, ch, p, a, r)
-        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', (g, 'x'), ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
+        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', ROW(g, 'x')::ty.pair, ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
     "#;
-    let (_, done) = same("odd", script, &[
-        Update("odd", &[("f", "0.0")], "a.n = 3"),
-        Update("odd", &[("c\\", "lower(a.\"c\\\")")], "true"),
-        Update("odd", &[("j", "'{\"a\":1}'"), ("k", "lower(a.k::text)")], "a.a[1] = 2"),
-        Update("odd", &[("n", "7"), ("ch", "'yy'"), ("p", "ROW(1, 'z')")], "a.a[1] = 3"),
-        Insert("odd", "\"Id one\", \"b'\", k, \"select\", \"Order\"", "SELECT md5('x')::uuid, '2025-01-01 00:00+00', 'new', 5, 1.50"),
-        Insert("odd", "\"Id one\", \"b'\", k", "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'NEW'"),
-        Insert("odd", "\"Id one\", \"b'\", k", "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'k4'"),
-        Insert("odd", "\"Id one\", \"b'\", \"c\\\"", "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'c5'"),
-        Insert("odd", "\"Id one\", \"b'\", \"select\"", "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 0"),
-        Insert("odd", "\"Id one\", \"b'\", n", "SELECT md5('y')::uuid, '2025-01-01 00:00+00', -1"),
-        Insert("odd", "\"Id one\", \"b'\"", "SELECT md5('1')::uuid, '2024-01-01 01:00+00'"),
-        Delete("odd", "a.a[1] = 6"),
-        Insert("odd", "\"Id one\", \"b'\", k", "SELECT md5('6')::uuid, '2024-01-01 06:00+00', 'k6'"),
-    ]).await;
+    let (_, done) = same(
+        "odd",
+        script,
+        &[
+            Update(ODD, &[("f", "0.0")], "a.n = 3"),
+            Update(ODD, &[("c\\", "lower(a.\"c\\\")")], "true"),
+            Update(
+                ODD,
+                &[("j", "'{\"a\":1}'"), ("k", "lower(a.k::text)")],
+                "a.a[1] = 2",
+            ),
+            Update(
+                ODD,
+                &[("n", "7"), ("ch", "'yy'"), ("p", "ROW(1, 'z')")],
+                "a.a[1] = 3",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", k, \"select\", \"Order\"",
+                "SELECT md5('x')::uuid, '2025-01-01 00:00+00', 'new', 5, 1.50",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", k",
+                "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'NEW'",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", k",
+                "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'k4'",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", \"c\\\"",
+                "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'c5'",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", \"select\"",
+                "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 0",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", n",
+                "SELECT md5('y')::uuid, '2025-01-01 00:00+00', -1",
+            ),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\"",
+                "SELECT md5('1')::uuid, '2024-01-01 01:00+00'",
+            ),
+            Delete(ODD, "a.a[1] = 6"),
+            Insert(
+                ODD,
+                "\"Id one\", \"b'\", k",
+                "SELECT md5('6')::uuid, '2024-01-01 06:00+00', 'k6'",
+            ),
+        ],
+    )
+    .await;
     assert_eq!(done.rows(), 10);
 }
 
@@ -207,7 +345,7 @@ CREATE TABLE app.def (id int PRIMARY KEY, p int DEFAULT 1 REFERENCES app.p ON DE
 CREATE TABLE app.part (p int REFERENCES app.p ON UPDATE CASCADE ON DELETE CASCADE, n int, v text, PRIMARY KEY (p, n));
 CREATE TABLE app.leaf (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part ON UPDATE CASCADE ON DELETE CASCADE);
 CREATE TABLE app.tree (id int PRIMARY KEY, up int REFERENCES app.tree ON DELETE CASCADE);
-CREATE TABLE app.full (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part MATCH FULL ON DELETE SET NULL);
+CREATE TABLE app.full (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part MATCH FULL ON DELETE SET NULL ON UPDATE CASCADE);
 CREATE TABLE app.res (id int PRIMARY KEY, p int REFERENCES app.p ON DELETE RESTRICT ON UPDATE RESTRICT);
 INSERT INTO app.p SELECT g, 'c' || g, g FROM generate_series(1, 9) g;
 INSERT INTO app.cas SELECT g, g FROM generate_series(1, 9) g;
@@ -222,26 +360,31 @@ INSERT INTO app.res VALUES (1, 9);
 
 #[tokio::test]
 async fn actions_of_foreign_keys() {
-    same("actions", ACTIONS, &[
-        Delete("p", "id = 2"),
-        Update("p", &[("id", "33")], "id = 3"),
-        Update("p", &[("code", "'c4x'")], "id = 4"),
-        Update("p", &[("code", "'c5x'"), ("id", "55")], "id = 5"),
-        Insert("cas", "id, p", "VALUES (100, 33)"),
-        Insert("cas", "id, p", "VALUES (101, 3)"),
-        Update("p", &[("id", "333")], "id = 33"),
-        Delete("tree", "id = 3"),
-        Delete("tree", "id IN (4, 8)"),
-        Insert("full", "id, p, n", "VALUES (50, 6, NULL)"),
-        Insert("full", "id, p, n", "VALUES (51, NULL, NULL)"),
-        Insert("full", "id, p, n", "VALUES (52, 6, 7)"),
-        Delete("p", "id = 9"),
-        Update("p", &[("id", "99")], "id = 9"),
-        Update("p", &[("x", "0")], "id = 9"),
-        Delete("p", "id = 1"),
-        Delete("part", "p = 6"),
-        Delete("p", "id IN (6, 7)"),
-    ]).await;
+    same(
+        "actions",
+        ACTIONS,
+        &[
+            Delete("p", "id = 2"),
+            Update("p", &[("id", "33"), ("code", "'c33'")], "id = 3"),
+            Update("p", &[("code", "'c4x'")], "id = 4"),
+            Update("p", &[("code", "'c5x'"), ("id", "55")], "id = 5"),
+            Insert("cas", "id, p", "VALUES (100, 33)"),
+            Insert("cas", "id, p", "VALUES (101, 3)"),
+            Update("p", &[("id", "333"), ("code", "'c3'")], "id = 33"),
+            Delete("tree", "id = 3"),
+            Delete("tree", "id IN (4, 8)"),
+            Insert("full", "id, p, n", "VALUES (50, 6, NULL)"),
+            Insert("full", "id, p, n", "VALUES (51, NULL, NULL)"),
+            Insert("full", "id, p, n", "VALUES (52, 6, 7)"),
+            Delete("p", "id = 9"),
+            Update("p", &[("id", "99"), ("code", "'c99'")], "id = 9"),
+            Update("p", &[("x", "0")], "id = 9"),
+            Delete("p", "id = 1"),
+            Delete("part", "p = 6"),
+            Delete("p", "id IN (6, 7)"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -249,10 +392,20 @@ async fn several_keys_at_once_are_refused_where_others_follow() {
     let setup = setup("several", ACTIONS).await;
     setup.draft(&["p"]).await.unwrap();
     let agent = setup.agent("s").await;
-    let got = agent.update("p", &[("id", "a.id + 100")], "id IN (3, 4)").await.unwrap_err();
+    let got = agent
+        .update("p", &[("id", "a.id + 100")], "id IN (3, 4)")
+        .await
+        .unwrap_err();
     assert_eq!(told(&got).code, "0A000");
     assert!(got.as_db_error().unwrap().hint().is_some());
-    // Where nobody follows, several are fine.
+    let got = agent
+        .update("p", &[("id", "33")], "id = 3")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got).detail.unwrap(),
+        "Key (id)=(3) is followed by table \"cas\", and \"p_code_key\" stays the same."
+    );
     agent.delete("p", "id IN (3, 4)").await.unwrap();
 }
 
@@ -269,27 +422,47 @@ async fn orders_that_need_another_way() {
     "#;
     // Two rows swap a unique value; a value is freed and used again; a child is saved from a
     // CASCADE; two tables refer to one another.
-    same("ways", script, &[
-        Update("a", &[("u", "'tmp'")], "id = 2"),
-        Update("a", &[("u", "'two'")], "id = 3"),
-        Update("a", &[("u", "'three'")], "id = 2"),
-    ]).await;
-    same("ways", script, &[
-        Insert("a", "id, u", "VALUES (9, 'nine')"),
-        Update("b", &[("a", "9")], "id = 1"),
-        Delete("a", "id = 1"),
-        Insert("a", "id, u", "VALUES (10, 'one')"),
-    ]).await;
-    same("ways", script, &[
-        Insert("x", "id", "VALUES (1)"),
-        Insert("y", "id, x", "VALUES (1, 1)"),
-        Update("x", &[("y", "1")], "id = 1"),
-        Insert("x", "id, y", "VALUES (2, 1)"),
-    ]).await;
-    same("ways", script, &[
-        Delete("a", "id = 2"),
-        Insert("a", "id, u", "VALUES (20, 'two')"),
-    ]).await;
+    same(
+        "ways",
+        script,
+        &[
+            Update("a", &[("u", "'tmp'")], "id = 2"),
+            Update("a", &[("u", "'two'")], "id = 3"),
+            Update("a", &[("u", "'three'")], "id = 2"),
+        ],
+    )
+    .await;
+    same(
+        "ways",
+        script,
+        &[
+            Insert("a", "id, u", "VALUES (9, 'nine')"),
+            Update("b", &[("a", "9")], "id = 1"),
+            Delete("a", "id = 1"),
+            Insert("a", "id, u", "VALUES (10, 'one')"),
+        ],
+    )
+    .await;
+    same(
+        "ways",
+        script,
+        &[
+            Insert("x", "id", "VALUES (1)"),
+            Insert("y", "id, x", "VALUES (1, 1)"),
+            Update("x", &[("y", "1")], "id = 1"),
+            Insert("x", "id, y", "VALUES (2, 1)"),
+        ],
+    )
+    .await;
+    same(
+        "ways",
+        script,
+        &[
+            Delete("a", "id = 2"),
+            Insert("a", "id, u", "VALUES (20, 'two')"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -298,17 +471,48 @@ async fn a_diff_is_net() {
     setup.draft(&["dept", "badge"]).await.unwrap();
     let agent = setup.agent("s").await;
     let before = content(&setup.database);
-    agent.update("dept", &[("budget", "5"), ("name", "'x'")], "id = 1").await.unwrap();
-    agent.update("dept", &[("name", "'d1'")], "id = 1").await.unwrap();
-    agent.update("dept", &[("name", "'y'")], "id = 2").await.unwrap();
-    agent.update("dept", &[("name", "'d2'")], "id = 2").await.unwrap();
-    agent.insert("dept", "id, name", "VALUES (50, 'gone'), (51, 'stays')").await.unwrap();
+    agent
+        .update("dept", &[("budget", "5"), ("name", "'x'")], "id = 1")
+        .await
+        .unwrap();
+    agent
+        .update("dept", &[("name", "'d1'")], "id = 1")
+        .await
+        .unwrap();
+    agent
+        .update("dept", &[("name", "'y'")], "id = 2")
+        .await
+        .unwrap();
+    agent
+        .update("dept", &[("name", "'d2'")], "id = 2")
+        .await
+        .unwrap();
+    agent
+        .insert("dept", "id, name", "VALUES (50, 'gone'), (51, 'stays')")
+        .await
+        .unwrap();
     agent.delete("dept", "id = 50").await.unwrap();
     agent.delete("badge", "emp_id = 1").await.unwrap();
     agent.delete("badge", "emp_id = 2").await.unwrap();
-    agent.insert("badge", "emp_id, label", "VALUES (2, 'l0')").await.unwrap();
-    let rows = setup.control.diff("s", None).await.unwrap().collect().await.unwrap();
-    let row = |operation: &str, table: &str, diff_type, key: &str, from: Option<&str>, to: Option<&str>, changed: &[&str]| DiffRow {
+    agent
+        .insert("badge", "emp_id, label", "VALUES (2, 'l0')")
+        .await
+        .unwrap();
+    let rows = setup
+        .control
+        .diff("s", None)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let row = |operation: &str,
+               table: &str,
+               diff_type,
+               key: &str,
+               from: Option<&str>,
+               to: Option<&str>,
+               changed: &[&str]| DiffRow {
         operation: operation.into(),
         schema: "app".into(),
         table: table.into(),
@@ -318,20 +522,59 @@ async fn a_diff_is_net() {
         to: to.map(Into::into),
         changed_columns: changed.iter().map(|c| (*c).into()).collect(),
     };
-    assert_eq!(rows, [
-        row("op-7", "badge", DiffType::Removed, r#"{"label": "l1", "emp_id": 1}"#, Some(r#"{"n": 1, "label": "l1", "emp_id": 1}"#), None, &["emp_id", "label", "n"]),
-        row("op-2", "dept", DiffType::Modified, r#"{"id": 1}"#, Some(r#"{"id": 1, "name": "d1", "budget": 1000.00}"#), Some(r#"{"id": 1, "name": "d1", "budget": 5.00}"#), &["budget"]),
-        row("op-5", "dept", DiffType::Added, r#"{"id": 51}"#, None, Some(r#"{"id": 51, "name": "stays", "budget": 1000.00}"#), &["id", "name", "budget"]),
-    ]);
-    let only = setup.control.diff("s", Some(setup.relation("badge").id)).await.unwrap();
+    assert_eq!(
+        rows,
+        [
+            row(
+                "op-7",
+                "badge",
+                DiffType::Removed,
+                r#"{"label": "l1", "emp_id": 1}"#,
+                Some(r#"{"n": 1, "label": "l1", "emp_id": 1}"#),
+                None,
+                &["emp_id", "label", "n"]
+            ),
+            row(
+                "op-2",
+                "dept",
+                DiffType::Modified,
+                r#"{"id": 1}"#,
+                Some(r#"{"id": 1, "name": "d1", "budget": 1000.00}"#),
+                Some(r#"{"id": 1, "name": "d1", "budget": 5.00}"#),
+                &["budget"]
+            ),
+            row(
+                "op-5",
+                "dept",
+                DiffType::Added,
+                r#"{"id": 51}"#,
+                None,
+                Some(r#"{"id": 51, "name": "stays", "budget": 1000.00}"#),
+                &["id", "name", "budget"]
+            ),
+        ]
+    );
+    let only = setup
+        .control
+        .diff("s", Some(setup.relation("badge").id))
+        .await
+        .unwrap();
     assert_eq!(only.collect().await.unwrap().len(), 1);
     // Dropped half-way it harms nobody.
     let mut half = setup.control.diff("s", None).await.unwrap();
     half.next().await.unwrap().unwrap();
     drop(half);
     let summary = &setup.control.sessions().await.unwrap()[0];
-    assert_eq!((summary.tables, summary.rows, summary.operations), (2, 5, 9));
-    let opened = setup.control.open_session("s", "robot", false).await.unwrap().unwrap();
+    assert_eq!(
+        (summary.tables, summary.rows, summary.operations),
+        (2, 5, 9)
+    );
+    let opened = setup
+        .control
+        .open_session("s", "robot", false)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(opened.touched.iter().map(|t| t.1).sum::<u64>(), 6);
 
     let discarded = setup.control.discard("s", "robot").await.unwrap();
@@ -339,9 +582,30 @@ async fn a_diff_is_net() {
     assert_eq!(before, content(&setup.database));
     assert_no_rows(&setup).await;
     let got = setup.control.diff("s", None).await.unwrap_err().report();
-    assert_eq!((got.code.as_str(), got.message.as_str()), ("ZD002", "session is already discarded"));
-    assert_eq!(setup.control.commit("s", "x").await.unwrap_err().report().code, "ZD002");
-    assert_eq!(setup.control.commit("t", "x").await.unwrap_err().report().code, "ZD003");
+    assert_eq!(
+        (got.code.as_str(), got.message.as_str()),
+        ("ZD002", "session is already discarded")
+    );
+    assert_eq!(
+        setup
+            .control
+            .commit("s", "x")
+            .await
+            .unwrap_err()
+            .report()
+            .code,
+        "ZD002"
+    );
+    assert_eq!(
+        setup
+            .control
+            .commit("t", "x")
+            .await
+            .unwrap_err()
+            .report()
+            .code,
+        "ZD003"
+    );
 }
 
 #[tokio::test]
@@ -349,30 +613,50 @@ async fn rows_that_production_changed_stop_a_commit() {
     let setup = setup("conflict", SHOP).await;
     setup.draft(&["dept", "emp", "badge"]).await.unwrap();
     let agent = setup.agent("s").await;
-    agent.update("dept", &[("budget", "5")], "id IN (1, 2)").await.unwrap();
-    agent.insert("dept", "id, name", "VALUES (70, 'mine')").await.unwrap();
+    agent
+        .update("dept", &[("budget", "5")], "id IN (1, 2)")
+        .await
+        .unwrap();
+    agent
+        .insert("dept", "id, name", "VALUES (70, 'mine')")
+        .await
+        .unwrap();
     agent.delete("badge", "emp_id IN (1, 2, 3)").await.unwrap();
     agent.delete("badge", "true").await.unwrap();
     agent.delete("dept", "id = 5").await.unwrap();
-    setup.production.batch_execute("
+    setup
+        .production
+        .batch_execute(
+            "
         UPDATE app.dept SET name = 'D1' WHERE id = 1; INSERT INTO app.dept VALUES (70, 'theirs');
         UPDATE app.dept SET budget = budget WHERE id = 2;
         DELETE FROM app.badge WHERE emp_id = 2; UPDATE app.badge SET n = 7 WHERE emp_id = 3;
-        INSERT INTO app.emp (id, name, dept_id) VALUES (900, 'late', 5)").await.unwrap();
+        INSERT INTO app.emp (id, name, dept_id) VALUES (900, 'late', 5)",
+        )
+        .await
+        .unwrap();
     let before = content(&setup.database);
     let error = setup.control.commit("s", "alice").await.unwrap_err();
-    let ControlError::Conflict { count, .. } = &error else { panic!("{error:?}") };
+    let ControlError::Conflict { count, .. } = &error else {
+        panic!("{error:?}")
+    };
     assert_eq!(*count, 5);
     let report = error.report();
-    assert_eq!((report.code.as_str(), report.message.as_str()), ("ZD001", "production changed 5 rows of this draft"));
+    assert_eq!(
+        (report.code.as_str(), report.message.as_str()),
+        ("ZD001", "production changed 5 rows of this draft")
+    );
     let lines: Vec<String> = report.detail.unwrap().lines().map(str::to_owned).collect();
-    assert_eq!(lines, [
-        "app.dept (id)=(1): the row was changed.",
-        "app.dept (id)=(70): a row with this key appeared.",
-        "app.emp (id)=(900): the row appeared and refers to one that the draft removes or changes.",
-        "app.badge (emp_id, label)=(2, l0): the row was removed.",
-        "app.badge (emp_id, label)=(3, l1): the row was changed.",
-    ]);
+    assert_eq!(
+        lines,
+        [
+            "app.dept (id)=(1): the row was changed.",
+            "app.dept (id)=(70): a row with this key appeared.",
+            "app.emp (id)=(900): the row appeared and refers to one that the draft removes or changes.",
+            "app.badge (emp_id, label)=(2, l0): the row was removed.",
+            "app.badge (emp_id, label)=(3, l1): the row was changed.",
+        ]
+    );
     assert!(report.hint.is_some());
     assert_eq!(before, content(&setup.database));
     // The session is as before and can go on.
@@ -389,8 +673,17 @@ async fn many_conflicts_are_counted_and_some_are_named() {
     setup.draft(&["t"]).await.unwrap();
     let agent = setup.agent("s").await;
     agent.update("t", &[("v", "0")], "true").await.unwrap();
-    setup.production.batch_execute("UPDATE app.t SET v = -1").await.unwrap();
-    let report = setup.control.commit("s", "alice").await.unwrap_err().report();
+    setup
+        .production
+        .batch_execute("UPDATE app.t SET v = -1")
+        .await
+        .unwrap();
+    let report = setup
+        .control
+        .commit("s", "alice")
+        .await
+        .unwrap_err()
+        .report();
     assert_eq!(report.message, "production changed 100 rows of this draft");
     let detail = report.detail.unwrap();
     assert_eq!(detail.lines().count(), 21);
@@ -421,14 +714,23 @@ async fn triggers_of_production_fire_at_commit_and_know_who() {
     agent.insert("t", "v", "VALUES (9)").await.unwrap();
     assert_eq!(setup.base("audit").await.len(), 0);
     setup.control.commit("s", "alice").await.unwrap();
-    let audit: Vec<String> = setup.base("audit").await.iter().map(|r| r.split_once(',').unwrap().1.to_owned()).collect();
-    assert_eq!(audit, [
-        "\"INSERT note 5\",alice,s)",
-        "\"UPDATE note 2\",alice,s)",
-        "\"UPDATE of_w 2\",alice,s)",
-        "\"UPDATE note 1\",alice,s)",
-        "\"DELETE note 3\",alice,s)",
-    ].map(str::to_owned));
+    let audit: Vec<String> = setup
+        .base("audit")
+        .await
+        .iter()
+        .map(|r| r.split_once(',').unwrap().1.to_owned())
+        .collect();
+    assert_eq!(
+        audit,
+        [
+            "\"INSERT note 5\",alice,s)",
+            "\"UPDATE note 1\",alice,s)",
+            "\"UPDATE note 2\",alice,s)",
+            "\"UPDATE of_w 2\",alice,s)",
+            "\"DELETE note 3\",alice,s)",
+        ]
+        .map(str::to_owned)
+    );
     assert!(setup.base("t").await.contains(&"(5,9,,seen)".to_owned()));
 }
 
@@ -443,14 +745,33 @@ async fn a_trigger_that_keeps_rows_away_stops_the_commit() {
     setup.draft(&["t"]).await.unwrap();
     let agent = setup.agent("s").await;
     agent.update("t", &[("v", "0")], "true").await.unwrap();
-    let report = setup.control.commit("s", "alice").await.unwrap_err().report();
-    assert_eq!((report.code.as_str(), report.message.as_str()), ("09000", "1 of 2 rows of table \"t\" were written"));
+    let report = setup
+        .control
+        .commit("s", "alice")
+        .await
+        .unwrap_err()
+        .report();
+    assert_eq!(
+        (report.code.as_str(), report.message.as_str()),
+        ("09000", "1 of 2 rows of table \"t\" were written")
+    );
     setup.control.discard("s", "alice").await.unwrap();
     let agent = setup.agent("s2").await;
     agent.delete("t", "true").await.unwrap();
-    let report = setup.control.commit("s2", "alice").await.unwrap_err().report();
-    assert_eq!((report.code.as_str(), report.message.as_str()), ("P0009", "not you"));
-    assert_eq!((report.detail.as_deref(), report.hint.as_deref()), (Some("d"), Some("h")));
+    let report = setup
+        .control
+        .commit("s2", "alice")
+        .await
+        .unwrap_err()
+        .report();
+    assert_eq!(
+        (report.code.as_str(), report.message.as_str()),
+        ("P0009", "not you")
+    );
+    assert_eq!(
+        (report.detail.as_deref(), report.hint.as_deref()),
+        (Some("d"), Some("h"))
+    );
     assert_eq!(setup.base("t").await, ["(1,1)", "(2,2)"]);
 }
 
@@ -460,17 +781,33 @@ async fn locks_that_are_not_free_are_told() {
     setup.draft(&["dept"]).await.unwrap();
     let agent = setup.agent("s").await;
     agent.transaction("BEGIN").await;
-    agent.update("dept", &[("budget", "5")], "id = 1").await.unwrap();
+    agent
+        .update("dept", &[("budget", "5")], "id = 1")
+        .await
+        .unwrap();
     for got in [
         setup.control.commit("s", "a").await.unwrap_err(),
         setup.control.discard("s", "a").await.unwrap_err(),
     ] {
-        assert_eq!((got.report().code.as_str(), got.report().message.as_str()), ("55P03", "session \"s\" is busy"));
+        assert_eq!(
+            (got.report().code.as_str(), got.report().message.as_str()),
+            ("55P03", "session \"s\" is busy")
+        );
     }
     agent.transaction("COMMIT").await;
-    setup.production.batch_execute("BEGIN; UPDATE app.dept SET name = name WHERE id = 1").await.unwrap();
+    setup
+        .production
+        .batch_execute("BEGIN; UPDATE app.dept SET name = name WHERE id = 1")
+        .await
+        .unwrap();
     let got = setup.control.commit("s", "a").await.unwrap_err().report();
-    assert_eq!((got.code.as_str(), got.message.as_str()), ("55P03", "rows of table \"dept\" are locked by another transaction"));
+    assert_eq!(
+        (got.code.as_str(), got.message.as_str()),
+        (
+            "55P03",
+            "rows of table \"dept\" are locked by another transaction"
+        )
+    );
     setup.production.batch_execute("ROLLBACK").await.unwrap();
     setup.control.commit("s", "a").await.unwrap();
 }
@@ -484,12 +821,25 @@ async fn a_hundred_thousand_rows() {
         INSERT INTO app.p SELECT generate_series(1, 1000);
         INSERT INTO app.t SELECT g, g, 1 + g % 1000, 'v' FROM generate_series(1, 100000) g;
         INSERT INTO app.c SELECT g, g FROM generate_series(1, 100000) g; ANALYZE app.t; ANALYZE app.c;";
-    let (_, done) = same("large", script, &[
-        Update("t", &[("v", "'w'")], "id = 1"),
-        Update("t", &[("u", "a.u + 1000000"), ("v", "a.v || a.id::text")], "true"),
-        Update("t", &[("p", "1 + (a.p + 1) % 1000")], "true"),
-        Delete("t", "id > 50000"),
-        Insert("t", "id, u, p", "SELECT g, g, 1 FROM generate_series(200001, 300000) g"),
-    ]).await;
+    let (_, done) = same(
+        "large",
+        script,
+        &[
+            Update("t", &[("v", "'w'")], "id = 1"),
+            Update(
+                "t",
+                &[("u", "a.u + 1000000"), ("v", "a.v || a.id::text")],
+                "true",
+            ),
+            Update("t", &[("p", "1 + (a.p + 1) % 1000")], "true"),
+            Delete("t", "id > 50000"),
+            Insert(
+                "t",
+                "id, u, p",
+                "SELECT g, g, 1 FROM generate_series(200001, 300000) g",
+            ),
+        ],
+    )
+    .await;
     assert_eq!(done.rows(), 100_000 + 50_000 + 100_000);
 }

@@ -36,23 +36,77 @@ async fn keys_hold_in_the_draft_as_postgresql_says_them() {
     let agent = setup.agent("s").await;
     let unique = "duplicate key value violates unique constraint";
     // Against the base, by the trigger.
-    let got = agent.insert("dept", "id, name", "VALUES (1, 'x')").await.unwrap_err();
-    assert_eq!(told(&got), error("23505", &format!("{unique} \"dept_pkey\""), "Key (id)=(1) already exists.", "dept_pkey", "dept"));
-    let got = agent.insert("dept", "name", "VALUES ('d1')").await.unwrap_err();
-    assert_eq!(told(&got), error("23505", &format!("{unique} \"dept_name_key\""), "Key (name)=(d1) already exists.", "dept_name_key", "dept"));
-    let got = agent.insert("badge", "emp_id, label", "VALUES (1, 'l1')").await.unwrap_err();
-    assert_eq!(told(&got).detail.unwrap(), "Key (emp_id, label)=(1, l1) already exists.");
+    let got = agent
+        .insert("dept", "id, name", "VALUES (1, 'x')")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got),
+        error(
+            "23505",
+            &format!("{unique} \"dept_pkey\""),
+            "Key (id)=(1) already exists.",
+            "dept_pkey",
+            "dept"
+        )
+    );
+    let got = agent
+        .insert("dept", "name", "VALUES ('d1')")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got),
+        error(
+            "23505",
+            &format!("{unique} \"dept_name_key\""),
+            "Key (name)=(d1) already exists.",
+            "dept_name_key",
+            "dept"
+        )
+    );
+    let got = agent
+        .insert("badge", "emp_id, label", "VALUES (1, 'l1')")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got).detail.unwrap(),
+        "Key (emp_id, label)=(1, l1) already exists."
+    );
     // Within the draft, by dup_guard.
-    agent.insert("dept", "id, name", "VALUES (77, 'new')").await.unwrap();
-    let got = agent.insert("dept", "id, name", "VALUES (77, 'again')").await.unwrap_err();
-    assert_eq!(told(&got), error("23505", &format!("{unique} \"dept_pkey\""), "Key (id)=(77) already exists.", "dept_pkey", "dept"));
+    agent
+        .insert("dept", "id, name", "VALUES (77, 'new')")
+        .await
+        .unwrap();
+    let got = agent
+        .insert("dept", "id, name", "VALUES (77, 'again')")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got),
+        error(
+            "23505",
+            &format!("{unique} \"dept_pkey\""),
+            "Key (id)=(77) already exists.",
+            "dept_pkey",
+            "dept"
+        )
+    );
     // A value that the draft freed can be used again, a removed row can come back.
-    agent.update("dept", &[("name", "'free'")], "a.name = 'd1'").await.unwrap();
+    agent
+        .update("dept", &[("name", "'free'")], "a.name = 'd1'")
+        .await
+        .unwrap();
     agent.insert("dept", "name", "VALUES ('d1')").await.unwrap();
-    let got = agent.update("dept", &[("name", "'d2'")], "a.name = 'free'").await.unwrap_err();
+    let got = agent
+        .update("dept", &[("name", "'d2'")], "a.name = 'free'")
+        .await
+        .unwrap_err();
     assert_eq!(told(&got).constraint.unwrap(), "dept_name_key");
     agent.delete("badge", "emp_id = 1").await.unwrap();
-    agent.insert("badge", "emp_id, label, n", "VALUES (1, 'l1', 9)").await.unwrap();
+    agent
+        .insert("badge", "emp_id, label, n", "VALUES (1, 'l1', 9)")
+        .await
+        .unwrap();
     // The base is as it was.
     assert_eq!(setup.base("dept").await.len(), 5);
     assert!(setup.base("badge").await.contains(&"(1,l1,1)".to_owned()));
@@ -66,35 +120,79 @@ async fn foreign_keys_hold_in_the_draft() {
     setup.draft(&["badge"]).await.unwrap();
     assert_eq!(setup.control.catalog().heads.len(), 1);
     let agent = setup.agent("s").await;
-    let missing = "insert or update on table \"badge\" violates foreign key constraint \"badge_emp_id_fkey\"";
-    let got = agent.insert("badge", "emp_id, label", "VALUES (99, 'x')").await.unwrap_err();
-    assert_eq!(told(&got), error("23503", missing, "Key (emp_id)=(99) is not present in table \"emp\".", "badge_emp_id_fkey", "badge"));
-    agent.insert("badge", "emp_id, label", "VALUES (11, 'x')").await.unwrap();
+    let missing =
+        "insert or update on table \"badge\" violates foreign key constraint \"badge_emp_id_fkey\"";
+    let got = agent
+        .insert("badge", "emp_id, label", "VALUES (99, 'x')")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got),
+        error(
+            "23503",
+            missing,
+            "Key (emp_id)=(99) is not present in table \"emp\".",
+            "badge_emp_id_fkey",
+            "badge"
+        )
+    );
+    agent
+        .insert("badge", "emp_id, label", "VALUES (11, 'x')")
+        .await
+        .unwrap();
     // Then the parent and all it reaches.
     setup.draft(&["dept"]).await.unwrap();
     assert_eq!(setup.control.catalog().heads.len(), 3);
-    agent.insert("emp", "id, name", "VALUES (99, 'new')").await.unwrap();
-    agent.insert("badge", "emp_id, label", "VALUES (99, 'x')").await.unwrap();
+    agent
+        .insert("emp", "id, name", "VALUES (99, 'new')")
+        .await
+        .unwrap();
+    agent
+        .insert("badge", "emp_id, label", "VALUES (99, 'x')")
+        .await
+        .unwrap();
     let held = "update or delete on table \"emp\" violates foreign key constraint \"badge_emp_id_fkey\" on table \"badge\"";
     for (who, id) in [("the draft", 99), ("the base", 2)] {
-        let got = agent.delete("emp", &format!("id = {id}")).await.unwrap_err();
+        let got = agent
+            .delete("emp", &format!("id = {id}"))
+            .await
+            .unwrap_err();
         let detail = format!("Key (id)=({id}) is still referenced from table \"badge\".");
-        assert_eq!(told(&got), error("23503", held, &detail, "badge_emp_id_fkey", "badge"), "{who}");
+        assert_eq!(
+            told(&got),
+            error("23503", held, &detail, "badge_emp_id_fkey", "badge"),
+            "{who}"
+        );
     }
     agent.delete("badge", "emp_id IN (1, 2, 99)").await.unwrap();
     agent.delete("emp", "id = 2").await.unwrap();
-    let got = agent.insert("badge", "emp_id, label", "VALUES (2, 'x')").await.unwrap_err();
+    let got = agent
+        .insert("badge", "emp_id, label", "VALUES (2, 'x')")
+        .await
+        .unwrap_err();
     assert_eq!(told(&got).code, "23503");
     // ON DELETE SET NULL reached the others' boss.
     let bosses = agent.sees("emp").await;
-    assert!(bosses.iter().all(|row| row.split(',').nth(4) != Some("2")), "{bosses:?}");
+    assert!(
+        bosses.iter().all(|row| row.split(',').nth(4) != Some("2")),
+        "{bosses:?}"
+    );
     // ON DELETE CASCADE, with badges of the employees in the way.
     let got = agent.delete("dept", "id = 3").await.unwrap_err();
     assert_eq!(told(&got).constraint.unwrap(), "badge_emp_id_fkey");
     agent.delete("badge", "true").await.unwrap();
     agent.delete("dept", "id IN (3, 4)").await.unwrap();
-    assert!(agent.sees("emp").await.iter().all(|row| !matches!(row.split(',').nth(3), Some("3" | "4"))));
-    let got = agent.insert("emp", "dept_id", "VALUES (3)").await.unwrap_err();
+    assert!(
+        agent
+            .sees("emp")
+            .await
+            .iter()
+            .all(|row| !matches!(row.split(',').nth(3), Some("3" | "4")))
+    );
+    let got = agent
+        .insert("emp", "dept_id", "VALUES (3)")
+        .await
+        .unwrap_err();
     assert_eq!(told(&got).constraint.unwrap(), "emp_dept_id_fkey");
     assert_eq!(setup.base("emp").await.len(), 40);
 }
@@ -105,7 +203,9 @@ async fn agents_cannot_leave_their_session() {
     setup.draft(&["dept"]).await.unwrap();
     let one = setup.agent("one").await;
     let two = setup.agent("two").await;
-    one.update("dept", &[("name", "'secret'")], "id = 1").await.unwrap();
+    one.update("dept", &[("name", "'secret'")], "id = 1")
+        .await
+        .unwrap();
     let catalog = setup.control.catalog();
     let head = catalog.heads[&setup.relation("dept").id].table();
     let (own, other) = (one.sid.0, two.sid.0);
@@ -122,7 +222,9 @@ async fn agents_cannot_leave_their_session() {
     assert_eq!(two.client.execute(&hidden, &[]).await.unwrap(), 0);
     for text in [
         format!("INSERT INTO {head} (name, pgdraft_sid, pgdraft_op) VALUES ('x', {own}, 1)"),
-        format!("INSERT INTO {head}_log (id, pgdraft_sid, pgdraft_op, pgdraft_kind) VALUES (1, {own}, 1, 'I')"),
+        format!(
+            "INSERT INTO {head}_log (id, pgdraft_sid, pgdraft_op, pgdraft_kind) VALUES (1, {own}, 1, 'I')"
+        ),
         format!("DELETE FROM {head}"),
         format!("TRUNCATE {head}"),
         "UPDATE app.dept SET name = 'x'".into(),
@@ -135,8 +237,18 @@ async fn agents_cannot_leave_their_session() {
         let got = two.client.batch_execute(&text).await.unwrap_err();
         assert_eq!(told(&got).code, "42501", "{text}");
     }
-    let mine: i32 = two.client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
-    let stolen: String = one.client.query_one("SELECT current_setting('pgdraft.tok')", &[]).await.unwrap().get(0);
+    let mine: i32 = two
+        .client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let stolen: String = one
+        .client
+        .query_one("SELECT current_setting('pgdraft.tok')", &[])
+        .await
+        .unwrap()
+        .get(0);
     let mac = stolen.rsplit('.').next().unwrap();
     for token in [
         stolen.clone(),
@@ -150,8 +262,15 @@ async fn agents_cannot_leave_their_session() {
         "nonsense".into(),
         format!("{other}.{mine}.{}", mac.to_uppercase()),
     ] {
-        two.client.execute("SELECT set_config('pgdraft.tok', $1, false)", &[&token]).await.unwrap();
-        for text in ["SELECT pgdraft.sid()".to_owned(), format!("SELECT * FROM {head}"), "SELECT pgdraft.begin_write('x', 'x', '{}')".into()] {
+        two.client
+            .execute("SELECT set_config('pgdraft.tok', $1, false)", &[&token])
+            .await
+            .unwrap();
+        for text in [
+            "SELECT pgdraft.sid()".to_owned(),
+            format!("SELECT * FROM {head}"),
+            "SELECT pgdraft.begin_write('x', 'x', '{}')".into(),
+        ] {
             let got = two.client.query(&text, &[]).await.unwrap_err();
             assert_eq!(told(&got).code, "28000", "{token} {text}");
         }
@@ -164,12 +283,23 @@ async fn operations_are_named_as_the_contract_says() {
     setup.draft(&["dept"]).await.unwrap();
     let agent = setup.agent("s").await;
     let nobody = setup.raw_agent().await;
-    let got = nobody.query("SELECT pgdraft.begin_write(NULL, '', '{}')", &[]).await.unwrap_err();
+    let got = nobody
+        .query("SELECT pgdraft.begin_write(NULL, '', '{}')", &[])
+        .await
+        .unwrap_err();
     assert_eq!(told(&got).code, "ZD003");
-    for operations in [&[None, Some("a"), None, Some("a")][..], &[Some("a")], &[None, Some("op-3"), Some("a")], &[None]] {
+    for operations in [
+        &[None, Some("a"), None, Some("a")][..],
+        &[Some("a")],
+        &[None, Some("op-3"), Some("a")],
+        &[None],
+    ] {
         agent.transaction("BEGIN").await;
         for operation in operations {
-            agent.begin_write(*operation, "SELECT 1", "dept").await.unwrap();
+            agent
+                .begin_write(*operation, "SELECT 1", "dept")
+                .await
+                .unwrap();
         }
         agent.transaction("COMMIT").await;
     }
@@ -195,9 +325,13 @@ async fn two_connections_of_a_session_lose_no_update() {
     setup.draft(&["dept"]).await.unwrap();
     let (one, two) = (setup.agent("s").await, setup.agent("s").await);
     one.transaction("BEGIN").await;
-    one.update("dept", &[("budget", "a.budget + 1")], "id = 1").await.unwrap();
+    one.update("dept", &[("budget", "a.budget + 1")], "id = 1")
+        .await
+        .unwrap();
     let second = tokio::spawn(async move {
-        two.update("dept", &[("budget", "a.budget + 10")], "id = 1").await.unwrap();
+        two.update("dept", &[("budget", "a.budget + 10")], "id = 1")
+            .await
+            .unwrap();
     });
     // The second waits in begin_write; only then does the first end.
     loop {
@@ -209,7 +343,11 @@ async fn two_connections_of_a_session_lose_no_update() {
     }
     one.transaction("COMMIT").await;
     second.await.unwrap();
-    assert!(one.sees("dept").await.contains(&"(1,d1,1011.00)".to_owned()));
+    assert!(
+        one.sees("dept")
+            .await
+            .contains(&"(1,d1,1011.00)".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -219,7 +357,13 @@ async fn sessions_have_owners_and_ids() {
     let first = control.open_session("s", "a", true).await.unwrap().unwrap();
     let again = control.open_session("s", "a", true).await.unwrap().unwrap();
     assert_eq!(first.sid, again.sid);
-    assert!(control.open_session("other", "a", false).await.unwrap().is_none());
+    assert!(
+        control
+            .open_session("other", "a", false)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let foreign = control.open_session("s", "b", true).await.unwrap_err();
     assert_eq!(foreign.report().code, "ZD004");
     for (bad, length) in [(String::new(), 0), ("ä".repeat(201), 201)] {
@@ -229,7 +373,11 @@ async fn sessions_have_owners_and_ids() {
         assert!(got.report().hint.is_some());
     }
     let odd = "ä'\"\\; DROP 🙂".repeat(10);
-    control.open_session(&odd, "a", true).await.unwrap().unwrap();
+    control
+        .open_session(&odd, "a", true)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(control.sessions().await.unwrap().len(), 2);
 }
 
@@ -238,9 +386,13 @@ async fn many_processes_draft_the_same_table_once() {
     let setup = setup("races", SHOP).await;
     let mut others = Vec::new();
     for _ in 0..4 {
-        let control = Control::connect(target(&setup.database), options()).await.unwrap();
+        let control = Control::connect(target(&setup.database), options())
+            .await
+            .unwrap();
         let id = setup.relation("dept").id;
-        others.push(tokio::spawn(async move { control.draft_tables(&[id]).await.unwrap().heads.len() }));
+        others.push(tokio::spawn(async move {
+            control.draft_tables(&[id]).await.unwrap().heads.len()
+        }));
     }
     for other in others {
         assert_eq!(other.await.unwrap(), 2);
@@ -249,7 +401,10 @@ async fn many_processes_draft_the_same_table_once() {
     assert_eq!(catalog.heads.len(), 2);
     let dept = catalog.head(setup.relation("dept").id).unwrap();
     assert_eq!(dept.cascades.len(), 1);
-    assert_eq!(dept.constraints[&format!("d{}_pkey", dept.id.0)], "dept_pkey");
+    assert_eq!(
+        dept.constraints[&format!("d{}_pkey", dept.id.0)],
+        "dept_pkey"
+    );
 }
 
 #[tokio::test]
@@ -267,7 +422,9 @@ async fn what_cannot_be_drafted_is_refused() {
         CREATE FUNCTION app.danger() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN 1; END';
         CREATE TABLE app.checked (id int PRIMARY KEY, CHECK (app.danger() = 1));
     "#).await;
-    for table in ["no_key", "part", "part1", "v", "ex", "partial", "ours", "late", "rls", "checked"] {
+    for table in [
+        "no_key", "part", "part1", "v", "ex", "partial", "ours", "late", "rls", "checked",
+    ] {
         let report = setup.draft(&[table]).await.unwrap_err().report();
         assert_eq!(report.code, "0A000", "{table}");
         assert!(report.detail.is_some() && report.hint.is_some(), "{table}");

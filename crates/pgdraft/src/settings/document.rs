@@ -134,11 +134,34 @@ impl<'a> Document<'a> {
         let span = value.span();
         let text = scalar(value.get_ref(), key.kind).ok_or_else(|| {
             let message = format!("this is {}", a_type(value.get_ref()));
-            self.error(&span, name, message, key.expected)
+            self.error(&span, name, message, key.hint())
         })?;
-        let value = parse(&text).map_err(|m| self.error(&span, name, m, key.expected))?;
+        let value = parse(&text).map_err(|m| self.error(&span, name, m, key.hint()))?;
         self.read.insert(name.to_owned());
         Ok(Some(Found { value, span }))
+    }
+
+    /// A setting from its flag or variable, else from the file.
+    pub(crate) fn optional<T>(
+        &mut self,
+        flag: Option<T>,
+        name: &'static str,
+        parse: fn(&str) -> std::result::Result<T, String>,
+    ) -> Result<Option<T>> {
+        // The file is read in any case: a wrong value is wrong even where a flag goes before it.
+        let from_file = self.read(name, parse)?.map(|found| found.value);
+        Ok(flag.or(from_file))
+    }
+
+    /// A setting from its flag or variable, else from the file, else the default.
+    pub(crate) fn choose<T>(
+        &mut self,
+        flag: Option<T>,
+        name: &'static str,
+        parse: fn(&str) -> std::result::Result<T, String>,
+        default: T,
+    ) -> Result<T> {
+        Ok(self.optional(flag, name, parse)?.unwrap_or(default))
     }
 
     /// Reads a key that is an array of strings.
@@ -152,13 +175,13 @@ impl<'a> Document<'a> {
         };
         let wrong = |value: &Spanned<DeValue<'_>>| {
             let message = format!("this is {}", a_type(value.get_ref()));
-            self.error(&value.span(), name, message, key.expected)
+            self.error(&value.span(), name, message, key.hint())
         };
         let items = value.get_ref().as_array().ok_or_else(|| wrong(value))?;
         let mut out = Vec::new();
         for item in items.iter() {
             let text = item.get_ref().as_str().ok_or_else(|| wrong(item))?;
-            out.push(parse(text).map_err(|m| self.error(&item.span(), name, m, key.expected))?);
+            out.push(parse(text).map_err(|m| self.error(&item.span(), name, m, key.hint()))?);
         }
         self.read.insert(name.to_owned());
         Ok(Some(out))

@@ -16,18 +16,6 @@ pub(crate) enum Kind {
     TextArray,
 }
 
-impl Kind {
-    /// In words, for an error.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Integer => "a whole number",
-            Self::Boolean => "true or false",
-            Self::TextArray => "an array of strings",
-        }
-    }
-}
-
 /// One key.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -39,6 +27,16 @@ pub(crate) struct Key {
     pub(crate) default: &'static str,
     /// What is expected, as the hint of an error.
     pub(crate) expected: &'static str,
+}
+
+impl Key {
+    /// What is expected, and what holds without the key: the hint of an error.
+    pub(crate) fn hint(&self) -> String {
+        if self.default.is_empty() {
+            return self.expected.to_owned();
+        }
+        format!("{}; the default is {}", self.expected, self.default)
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, expected: &'static str) -> Key {

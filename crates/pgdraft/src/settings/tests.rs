@@ -62,7 +62,7 @@ fn mistakes_say_where_and_what() {
     for (text, expected) in [
         (
             "listen = \"nowhere\"",
-            "pgdraft.toml:1:10: key \"listen\": \"nowhere\" is not an address with a port | expected an address with a port, such as \"127.0.0.1:6432\"",
+            "pgdraft.toml:1:10: key \"listen\": \"nowhere\" is not an address with a port | expected an address with a port, such as \"127.0.0.1:6432\"; the default is \"127.0.0.1:6432\"",
         ),
         (
             "# é\n  lissten = 1",
@@ -70,7 +70,7 @@ fn mistakes_say_where_and_what() {
         ),
         (
             "[embedded]\nport = \"x\"",
-            "pgdraft.toml:2:8: key \"embedded.port\": this is a string | expected a port, 0 to 65535; 0 = any free one",
+            "pgdraft.toml:2:8: key \"embedded.port\": this is a string | expected a port, 0 to 65535; 0 = any free one; the default is 0",
         ),
         (
             "[embedded]\nprot = 1",
@@ -78,7 +78,7 @@ fn mistakes_say_where_and_what() {
         ),
         (
             "connections_max = 0",
-            "pgdraft.toml:1:19: key \"connections_max\": 0 is not between 1 and 100000 | expected a number of connections, 1 to 100000",
+            "pgdraft.toml:1:19: key \"connections_max\": 0 is not between 1 and 100000 | expected a number of connections, 1 to 100000; the default is 200",
         ),
         (
             "listen = ",
@@ -86,11 +86,11 @@ fn mistakes_say_where_and_what() {
         ),
         (
             "tls = \"yes\"",
-            "pgdraft.toml:1:7: key \"tls\": \"yes\" is not a TLS mode | expected \"off\", \"allow\" or \"require\"",
+            "pgdraft.toml:1:7: key \"tls\": \"yes\" is not a TLS mode | expected \"off\", \"allow\" or \"require\"; the default is \"off\"",
         ),
         (
             "[functions]\nallow = [\"ok\", \"a b\"]",
-            "pgdraft.toml:2:16: key \"functions.allow\": \"a b\" is not the name of a function | expected names of functions, such as [\"slugify\", \"app.total\"]",
+            "pgdraft.toml:2:16: key \"functions.allow\": \"a b\" is not the name of a function | expected names of functions, such as [\"slugify\", \"app.total\"]; the default is []",
         ),
         (
             "zebra = 1",

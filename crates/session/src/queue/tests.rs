@@ -1,6 +1,9 @@
 //! The queue against a model of the server: random requests, answered as PostgreSQL answers, cut
 //! at every point.
 
+use report::Report;
+use tokio::sync::oneshot;
+
 use super::*;
 
 fn no_names() -> Arc<Catalog> {

@@ -105,6 +105,12 @@ impl Frames {
         self
     }
 
+    /// Sends; false where the other side is gone.
+    pub(crate) fn try_send(&mut self) -> bool {
+        let out = std::mem::take(&mut self.out);
+        self.socket.write_all(&out).is_ok()
+    }
+
     /// Sends and goes away.
     pub(crate) fn vanish(mut self) {
         self.send();

@@ -38,6 +38,8 @@ pub(crate) fn relation(id: u32, schema: &str, name: &str, columns: &[&str]) -> R
         generated: Generated::No,
         identity: ColumnIdentity::No,
         sequence: None,
+        base_type: None,
+        definer_default: false,
     };
     Relation {
         id: RelationId(id),

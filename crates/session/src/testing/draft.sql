@@ -50,6 +50,8 @@ BEGIN
     PERFORM set_config('pgdraft.op', number::text, true);
     RETURN number;
 END $$;
+CREATE FUNCTION pgdraft.lock_session() RETURNS void LANGUAGE sql AS
+    $$ SELECT pg_advisory_xact_lock(pgdraft.sid()) $$;
 CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -80,3 +82,9 @@ CREATE TABLE pgdraft.d7_log (
     PRIMARY KEY (pgdraft_sid, pgdraft_op, id)
 );
 GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log TO agent;
+
+CREATE FUNCTION pgdraft.lock_session() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
+END $$;

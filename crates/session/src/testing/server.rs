@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) shared: Arc<Shared>,
     pub(crate) database: String,
     pub(crate) drain: watch::Sender<bool>,
+    panics: Arc<AtomicUsize>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -69,12 +71,21 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = Arc::clone(&shared);
+        let panics = Arc::new(AtomicUsize::new(0));
+        let panicked = Arc::clone(&panics);
         runtime.spawn(async move {
             while let Ok((socket, peer)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
+                let panicked = Arc::clone(&panicked);
                 tokio::spawn(async move {
-                    if let Some(client) = greet(socket, peer, &shared).await {
+                    let Some(client) = greet(socket, peer, &shared).await else {
+                        return;
+                    };
+                    let served = tokio::spawn(async move {
                         Box::pin(crate::serve_client(client, shared)).await;
+                    });
+                    if served.await.is_err_and(|error| error.is_panic()) {
+                        panicked.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
@@ -86,8 +97,16 @@ impl Server {
             shared,
             database: database.to_owned(),
             drain,
+            panics,
             runtime: Some(runtime),
         }
+    }
+}
+
+impl Server {
+    /// How many connections ended in a panic.
+    pub(crate) fn panics(&self) -> usize {
+        self.panics.load(Ordering::Relaxed)
     }
 }
 

@@ -424,6 +424,12 @@ fn moved_keys_are_counted_and_locks_are_taken() {
         c.query("SELECT id FROM orders ORDER BY id"),
         "T D(3) D(101) D(102) D(104) D(105) C=SELECT 5 Z=I"
     );
+    let parameters = [("user", "eve"), ("database", server.database.as_str())];
+    let mut fresh = Frames::connect(server.address, &parameters);
+    assert_eq!(
+        fresh.query("SELECT qty FROM orders WHERE id = 3 FOR UPDATE"),
+        "T D(3) C=SELECT 1 Z=I"
+    );
     // what another connection of the session wrote before the lock was ours is read under it
     let mut d = connect(&server, "a");
     c.query("BEGIN");
@@ -436,7 +442,30 @@ fn moved_keys_are_counted_and_locks_are_taken() {
     assert_eq!(summary(&d.read_until(b'Z', 1)), "T D(70) C=SELECT 1 Z=T");
     d.query("ROLLBACK");
     assert_eq!(
-        d.extended("SELECT qty FROM orders WHERE id = $1 FOR UPDATE", &[Some("3")]),
+        d.extended(
+            "SELECT qty FROM orders WHERE id = $1 FOR UPDATE",
+            &[Some("3")]
+        ),
         "1 2 T D(70) C=SELECT 1 Z=I"
     );
+}
+
+#[test]
+fn nothing_is_read_under_other_rules() {
+    let server = Server::start("draft_unfit");
+    let mut c = connect(&server, "a");
+    // however it came about: refused from then on, with a hint
+    server.cluster.psql(
+        "postgres",
+        &format!(
+            "ALTER DATABASE {} SET standard_conforming_strings = off",
+            server.database
+        ),
+    );
+    let mut d = connect(&server, "a");
+    assert_eq!(c.query("SELECT 1"), "T D(1) C=SELECT 1 Z=I");
+    let error = d.error("SELECT 1");
+    assert_eq!(fields(&error, "C"), ["0A000"]);
+    assert!(!fields(&error, "H")[0].is_empty());
+    assert_eq!(d.extended("SELECT 1", &[]), "E=0A000 Z=I");
 }
