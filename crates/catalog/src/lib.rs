@@ -127,7 +127,9 @@ pub struct Column {
     pub type_id: u32,
     /// `atttypmod`.
     pub type_modifier: i32,
-    /// `format_type(atttypid, NULL)`: the type without its modifier, schema-qualified where needed.
+    /// `format_type(atttypid, -1)`: the type without its modifier, schema-qualified where needed,
+    /// fit for a cast that must not cut anything (`bpchar` and `"bit"`, since `character` and `bit`
+    /// would mean a length of 1).
     pub type_name: String,
     /// `format_type(atttypid, atttypmod)`: the type as declared.
     pub declared: String,

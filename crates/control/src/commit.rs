@@ -243,7 +243,7 @@ impl Work<'_> {
 
     /// Applies the draft, in the first way that keeps every key.
     async fn apply(&self) -> Result<Committed, ControlError> {
-        for order in [net::Order::InsertsFirst, net::Order::DeletesFirst] {
+        for order in net::Order::ALL {
             self.transaction
                 .batch_execute("SAVEPOINT pgdraft_apply")
                 .await?;

@@ -15,7 +15,7 @@ WITH RECURSIVE domains (domain, base, modifier, done) AS (
       AND p.pronamespace <> 'pg_catalog'::regnamespace
 )
 SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.atttypid AS type_id,
-       a.atttypmod AS type_modifier, format_type(a.atttypid, NULL) AS type_name,
+       a.atttypmod AS type_modifier, format_type(a.atttypid, -1) AS type_name,
        format_type(a.atttypid, a.atttypmod) AS declared,
        CASE WHEN a.attcollation <> t.typcollation
             THEN (SELECT format('%I.%I', cn.nspname, co.collname) FROM pg_collation co

@@ -17,8 +17,16 @@ const SETS_MAX: usize = 8;
 pub(super) enum Order {
     /// Inserts parents first, updates, deletes children first.
     InsertsFirst,
+    /// Updates, deletes children first, inserts parents first: children have left their parents
+    /// before these go.
+    UpdatesFirst,
     /// Deletes children first, updates, inserts parents first.
     DeletesFirst,
+}
+
+impl Order {
+    /// All, in the order they are tried.
+    pub(super) const ALL: [Self; 3] = [Self::InsertsFirst, Self::UpdatesFirst, Self::DeletesFirst];
 }
 
 impl Work<'_> {
@@ -30,14 +38,22 @@ impl Work<'_> {
             .filter_map(|r| self.drafts.iter().find(|d| d.relation.id == r.id))
             .collect();
         let mut done: Vec<Applied> = drafts.iter().map(|d| nothing(d.relation)).collect();
-        if order == Order::DeletesFirst {
-            self.deletes(&drafts, &mut done).await?;
-            self.updates(&drafts, &mut done).await?;
-            self.inserts(&drafts, &mut done).await?;
-        } else {
-            self.inserts(&drafts, &mut done).await?;
-            self.updates(&drafts, &mut done).await?;
-            self.deletes(&drafts, &mut done).await?;
+        match order {
+            Order::InsertsFirst => {
+                self.inserts(&drafts, &mut done).await?;
+                self.updates(&drafts, &mut done).await?;
+                self.deletes(&drafts, &mut done).await?;
+            }
+            Order::UpdatesFirst => {
+                self.updates(&drafts, &mut done).await?;
+                self.deletes(&drafts, &mut done).await?;
+                self.inserts(&drafts, &mut done).await?;
+            }
+            Order::DeletesFirst => {
+                self.deletes(&drafts, &mut done).await?;
+                self.updates(&drafts, &mut done).await?;
+                self.inserts(&drafts, &mut done).await?;
+            }
         }
         Ok(finished(done))
     }

@@ -44,25 +44,23 @@ impl Work<'_> {
         operation: i64,
         done: &mut [Applied],
     ) -> Result<(), ControlError> {
-        self.transaction
-            .batch_execute("SAVEPOINT pgdraft_replay")
-            .await?;
         let before = done.to_vec();
-        let first = self
-            .replay_in(Order::InsertsFirst, drafts, operation, done)
-            .await;
-        let outcome = match first {
-            Err(error) if another_way(&error) => {
-                self.transaction
-                    .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_replay")
-                    .await?;
-                done.clone_from_slice(&before);
-                self.replay_in(Order::DeletesFirst, drafts, operation, done)
-                    .await
+        let mut last = Ok(());
+        for order in Order::ALL {
+            self.transaction
+                .batch_execute("SAVEPOINT pgdraft_replay")
+                .await?;
+            last = self.replay_in(order, drafts, operation, done).await;
+            let Err(error) = &last else { break };
+            if !another_way(error) {
+                break;
             }
-            outcome => outcome,
-        };
-        outcome?;
+            self.transaction
+                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_replay")
+                .await?;
+            done.clone_from_slice(&before);
+        }
+        last?;
         self.transaction
             .batch_execute("RELEASE SAVEPOINT pgdraft_replay")
             .await?;
@@ -78,6 +76,7 @@ impl Work<'_> {
     ) -> Result<(), ControlError> {
         let steps = match order {
             Order::InsertsFirst => [Step::Insert, Step::Update, Step::Delete],
+            Order::UpdatesFirst => [Step::Update, Step::Delete, Step::Insert],
             Order::DeletesFirst => [Step::Delete, Step::Update, Step::Insert],
         };
         for step in steps {

@@ -265,8 +265,8 @@ impl Agent {
         let names: Vec<String> = key.columns.iter().map(|c| quote_identifier(c)).collect();
         let values: Vec<String> = names.iter().map(|c| format!("h.{c}")).collect();
         let detail = format!(
-            "concat('Key ({})=(', {}, ') already exists.')",
-            key.columns.join(", "),
+            "concat({}, {}, ') already exists.')",
+            quote_literal(&format!("Key ({})=(", key.columns.join(", "))),
             values.join(", ', ', ")
         );
         let updates: String = relation

@@ -34,7 +34,7 @@ impl Op {
                 } else {
                     format!("({columns})")
                 };
-                format!("INSERT INTO app.{table} {list} {source}")
+                format!("INSERT INTO app.{} {list} {source}", quoted(table))
             }
             Self::Update(table, sets, condition) => {
                 let sets: Vec<_> = sets
@@ -42,15 +42,20 @@ impl Op {
                     .map(|(c, e)| format!("{} = {e}", ::catalog::quote_identifier(c)))
                     .collect();
                 format!(
-                    "UPDATE app.{table} a SET {} WHERE {condition}",
+                    "UPDATE app.{} a SET {} WHERE {condition}",
+                    quoted(table),
                     sets.join(", ")
                 )
             }
             Self::Delete(table, condition) => {
-                format!("DELETE FROM app.{table} a WHERE {condition}")
+                format!("DELETE FROM app.{} a WHERE {condition}", quoted(table))
             }
         }
     }
+}
+
+fn quoted(name: &str) -> String {
+    ::catalog::quote_identifier(name)
 }
 
 /// Everything in a database but pgdraft, lines sorted: rows have no order.
@@ -89,12 +94,19 @@ async fn same(label: &str, script: &str, ops: &[Op]) -> (Setup, Committed) {
         let text = op.direct();
         let got = op.draft(&agent).await;
         match (got, direct.execute(&text, &[]).await) {
-            (Ok(got), Ok(want)) if text.starts_with("INSERT") || !text.contains("id =") => {
-                assert_eq!(got, want, "{text}")
-            }
-            (Ok(_), Ok(_)) => {}
+            // A changed key writes two rows of a head.
+            (Ok(got), Ok(want)) => assert!(got == want || got == 2 * want, "{text}: {got}, {want}"),
             (Err(got), Err(want)) => {
-                let (got, want) = (told(&got), told(&want));
+                let (mut got, want) = (told(&got), told(&want));
+                // The data plane maps a head's index names back.
+                let name = got.constraint.unwrap_or_default();
+                let catalog = setup.control.catalog();
+                let mapped = catalog
+                    .heads
+                    .values()
+                    .find_map(|h| h.constraints.get(&name))
+                    .cloned();
+                got.constraint = mapped.or(Some(name)).filter(|n| !n.is_empty());
                 assert_eq!(
                     (got.code, got.constraint),
                     (want.code, want.constraint),
@@ -233,7 +245,7 @@ async fn a_commit_equals_direct_execution() {
         (3, done.rows(), Some("alice"))
     );
     let operations = setup.control.operations("s").await.unwrap();
-    assert_eq!(operations.len(), 17);
+    assert_eq!(operations.len(), 16);
     assert_eq!(
         (
             operations[0].inserted,
@@ -247,7 +259,8 @@ async fn a_commit_equals_direct_execution() {
 
 #[tokio::test]
 async fn odd_names_types_and_keys() {
-    same("odd", r#"
+    const ODD: &str = "Odd \"t'x\\y";
+    let script = r#"
         CREATE SCHEMA app; CREATE SCHEMA ty; CREATE EXTENSION citext SCHEMA ty;
         CREATE COLLATION ty.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
         CREATE TYPE ty.mood AS ENUM ('sad', 'ok'); CREATE TYPE ty.pair AS (a int, b text);
@@ -256,78 +269,64 @@ async fn odd_names_types_and_keys() {
             j json, x xml, f float8, m ty.mood DEFAULT 'ok', p ty.pair, a int[], ch char(4), v varchar(5) COLLATE "C",
             bits bit varying(9), r int4range, k ty.citext UNIQUE, d date DEFAULT '2020-01-01', g int GENERATED ALWAYS AS (n * 2) STORED,
             "select" int, "Order" numeric, PRIMARY KEY ("Id one", "b'"));
+        ALTER TABLE app."Odd ""t'x\y" ADD CONSTRAINT "Chk ""x'" CHECK ("select" IS NULL OR "select" > 0);
         INSERT INTO app."Odd ""t'x\y" ("Id one", "b'", "c\", j, f, k, ch, p, a, r)
-        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', (g, 'x'), ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
-    "#, &[
-        Update("\"Odd", &[], "true"),
-    ][1..]).await;
-    let script = r#"
-        CREATE SCHEMA app; CREATE SCHEMA ty; CREATE EXTENSION citext SCHEMA ty;
-        CREATE COLLATION ty.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-        CREATE TYPE ty.mood AS ENUM ('sad', 'ok'); CREATE TYPE ty.pair AS (a int, b text);
-        CREATE DOMAIN ty.pos AS int NOT NULL CHECK (VALUE > 0);
-        CREATE TABLE app.odd ("Id one" uuid, "b'" timestamptz, "c\" text COLLATE ty.ci UNIQUE, n ty.pos DEFAULT 3,
-            j json, x xml, f float8, m ty.mood DEFAULT 'ok', p ty.pair, a int[], ch char(4), v varchar(5) COLLATE "C",
-            bits bit varying(9), r int4range, k ty.citext UNIQUE, d date DEFAULT '2020-01-01', g int GENERATED ALWAYS AS (n * 2) STORED,
-            "select" int, "Order" numeric, PRIMARY KEY ("Id one", "b'"));
-        ALTER TABLE app.odd ADD CONSTRAINT "Chk ""x'" CHECK ("select" IS NULL OR "select" > 0);
-        INSERT INTO app.odd ("Id one", "b'", "c\", j, f, k, ch, p, a, r)
-        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', (g, 'x'), ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
+        SELECT md5(g::text)::uuid, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', 'C' || g, '{"a" : 1}', -0.0, 'K' || g, 'x', ROW(g, 'x')::ty.pair, ARRAY[g, NULL], int4range(g, g + 2) FROM generate_series(1, 9) g;
     "#;
     let (_, done) = same(
         "odd",
         script,
         &[
-            Update("odd", &[("f", "0.0")], "a.n = 3"),
-            Update("odd", &[("c\\", "lower(a.\"c\\\")")], "true"),
+            Update(ODD, &[("f", "0.0")], "a.n = 3"),
+            Update(ODD, &[("c\\", "lower(a.\"c\\\")")], "true"),
             Update(
-                "odd",
+                ODD,
                 &[("j", "'{\"a\":1}'"), ("k", "lower(a.k::text)")],
                 "a.a[1] = 2",
             ),
             Update(
-                "odd",
+                ODD,
                 &[("n", "7"), ("ch", "'yy'"), ("p", "ROW(1, 'z')")],
                 "a.a[1] = 3",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", k, \"select\", \"Order\"",
                 "SELECT md5('x')::uuid, '2025-01-01 00:00+00', 'new', 5, 1.50",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", k",
                 "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'NEW'",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", k",
                 "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'k4'",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", \"c\\\"",
                 "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 'c5'",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", \"select\"",
                 "SELECT md5('y')::uuid, '2025-01-01 00:00+00', 0",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", n",
                 "SELECT md5('y')::uuid, '2025-01-01 00:00+00', -1",
             ),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\"",
                 "SELECT md5('1')::uuid, '2024-01-01 01:00+00'",
             ),
-            Delete("odd", "a.a[1] = 6"),
+            Delete(ODD, "a.a[1] = 6"),
             Insert(
-                "odd",
+                ODD,
                 "\"Id one\", \"b'\", k",
                 "SELECT md5('6')::uuid, '2024-01-01 06:00+00', 'k6'",
             ),
@@ -346,7 +345,7 @@ CREATE TABLE app.def (id int PRIMARY KEY, p int DEFAULT 1 REFERENCES app.p ON DE
 CREATE TABLE app.part (p int REFERENCES app.p ON UPDATE CASCADE ON DELETE CASCADE, n int, v text, PRIMARY KEY (p, n));
 CREATE TABLE app.leaf (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part ON UPDATE CASCADE ON DELETE CASCADE);
 CREATE TABLE app.tree (id int PRIMARY KEY, up int REFERENCES app.tree ON DELETE CASCADE);
-CREATE TABLE app.full (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part MATCH FULL ON DELETE SET NULL);
+CREATE TABLE app.full (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p, n) REFERENCES app.part MATCH FULL ON DELETE SET NULL ON UPDATE CASCADE);
 CREATE TABLE app.res (id int PRIMARY KEY, p int REFERENCES app.p ON DELETE RESTRICT ON UPDATE RESTRICT);
 INSERT INTO app.p SELECT g, 'c' || g, g FROM generate_series(1, 9) g;
 INSERT INTO app.cas SELECT g, g FROM generate_series(1, 9) g;
@@ -366,19 +365,19 @@ async fn actions_of_foreign_keys() {
         ACTIONS,
         &[
             Delete("p", "id = 2"),
-            Update("p", &[("id", "33")], "id = 3"),
+            Update("p", &[("id", "33"), ("code", "'c33'")], "id = 3"),
             Update("p", &[("code", "'c4x'")], "id = 4"),
             Update("p", &[("code", "'c5x'"), ("id", "55")], "id = 5"),
             Insert("cas", "id, p", "VALUES (100, 33)"),
             Insert("cas", "id, p", "VALUES (101, 3)"),
-            Update("p", &[("id", "333")], "id = 33"),
+            Update("p", &[("id", "333"), ("code", "'c3'")], "id = 33"),
             Delete("tree", "id = 3"),
             Delete("tree", "id IN (4, 8)"),
             Insert("full", "id, p, n", "VALUES (50, 6, NULL)"),
             Insert("full", "id, p, n", "VALUES (51, NULL, NULL)"),
             Insert("full", "id, p, n", "VALUES (52, 6, 7)"),
             Delete("p", "id = 9"),
-            Update("p", &[("id", "99")], "id = 9"),
+            Update("p", &[("id", "99"), ("code", "'c99'")], "id = 9"),
             Update("p", &[("x", "0")], "id = 9"),
             Delete("p", "id = 1"),
             Delete("part", "p = 6"),
@@ -399,7 +398,14 @@ async fn several_keys_at_once_are_refused_where_others_follow() {
         .unwrap_err();
     assert_eq!(told(&got).code, "0A000");
     assert!(got.as_db_error().unwrap().hint().is_some());
-    // Where nobody follows, several are fine.
+    let got = agent
+        .update("p", &[("id", "33")], "id = 3")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(&got).detail.unwrap(),
+        "Key (id)=(3) is followed by table \"cas\", and \"p_code_key\" stays the same."
+    );
     agent.delete("p", "id IN (3, 4)").await.unwrap();
 }
 
@@ -718,9 +724,9 @@ async fn triggers_of_production_fire_at_commit_and_know_who() {
         audit,
         [
             "\"INSERT note 5\",alice,s)",
+            "\"UPDATE note 1\",alice,s)",
             "\"UPDATE note 2\",alice,s)",
             "\"UPDATE of_w 2\",alice,s)",
-            "\"UPDATE note 1\",alice,s)",
             "\"DELETE note 3\",alice,s)",
         ]
         .map(str::to_owned)

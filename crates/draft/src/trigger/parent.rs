@@ -71,6 +71,8 @@ pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                     // An action has been done for all but keys that moved in a way it cannot follow.
                     !acts(action)
                         || !drafted
+                        // The default can be the very key that is gone.
+                        || action == ReferentialAction::SetDefault
                         || (*c == Change::Moved && action == ReferentialAction::Cascade)
                 })
                 .collect();
@@ -83,8 +85,69 @@ pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                 error: refusal(draft, key, child, action, drafted),
             });
         }
+        if drafted && key.on_update == ReferentialAction::Cascade {
+            steps.extend(kept_unique(draft, key, child));
+        }
     }
     steps
+}
+
+/// A row whose primary key changes while others follow it and a unique key of it stays could not
+/// be committed: production can have neither both rows at once, nor the new one after the removal
+/// of the old one, which would take the followers along.
+fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Step> {
+    let Some(id) = draft.heads.get(&child.id) else {
+        return Vec::new();
+    };
+    let head = draft.table();
+    let follows: Vec<String> = reference_operators(Some(draft.relation), key)
+        .iter()
+        .zip(key.parent_columns.iter().zip(&key.child_columns))
+        .map(|(op, (p, c))| equal(op, &column("r", p), &column("c", c)))
+        .collect();
+    let primary = key_columns(draft.relation);
+    let values: Vec<String> = primary.iter().map(|c| column("n", c)).collect();
+    let unique = draft.relation.unique.iter();
+    unique
+        .map(|unique| {
+            let same: Vec<String> = unique
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(i, name)| {
+                    let op = crate::text::operator(unique, i);
+                    equal(op, &column("r", name), &column("n", name))
+                })
+                .collect();
+            let after = format!(
+                " is followed by table {}, and {} stays the same.",
+                plain_quotes(&child.name),
+                plain_quotes(&unique.name)
+            );
+            let query = format!(
+                "SELECT pg_catalog.min({}) FROM pgdraft_n n JOIN {head} r ON r.pgdraft_sid = n.pgdraft_sid AND r.pgdraft_live AND {} JOIN {} c ON c.pgdraft_sid = n.pgdraft_sid AND c.pgdraft_live AND {} WHERE NOT n.pgdraft_live AND n.pgdraft_moved",
+                key_detail(primary, &values, "Key ", &after),
+                same.join(" AND "),
+                head_table(*id),
+                follows.join(" AND ")
+            );
+            let message = format!(
+                "key of table {} that others follow cannot change in a draft while a unique key stays",
+                plain_quotes(&draft.relation.name)
+            );
+            Step::Refuse {
+                query,
+                error: Raise {
+                    code: "0A000",
+                    message,
+                    hint: Some("Change the unique value in the same statement and set it back in a later transaction."),
+                    constraint: key.name.clone(),
+                    schema: child.schema.clone(),
+                    table: child.name.clone(),
+                },
+            }
+        })
+        .collect()
 }
 
 /// The referenced columns are all part of the primary key, which changes only by moving.
@@ -114,7 +177,10 @@ fn gone(draft: &Draft<'_>, event: Event, key: &ForeignKey, change: Change) -> St
     let row = |alias| record(&[columns(alias, &key.parent_columns)]);
     let condition = match change {
         Change::Removed => "NOT n.pgdraft_live AND NOT n.pgdraft_moved".to_owned(),
-        Change::Moved => "NOT n.pgdraft_live AND n.pgdraft_moved".to_owned(),
+        Change::Moved => format!(
+            "NOT n.pgdraft_live AND n.pgdraft_moved{}",
+            left_with_the_key(draft, key)
+        ),
         Change::Updated => {
             let touched = if event == Event::Insert {
                 "NOT n.pgdraft_new AND "
@@ -135,9 +201,12 @@ fn gone(draft: &Draft<'_>, event: Event, key: &ForeignKey, change: Change) -> St
     )
 }
 
-/// A moved row and the row it became: the one live row that the same statement wrote (the same
-/// transaction and command), if it wrote exactly one and moved exactly one. Which of several
-/// became which is not recorded.
+/// Moved rows and the rows they became. Which is which is not recorded, so only what is certain
+/// counts: rows that the same statement wrote (the same transaction and command), and of these
+///
+/// * in an agent's statement, the one live row, if one row moved and one live row was written;
+/// * in a statement of a parent's action, which changes the columns of one foreign key only, the
+///   row with the same values in the rest of the key, if there is one such pair.
 fn moved(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> String {
     let was_live = if event == Event::Update {
         "o.pgdraft_live AND "
@@ -149,12 +218,58 @@ fn moved(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> String {
         Event::Update => draft.pairs(event),
     };
     let head = draft.table();
+    let primary = key_columns(draft.relation);
+    let rest: String = rest_of_key(draft)
+        .iter()
+        .map(|(op, name)| format!(" AND {}", equal(op, &column("p", name), &column("h", name))))
+        .collect();
     format!(
-        "SELECT m.* FROM (SELECT n.pgdraft_sid, n.pgdraft_op, {}, {}, pg_catalog.count(*) OVER () AS pgdraft_pairs FROM {from} JOIN {head} h ON h.pgdraft_sid = n.pgdraft_sid AND {} JOIN {head} p ON p.pgdraft_sid = n.pgdraft_sid AND p.pgdraft_live AND p.xmin = h.xmin AND p.cmin = h.cmin WHERE {was_live}NOT n.pgdraft_live AND n.pgdraft_moved) m WHERE m.pgdraft_pairs = 1",
+        "SELECT m.* FROM (SELECT n.pgdraft_sid, n.pgdraft_op, {}, {}, pg_catalog.count(*) OVER () AS pgdraft_pairs, pg_catalog.count(*) OVER (PARTITION BY {}) AS pgdraft_became, pg_catalog.count(*) OVER (PARTITION BY {}) AS pgdraft_was FROM {from} JOIN {head} h ON h.pgdraft_sid = n.pgdraft_sid AND {} JOIN {head} p ON p.pgdraft_sid = n.pgdraft_sid AND p.pgdraft_live AND p.xmin = h.xmin AND p.cmin = h.cmin AND (pg_catalog.pg_trigger_depth() = 1 OR (true{rest})) WHERE {was_live}NOT n.pgdraft_live AND n.pgdraft_moved{}) m WHERE CASE WHEN pg_catalog.pg_trigger_depth() = 1 THEN m.pgdraft_pairs = 1 ELSE m.pgdraft_became = 1 AND m.pgdraft_was = 1 END",
         aliased("n", &key.parent_columns, "pgdraft_k"),
         aliased("p", &key.parent_columns, "pgdraft_w"),
-        same_key(draft.relation, "h", "n")
+        columns("h", primary),
+        columns("p", primary),
+        same_key(draft.relation, "h", "n"),
+        left_with_the_key(draft, key)
     )
+}
+
+/// A row that moved to another primary key has the referenced columns of a unique key still,
+/// unless they changed with it: then nothing is gone.
+fn left_with_the_key(draft: &Draft<'_>, key: &ForeignKey) -> String {
+    if in_primary_key(draft, key) {
+        return String::new();
+    }
+    let parts: Vec<String> = reference_operators(Some(draft.relation), key)
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(op, name)| equal(op, &column("r", name), &column("n", name)))
+        .collect();
+    format!(
+        " AND NOT EXISTS (SELECT FROM {} r WHERE r.pgdraft_sid = n.pgdraft_sid AND r.pgdraft_live AND {})",
+        draft.table(),
+        parts.join(" AND ")
+    )
+}
+
+/// Key columns that no parent's action changes, with their equality.
+fn rest_of_key<'a>(draft: &Draft<'a>) -> Vec<(&'a str, &'a str)> {
+    let Some(key) = &draft.relation.primary_key else {
+        return Vec::new();
+    };
+    let changes = |name: &String| {
+        draft
+            .relation
+            .foreign_keys
+            .iter()
+            .any(|k| acts(k.on_update) && k.child_columns.contains(name))
+    };
+    key.columns
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| !changes(name))
+        .map(|(i, name)| (crate::text::operator(key, i), name.as_str()))
+        .collect()
 }
 
 fn aliased(alias: &str, names: &[String], prefix: &str) -> String {
@@ -202,7 +317,10 @@ fn left_behind(
         ));
     }
     // NO ACTION: another row may have taken the key over.
-    let taken = if action == ReferentialAction::NoAction {
+    let taken = if matches!(
+        action,
+        ReferentialAction::NoAction | ReferentialAction::SetDefault
+    ) {
         still_there(draft, key)
     } else {
         String::new()
@@ -258,7 +376,8 @@ fn refusal(
 ) -> Raise {
     let parent = plain_quotes(&draft.relation.name);
     let (name, table) = (plain_quotes(&key.name), plain_quotes(&child.name));
-    let (code, message, hint) = if !acts(action) {
+    let plain = !acts(action) || (drafted && action == ReferentialAction::SetDefault);
+    let (code, message, hint) = if plain {
         let (code, what) = if restricts(draft, action) {
             ("23001", "RESTRICT setting of foreign key constraint")
         } else {
