@@ -110,6 +110,10 @@ pub struct View {
     pub relations: Vec<RelationId>,
     /// Functions outside `pg_catalog` that it calls, transitively.
     pub functions: Vec<Function>,
+    /// `pg_get_viewdef` with an empty search_path; empty where it is not known.
+    pub definition: String,
+    /// The view has the option `security_barrier`.
+    pub security_barrier: bool,
 }
 
 /// `pg_attribute`, one live column.

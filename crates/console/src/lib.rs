@@ -1,1 +1,80 @@
-//! placeholder
+//! The admin language: SQL statements of pgdraft's own, on the same port as the agents'.
+//!
+//! Must not know how they travel (simple or extended protocol) nor how drafts are stored: text
+//! and caller in, rows out, through the [`Drafts`] trait. Nothing here is valid PostgreSQL, so no
+//! statement of PostgreSQL is shadowed; what begins like a command and is none is answered with
+//! 42601 and the right form, as far as it cannot be PostgreSQL's.
+//!
+//! Start at [`recognise`] and [`run`]; the commands stand in [`COMMANDS`].
+
+mod commands;
+mod drafts;
+mod grammar;
+mod handlers;
+mod tokens;
+
+pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
+pub use drafts::{Drafts, Ended, find_table};
+pub use grammar::{Recognised, Request, TableName, recognise};
+pub use handlers::no_such_session;
+
+use report::Report;
+
+/// Who runs a command.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// Name as in the configuration.
+    pub name: &'a str,
+    /// A reviewer, not an agent.
+    pub reviewer: bool,
+    /// The session that this connection works in: the default of `IN SESSION`.
+    pub own_session: Option<&'a str>,
+}
+
+/// A result: values in PostgreSQL's text form, and what is told before them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// One value for each column of the command.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Notices.
+    pub notices: Vec<Report>,
+}
+
+impl FromIterator<Vec<Option<String>>> for Rows {
+    fn from_iter<T: IntoIterator<Item = Vec<Option<String>>>>(rows: T) -> Self {
+        Self {
+            rows: rows.into_iter().collect(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+/// `schema.table` as it is shown: quoted where it would have to be in a statement.
+pub fn shown_table(schema: &str, table: &str) -> String {
+    let plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if plain(schema) && plain(table) {
+        return format!("{schema}.{table}");
+    }
+    catalog::quote_qualified(schema, table)
+}
+
+/// Runs a command for a caller.
+///
+/// # Errors
+/// 42501 where the caller may not, ZD003 for a session that does not exist or is another
+/// agent's, and whatever the control plane refuses.
+pub async fn run(
+    drafts: &dyn Drafts,
+    caller: &Caller<'_>,
+    request: &Request,
+) -> Result<Rows, Report> {
+    handlers::run(drafts, caller, request).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,48 @@
 //! One client connection's life, from accepted socket to goodbye: the data plane.
 //!
 //! Must not know how drafts are stored, committed or reviewed: it asks through [`ControlPlane`].
+//! Must not know what SQL means: it asks crate `sql` for a plan and carries it out.
+//!
+//! A connection is two futures over two sockets. `request` reads the client, decides and writes
+//! upstream; `reply` reads upstream and writes the client. Between them stands the queue of
+//! expected replies (`queue`): whatever is sent has an entry there, and an entry says what becomes
+//! of its replies. Neither direction buffers more than it is working on.
+//!
+//! Invariant: nothing is written to the client but by `reply`, in the order of the queue.
+//!
+//! Start at [`serve_client`]; the way of one statement is in `pipeline`.
 
+mod admin;
+mod answer;
 mod api;
+mod cancel;
+mod client;
+mod conn;
+mod console;
+mod copy;
+mod decide;
+mod extended;
+mod fix;
+mod ids;
+mod lane;
+mod metrics;
+mod own;
+mod pipeline;
+mod planner;
+mod pool;
+mod prepare;
+mod prepared;
+mod queue;
+mod refuse;
+mod reply;
+mod request;
+mod shared;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use api::*;
+pub use cancel::cancel;
+pub use client::serve_client;
+pub use shared::{Identities, Limits, Setup, Shared};

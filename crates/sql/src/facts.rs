@@ -59,6 +59,8 @@ pub(crate) struct Block {
     /// lateral calls) holds an expression over columns that can fail: its tables must be fenced,
     /// so that it never sees a base row that the draft hides.
     pub(crate) risky: bool,
+    /// Where it stands, as far as conditions from outside can be pushed into it.
+    pub(crate) under: Under,
     /// Column references of GROUP BY, if it has one.
     pub(crate) group_by: Vec<Vec<String>>,
     /// It has a GROUP BY.
@@ -69,6 +71,36 @@ pub(crate) struct Block {
     pub(crate) bare_count: bool,
     /// It has a WHERE or a LIMIT: it need not scan its tables whole.
     pub(crate) selective: bool,
+}
+
+/// Whose conditions the planner may push into a block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Under {
+    /// Nobody's: the statement itself, or a subquery in an expression.
+    #[default]
+    Nothing,
+    /// It is a subquery in the FROM of that block.
+    From(usize),
+    /// It is a CTE: any block may read it.
+    With,
+}
+
+impl Facts {
+    /// Whether an expression that can fail may be evaluated below the merge in a block: its own, or
+    /// one pushed in from outside.
+    pub(crate) fn is_risky(&self, block: usize) -> bool {
+        let mut at = block;
+        // a block stands under an earlier one, so this ends
+        while let Some(b) = self.blocks.get(at) {
+            match b.under {
+                _ if b.risky => return true,
+                Under::Nothing => return false,
+                Under::With => return self.blocks.iter().any(|b| b.risky),
+                Under::From(outer) => at = outer,
+            }
+        }
+        false
+    }
 }
 
 /// Everything found.

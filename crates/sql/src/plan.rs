@@ -131,6 +131,8 @@ pub struct Rewritten {
     pub merged: Vec<RelationId>,
     /// For COPY … TO STDOUT of a merged relation.
     pub effect: Effect,
+    /// It stood under FOR UPDATE or FOR SHARE: the session's lock is taken first, as by a write.
+    pub locks: bool,
 }
 
 /// A rewritten change.
@@ -146,6 +148,9 @@ pub struct Write {
     pub redacted: String,
     /// The statement comes back without rows (no RETURNING); its tag is `INSERT 0 n` upstream.
     pub returning: bool,
+    /// Without RETURNING it still gives one empty row for each changed row, and the tag `SELECT n`:
+    /// the rows are dropped, the number counts.
+    pub counted: bool,
 }
 
 /// Command tags of changes.

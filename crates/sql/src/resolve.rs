@@ -103,8 +103,7 @@ fn must_merge(
 ) -> Result<bool, Report> {
     let dirty = |id: &RelationId| context.draft.dirty.contains_key(id);
     if relation.kind == RelationKind::View {
-        view_is_clean(context, relation, dirty)?;
-        return Ok(false);
+        return view_is_dirty(context, relation, dirty);
     }
     if !dirty(&relation.id) {
         return Ok(false);
@@ -120,33 +119,28 @@ fn must_merge(
     Ok(true)
 }
 
-fn view_is_clean(
+/// Whether a view has to be expanded; what it calls must be allowed either way.
+fn view_is_dirty(
     context: &Context<'_>,
     view: &Relation,
     dirty: impl Fn(&RelationId) -> bool,
-) -> Result<(), Report> {
+) -> Result<bool, Report> {
     let Some(behind) = &view.view else {
-        return Ok(());
+        return Ok(false);
     };
-    if let Some(table) = behind.relations.iter().find(|id| dirty(id)) {
-        let name = context
-            .catalog
-            .relations
-            .get(table)
-            .map_or_else(String::new, |r| format!("{}.{}", r.schema, r.name));
+    for function in &behind.functions {
+        crate::functions::permit(context, function)?;
+    }
+    let changed = behind.relations.iter().any(dirty);
+    if changed && behind.security_barrier {
         return Err(Report::error(
             "0A000",
             format!("view \"{}\" reads a table this session changed", view.name),
         )
-        .detail(format!(
-            "The view reads {name}; through the view the change would not be seen."
-        ))
+        .detail("It is a security barrier, which an expanded view would not be.")
         .hint("query the tables behind the view directly"));
     }
-    for function in &behind.functions {
-        crate::functions::permit(context, function)?;
-    }
-    Ok(())
+    Ok(changed)
 }
 
 /// ZD006: the head was made for another shape of the table.

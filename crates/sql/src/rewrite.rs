@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{RelationId, quote_identifier as q};
+use catalog::{Relation, RelationId, RelationKind, quote_identifier as q};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
 
@@ -11,7 +11,7 @@ use crate::facts::ColumnUse;
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Wanted};
-use crate::parse::{Body, Setting, Statement};
+use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
@@ -22,6 +22,7 @@ mod conflict;
 mod copy;
 mod delete;
 mod insert;
+mod moving;
 mod returning;
 mod update;
 
@@ -100,17 +101,11 @@ fn query_effect(statement: &Statement) -> Effect {
 }
 
 fn read(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report>> {
-    if statement.facts.locking > 0 {
-        return Err(Box::new(
-            unsupported("FOR UPDATE or FOR SHARE")
-                .hint("leave it out: writers of one session already wait for each other, and other sessions cannot see the draft"),
-        ));
-    }
     let Some(edits) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
     let effect = query_effect(statement);
-    if edits.merged.is_empty() {
+    if edits.list.is_empty() {
         return Ok(relay(effect));
     }
     let mut splice = Splice::new(&statement.text);
@@ -121,7 +116,49 @@ fn read(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report
         positions,
         merged: edits.merged,
         effect,
+        locks: statement.facts.locking > 0,
     })))
+}
+
+/// Takes out `FOR UPDATE` and its kin: rows of the base cannot be locked by a role that may not
+/// write them, and rows of a draft are locked with their session.
+fn locking_edits(statement: &Statement) -> Result<Vec<Edit>, Box<Report>> {
+    let tokens = &statement.tokens;
+    let is = |i: usize, kind: Kind| tokens.get(i).is_some_and(|t| t.is(kind));
+    let mut edits = Vec::new();
+    for (start, _) in tokens.iter().filter(|(_, t)| t.is(Kind::For)) {
+        let mut at = start + 1;
+        if is(at, Kind::No) {
+            at += 1;
+        }
+        if is(at, Kind::Key) {
+            at += 1;
+        }
+        if !is(at, Kind::Update) && !is(at, Kind::Share) {
+            continue;
+        }
+        at += 1;
+        if is(at, Kind::Of) {
+            at += 2;
+            while is(at, Kind::Ascii44) || is(at, Kind::Ascii46) {
+                at += 2;
+            }
+        }
+        if is(at, Kind::Nowait) {
+            at += 1;
+        } else if is(at, Kind::Skip) {
+            at += 2;
+        }
+        edits.push(Edit {
+            range: tokens.bytes(start..at).ok_or_else(lost)?,
+            text: String::new(),
+        });
+    }
+    if edits.len() == statement.facts.locking {
+        Ok(edits)
+    } else {
+        Err(lost())
+    }
 }
 
 /// All replacements that merge a statement's reads, sorted by place.
@@ -143,20 +180,87 @@ impl Edits {
         };
         let mut edits = Self::default();
         for item in &merged {
-            edits.list.extend(table_edits(statement, context, item)?);
+            let body = match item.relation.kind {
+                RelationKind::View => {
+                    let Some(expanded) = view(context, &item.relation)? else {
+                        return Ok(None);
+                    };
+                    edits.note(&expanded.merged);
+                    if statement.facts.is_risky(item.reference.block) {
+                        format!("(SELECT * FROM ({}) AS v OFFSET 0)", expanded.text)
+                    } else {
+                        format!("({})", expanded.text)
+                    }
+                }
+                _ => {
+                    edits.note(&[item.relation.id]);
+                    merged_text(statement, context, item)?
+                }
+            };
+            edits.list.push(table_edit(statement, item, &body)?);
             edits.list.extend(group_edit(statement, item));
-            if !edits.merged.contains(&item.relation.id) {
-                edits.merged.push(item.relation.id);
-            }
+            edits.list.extend(column_edits(statement, item)?);
         }
-        for item in &merged {
-            let of_item = column_edits(statement, item)?;
-            edits.list.extend(of_item);
+        if statement.facts.locking > 0 {
+            edits.list.extend(locking_edits(statement)?);
         }
         edits.list.sort_by_key(|e| (e.range.start, e.range.end));
         edits.list.dedup();
         Ok(Some(edits))
     }
+
+    fn note(&mut self, relations: &[RelationId]) {
+        for id in relations {
+            if !self.merged.contains(id) {
+                self.merged.push(*id);
+            }
+        }
+    }
+}
+
+/// A view's definition with the changed tables behind it merged.
+struct Expanded {
+    text: String,
+    merged: Vec<RelationId>,
+}
+
+/// Expands a view over changed tables, views behind it too; `None`: refresh the catalog.
+fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, Box<Report>> {
+    let refused = || {
+        Box::new(
+            Report::error(
+                "0A000",
+                format!(
+                    "view \"{}\" reads a table this session changed",
+                    relation.name
+                ),
+            )
+            .detail("Its definition could not be expanded over the draft.")
+            .hint("query the tables behind the view directly"),
+        )
+    };
+    let definition = relation.view.as_ref().map_or("", |v| v.definition.as_str());
+    let script = parse(definition).map_err(|_| refused())?;
+    let [inner] = script.statements.as_slice() else {
+        return Err(refused());
+    };
+    if !matches!(inner.body, Body::Query) {
+        return Err(refused());
+    }
+    // pg_get_viewdef was asked with an empty search_path: every name is qualified
+    let inside = Context {
+        search_path: &[],
+        ..*context
+    };
+    let Some(edits) = Edits::of_reads(inner, &inside)? else {
+        return Ok(None);
+    };
+    let mut splice = Splice::new(&inner.text);
+    splice.copy_edited(0..inner.text.len(), &edits.list);
+    Ok(Some(Expanded {
+        text: splice.finish().0,
+        merged: edits.merged,
+    }))
 }
 
 fn lost() -> Box<Report> {
@@ -169,19 +273,34 @@ fn lost() -> Box<Report> {
     )
 }
 
-/// Replaces one table name (with its ONLY or TABLE) by the merged read.
-fn table_edits(
+/// The merged read of one reference, in brackets.
+fn merged_text(
     statement: &Statement,
     context: &Context<'_>,
     item: &Merged,
-) -> Result<Vec<Edit>, Box<Report>> {
+) -> Result<String, Box<Report>> {
+    let block = statement.facts.blocks.get(item.reference.block);
+    let block = block.cloned().unwrap_or_default();
+    let head = context.catalog.head(item.relation.id).ok_or_else(lost)?;
+    let rows = context.draft.dirty.get(&item.relation.id);
+    let wanted = Wanted {
+        rows: rows.copied().unwrap_or(0),
+        fenced: statement.facts.is_risky(item.reference.block),
+        bare_count: block.bare_count,
+        whole: !block.selective,
+        with_new: false,
+    };
+    merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(lost)
+}
+
+/// Replaces one table name (with its ONLY or TABLE) by a derived table.
+fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, Box<Report>> {
     let tokens = &statement.tokens;
     let reference = &item.reference;
     let first = tokens.at(reference.location).ok_or_else(lost)?;
-    let (mut range, mut next) = tokens.name_at(reference.location).ok_or_else(lost)?;
+    let (mut range, next) = tokens.name_at(reference.location).ok_or_else(lost)?;
     let mut prefix = "";
-    let before = first.checked_sub(1).and_then(|i| tokens.get(i));
-    match before {
+    match first.checked_sub(1).and_then(|i| tokens.get(i)) {
         Some(t) if t.is(Kind::Only) => range.start = t.start,
         Some(t) if t.is(Kind::Table) => {
             range.start = t.start;
@@ -196,37 +315,15 @@ fn table_edits(
     }
     if let Some(star) = tokens.get(next).filter(|t| t.is(Kind::Ascii42)) {
         range.end = star.end;
-        next += 1;
     }
-    let _ = next;
-    let block = statement
-        .facts
-        .blocks
-        .get(reference.block)
-        .cloned()
-        .unwrap_or_default();
-    let head = context.catalog.head(item.relation.id).ok_or_else(lost)?;
-    let wanted = Wanted {
-        rows: context
-            .draft
-            .dirty
-            .get(&item.relation.id)
-            .copied()
-            .unwrap_or(0),
-        fenced: block.risky,
-        bare_count: block.bare_count,
-        whole: !block.selective,
-        with_new: false,
-    };
-    let body = merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(lost)?;
     let alias = match &reference.alias {
         Some(_) => String::new(),
         None => format!(" AS {}", q(&reference.name)),
     };
-    Ok(vec![Edit {
+    Ok(Edit {
         range,
         text: format!("{prefix}{body}{alias}"),
-    }])
+    })
 }
 
 /// `GROUP BY primary key` makes the other columns of a table depend on it; a derived table has no

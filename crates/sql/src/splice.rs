@@ -12,6 +12,8 @@ pub(crate) struct Splice<'a> {
     text: String,
     chars: usize,
     copied: Vec<Copied>,
+    /// A byte of the client's text and the characters before it: pieces mostly go forward.
+    counted: (usize, usize),
 }
 
 impl<'a> Splice<'a> {
@@ -21,6 +23,7 @@ impl<'a> Splice<'a> {
             text: String::with_capacity(client.len() + 512),
             chars: 0,
             copied: Vec::new(),
+            counted: (0, 0),
         }
     }
 
@@ -30,16 +33,25 @@ impl<'a> Splice<'a> {
             return;
         };
         let length = piece.chars().count();
+        let old_start = self.characters_before(range.start);
         self.copied.push(Copied {
             new_start: self.chars,
-            old_start: self
-                .client
-                .get(..range.start)
-                .map_or(0, |s| s.chars().count()),
+            old_start,
             length,
         });
         self.text.push_str(piece);
         self.chars += length;
+    }
+
+    fn characters_before(&mut self, byte: usize) -> usize {
+        let (from, before) = if self.counted.0 <= byte {
+            self.counted
+        } else {
+            (0, 0)
+        };
+        let between = self.client.get(from..byte).unwrap_or_default();
+        self.counted = (byte, before + between.chars().count());
+        self.counted.1
     }
 
     /// Appends text of ours.

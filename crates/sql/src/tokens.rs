@@ -41,6 +41,10 @@ impl Tokens {
     /// # Errors
     /// The lexer's message (an unterminated string, for example).
     pub(crate) fn scan(text: &str) -> Result<Self, String> {
+        // the library makes a slice of a null pointer where there is no token at all
+        if text.bytes().all(|b| matches!(b, b' ' | b'\t'..=b'\r')) {
+            return Ok(Self::default());
+        }
         let scanned = pg_query::scan_tokens(text).map_err(|e| e.to_string())?;
         let mut list = Vec::with_capacity(scanned.len());
         let (mut depth, mut depth_max) = (0usize, 0usize);

@@ -9,7 +9,7 @@ use pg_query::protobuf::{
     CommonTableExpr, FuncCall, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
-use crate::facts::{Block, Call, Facts, TableRef, Unknown};
+use crate::facts::{Block, Call, Facts, TableRef, Under, Unknown};
 
 mod expression;
 
@@ -26,6 +26,8 @@ pub(crate) struct Walker {
     ctes: Scope,
     /// Blocks being walked, innermost last.
     stack: Vec<usize>,
+    /// Where the next block stands.
+    under: Under,
 }
 
 type Walked = Result<(), Unknown>;
@@ -41,7 +43,10 @@ pub(crate) fn byte(location: i32) -> usize {
 impl Walker {
     /// Opens a block for a statement that is not a SELECT (UPDATE, DELETE, INSERT).
     pub(crate) fn open_block(&mut self) -> usize {
-        self.facts.blocks.push(Block::default());
+        self.facts.blocks.push(Block {
+            under: self.under,
+            ..Block::default()
+        });
         let block = self.facts.blocks.len() - 1;
         self.stack.push(block);
         block
@@ -118,7 +123,9 @@ impl Walker {
             }
         }
         match cte.ctequery.as_deref().and_then(|n| n.node.as_ref()) {
-            Some(NodeEnum::SelectStmt(select)) => self.select(select).map(|_| ()),
+            Some(NodeEnum::SelectStmt(select)) => {
+                self.select_under(Under::With, select).map(|_| ())
+            }
             Some(
                 NodeEnum::InsertStmt(_)
                 | NodeEnum::UpdateStmt(_)
@@ -130,6 +137,18 @@ impl Walker {
             }
             _ => Err(unknown("this kind of statement under WITH")),
         }
+    }
+
+    /// Walks a query that stands in that place.
+    pub(crate) fn select_under(
+        &mut self,
+        under: Under,
+        select: &SelectStmt,
+    ) -> Result<Shape, Unknown> {
+        let outside = std::mem::replace(&mut self.under, under);
+        let shape = self.select(select);
+        self.under = outside;
+        shape
     }
 
     /// Walks a query; the shape says whether evaluating it can fail.
@@ -251,7 +270,7 @@ impl Walker {
             Some(NodeEnum::RangeSubselect(sub)) => {
                 match sub.subquery.as_deref().and_then(|n| n.node.as_ref()) {
                     Some(NodeEnum::SelectStmt(select)) => {
-                        let shape = self.select(select)?;
+                        let shape = self.select_under(Under::From(self.block()), select)?;
                         if sub.lateral {
                             self.mark_risky(shape);
                         }

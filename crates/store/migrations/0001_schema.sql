@@ -206,10 +206,19 @@ BEGIN
     RETURN own_op;
 END $$;
 
+-- Takes the lock of a write for a read under FOR UPDATE: other writers of the session wait until this
+-- transaction ends.
+CREATE FUNCTION pgdraft.lock_session() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.session_lock(pgdraft.sid()));
+END $$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA pgdraft FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgdraft FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgdraft TO {{agent}};
 GRANT EXECUTE ON FUNCTION pgdraft.sid(), pgdraft.op(),
     pgdraft.dup_guard(boolean, text, text, text, text),
     pgdraft.no_default(text, text, text),
+    pgdraft.lock_session(),
     pgdraft.begin_write(text, text, integer[]) TO {{agent}};

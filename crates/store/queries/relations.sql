@@ -5,7 +5,9 @@ SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkin
        EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x') AS exclusion,
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS triggers,
-       c.relrowsecurity AS row_security
+       c.relrowsecurity AS row_security,
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
+       coalesce(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'], false) AS security_barrier
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')

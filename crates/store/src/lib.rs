@@ -6,6 +6,7 @@
 //! Start at [`install`], [`load_catalog`] and [`sessions`].
 
 mod error;
+mod exposed;
 mod install;
 mod load;
 mod mark;
@@ -16,6 +17,7 @@ pub mod tables;
 mod uninstall;
 
 pub use error::{Error, database_report};
+pub use exposed::exposed_tables;
 pub use install::{InstallOptions, InstallReport, Status, VERSION, install, status};
 pub use load::load_catalog;
 pub use mark::catalog_mark;

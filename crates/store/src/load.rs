@@ -115,7 +115,16 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
             view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
-                .then(View::default),
+                .then(|| -> Result<View, Error> {
+                    Ok(View {
+                        definition: row
+                            .try_get::<_, Option<String>>("definition")?
+                            .unwrap_or_default(),
+                        security_barrier: row.try_get("security_barrier")?,
+                        ..View::default()
+                    })
+                })
+                .transpose()?,
             fingerprint: String::new(),
         };
         parts.insert(id, relation);

@@ -214,18 +214,8 @@ impl Changed {
 
     /// ON CONFLICT … DO UPDATE of a plain INSERT: raises 23505 over a live row, revives a tombstone.
     pub(crate) fn guard(&self) -> String {
-        let constraint = self
-            .relation
-            .primary_key
-            .as_ref()
-            .map_or("", |k| k.name.as_str());
-        let names = self.key().join(", ");
-        let values = self
-            .key()
-            .iter()
-            .map(|k| self.column(k))
-            .collect::<Vec<_>>()
-            .join(", ', ', ");
+        let present: Vec<String> = self.key().iter().map(|k| self.column(k)).collect();
+        let live = format!("{}.pgdraft_live", self.alias());
         let assignments = self
             .writable()
             .iter()
@@ -233,14 +223,27 @@ impl Changed {
             .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
             .collect::<String>();
         format!(
-            " ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, \
-             pgdraft_live = pgdraft.dup_guard({alias}.pgdraft_live, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.')){assignments}",
+            " ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = {duplicate}{assignments}",
             key = list(self.key().iter().map(|k| q(k))),
-            alias = self.alias(),
+            duplicate = self.duplicate(&live, &present),
+        )
+    }
+
+    /// A call that raises PostgreSQL's 23505 on the primary key if `live`, else gives true;
+    /// `values` are expressions of the key.
+    pub(crate) fn duplicate(&self, live: &str, values: &[String]) -> String {
+        let constraint = self
+            .relation
+            .primary_key
+            .as_ref()
+            .map_or("", |k| k.name.as_str());
+        format!(
+            "pgdraft.dup_guard({live}, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.'))",
             schema = quote_literal(&self.relation.schema),
             table = quote_literal(&self.relation.name),
             constraint = quote_literal(constraint),
-            opening = quote_literal(&format!("Key ({names})=(")),
+            opening = quote_literal(&format!("Key ({})=(", self.key().join(", "))),
+            values = values.join(", ', ', "),
         )
     }
 
@@ -329,11 +332,13 @@ impl Changed {
                 positions,
                 merged: parts.merged,
                 effect: Effect::None,
+                locks: false,
             },
             changes: self.changes(parts.cascades),
             verb: parts.verb,
             redacted: redact(&statement.text),
             returning: parts.returning,
+            counted: parts.counted,
         }))
     }
 }
@@ -346,6 +351,8 @@ pub(crate) struct Parts {
     pub(crate) merged: Vec<RelationId>,
     /// A key that children may reference goes or changes.
     pub(crate) cascades: bool,
+    /// Its rows are only there to be counted.
+    pub(crate) counted: bool,
 }
 
 /// A change being rewritten: what every step of it looks at.
@@ -458,13 +465,27 @@ impl<'a> Work<'a> {
 
     /// The finished write.
     pub(crate) fn finish(&self, splice: Splice<'_>, verb: Verb, cascades: bool) -> Plan {
+        self.changed
+            .write(self.statement, splice, self.parts(verb, cascades))
+    }
+
+    /// The same for a statement that ends in a SELECT of one empty row per changed row.
+    pub(crate) fn finish_counted(&self, splice: Splice<'_>, verb: Verb, cascades: bool) -> Plan {
         let parts = Parts {
+            counted: self.clauses.returning.is_none(),
+            ..self.parts(verb, cascades)
+        };
+        self.changed.write(self.statement, splice, parts)
+    }
+
+    fn parts(&self, verb: Verb, cascades: bool) -> Parts {
+        Parts {
             verb,
             returning: self.clauses.returning.is_some(),
             merged: self.edits.merged.clone(),
             cascades,
-        };
-        self.changed.write(self.statement, splice, parts)
+            counted: false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use catalog::{Generated, Key, quote_identifier as q, quote_literal};
+use catalog::{Generated, Key, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, SelectStmt, Token as Kind,
@@ -450,14 +450,9 @@ fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
         .filter_map(|c| writable.iter().position(|w| w.name == *c))
         .map(|i| format!("i{i}"))
         .collect();
+    let duplicate = work.changed.duplicate("true", &values);
     Ok(format!(
-        "CASE WHEN pgdraft_hit OR NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same}) THEN true \
-         ELSE pgdraft.dup_guard(true, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.')) END",
-        schema = quote_literal(&relation.schema),
-        table = quote_literal(&relation.name),
-        constraint = quote_literal(&key.name),
-        opening = quote_literal(&format!("Key ({})=(", key.columns.join(", "))),
-        values = values.join(", ', ', "),
+        "CASE WHEN pgdraft_hit OR NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same}) THEN true ELSE {duplicate} END"
     ))
 }
 

@@ -65,6 +65,7 @@ fn rewritten(statement: &Statement, edits: &[Edit], merged: Vec<catalog::Relatio
         positions,
         merged,
         effect: Effect::Copy,
+        locks: false,
     }))
 }
 
@@ -181,6 +182,7 @@ fn from(
             returning: false,
             merged: Vec::new(),
             cascades: false,
+            counted: false,
         },
     ))
 }

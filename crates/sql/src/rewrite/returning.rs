@@ -8,6 +8,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::facts::ColumnUse;
+use crate::merge;
 use crate::parse::Statement;
 use crate::resolve::{Resolved, resolve};
 use crate::rewrite::change::{Changed, Work, list, mismatch};
@@ -142,27 +143,69 @@ impl Returning {
         let Some(keyword) = work.clauses.returning else {
             return Ok(());
         };
+        splice.ours(if self.joined {
+            " RETURNING *) SELECT "
+        } else {
+            " RETURNING "
+        });
+        self.items(work, splice, keyword)?;
+        if self.joined {
+            let old = |i: usize| format!("o{i}");
+            self.join(work, splice, "pgdraft_row", old);
+        }
+        Ok(())
+    }
+
+    /// ` FROM rows JOIN source`: `image` names the source's column with the row's present key.
+    fn join(
+        &self,
+        work: &Work<'_>,
+        splice: &mut Splice<'_>,
+        rows: &str,
+        image: impl Fn(usize) -> String,
+    ) {
+        let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
+        splice.ours(&format!(
+            " FROM {rows} AS {alias} JOIN (SELECT {keys}{columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
+            alias = work.changed.alias(),
+            keys = key_columns(&work.changed, image),
+            on = key_join(&work.changed),
+        ));
+    }
+
+    /// The outermost SELECT of a change whose rows may have new keys: the client's list over the
+    /// live rows, or one empty row for each row changed.
+    pub(crate) fn select(
+        &self,
+        work: &Work<'_>,
+        splice: &mut Splice<'_>,
+        rows: &str,
+        image: impl Fn(usize) -> String,
+    ) -> Result<(), Box<Report>> {
+        let Some(keyword) = work.clauses.returning else {
+            splice.ours(" SELECT FROM pgdraft_src");
+            return Ok(());
+        };
+        splice.ours(" SELECT ");
+        self.items(work, splice, keyword)?;
+        self.join(work, splice, rows, image);
+        Ok(())
+    }
+
+    /// The client's list with its replacements.
+    fn items(
+        &self,
+        work: &Work<'_>,
+        splice: &mut Splice<'_>,
+        keyword: usize,
+    ) -> Result<(), Box<Report>> {
         let content = work.clauses.content(keyword);
         let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
         let mut all = work.edits.list.clone();
         all.retain(|e| !overlaps(e, &self.edits));
         all.extend(self.edits.iter().cloned());
         all.sort_by_key(|e| (e.range.start, e.range.end));
-        splice.ours(if self.joined {
-            " RETURNING *) SELECT "
-        } else {
-            " RETURNING "
-        });
         splice.copy_edited(range, &all);
-        if self.joined {
-            let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
-            splice.ours(&format!(
-                " FROM pgdraft_row AS {alias} JOIN (SELECT {keys}{columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
-                alias = work.changed.alias(),
-                keys = key_columns(&work.changed),
-                on = key_join(&work.changed),
-            ));
-        }
         Ok(())
     }
 }
@@ -208,20 +251,25 @@ fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit
     })
 }
 
-fn key_columns(changed: &Changed) -> String {
+fn key_columns(changed: &Changed, image: impl Fn(usize) -> String) -> String {
     let writable = changed.writable();
     list(changed.key().iter().enumerate().filter_map(|(n, k)| {
         let i = writable.iter().position(|c| c.name == *k)?;
-        Some(format!("o{i} AS pgdraft_k{n}"))
+        Some(format!("{} AS pgdraft_k{n}", image(i)))
     }))
 }
 
 fn key_join(changed: &Changed) -> String {
-    changed
-        .key()
+    let Some(key) = &changed.relation.primary_key else {
+        return "false".to_owned();
+    };
+    key.columns
         .iter()
         .enumerate()
-        .map(|(n, k)| format!("pgdraft_src.pgdraft_k{n} = {}", changed.column(k)))
+        .map(|(n, k)| {
+            let equals = merge::equals(key, n);
+            format!("pgdraft_src.pgdraft_k{n} {equals} {}", changed.column(k))
+        })
         .collect::<Vec<_>>()
         .join(" AND ")
 }

@@ -1,13 +1,14 @@
 //! UPDATE: the rows found in the merged read are written to the head with their new values.
 
+use catalog::Column;
 use pg_query::protobuf::{Token as Kind, UpdateStmt};
 use report::Report;
 
-use crate::classify::unsupported;
 use crate::parse::Statement;
 use crate::plan::{Context, Plan, Verb};
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{Begun, Changed, Work, list, mismatch};
+use crate::rewrite::moving;
 use crate::rewrite::returning::Returning;
 use crate::splice::Splice;
 
@@ -29,12 +30,6 @@ pub(crate) fn plan(
     let set = work.clauses.set.ok_or_else(mismatch)?;
     let assignments = assignments(&work, &tree.target_list, work.clauses.content(set))?;
     let changed = &work.changed;
-    if let Some(key) = assignments.iter().find(|a| changed.is_key(&a.column)) {
-        return Err(Box::new(
-            unsupported(&format!("changing primary key column \"{}\"", key.column))
-                .hint("insert the row under its new key and delete the old one"),
-        ));
-    }
     let returning = Returning::find(&work, tree.returning_clause.as_ref(), &tree.from_clause)?;
     let mut splice = Splice::new(&statement.text);
     work.source(&mut splice, |splice| {
@@ -45,24 +40,33 @@ pub(crate) fn plan(
             splice.ours(&format!(" AS n{i}"));
         }
     })?;
+    let cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
+    if assignments.iter().any(|a| changed.is_key(&a.column)) {
+        moving::finish(&work, &assignments, &returning, &mut splice)?;
+        return Ok(work.finish_counted(splice, Verb::Update, cascades));
+    }
     splice.ours(&changed.log('U'));
     splice.ours(returning.open());
     splice.ours(&images(changed, &assignments));
     returning.close(&work, &mut splice)?;
-    let cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
     Ok(work.finish(splice, Verb::Update, cascades))
+}
+
+/// The source's column with the new value of the `i`th writable column.
+pub(crate) fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
+    let assigned = writable
+        .get(i)
+        .and_then(|column| assignments.iter().position(|a| a.column == column.name));
+    match assigned {
+        Some(n) => format!("n{n}"),
+        None => format!("o{i}"),
+    }
 }
 
 /// INSERT of the new images into the head.
 fn images(changed: &Changed, assignments: &[Assignment]) -> String {
     let writable = changed.writable();
-    let values = writable.iter().enumerate().map(|(i, column)| {
-        // a later assignment to the same column is PostgreSQL's error, not ours to judge
-        match assignments.iter().position(|a| a.column == column.name) {
-            Some(n) => format!("n{n}"),
-            None => format!("o{i}"),
-        }
-    });
+    let values = (0..writable.len()).map(|i| image(&writable, assignments, i));
     format!(
         " INSERT INTO {} AS {}({}, pgdraft_live, pgdraft_new) SELECT {}, true, pgdraft_new FROM pgdraft_src{}",
         changed.head.table(),

@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 use super::{Walker, byte, unknown};
-use crate::facts::{ColumnUse, Unknown};
+use crate::facts::{ColumnUse, Under, Unknown};
 
 /// What matters of an expression for the fence around hidden rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl Walker {
         let first_relation = self.facts.relations.len();
         let inner = match link.subselect.as_deref().and_then(|n| n.node.as_ref()) {
             Some(NodeEnum::SelectStmt(select)) => {
-                let mut shape = self.select(select)?;
+                let mut shape = self.select_under(Under::Nothing, select)?;
                 let one_row = select.limit_count.is_some()
                     || (select.group_clause.is_empty()
                         && select.target_list.iter().all(is_plain_aggregate));
@@ -316,7 +316,9 @@ impl Walker {
             }
             NodeEnum::JsonArrayQueryConstructor(e) => {
                 match e.query.as_deref().and_then(|n| n.node.as_ref()) {
-                    Some(NodeEnum::SelectStmt(select)) => self.select(select)?,
+                    Some(NodeEnum::SelectStmt(select)) => {
+                        self.select_under(Under::Nothing, select)?
+                    }
                     _ => return Err(unknown("this kind of JSON_ARRAY query")),
                 }
             }

@@ -1,0 +1,35 @@
+# Everything a contributor types. Each target does its own set-up.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+KEEP ?=
+ORDER_LINES ?=
+
+.PHONY: help test check demo bench test-matrix fuzz
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Runs a script of the repository, or says which one is missing.
+script = @if [ -x $(1) ]; then exec $(1) $(2); else echo "make: $(1) is missing or not executable" >&2; exit 1; fi
+
+test: ## Everything that gates a change; installs what is missing
+	$(call script,tests/setup.sh)
+	$(call script,tests/run)
+
+check: ## Formatting, lints, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
+	@KEEP="$(KEEP)" ORDER_LINES="$(ORDER_LINES)" demo/run
+
+bench: ## Ratios against direct connections
+	$(call script,tests/bench/run)
+
+test-matrix: ## The tests on every installed PostgreSQL version
+	$(call script,tests/matrix)
+
+fuzz: ## Startup, messages, parser and console grammar under random input
+	$(call script,tests/fuzz)

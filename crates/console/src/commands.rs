@@ -1,0 +1,240 @@
+//! The table of commands: words, arguments, privilege, columns, handler. A command exists by
+//! standing here, and cannot stand here without saying what it needs.
+
+use crate::handlers::{self, Handler};
+use crate::tokens::{Kind, Token};
+
+/// A piece of a command's form.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A word, in upper case.
+    Word(&'static str),
+    /// A session name: a string constant.
+    Session,
+    /// A table name, schema optional.
+    Table,
+    /// What may be left out; begins with a word.
+    Optional(&'static [Piece]),
+}
+
+/// What a caller must be for a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// Anyone who is connected; the handler shows agents their own sessions only.
+    Anyone,
+    /// A reviewer, or the agent whose session it is.
+    SessionOwner,
+    /// A reviewer.
+    Reviewer,
+}
+
+/// Type of a result column, as `pg_type.oid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `text`
+    Text,
+    /// `int8`
+    Int8,
+    /// `jsonb`
+    Jsonb,
+    /// `timestamptz`
+    Timestamp,
+    /// `text[]`
+    TextArray,
+}
+
+impl ColumnType {
+    /// `pg_type.oid`.
+    pub fn oid(self) -> u32 {
+        match self {
+            Self::Text => 25,
+            Self::Int8 => 20,
+            Self::Jsonb => 3802,
+            Self::Timestamp => 1184,
+            Self::TextArray => 1009,
+        }
+    }
+}
+
+/// A result column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name.
+    pub name: &'static str,
+    /// Type.
+    pub kind: ColumnType,
+}
+
+/// One command.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its form; the first two pieces are always words.
+    pub pieces: &'static [Piece],
+    /// Who may run it.
+    pub privilege: Privilege,
+    /// Its result columns; empty where it returns no rows.
+    pub columns: &'static [Column],
+    /// Command tag.
+    pub tag: &'static str,
+    /// What it does, one sentence for `SHOW PGDRAFT COMMANDS` and the documentation.
+    pub about: &'static str,
+    /// Runs it; privilege has been checked before.
+    pub(crate) handler: Handler,
+}
+
+const fn column(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind }
+}
+
+const IN_SESSION: Piece =
+    Piece::Optional(&[Piece::Word("IN"), Piece::Word("SESSION"), Piece::Session]);
+
+/// Every command.
+pub static COMMANDS: &[Spec] = &[
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("SESSIONS")],
+        privilege: Privilege::Anyone,
+        columns: &[
+            column("session", ColumnType::Text),
+            column("agent", ColumnType::Text),
+            column("state", ColumnType::Text),
+            column("operations", ColumnType::Int8),
+            column("tables", ColumnType::Int8),
+            column("rows", ColumnType::Int8),
+            column("created_at", ColumnType::Timestamp),
+            column("ended_at", ColumnType::Timestamp),
+            column("ended_by", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Lists the sessions: an agent sees its own, a reviewer all.",
+        handler: handlers::show_sessions,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("OPERATIONS"), IN_SESSION],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("operation", ColumnType::Text),
+            column("agent", ColumnType::Text),
+            column("client_address", ColumnType::Text),
+            column("started_at", ColumnType::Timestamp),
+            column("inserted", ColumnType::Int8),
+            column("updated", ColumnType::Int8),
+            column("deleted", ColumnType::Int8),
+            column("tables", ColumnType::TextArray),
+            column("statement", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Lists the operations of a session in their order.",
+        handler: handlers::show_operations,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("DIFF"),
+            IN_SESSION,
+            Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]),
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("operation", ColumnType::Text),
+            column("table", ColumnType::Text),
+            column("diff_type", ColumnType::Text),
+            column("primary_key", ColumnType::Jsonb),
+            column("from", ColumnType::Jsonb),
+            column("to", ColumnType::Jsonb),
+            column("changed_columns", ColumnType::TextArray),
+        ],
+        tag: "SHOW",
+        about: "Shows every row that a session has added, modified or removed, before and after.",
+        handler: handlers::show_diff,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("COMMIT"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "COMMIT SESSION",
+        about: "Applies the whole draft of a session to production in one transaction.",
+        handler: handlers::commit_session,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("DISCARD"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "DISCARD SESSION",
+        about: "Throws the draft of a session away.",
+        handler: handlers::discard_session,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("PGDRAFT"),
+            Piece::Word("VERSION"),
+        ],
+        privilege: Privilege::Anyone,
+        columns: &[column("pgdraft_version", ColumnType::Text)],
+        tag: "SHOW",
+        about: "Shows the version of pgdraft.",
+        handler: handlers::show_version,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("PGDRAFT"),
+            Piece::Word("COMMANDS"),
+        ],
+        privilege: Privilege::Anyone,
+        columns: &[
+            column("command", ColumnType::Text),
+            column("who", ColumnType::Text),
+            column("about", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Lists the admin commands.",
+        handler: handlers::show_commands,
+    },
+];
+
+impl Spec {
+    /// Its form in words, for example `SHOW OPERATIONS [IN SESSION 'name']`.
+    pub fn usage(&self) -> String {
+        usage(self.pieces)
+    }
+
+    /// The two words it begins with.
+    pub(crate) fn leading_words(&self) -> (&'static str, &'static str) {
+        let word = |i: usize| match self.pieces.get(i) {
+            Some(Piece::Word(word)) => *word,
+            Some(Piece::Session | Piece::Table | Piece::Optional(_)) | None => "",
+        };
+        (word(0), word(1))
+    }
+
+    /// Whether these tokens begin with its two words.
+    pub(crate) fn leads_with(&self, tokens: &[Token]) -> bool {
+        let (verb, object) = self.leading_words();
+        [verb, object].iter().zip(tokens).all(
+            |(word, token)| matches!(&token.kind, Kind::Word(w) if w.eq_ignore_ascii_case(word)),
+        )
+    }
+}
+
+fn usage(pieces: &[Piece]) -> String {
+    let words: Vec<String> = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Word(word) => (*word).to_owned(),
+            Piece::Session => "'name'".to_owned(),
+            Piece::Table => "table".to_owned(),
+            Piece::Optional(inner) => format!("[{}]", usage(inner)),
+        })
+        .collect();
+    words.join(" ")
+}

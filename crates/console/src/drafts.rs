@@ -1,0 +1,145 @@
+//! What the commands ask of the control plane; a trait, so that they are tested without one.
+
+use async_trait::async_trait;
+use catalog::RelationId;
+use control::{Control, DiffRow, OperationSummary, SessionSummary};
+use report::Report;
+
+use crate::grammar::TableName;
+
+/// Most bytes of rows that one SHOW DIFF answers with: an answer is held whole until it is sent.
+const DIFF_BYTES_MAX: usize = 128 << 20;
+
+/// What ending a session did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Rows applied to production, or rows of the draft thrown away.
+    pub rows: u64,
+    /// In so many tables.
+    pub tables: usize,
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = |one: bool| if one { "" } else { "s" };
+        write!(
+            f,
+            "{} row{} in {} table{}",
+            self.rows,
+            plural(self.rows == 1),
+            self.tables,
+            plural(self.tables == 1)
+        )
+    }
+}
+
+/// The control plane as the commands need it. Errors are ready for the client.
+#[async_trait]
+pub trait Drafts: Send + Sync {
+    /// The agent that owns a session; `None` where there is no such session.
+    async fn owner(&self, session: &str) -> Result<Option<String>, Report>;
+
+    /// All sessions, or one agent's, oldest first.
+    async fn sessions(&self, agent: Option<&str>) -> Result<Vec<SessionSummary>, Report>;
+
+    /// Operations of a session in their order.
+    async fn operations(&self, session: &str) -> Result<Vec<OperationSummary>, Report>;
+
+    /// Changed rows of a session, of one table if it is given.
+    async fn diff(&self, session: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report>;
+
+    /// Applies a draft to production.
+    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report>;
+
+    /// Throws a draft away.
+    async fn discard(&self, session: &str, by: &str) -> Result<Ended, Report>;
+}
+
+#[async_trait]
+impl Drafts for Control {
+    async fn owner(&self, session: &str) -> Result<Option<String>, Report> {
+        Ok(self.session_owner(session).await?)
+    }
+
+    async fn sessions(&self, agent: Option<&str>) -> Result<Vec<SessionSummary>, Report> {
+        let mut all = Self::sessions(self).await?;
+        all.retain(|session| agent.is_none_or(|a| a == session.agent));
+        Ok(all)
+    }
+
+    async fn operations(&self, session: &str) -> Result<Vec<OperationSummary>, Report> {
+        Ok(Self::operations(self, session).await?)
+    }
+
+    async fn diff(&self, session: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report> {
+        let only = table.map(|name| find_table(self, name)).transpose()?;
+        let mut diff = Self::diff(self, session, only).await?;
+        let mut rows = Vec::new();
+        let mut bytes = 0_usize;
+        while let Some(row) = diff.next().await? {
+            bytes += row.from.as_ref().map_or(0, String::len);
+            bytes += row.to.as_ref().map_or(0, String::len);
+            if bytes > DIFF_BYTES_MAX {
+                return Err(too_large(session));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report> {
+        let committed = Self::commit(self, session, by).await?;
+        Ok(Ended {
+            rows: committed.rows(),
+            tables: committed.tables.len(),
+        })
+    }
+
+    async fn discard(&self, session: &str, by: &str) -> Result<Ended, Report> {
+        let discarded = Self::discard(self, session, by).await?;
+        Ok(Ended {
+            rows: discarded.rows,
+            tables: discarded.tables,
+        })
+    }
+}
+
+/// 54000.
+fn too_large(session: &str) -> Report {
+    Report::error("54000", format!("the diff of session \"{session}\" is too large for one answer"))
+        .detail(format!("Its rows have more than {} MiB.", DIFF_BYTES_MAX >> 20))
+        .hint("ask for one table, SHOW DIFF IN SESSION 'name' TABLE table, or run `pgdraft diff`, which has no limit")
+}
+
+/// The table of that name; without a schema it has to be the only one.
+///
+/// # Errors
+/// 42P01 where there is none, 42P09 where there are several.
+pub fn find_table(control: &Control, name: &TableName) -> Result<RelationId, Report> {
+    let catalog = control.catalog();
+    let found: Vec<(&String, RelationId)> = catalog
+        .names
+        .iter()
+        .filter(|(schema, _)| name.schema.as_ref().is_none_or(|s| s == *schema))
+        .filter_map(|(schema, names)| Some((schema, *names.get(&name.name)?)))
+        .collect();
+    match found.as_slice() {
+        [(_, id)] => Ok(*id),
+        [] => Err(
+            Report::error("42P01", format!("relation \"{name}\" does not exist"))
+                .hint("SHOW DIFF without TABLE shows which tables there are in the draft"),
+        ),
+        several => {
+            let mut names: Vec<String> = several
+                .iter()
+                .map(|(schema, _)| format!("{schema}.{}", name.name))
+                .collect();
+            names.sort();
+            Err(
+                Report::error("42P09", format!("table name \"{name}\" is ambiguous"))
+                    .detail(format!("There are {}.", names.join(", ")))
+                    .hint("write the schema in front of it"),
+            )
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! From a text to a [`Request`], to a near miss, or to nothing (then it is PostgreSQL's).
+
+use report::Report;
+
+use crate::commands::{COMMANDS, Piece, Spec};
+use crate::tokens::{Kind, TEXT_BYTES_MAX, Token, first_word, tokenize};
+
+/// A table named by a client, as PostgreSQL would fold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    /// Schema, if it was written.
+    pub schema: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// An admin command as written.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its row in the table of commands.
+    pub spec: &'static Spec,
+    /// The session it names.
+    pub session: Option<String>,
+    /// The table it names.
+    pub table: Option<TableName>,
+}
+
+/// What a text is to the console.
+#[derive(Debug)]
+pub enum Recognised {
+    /// A command.
+    Command(Request),
+    /// Begins like a command, is none, and cannot be valid PostgreSQL: the answer to give.
+    NearMiss(Report),
+}
+
+/// Finds out whether a text is an admin command. Cheap for texts that are not.
+pub fn recognise(text: &str) -> Option<Recognised> {
+    let word = first_word(text);
+    if text.len() > TEXT_BYTES_MAX || !VERBS.iter().any(|v| is_near(&word.to_ascii_lowercase(), v))
+    {
+        return None;
+    }
+    let tokens = tokenize(text);
+    let mut furthest: Option<(&'static Spec, Failure)> = None;
+    for spec in COMMANDS {
+        match parse(spec, &tokens) {
+            Ok(request) => return Some(Recognised::Command(request)),
+            Err(failure) => {
+                if furthest.as_ref().is_none_or(|(_, f)| failure.at > f.at) {
+                    furthest = Some((spec, failure));
+                }
+            }
+        }
+    }
+    let meant = meant(&tokens)?;
+    let (spec, failure) = match furthest {
+        // Both leading words were right, so the place where the parse stopped is the mistake.
+        Some((spec, failure)) if failure.at >= 2 && spec.leads_with(&tokens) => (spec, failure),
+        _ => (meant, first_difference(meant, &tokens)),
+    };
+    Some(Recognised::NearMiss(explain(spec, &failure, &tokens)))
+}
+
+/// First words of all commands.
+const VERBS: [&str; 3] = ["show", "commit", "discard"];
+
+/// Where and why a parse stopped.
+#[derive(Debug)]
+struct Failure {
+    /// Index of the token.
+    at: usize,
+    /// What should stand there.
+    expected: Expected,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Word,
+    SessionName,
+    TableName,
+    End,
+}
+
+fn parse(spec: &'static Spec, tokens: &[Token]) -> Result<Request, Failure> {
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        request: Request {
+            spec,
+            session: None,
+            table: None,
+        },
+    };
+    parser.pieces(spec.pieces)?;
+    parser.end()?;
+    Ok(parser.request)
+}
+
+struct Parser<'a> {
+    tokens: &'a [Token],
+    at: usize,
+    request: Request,
+}
+
+impl Parser<'_> {
+    fn kind(&self) -> Option<&Kind> {
+        self.tokens.get(self.at).map(|t| &t.kind)
+    }
+
+    fn fail<T>(&self, expected: Expected) -> Result<T, Failure> {
+        Err(Failure {
+            at: self.at,
+            expected,
+        })
+    }
+
+    fn pieces(&mut self, pieces: &'static [Piece]) -> Result<(), Failure> {
+        for piece in pieces {
+            match piece {
+                Piece::Word(word) => {
+                    if !is_word(self.kind(), word) {
+                        return self.fail(Expected::Word);
+                    }
+                    self.at += 1;
+                }
+                Piece::Session => match self.kind() {
+                    Some(Kind::Text(name)) => {
+                        self.request.session = Some(name.clone());
+                        self.at += 1;
+                    }
+                    _ => return self.fail(Expected::SessionName),
+                },
+                Piece::Table => self.table()?,
+                Piece::Optional(inner) => {
+                    let begins = inner.first().is_some_and(
+                        |p| matches!(p, Piece::Word(word) if is_word(self.kind(), word)),
+                    );
+                    if begins {
+                        self.pieces(inner)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&mut self) -> Result<(), Failure> {
+        let first = self.identifier()?;
+        let table = if self.kind() == Some(&Kind::Dot) {
+            self.at += 1;
+            TableName {
+                schema: Some(first),
+                name: self.identifier()?,
+            }
+        } else {
+            TableName {
+                schema: None,
+                name: first,
+            }
+        };
+        self.request.table = Some(table);
+        Ok(())
+    }
+
+    fn identifier(&mut self) -> Result<String, Failure> {
+        match self.kind() {
+            Some(Kind::Word(name) | Kind::Quoted(name)) if !name.is_empty() => {
+                let name = name.clone();
+                self.at += 1;
+                Ok(name)
+            }
+            _ => self.fail(Expected::TableName),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        while self.kind() == Some(&Kind::Semicolon) {
+            self.at += 1;
+        }
+        if self.kind().is_some() {
+            return self.fail(Expected::End);
+        }
+        Ok(())
+    }
+}
+
+fn is_word(kind: Option<&Kind>, word: &str) -> bool {
+    matches!(kind, Some(Kind::Word(w)) if w.eq_ignore_ascii_case(word))
+}
+
+/// The command that a text which is none of ours was meant to be; `None` where the text can be
+/// valid PostgreSQL or is too far from every command.
+fn meant(tokens: &[Token]) -> Option<&'static Spec> {
+    let word = |i: usize| match tokens.get(i).map(|t| &t.kind) {
+        Some(Kind::Word(w)) => w.as_str(),
+        _ => "",
+    };
+    let (verb, object) = (word(0), word(1));
+    if object.is_empty() || is_postgresql(tokens, verb, object) {
+        return None;
+    }
+    COMMANDS
+        .iter()
+        .filter_map(|spec| {
+            let (v, o) = spec.leading_words();
+            let (v, o) = (v.to_ascii_lowercase(), o.to_ascii_lowercase());
+            let near = is_near(verb, &v) && is_near(object, &o);
+            near.then(|| (distance(verb, &v) + distance(object, &o), spec))
+        })
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, spec)| spec)
+}
+
+/// PostgreSQL's own statements that begin with our verbs.
+fn is_postgresql(tokens: &[Token], verb: &str, object: &str) -> bool {
+    match verb {
+        // SHOW name, SHOW a.b; SHOW TIME ZONE, TRANSACTION ISOLATION LEVEL, SESSION AUTHORIZATION.
+        "show" => {
+            let third = tokens.get(2).map(|t| &t.kind);
+            matches!(third, None | Some(Kind::Dot | Kind::Semicolon))
+                || matches!(object, "time" | "transaction")
+                || (object == "session" && is_word(third, "authorization"))
+        }
+        "commit" => matches!(object, "work" | "transaction" | "and" | "prepared"),
+        "discard" => matches!(object, "all" | "plans" | "sequences" | "temp" | "temporary"),
+        _ => false,
+    }
+}
+
+/// The first of the two leading words that is not the one meant, or what follows them.
+fn first_difference(spec: &'static Spec, tokens: &[Token]) -> Failure {
+    let (verb, object) = spec.leading_words();
+    let kind = |i: usize| tokens.get(i).map(|t| &t.kind);
+    let at = match (is_word(kind(0), verb), is_word(kind(1), object)) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => 2,
+    };
+    Failure {
+        at,
+        expected: Expected::Word,
+    }
+}
+
+fn explain(spec: &Spec, failure: &Failure, tokens: &[Token]) -> Report {
+    let token = tokens.get(failure.at);
+    let place = match token {
+        Some(token) => format!("at or near \"{}\"", clip(&token.raw)),
+        None => "at end of input".to_owned(),
+    };
+    let message = format!("syntax error in admin command {place}");
+    let end = tokens
+        .last()
+        .map_or(1, |t| t.position + t.raw.chars().count());
+    let detail = match (failure.expected, token.map(|t| &t.kind)) {
+        (_, Some(Kind::Unterminated)) => "The quote is not closed.".to_owned(),
+        (Expected::SessionName, _) => {
+            "The name of the session is a string constant in single quotes.".to_owned()
+        }
+        (Expected::TableName, _) => "Here stands the name of a table.".to_owned(),
+        (Expected::End, _) => {
+            "An admin command is sent alone, and nothing follows its last word.".to_owned()
+        }
+        (Expected::Word, _) => {
+            "This is no command of pgdraft and no statement of PostgreSQL.".to_owned()
+        }
+    };
+    Report::error("42601", message)
+        .detail(detail)
+        .hint(format!("write it as: {}", spec.usage()))
+        .position(token.map_or(end, |t| t.position))
+}
+
+/// At most 40 characters of a token, for a message.
+fn clip(raw: &str) -> String {
+    let mut out: String = raw.chars().take(40).collect();
+    if raw.chars().nth(40).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The same word, or one slip of the keyboard away, with the same first letter.
+fn is_near(word: &str, meant: &str) -> bool {
+    let allowed = if meant.len() > 5 { 2 } else { 1 };
+    word.len().abs_diff(meant.len()) <= allowed
+        && word.chars().next() == meant.chars().next()
+        && distance(word, meant) <= allowed
+}
+
+/// Edits (insert, remove, replace, swap of neighbours) between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    let cell = |rows: &[Vec<usize>], i: usize, j: usize| {
+        rows.get(i)
+            .and_then(|r| r.get(j))
+            .copied()
+            .unwrap_or(usize::MAX / 2)
+    };
+    for i in 1..=a.len() {
+        rows.push(vec![i]);
+        for j in 1..=b.len() {
+            let same = usize::from(a.get(i - 1) != b.get(j - 1));
+            let mut best = (cell(&rows, i - 1, j) + 1)
+                .min(cell(&rows, i, j - 1) + 1)
+                .min(cell(&rows, i - 1, j - 1) + same);
+            if i > 1 && j > 1 && a.get(i - 1) == b.get(j - 2) && a.get(i - 2) == b.get(j - 1) {
+                best = best.min(cell(&rows, i - 2, j - 2) + 1);
+            }
+            if let Some(row) = rows.get_mut(i) {
+                row.push(best);
+            }
+        }
+    }
+    cell(&rows, a.len(), b.len())
+}

@@ -1,0 +1,234 @@
+//! What each command does, once its words are read and its privilege is checked.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use report::{Report, Severity, code};
+
+use crate::commands::{COMMANDS, Privilege};
+use crate::drafts::Drafts;
+use crate::grammar::Request;
+use crate::{Caller, Rows, shown_table};
+
+/// What a handler has to work with.
+pub(crate) struct Call<'a> {
+    pub(crate) drafts: &'a dyn Drafts,
+    pub(crate) caller: &'a Caller<'a>,
+    pub(crate) request: &'a Request,
+    /// The session named, or the caller's own; set wherever the command is about one session.
+    pub(crate) session: &'a str,
+}
+
+/// Rows of the result, and notices.
+pub(crate) type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Rows, Report>> + Send + 'a>>;
+
+/// A row of the table of commands points at one of these.
+pub(crate) type Handler = for<'a> fn(Call<'a>) -> Outcome<'a>;
+
+/// Checks the privilege, then runs the command.
+pub(crate) async fn run(
+    drafts: &dyn Drafts,
+    caller: &Caller<'_>,
+    request: &Request,
+) -> Result<Rows, Report> {
+    let spec = request.spec;
+    let named = request.session.as_deref().or(caller.own_session);
+    let session = match (spec.privilege, named) {
+        (Privilege::Anyone, _) => "",
+        (Privilege::SessionOwner | Privilege::Reviewer, None) => return Err(no_session(request)),
+        (Privilege::SessionOwner, Some(name)) => {
+            let owner = drafts.owner(name).await?;
+            // A session is written down with its first change: until then its own connection
+            // sees it as what it is, an empty draft.
+            let not_begun = owner.is_none() && caller.own_session == Some(name);
+            if not_begun && !spec.columns.is_empty() {
+                return Ok(Rows::default());
+            }
+            check_owner(owner.as_deref(), caller, name)?;
+            name
+        }
+        (Privilege::Reviewer, Some(name)) => {
+            if !caller.reviewer {
+                return Err(not_a_reviewer(request));
+            }
+            name
+        }
+    };
+    (spec.handler)(Call {
+        drafts,
+        caller,
+        request,
+        session,
+    })
+    .await
+}
+
+/// A reviewer may; an agent may where the session is its own. Another agent's session is answered
+/// as if it did not exist, so that names do not leak.
+fn check_owner(owner: Option<&str>, caller: &Caller<'_>, session: &str) -> Result<(), Report> {
+    match owner {
+        Some(owner) if caller.reviewer || owner == caller.name => Ok(()),
+        Some(_) | None => Err(no_such_session(session)),
+    }
+}
+
+/// ZD003.
+pub fn no_such_session(session: &str) -> Report {
+    Report::error(
+        code::NO_SUCH_SESSION,
+        format!("session \"{session}\" does not exist"),
+    )
+    .hint("SHOW SESSIONS lists the sessions; a session begins with its first write")
+}
+
+fn no_session(request: &Request) -> Report {
+    Report::error(code::NO_SUCH_SESSION, "no session is named")
+        .detail("This connection works in no session of its own.")
+        .hint(format!(
+            "name one: {}; SHOW SESSIONS lists them",
+            request.spec.usage().replace(['[', ']'], "")
+        ))
+}
+
+/// 42501.
+fn not_a_reviewer(request: &Request) -> Report {
+    Report::error(
+        "42501",
+        format!("permission denied for {}", request.spec.tag),
+    )
+    .detail("An agent's credential never commits a draft.")
+    .hint("a reviewer commits: ask one to look at SHOW DIFF and to run COMMIT SESSION")
+}
+
+pub(crate) fn show_sessions(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let agent = (!call.caller.reviewer).then_some(call.caller.name);
+        let rows = call.drafts.sessions(agent).await?;
+        Ok(Rows::from_iter(rows.into_iter().map(|r| {
+            vec![
+                Some(r.name),
+                Some(r.agent),
+                Some(r.state.as_str().to_owned()),
+                Some(r.operations.to_string()),
+                Some(r.tables.to_string()),
+                Some(r.rows.to_string()),
+                Some(r.created_at),
+                r.ended_at,
+                r.ended_by,
+            ]
+        })))
+    })
+}
+
+pub(crate) fn show_operations(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let rows = call.drafts.operations(call.session).await?;
+        Ok(Rows::from_iter(rows.into_iter().map(|r| {
+            vec![
+                Some(r.name),
+                Some(r.agent),
+                r.client_address,
+                Some(r.started_at),
+                Some(r.inserted.to_string()),
+                Some(r.updated.to_string()),
+                Some(r.deleted.to_string()),
+                Some(array_literal(&r.tables)),
+                Some(r.statement),
+            ]
+        })))
+    })
+}
+
+pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let rows = call
+            .drafts
+            .diff(call.session, call.request.table.as_ref())
+            .await?;
+        Ok(Rows::from_iter(rows.into_iter().map(|r| {
+            vec![
+                Some(r.operation),
+                Some(shown_table(&r.schema, &r.table)),
+                Some(r.diff_type.as_str().to_owned()),
+                Some(r.primary_key),
+                r.from,
+                r.to,
+                Some(array_literal(&r.changed_columns)),
+            ]
+        })))
+    })
+}
+
+pub(crate) fn commit_session(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let ended = call.drafts.commit(call.session, call.caller.name).await?;
+        Ok(told(format!(
+            "session \"{}\" committed: {}",
+            call.session, ended
+        )))
+    })
+}
+
+pub(crate) fn discard_session(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let ended = call.drafts.discard(call.session, call.caller.name).await?;
+        Ok(told(format!(
+            "session \"{}\" discarded: {}",
+            call.session, ended
+        )))
+    })
+}
+
+pub(crate) fn show_version(_: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Rows::from_iter([vec![Some(version)]]))
+    })
+}
+
+pub(crate) fn show_commands(_: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        Ok(Rows::from_iter(COMMANDS.iter().map(|spec| {
+            let who = match spec.privilege {
+                Privilege::Anyone => "anyone",
+                Privilege::SessionOwner => "the session's agent, reviewers",
+                Privilege::Reviewer => "reviewers",
+            };
+            vec![
+                Some(spec.usage()),
+                Some(who.to_owned()),
+                Some(spec.about.to_owned()),
+            ]
+        })))
+    })
+}
+
+/// No rows, one notice.
+fn told(message: String) -> Rows {
+    let mut notice = Report::error("00000", message);
+    notice.severity = Severity::Notice;
+    Rows {
+        rows: Vec::new(),
+        notices: vec![notice],
+    }
+}
+
+/// PostgreSQL's text form of a `text[]` (section 8.15.6).
+fn array_literal(items: &[String]) -> String {
+    let quoted: Vec<String> = items
+        .iter()
+        .map(|item| {
+            let plain = !item.is_empty()
+                && !item.eq_ignore_ascii_case("null")
+                && item
+                    .chars()
+                    .all(|c| !c.is_whitespace() && !matches!(c, '{' | '}' | ',' | '"' | '\\'));
+            if plain {
+                item.clone()
+            } else {
+                format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""))
+            }
+        })
+        .collect();
+    format!("{{{}}}", quoted.join(","))
+}

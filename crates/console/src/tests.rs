@@ -1,0 +1,224 @@
+//! Case files under `tests/cases`: texts in, what the console makes of them out.
+//! `REWRITE=1 cargo test` accepts new output, which is then read in review.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::*;
+use control::{DiffRow, DiffType, OperationSummary, SessionState, SessionSummary};
+use report::code;
+
+/// Two agents with a session each; remembers what was ended.
+#[derive(Default)]
+struct Fake {
+    ended: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Drafts for Fake {
+    async fn owner(&self, session: &str) -> Result<Option<String>, Report> {
+        Ok(match session {
+            "s1" => Some("ann".into()),
+            "s2" => Some("bob".into()),
+            _ => None,
+        })
+    }
+
+    async fn sessions(&self, agent: Option<&str>) -> Result<Vec<SessionSummary>, Report> {
+        Ok([("s1", "ann"), ("s2", "bob")]
+            .into_iter()
+            .filter(|(_, owner)| agent.is_none_or(|a| a == *owner))
+            .map(|(name, owner)| SessionSummary {
+                name: name.into(),
+                agent: owner.into(),
+                state: SessionState::Open,
+                operations: 2,
+                tables: 1,
+                rows: 3,
+                created_at: "2026-01-01 00:00:00+00".into(),
+                ended_at: None,
+                ended_by: None,
+            })
+            .collect())
+    }
+
+    async fn operations(&self, _: &str) -> Result<Vec<OperationSummary>, Report> {
+        Ok(vec![OperationSummary {
+            name: "restock".into(),
+            agent: "ann".into(),
+            started_at: "2026-01-01 00:00:00+00".into(),
+            client_address: None,
+            inserted: 0,
+            updated: 1,
+            deleted: 0,
+            tables: vec!["shop.stock".into()],
+            statement: "UPDATE stock SET quantity = $1".into(),
+        }])
+    }
+
+    async fn diff(&self, _: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report> {
+        Ok(vec![DiffRow {
+            operation: "restock".into(),
+            schema: "shop".into(),
+            table: table.map_or("Stock".into(), |t| t.name.clone()),
+            diff_type: DiffType::Modified,
+            primary_key: "{\"id\": 1}".into(),
+            from: Some("{\"a b\": 1}".into()),
+            to: Some("{\"a b\": 2}".into()),
+            changed_columns: vec!["a b".into(), "c".into(), "d\"e".into(), "NULL".into()],
+        }])
+    }
+
+    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report> {
+        self.ended
+            .lock()
+            .unwrap()
+            .push(format!("commit {session} by {by}"));
+        Ok(Ended { rows: 1, tables: 1 })
+    }
+
+    async fn discard(&self, session: &str, by: &str) -> Result<Ended, Report> {
+        if session == "ended" {
+            return Err(Report::error(code::SESSION_ENDED, "session is committed"));
+        }
+        self.ended
+            .lock()
+            .unwrap()
+            .push(format!("discard {session} by {by}"));
+        Ok(Ended { rows: 3, tables: 2 })
+    }
+}
+
+/// Input blocks are separated by a line `----`; the output of each follows after `=>`.
+fn check(name: &str, render: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut out = String::new();
+    for (i, block) in text.split("\n----\n").enumerate() {
+        let input = block.split("\n=>").next().unwrap().trim_matches('\n');
+        if i > 0 {
+            out.push_str("\n----\n");
+        }
+        write!(out, "{input}\n=>\n{}", render(input).trim_end()).unwrap();
+    }
+    out.push('\n');
+    if std::env::var_os("REWRITE").is_some() {
+        std::fs::write(&path, &out).unwrap();
+    }
+    assert_eq!(text, out, "REWRITE=1 accepts the new output of {name}");
+}
+
+fn render_report(report: &Report) -> String {
+    format!(
+        "{:?} {}: {}\ndetail: {}\nhint: {}\nposition: {}\n",
+        report.severity,
+        report.code,
+        report.message,
+        report.detail.as_deref().unwrap_or("-"),
+        report.hint.as_deref().unwrap_or("-"),
+        report.position.map_or("-".into(), |p| p.to_string())
+    )
+}
+
+#[test]
+fn grammar() {
+    check("grammar.txt", |input| match recognise(input) {
+        None => "PostgreSQL's".into(),
+        Some(Recognised::Command(request)) => format!(
+            "{} session={:?} table={:?}",
+            request.spec.usage(),
+            request.session,
+            request.table.map(|t| (t.schema, t.name))
+        ),
+        Some(Recognised::NearMiss(report)) => render_report(&report),
+    });
+}
+
+#[test]
+fn privileges() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    check("privileges.txt", |input| {
+        let (who, text) = input.split_once(": ").unwrap();
+        let (name, own_session) = match who.split_once('@') {
+            Some((name, session)) => (name, Some(session)),
+            None => (who, None),
+        };
+        let caller = Caller {
+            name,
+            reviewer: name == "rita",
+            own_session,
+        };
+        let Some(Recognised::Command(request)) = recognise(text) else {
+            panic!("no command: {text}");
+        };
+        let fake = Fake::default();
+        let mut out = String::new();
+        match runtime.block_on(run(&fake, &caller, &request)) {
+            Ok(rows) => {
+                for notice in &rows.notices {
+                    writeln!(out, "{:?}: {}", notice.severity, notice.message).unwrap();
+                }
+                for row in &rows.rows {
+                    assert_eq!(row.len(), request.spec.columns.len());
+                    let values: Vec<&str> =
+                        row.iter().map(|v| v.as_deref().unwrap_or("∅")).collect();
+                    writeln!(out, "{}", values.join(" | ")).unwrap();
+                }
+                writeln!(out, "{}", request.spec.tag).unwrap();
+            }
+            Err(report) => out.push_str(&render_report(&report)),
+        }
+        for ended in fake.ended.lock().unwrap().iter() {
+            writeln!(out, "did: {ended}").unwrap();
+        }
+        out
+    });
+}
+
+#[test]
+fn every_command_is_read_from_its_own_usage() {
+    for spec in COMMANDS {
+        let text = spec.usage().replace(['[', ']'], "");
+        let Some(Recognised::Command(request)) = recognise(&text) else {
+            panic!("not recognised: {text}");
+        };
+        assert_eq!(request.spec.usage(), spec.usage());
+    }
+}
+
+/// Texts made of pieces of commands, cut anywhere: no panic, an answer in no time.
+#[test]
+fn hostile_texts() {
+    let pieces = [
+        "SHOW", "COMMIT", "SESSION", "'", "\"", "''", "/*", "*/", "--", ";", ".", "\0", "é", "IN",
+        " ", "DIFF", "TABLE", "$1", "E'\\''", "\n",
+    ];
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..20_000 {
+        let mut text = String::from(["SHOW ", "COMMIT ", "DISCARD "][(seed % 3) as usize]);
+        for _ in 0..seed % 12 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            text.push_str(pieces[(seed % pieces.len() as u64) as usize]);
+        }
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if let Some(Recognised::NearMiss(report)) = recognise(&text) {
+            let position = report.position.unwrap();
+            assert!(
+                position >= 1 && position <= text.chars().count() + 1,
+                "{text:?}"
+            );
+        }
+    }
+    let deep = format!("COMMIT {}", "/*".repeat(100_000));
+    assert!(recognise(&deep).is_none());
+    assert!(recognise(&"/*".repeat(8_000)).is_none());
+}

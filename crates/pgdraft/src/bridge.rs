@@ -1,0 +1,211 @@
+//! Where the two planes meet: the data plane's [`ControlPlane`] over `control` and `console`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use catalog::{Catalog, RelationId, SessionId};
+use console::{Caller, Recognised};
+use control::{Control, ControlError, Options};
+use report::Report;
+use session::{
+    AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, OpenedSession, Role, SessionState,
+};
+use upstream::Target;
+
+use crate::database;
+use crate::failure::Failure;
+
+/// Connects the control plane.
+///
+/// # Errors
+/// The database is down (exit code 4), not initialised or of another version (5), or refuses (7).
+pub(crate) async fn connect(target: &Target, options: Options) -> Result<Control, Failure> {
+    match Control::connect(target.clone(), options).await {
+        Ok(control) => Ok(control),
+        Err(ControlError::Upstream(error)) => Err(database::failure(&error)),
+        Err(error) => Err(explain(target, &error).await),
+    }
+}
+
+/// What stands in the way of the control plane, with what to do about it.
+async fn explain(target: &Target, error: &ControlError) -> Failure {
+    let name = target.database();
+    let init = format!(
+        "run `pgdraft init` with the same --upstream-url, once for the database \"{name}\""
+    );
+    if matches!(error, ControlError::Store(store::Error::NotInstalled)) {
+        let message = match older_version(target).await {
+            Some(version) => format!(
+                "the schema pgdraft in database \"{name}\" is at version {version}, this program works with {}",
+                store::VERSION
+            ),
+            None => format!("pgdraft is not installed in database \"{name}\""),
+        };
+        return Failure::NotInitialised {
+            message,
+            hint: init,
+        };
+    }
+    let mut report = error.report();
+    // SET ROLE failed: this user did not run init.
+    if report.code == "42501" && report.hint.is_none() {
+        report.hint = Some(format!(
+            "use the user that ran `pgdraft init`, or run it again as \"{}\"",
+            target.user()
+        ));
+    }
+    report.into()
+}
+
+async fn older_version(target: &Target) -> Option<i32> {
+    let database = database::Database::connect(target).await.ok()?;
+    match store::status(&database.client).await.ok()? {
+        store::Status::Version(version) => Some(version),
+        store::Status::NotInstalled | store::Status::Newer(_) => None,
+    }
+}
+
+/// The control plane as client connections see it.
+pub(crate) struct Bridge {
+    control: Control,
+    /// Why the database did not answer the last time it was asked.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Bridge {
+    /// Over a connected control plane.
+    pub(crate) fn new(control: Control) -> Self {
+        Self {
+            control,
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// Where agents' upstream connections go.
+    pub(crate) fn agent_target(&self) -> Target {
+        self.control.agent_target()
+    }
+
+    /// Whether the database answered the last time it was asked.
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        lock(&self.trouble).clone().map_or(Ok(()), Err)
+    }
+
+    /// Asks the database again and again whether it answers.
+    pub(crate) async fn poll(self: Arc<Self>, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            let found = self.control.refresh_catalog().await.err();
+            let mut trouble = lock(&self.trouble);
+            let was = trouble.is_some();
+            *trouble = found
+                .as_ref()
+                .map(|_| "the database does not answer".to_owned());
+            match (was, &found) {
+                (false, Some(error)) => {
+                    tracing::warn!(
+                        sqlstate = error.report().code,
+                        "the database does not answer"
+                    );
+                }
+                (true, None) => tracing::info!("the database answers again"),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl ControlPlane for Bridge {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.control.catalog()
+    }
+
+    async fn refresh_catalog(&self) -> Result<Arc<Catalog>, Report> {
+        Ok(self.control.refresh_catalog().await?)
+    }
+
+    async fn open_session(
+        &self,
+        name: &str,
+        agent: &str,
+        create: bool,
+    ) -> Result<Option<OpenedSession>, Report> {
+        let found = self.control.open_session(name, agent, create).await?;
+        Ok(found.map(|opened| OpenedSession {
+            sid: opened.sid,
+            state: match opened.state {
+                control::SessionState::Open => SessionState::Open,
+                control::SessionState::Committed => SessionState::Committed,
+                control::SessionState::Discarded => SessionState::Discarded,
+            },
+            touched: opened.touched,
+        }))
+    }
+
+    async fn draft_tables(&self, tables: &[RelationId]) -> Result<Arc<Catalog>, Report> {
+        Ok(self.control.draft_tables(tables).await?)
+    }
+
+    fn token(&self, sid: SessionId, upstream_pid: i32) -> String {
+        self.control.token(sid, upstream_pid)
+    }
+
+    fn recognise(&self, text: &str) -> Option<AdminCommand> {
+        let columns = match console::recognise(text)? {
+            Recognised::Command(request) => request.spec.columns,
+            // It has no columns; running it gives the error.
+            Recognised::NearMiss(_) => &[],
+        };
+        Some(AdminCommand {
+            text: text.to_owned(),
+            columns: columns.iter().map(answer_column).collect(),
+        })
+    }
+
+    async fn admin(
+        &self,
+        who: &Identity,
+        own_session: Option<&str>,
+        command: &AdminCommand,
+    ) -> Result<Answer, Report> {
+        let request = match console::recognise(&command.text) {
+            Some(Recognised::Command(request)) => request,
+            Some(Recognised::NearMiss(report)) => return Err(report),
+            None => {
+                return Err(Report::error("42601", "this is no admin command")
+                    .hint("SHOW PGDRAFT COMMANDS lists them"));
+            }
+        };
+        let caller = Caller {
+            name: &who.name,
+            reviewer: who.role == Role::Reviewer,
+            own_session,
+        };
+        let rows = console::run(&self.control, &caller, &request).await?;
+        tracing::info!(
+            who = who.name,
+            command = request.spec.usage(),
+            session = request.session,
+            "admin command"
+        );
+        Ok(Answer {
+            columns: command.columns.clone(),
+            rows: rows.rows,
+            tag: request.spec.tag.to_owned(),
+            notices: rows.notices,
+        })
+    }
+}
+
+fn answer_column(column: &console::Column) -> AnswerColumn {
+    AnswerColumn {
+        name: column.name.to_owned(),
+        type_id: column.kind.oid(),
+    }
+}

@@ -1,0 +1,352 @@
+//! The command line. Every flag has a variable `PGDRAFT_*`; the flags of `serve` have keys in the
+//! configuration file as well (see [`crate::settings::keys`]).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::EXIT_CODES;
+use crate::settings::values::{self, LogFormat, TlsMode, VerifierFile};
+
+const EXAMPLES: &str = "\
+Examples:
+  pgdraft demo --keep                          try it, no database needed
+  pgdraft init --upstream-url postgres://postgres@db/shop
+                                               prepare a database, once
+  pgdraft hash-password                        make a verifier for the configuration
+  pgdraft serve --upstream-url postgres://postgres@db/shop
+                                               stand between agents and that database
+  pgdraft diff tidy-up                         see what a session has changed
+  pgdraft commit tidy-up                       let it happen";
+
+/// A PostgreSQL proxy that keeps what agents write in drafts until a person commits them.
+///
+/// An agent connects to pgdraft as to any PostgreSQL. What it writes goes into the draft of its
+/// session, what it reads is production plus its draft, and production stays as it is until a
+/// reviewer commits the session.
+#[derive(Debug, Parser)]
+#[command(name = "pgdraft", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prepare a database: the schema pgdraft and its two roles
+    ///
+    /// Safe to run again: what is there already is left alone, and an older version is brought
+    /// up to date. Nothing outside the schema pgdraft changes, except that the agents' role is
+    /// given SELECT on the tables.
+    #[command(after_help = "\
+Examples:
+  pgdraft init --upstream-url postgres://postgres@db/shop
+  pgdraft init --upstream-url postgres://postgres@db/shop --dry-run > review.sql")]
+    Init(Init),
+    /// Remove everything that init and the drafts have put into a database
+    ///
+    /// Open drafts are lost. The tables, rows and grants of the database itself stay as they are.
+    #[command(after_help = "\
+Examples:
+  pgdraft uninstall --upstream-url postgres://postgres@db/shop
+  pgdraft uninstall --upstream-url postgres://postgres@db/shop --yes   without asking
+  pgdraft uninstall --upstream-url postgres://postgres@db/shop --dry-run > review.sql")]
+    Uninstall(Uninstall),
+    /// Stand between agents and a database
+    #[command(after_help = "\
+Examples:
+  pgdraft serve --upstream-url postgres://postgres@db/shop --agent bot=bot.verifier
+  pgdraft serve --config /etc/pgdraft/pgdraft.toml
+  pgdraft serve --embedded              with a private PostgreSQL, to try it
+
+Precedence: flag, then PGDRAFT_* variable, then configuration file, then default.")]
+    Serve(Box<ServeFlags>),
+    /// Make a password verifier for the configuration
+    ///
+    /// Asks for the password on a terminal without showing it, or reads one line from standard
+    /// input. Never from an argument: those can be seen by every user of the machine.
+    #[command(after_help = "\
+Examples:
+  pgdraft hash-password
+  printf '%s' \"$PASSWORD\" | pgdraft hash-password > bot.verifier")]
+    HashPassword(HashPassword),
+    /// Show the whole idea on a private PostgreSQL: a shop, a good agent and a bad one
+    #[command(after_help = "\
+Examples:
+  pgdraft demo            the story, then everything is stopped and removed
+  pgdraft demo --keep     leave it running and print the URLs to connect with")]
+    Demo(Demo),
+    /// List the sessions
+    Sessions(Operator),
+    /// List the operations of a session
+    Operations(OperatorSession),
+    /// Show what a session has changed, row by row
+    #[command(after_help = "\
+Examples:
+  pgdraft diff tidy-up
+  pgdraft diff tidy-up --table shop.stock --rows 20
+  pgdraft diff tidy-up --json | jq '.rows[] | select(.diff_type == \"removed\")'")]
+    Diff(Diff),
+    /// Apply the draft of a session to production, in one transaction
+    Commit(OperatorSession),
+    /// Throw the draft of a session away
+    Discard(OperatorSession),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// `pgdraft config …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the configuration without starting anything
+    ///
+    /// Takes the flags of serve, reads the file and says what would hold.
+    Check(Box<ServeFlags>),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigFile {
+    /// Configuration file, or none; config/pgdraft.toml is read where it exists
+    #[arg(long, value_name = "FILE", env = "PGDRAFT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Which database, as its operator.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpstreamFlag {
+    /// The database: postgres://user:password@host:5432/database?sslmode=verify-full
+    ///
+    /// Put a password into PGDRAFT_UPSTREAM_URL or the configuration file: arguments can be seen
+    /// by every user of the machine.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGDRAFT_UPSTREAM_URL",
+        hide_env_values = true
+    )]
+    pub(crate) upstream_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+}
+
+/// `pgdraft init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamFlag,
+    /// Print the SQL instead of running it
+    #[arg(long, env = "PGDRAFT_DRY_RUN")]
+    pub(crate) dry_run: bool,
+}
+
+/// `pgdraft uninstall`
+#[derive(Debug, Args)]
+pub(crate) struct Uninstall {
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamFlag,
+    /// Do not ask
+    #[arg(long, env = "PGDRAFT_YES")]
+    pub(crate) yes: bool,
+    /// End the agents' connections instead of refusing while there are any
+    #[arg(long, env = "PGDRAFT_FORCE")]
+    pub(crate) force: bool,
+    /// Print the SQL instead of running it
+    #[arg(long, env = "PGDRAFT_DRY_RUN")]
+    pub(crate) dry_run: bool,
+}
+
+/// `pgdraft hash-password`
+#[derive(Debug, Args)]
+pub(crate) struct HashPassword {
+    /// Rounds of PBKDF2; more make guessing from a stolen verifier slower, and each login too
+    #[arg(long, value_name = "N", default_value_t = 4096, env = "PGDRAFT_ITERATIONS",
+          value_parser = clap::value_parser!(u32).range(4096..=1_000_000))]
+    pub(crate) iterations: u32,
+}
+
+/// `pgdraft demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Leave everything running and print the URLs to connect with
+    #[arg(long, env = "PGDRAFT_KEEP")]
+    pub(crate) keep: bool,
+    /// Python with psycopg 3, for the scripted agent
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "python3",
+        env = "PGDRAFT_PYTHON"
+    )]
+    pub(crate) python: PathBuf,
+    /// Order lines in the shop
+    #[arg(long, value_name = "N", default_value_t = 120_000, env = "PGDRAFT_ORDER_LINES",
+          value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    pub(crate) order_lines: u32,
+    /// Where to listen; port 0 = any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", env = "PGDRAFT_LISTEN",
+          value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+    /// Folder with initdb, postgres and pg_ctl; looked for where none is given
+    #[arg(long, value_name = "DIR", env = "PGDRAFT_EMBEDDED_PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+}
+
+/// An operator's command.
+#[derive(Debug, Args)]
+pub(crate) struct Operator {
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamFlag,
+    /// Print JSON
+    #[arg(long, env = "PGDRAFT_JSON")]
+    pub(crate) json: bool,
+}
+
+/// An operator's command about one session.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorSession {
+    /// Name of the session
+    #[arg(env = "PGDRAFT_SESSION")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) operator: Operator,
+}
+
+/// `pgdraft diff`
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) session: OperatorSession,
+    /// One table only: name, or schema.name
+    #[arg(long, value_name = "TABLE", env = "PGDRAFT_TABLE")]
+    pub(crate) table: Option<String>,
+    /// Show at most so many rows of each table; --json always has them all
+    #[arg(long, value_name = "N", env = "PGDRAFT_ROWS")]
+    pub(crate) rows: Option<usize>,
+}
+
+/// The private PostgreSQL.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EmbeddedFlags {
+    /// Start a private PostgreSQL from the installed binaries [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, env = "PGDRAFT_EMBEDDED_ENABLED")]
+    pub(crate) embedded: Option<bool>,
+    /// Its folder [default: pgdraft/embedded in the user's state folder]
+    #[arg(
+        long = "data-dir",
+        value_name = "DIR",
+        env = "PGDRAFT_EMBEDDED_DATA_DIR"
+    )]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Folder with initdb, postgres and pg_ctl [default: looked for]
+    #[arg(long = "pg-bin", value_name = "DIR", env = "PGDRAFT_EMBEDDED_PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+    /// Its port; 0 = any free one [default: 0]
+    #[arg(id = "embedded_port", long = "embedded-port", value_name = "PORT",
+          env = "PGDRAFT_EMBEDDED_PORT", value_parser = values::port)]
+    pub(crate) port: Option<u16>,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct LogFlags {
+    /// Form of log lines: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", env = "PGDRAFT_LOG_FORMAT", value_parser = values::log_format)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Least level of log lines: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", env = "PGDRAFT_LOG_LEVEL", value_parser = values::log_level)]
+    pub(crate) log_level: Option<tracing::Level>,
+}
+
+/// `pgdraft serve`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeFlags {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The database: postgres://user:password@host:5432/database?sslmode=verify-full
+    ///
+    /// Put a password into PGDRAFT_UPSTREAM_URL or the configuration file: arguments can be seen
+    /// by every user of the machine.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGDRAFT_UPSTREAM_URL",
+        hide_env_values = true
+    )]
+    pub(crate) upstream_url: Option<String>,
+    /// Where clients connect [default: 127.0.0.1:6432]
+    #[arg(long, value_name = "ADDRESS", env = "PGDRAFT_LISTEN", value_parser = values::address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// An agent and the file with its verifier; instead of those of the configuration file
+    #[arg(long = "agent", value_name = "NAME=FILE", env = "PGDRAFT_AGENTS", value_delimiter = ',',
+          value_parser = values::verifier_file)]
+    pub(crate) agents: Vec<VerifierFile>,
+    /// A reviewer and the file with its verifier; instead of those of the configuration file
+    #[arg(long = "reviewer", value_name = "NAME=FILE", env = "PGDRAFT_REVIEWERS", value_delimiter = ',',
+          value_parser = values::verifier_file)]
+    pub(crate) reviewers: Vec<VerifierFile>,
+    /// TLS towards clients: off, allow or require [default: off]
+    #[arg(long, value_name = "MODE", env = "PGDRAFT_TLS", value_parser = values::tls_mode)]
+    pub(crate) tls: Option<TlsMode>,
+    /// PEM file with the certificate chain
+    #[arg(long, value_name = "FILE", env = "PGDRAFT_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the private key
+    #[arg(long, value_name = "FILE", env = "PGDRAFT_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Listen beyond loopback without TLS: rows travel in clear text [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, env = "PGDRAFT_INSECURE_NO_TLS")]
+    pub(crate) insecure_no_tls: Option<bool>,
+    /// Most clients at the same time; each has one upstream connection [default: 200]
+    #[arg(long, value_name = "N", env = "PGDRAFT_CONNECTIONS_MAX", value_parser = values::connections)]
+    pub(crate) connections_max: Option<usize>,
+    /// Longest statement, in bytes [default: 16777216]
+    #[arg(long, value_name = "BYTES", env = "PGDRAFT_MESSAGE_BYTES_MAX", value_parser = values::message_bytes)]
+    pub(crate) message_bytes_max: Option<usize>,
+    /// Time for a client's startup, TLS and password [default: 30000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_AUTHENTICATION_TIMEOUT_MS", value_parser = values::milliseconds)]
+    pub(crate) authentication_timeout_ms: Option<Duration>,
+    /// Time between looks at production's schema [default: 2000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_CATALOG_POLL_MS", value_parser = values::milliseconds)]
+    pub(crate) catalog_poll_ms: Option<Duration>,
+    /// How long a shutdown waits for transactions to end [default: 10000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_DRAIN_TIMEOUT_MS", value_parser = values::milliseconds)]
+    pub(crate) drain_timeout_ms: Option<Duration>,
+    /// Threads; 0 = one a core [default: 0]
+    #[arg(long, value_name = "N", env = "PGDRAFT_WORKER_THREADS", value_parser = values::threads)]
+    pub(crate) worker_threads: Option<usize>,
+    /// Where /metrics, /healthz and /readyz are served, or off [default: 127.0.0.1:6433]
+    #[arg(long, value_name = "ADDRESS", env = "PGDRAFT_METRICS_LISTEN", value_parser = values::address_or_off)]
+    pub(crate) metrics_listen: Option<MaybeAddress>,
+    /// Functions that agents may call besides the safe ones: name or schema.name [default: none]
+    #[arg(long, value_name = "NAMES", env = "PGDRAFT_FUNCTIONS_ALLOW", value_delimiter = ',',
+          num_args = 1.., value_parser = values::function_name)]
+    pub(crate) functions_allow: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
+    #[command(flatten)]
+    pub(crate) embedded: EmbeddedFlags,
+}
+
+/// An address, or off. An alias, so that clap does not take the inner `Option` for its own.
+pub(crate) type MaybeAddress = Option<SocketAddr>;
+
+impl ServeFlags {
+    /// No flag, and no file either: every setting has its default.
+    pub(crate) fn without_file() -> Self {
+        Self {
+            config: ConfigFile {
+                config: Some(PathBuf::from("none")),
+            },
+            ..Self::default()
+        }
+    }
+}

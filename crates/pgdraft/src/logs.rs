@@ -1,0 +1,46 @@
+//! Log lines to standard error.
+//!
+//! Redaction is by construction: only events of our own crates are written below `warn`, so that
+//! no library can print a query or a URL; secrets are of types without `Display`, and our own
+//! events carry names, numbers and codes, never SQL or row values.
+
+use std::io::IsTerminal as _;
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::settings::LogSettings;
+use crate::settings::values::LogFormat;
+
+/// The crates whose events may be written at any level.
+const OURS: [&str; 10] = [
+    "pgdraft", "session", "wire", "upstream", "control", "store", "console", "web", "sql", "draft",
+];
+
+/// Installs the subscriber, once a process.
+pub(crate) fn install(settings: LogSettings) {
+    let base = settings.level.min(Level::WARN);
+    let filter = OURS
+        .iter()
+        .fold(Targets::new().with_default(base), |filter, target| {
+            filter.with_target(*target, settings.level)
+        });
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    std::panic::set_hook(Box::new(|panic| {
+        // Where, never what: the message of a panic can quote a statement.
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked; this is a fault of pgdraft");
+    }));
+    // A second install (tests in one process) is not an error worth stopping for.
+    let _ = match settings.format {
+        LogFormat::Text => registry
+            .with(layer.with_ansi(std::io::stderr().is_terminal()))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(layer.json().flatten_event(true).with_ansi(false))
+            .try_init(),
+    };
+}

@@ -1,0 +1,190 @@
+//! `pgdraft sessions`, `operations`, `diff`, `commit` and `discard`: the control plane from a
+//! shell, straight to the database, as its operator.
+
+use std::io::Write as _;
+
+use console::{Drafts, Ended, TableName};
+use control::{Control, DiffRow, OperationSummary, Options, SessionSummary};
+
+use crate::cli::{Diff, Operator, OperatorSession, UpstreamFlag};
+use crate::database;
+use crate::failure::Failure;
+use crate::render::{self, JsonObject, Paint, safe};
+use crate::{bridge, settings};
+
+/// `pgdraft sessions`
+pub(crate) async fn sessions(arguments: &Operator) -> Result<(), Failure> {
+    let (drafts, _) = connect(&arguments.upstream).await?;
+    let rows = Drafts::sessions(&drafts, None).await?;
+    print(&if arguments.json {
+        let items = rows.iter().map(session_json);
+        JsonObject::default().array("sessions", items).finish()
+    } else {
+        render::sessions(&rows)
+    })
+}
+
+/// `pgdraft operations`
+pub(crate) async fn operations(arguments: &OperatorSession) -> Result<(), Failure> {
+    let (drafts, _) = connect(&arguments.operator.upstream).await?;
+    known(&drafts, &arguments.session).await?;
+    let rows = Drafts::operations(&drafts, &arguments.session).await?;
+    print(&if arguments.operator.json {
+        let items = rows.iter().map(operation_json);
+        JsonObject::default()
+            .text("session", &arguments.session)
+            .array("operations", items)
+            .finish()
+    } else {
+        render::operations(&rows)
+    })
+}
+
+/// `pgdraft diff`: row by row as they come, however many there are.
+pub(crate) async fn diff(arguments: &Diff) -> Result<(), Failure> {
+    let session = &arguments.session.session;
+    let (control, _) = connect(&arguments.session.operator.upstream).await?;
+    let table = arguments.table.as_deref().map(table_name);
+    let only = table
+        .map(|name| console::find_table(&control, &name))
+        .transpose()?;
+    let mut diff = control
+        .diff(session, only)
+        .await
+        .map_err(|e| Failure::from(e.report()))?;
+    let rows_max = arguments.rows.unwrap_or(usize::MAX);
+    let mut text = render::DiffText::new(rows_max, Paint::for_stdout());
+    let json = arguments.session.operator.json;
+    if json {
+        let head = JsonObject::default().text("session", session).finish();
+        print(&format!("{}, \"rows\": [", head.trim_end_matches('}')))?;
+    }
+    let mut first = true;
+    while let Some(row) = diff.next().await.map_err(|e| Failure::from(e.report()))? {
+        let comma = if first { "  " } else { ", " };
+        first = false;
+        print(&if json {
+            format!("{comma}{}\n", diff_json(&row))
+        } else {
+            text.row(&row)
+        })?;
+    }
+    print(&if json {
+        "]}\n".to_owned()
+    } else {
+        text.finish()
+    })
+}
+
+/// `pgdraft commit`
+pub(crate) async fn commit(arguments: &OperatorSession) -> Result<(), Failure> {
+    let (drafts, me) = connect(&arguments.operator.upstream).await?;
+    let ended = Drafts::commit(&drafts, &arguments.session, &me).await?;
+    print(&told(arguments, "committed", ended))
+}
+
+/// `pgdraft discard`
+pub(crate) async fn discard(arguments: &OperatorSession) -> Result<(), Failure> {
+    let (drafts, me) = connect(&arguments.operator.upstream).await?;
+    let ended = Drafts::discard(&drafts, &arguments.session, &me).await?;
+    print(&told(arguments, "discarded", ended))
+}
+
+/// The control plane, and the name that endings are recorded under.
+async fn connect(flag: &UpstreamFlag) -> Result<(Control, String), Failure> {
+    let url = settings::upstream_url(&flag.config, flag.upstream_url.as_ref())?;
+    let target = database::parse(&url)?;
+    let me = format!("operator {}", target.user());
+    Ok((bridge::connect(&target, Options::default()).await?, me))
+}
+
+async fn known(drafts: &dyn Drafts, session: &str) -> Result<(), Failure> {
+    if drafts.owner(session).await?.is_some() {
+        return Ok(());
+    }
+    Err(console::no_such_session(session).into())
+}
+
+/// `name` or `schema.name`; a dot inside a name cannot be written here.
+fn table_name(text: &str) -> TableName {
+    match text.split_once('.') {
+        Some((schema, name)) => TableName {
+            schema: Some(schema.to_owned()),
+            name: name.to_owned(),
+        },
+        None => TableName {
+            schema: None,
+            name: text.to_owned(),
+        },
+    }
+}
+
+fn told(arguments: &OperatorSession, state: &str, ended: Ended) -> String {
+    if arguments.operator.json {
+        return JsonObject::default()
+            .text("session", &arguments.session)
+            .text("state", state)
+            .number("rows", ended.rows)
+            .number("tables", ended.tables)
+            .finish();
+    }
+    let session = safe(&arguments.session);
+    format!("session \"{session}\" {state}: {ended}\n")
+}
+
+fn session_json(row: &SessionSummary) -> String {
+    JsonObject::default()
+        .text("session", &row.name)
+        .text("agent", &row.agent)
+        .text("state", row.state.as_str())
+        .number("operations", row.operations)
+        .number("tables", row.tables)
+        .number("rows", row.rows)
+        .text("created_at", &row.created_at)
+        .maybe("ended_at", row.ended_at.as_deref())
+        .maybe("ended_by", row.ended_by.as_deref())
+        .finish()
+}
+
+fn operation_json(row: &OperationSummary) -> String {
+    JsonObject::default()
+        .text("operation", &row.name)
+        .text("agent", &row.agent)
+        .maybe("client_address", row.client_address.as_deref())
+        .text("started_at", &row.started_at)
+        .number("inserted", row.inserted)
+        .number("updated", row.updated)
+        .number("deleted", row.deleted)
+        .texts("tables", &row.tables)
+        .text("statement", &row.statement)
+        .finish()
+}
+
+fn diff_json(row: &DiffRow) -> String {
+    JsonObject::default()
+        .text("operation", &row.operation)
+        .text("table", &console::shown_table(&row.schema, &row.table))
+        .text("diff_type", row.diff_type.as_str())
+        .raw("primary_key", &row.primary_key)
+        .raw("from", row.from.as_deref().unwrap_or("null"))
+        .raw("to", row.to.as_deref().unwrap_or("null"))
+        .texts("changed_columns", &row.changed_columns)
+        .finish()
+}
+
+/// A closed pipe (`| head`) is not an error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    match write!(out, "{text}{end}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let message = format!("could not write: {error}");
+            Err(Failure::unexpected(message, "check standard output"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

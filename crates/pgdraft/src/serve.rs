@@ -1,0 +1,377 @@
+//! `pgdraft serve`: check, listen, serve, drain.
+//!
+//! A connection is one task. What goes wrong in it is its own: a panic ends that client's
+//! connection, is logged and counted, and the others go on.
+
+mod listener;
+mod signals;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use control::Options;
+use prometheus::{IntGauge, Opts, Registry};
+use session::{Identity, Limits, Role, Setup, Shared};
+use sql::FunctionPolicy;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wire::startup::{Acceptor, Verifier, Verifiers};
+
+use crate::bridge::{self, Bridge};
+use crate::cli::ServeFlags;
+use crate::database;
+use crate::embedded::{self, Embedded, random_word};
+use crate::failure::Failure;
+use crate::settings::values::TlsMode;
+use crate::settings::{ConfigError, Member, Secret, Settings, no_upstream};
+use crate::{logs, runtime};
+
+pub(crate) use signals::Signals;
+
+/// Between looks at whether the database answers, for `/readyz`.
+const HEALTH_POLL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Runs `pgdraft serve`, from the flags to the exit.
+pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
+    let mut settings = Settings::load(flags)?;
+    logs::install(settings.log);
+    let threads = settings.worker_threads;
+    runtime(threads)?.block_on(async {
+        let mut signals = Signals::install()?;
+        let embedded = start_embedded(&mut settings).await?;
+        let server = Server::start(&settings).await?;
+        println!("{}", server.greeting(&settings));
+        let served = server.serve(&mut signals).await;
+        drop(embedded);
+        served
+    })
+}
+
+/// Starts the private PostgreSQL where one is wanted, and points the settings at it.
+async fn start_embedded(settings: &mut Settings) -> Result<Option<Embedded>, Failure> {
+    if !settings.embedded.enabled {
+        return Ok(None);
+    }
+    if settings.upstream_url.is_some() {
+        return Err(Failure::Usage {
+            message: "--embedded and --upstream-url do not go together".into(),
+            hint: "leave one out: --embedded starts a database of its own".into(),
+        });
+    }
+    let embedded = Embedded::start(&settings.embedded, settings.connections_max)?;
+    let url = embedded.url(embedded::DATABASE);
+    prepare(&embedded, embedded::DATABASE).await?;
+    println!("private PostgreSQL in {}", embedded.dir().display());
+    println!("  as its superuser: psql '{}'", url.reveal());
+    settings.upstream_url = Some(url);
+    if settings.agents.is_empty() && settings.reviewers.is_empty() {
+        for (role, members) in [
+            ("agent", &mut settings.agents),
+            ("reviewer", &mut settings.reviewers),
+        ] {
+            let (member, password) = generated(role)?;
+            println!("  {role} \"{role}\" has the password {}", password.reveal());
+            members.push(member);
+        }
+    }
+    Ok(Some(embedded))
+}
+
+/// Makes the database if it is missing, and initialises it.
+async fn prepare(embedded: &Embedded, name: &str) -> Result<(), Failure> {
+    let administration = database::connect(&embedded.url("postgres")).await?;
+    let exists = administration
+        .client
+        .query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name])
+        .await
+        .map_err(|e| store::database_report(&e))?;
+    if exists.is_none() {
+        let create = format!("CREATE DATABASE {}", catalog::quote_identifier(name));
+        administration
+            .client
+            .batch_execute(&create)
+            .await
+            .map_err(|e| store::database_report(&e))?;
+    }
+    initialise(&embedded.url(name)).await
+}
+
+/// `pgdraft init` on a private database.
+pub(crate) async fn initialise(url: &Secret) -> Result<(), Failure> {
+    let database = database::connect(url).await?;
+    store::install(&database.client, &store::InstallOptions::default())
+        .await
+        .map_err(|e| e.report())?;
+    Ok(())
+}
+
+/// Somebody with a password made here.
+pub(crate) fn generated(name: &str) -> Result<(Member, Secret), Failure> {
+    let password = random_word(18)?;
+    let verifier = Verifier::from_password(&password, wire::scram::ITERATIONS_DEFAULT)
+        .map_err(|e| Failure::unexpected(e.to_string(), "try again"))?;
+    let member = Member {
+        name: name.to_owned(),
+        verifier,
+    };
+    Ok((member, Secret::new(password)))
+}
+
+/// The TLS side of the listener.
+pub(crate) fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    wire::tls::server_config(cert, key).map_err(|error| {
+        let report = error.report();
+        ConfigError::setting("tls", report.message, report.hint.unwrap_or_default()).into()
+    })
+}
+
+/// Agents and reviewers of the configuration.
+struct Members(Vec<(Member, Role)>);
+
+impl Members {
+    fn of(settings: &Settings) -> Self {
+        let with = |members: &[Member], role| -> Vec<(Member, Role)> {
+            members.iter().map(|m| (m.clone(), role)).collect()
+        };
+        let mut all = with(&settings.agents, Role::Agent);
+        all.extend(with(&settings.reviewers, Role::Reviewer));
+        Self(all)
+    }
+
+    fn find(&self, name: &str) -> Option<&(Member, Role)> {
+        self.0.iter().find(|(member, _)| member.name == name)
+    }
+}
+
+impl Verifiers for Members {
+    fn verifier(&self, user: &str) -> Option<Verifier> {
+        self.find(user).map(|(member, _)| member.verifier.clone())
+    }
+}
+
+/// Everything up and checked, not yet accepting.
+pub(crate) struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    metrics: Option<(TcpListener, SocketAddr)>,
+    acceptor: Acceptor,
+    shared: Arc<Shared>,
+    bridge: Arc<Bridge>,
+    registry: Registry,
+    drain: watch::Sender<bool>,
+    connections_max: usize,
+    drain_timeout: std::time::Duration,
+    database: String,
+}
+
+impl Server {
+    /// Takes the ports, checks the database, loads its catalog.
+    ///
+    /// # Errors
+    /// Each with its exit code and what to do.
+    pub(crate) async fn start(settings: &Settings) -> Result<Self, Failure> {
+        let url = settings.upstream_url.as_ref().ok_or_else(no_upstream)?;
+        if settings.agents.is_empty() && settings.reviewers.is_empty() {
+            return Err(ConfigError::setting(
+                "agents",
+                "nobody may connect: there are no agents and no reviewers",
+                "run `pgdraft hash-password > bot.verifier`, then add --agent bot=bot.verifier or [[agents]] to the configuration file",
+            )
+            .into());
+        }
+        let target = database::parse(url)?;
+        let acceptor = acceptor(settings)?;
+        let (listener, address) = listen(settings.listen, "--listen").await?;
+        let metrics = match settings.metrics_listen {
+            Some(wanted) => Some(listen(wanted, "--metrics-listen").await?),
+            None => None,
+        };
+        let control = bridge::connect(
+            &target,
+            Options {
+                catalog_poll: settings.catalog_poll,
+                ..Options::default()
+            },
+        )
+        .await?;
+        let registry = Registry::new();
+        let (drain, draining) = watch::channel(false);
+        let bridge = Arc::new(Bridge::new(control));
+        let members = Members::of(settings);
+        let setup = Setup {
+            control: bridge.clone(),
+            identities: Arc::new(move |name| {
+                let (member, role) = members.find(name)?;
+                Some(Identity {
+                    name: member.name.clone(),
+                    role: *role,
+                })
+            }),
+            upstream: bridge.agent_target(),
+            database: target.database().to_owned(),
+            limits: Limits {
+                statement_bytes_max: settings.message_bytes_max,
+                ..Limits::default()
+            },
+            functions: FunctionPolicy {
+                allowed: settings.functions_allow.clone(),
+            },
+            registry: registry.clone(),
+            drain: draining,
+        };
+        let shared = Shared::new(setup)
+            .and_then(|shared| build_info(&registry).map(|()| shared))
+            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        Ok(Self {
+            listener,
+            address,
+            metrics,
+            acceptor,
+            shared,
+            bridge,
+            registry,
+            drain,
+            connections_max: settings.connections_max,
+            drain_timeout: settings.drain_timeout,
+            database: target.database().to_owned(),
+        })
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is printed when it is up: where it listens, and a URL to connect with.
+    fn greeting(&self, settings: &Settings) -> String {
+        let tls = match settings.tls.mode {
+            TlsMode::Off => "TLS off",
+            TlsMode::Allow => "TLS allowed",
+            TlsMode::Require => "TLS required",
+        };
+        let mut out = format!("pgdraft listens on {} ({tls})", self.address);
+        if let Some((_, address)) = &self.metrics {
+            out.push_str(&format!("\n  metrics http://{address}/metrics"));
+        }
+        for agent in settings.agents.iter().take(1) {
+            let url = client_url(&agent.name, None, self.address, &self.database);
+            out.push_str(&format!(
+                "\n  DATABASE_URL={url}?options=-c%20pgdraft.session%3Dmy-session"
+            ));
+        }
+        out
+    }
+
+    /// Serves until a signal, then drains.
+    ///
+    /// # Errors
+    /// None at present: what happens to a client is that client's.
+    pub(crate) async fn serve(self, signals: &mut Signals) -> Result<(), Failure> {
+        let accepting = Arc::new(AtomicBool::new(true));
+        let metrics_task = self.metrics.map(|(listener, _)| {
+            let (accepting, bridge) = (Arc::clone(&accepting), Arc::clone(&self.bridge));
+            let endpoint = web::Endpoint {
+                registry: self.registry.clone(),
+                readiness: Arc::new(move || {
+                    if !accepting.load(Ordering::Relaxed) {
+                        return Err("shutting down".to_owned());
+                    }
+                    bridge.readiness()
+                }),
+            };
+            tokio::spawn(web::serve(listener, endpoint))
+        });
+        let poll_task = tokio::spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
+        let mut clients = listener::Clients::new(
+            self.acceptor,
+            self.shared,
+            self.connections_max,
+            &self.registry,
+        )
+        .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        let name = clients.accept_until(self.listener, signals).await;
+        tracing::info!(signal = name, clients = clients.len(), "draining");
+        accepting.store(false, Ordering::Relaxed);
+        self.drain.send_replace(true);
+        clients.drain(self.drain_timeout, signals).await;
+        poll_task.abort();
+        if let Some(task) = metrics_task {
+            task.abort();
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn acceptor(settings: &Settings) -> Result<Acceptor, Failure> {
+    let wanted = settings.tls.mode != TlsMode::Off;
+    let tls = match &settings.tls.files {
+        Some((cert, key)) if wanted => Some(tls_config(cert, key)?),
+        Some(_) | None => None,
+    };
+    Ok(Acceptor {
+        tls,
+        tls_required: settings.tls.mode == TlsMode::Require,
+        verifiers: Arc::new(Members::of(settings)),
+        timeout: settings.authentication_timeout,
+    })
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    bound.await.map_err(|error| Failure::PortTaken {
+        message: format!("could not listen on {address}: {error}"),
+        hint: format!(
+            "is another pgdraft running? Otherwise give another address with {flag}, such as {flag} 127.0.0.1:0 for any free port"
+        ),
+    })
+}
+
+/// A URL for clients; wildcard addresses are written as loopback.
+pub(crate) fn client_url(
+    user: &str,
+    password: Option<&Secret>,
+    address: SocketAddr,
+    database: &str,
+) -> String {
+    let host = match address {
+        SocketAddr::V4(a) if a.ip().is_unspecified() => "127.0.0.1".to_owned(),
+        SocketAddr::V6(a) if a.ip().is_unspecified() => "[::1]".to_owned(),
+        SocketAddr::V4(a) => a.ip().to_string(),
+        SocketAddr::V6(a) => format!("[{}]", a.ip()),
+    };
+    let password = password.map_or(String::new(), |p| format!(":{}", percent(p.reveal())));
+    format!(
+        "postgres://{}{password}@{host}:{}/{}",
+        percent(user),
+        address.port(),
+        percent(database)
+    )
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986, section 2.3).
+fn percent(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn build_info(registry: &Registry) -> Result<(), prometheus::Error> {
+    let opts = Opts::new("pgdraft_build_info", "Version, as a label.")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let info = IntGauge::with_opts(opts)?;
+    info.set(1);
+    registry.register(Box::new(info))
+}

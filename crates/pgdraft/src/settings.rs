@@ -1,0 +1,438 @@
+//! What `serve` runs with. A flag goes before the environment, that before the file, that before
+//! the default; flags and environment are clap's, the rest is here.
+
+mod document;
+pub(crate) mod keys;
+pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wire::startup::Verifier;
+
+pub(crate) use document::ConfigError;
+use document::{Document, Found};
+use values::{LogFormat, TlsMode, VerifierFile};
+
+use crate::cli::{ConfigFile, LogFlags, ServeFlags};
+
+/// The file that is read where it exists and no other is named.
+pub(crate) const DEFAULT_FILE: &str = "config/pgdraft.toml";
+
+/// A text that may hold a password: no `Display`, and `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// Takes it over.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Somebody who may connect.
+#[derive(Clone)]
+pub(crate) struct Member {
+    /// Name.
+    pub(crate) name: String,
+    /// What its password is checked against.
+    pub(crate) verifier: Verifier,
+}
+
+/// TLS towards clients.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsSettings {
+    /// Whether.
+    pub(crate) mode: TlsMode,
+    /// Certificate chain and key; both set unless the mode is off.
+    pub(crate) files: Option<(PathBuf, PathBuf)>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogSettings {
+    /// Form.
+    pub(crate) format: LogFormat,
+    /// Least level that is written.
+    pub(crate) level: tracing::Level,
+}
+
+/// The private PostgreSQL.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EmbeddedSettings {
+    /// Start one.
+    pub(crate) enabled: bool,
+    /// Its folder.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the binaries are.
+    pub(crate) pg_bin: Option<PathBuf>,
+    /// Its port; 0 = any free one.
+    pub(crate) port: u16,
+}
+
+/// Everything `serve` runs with.
+pub(crate) struct Settings {
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// The database.
+    pub(crate) upstream_url: Option<Secret>,
+    /// TLS towards clients.
+    pub(crate) tls: TlsSettings,
+    /// Clear text on a network is accepted.
+    pub(crate) insecure_no_tls: bool,
+    /// Most clients at the same time.
+    pub(crate) connections_max: usize,
+    /// Longest message of a client that must be read whole.
+    pub(crate) message_bytes_max: usize,
+    /// Time for startup, TLS and password together.
+    pub(crate) authentication_timeout: Duration,
+    /// Between looks at production's schema.
+    pub(crate) catalog_poll: Duration,
+    /// How long a shutdown waits for transactions.
+    pub(crate) drain_timeout: Duration,
+    /// Threads; 0 = one a core.
+    pub(crate) worker_threads: usize,
+    /// Where metrics are served.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Log lines.
+    pub(crate) log: LogSettings,
+    /// Functions that agents may call besides the safe ones.
+    pub(crate) functions_allow: Vec<String>,
+    /// Agents.
+    pub(crate) agents: Vec<Member>,
+    /// Reviewers.
+    pub(crate) reviewers: Vec<Member>,
+    /// The private PostgreSQL.
+    pub(crate) embedded: EmbeddedSettings,
+}
+
+type Result<T> = std::result::Result<T, Box<ConfigError>>;
+
+/// A setting from the flag or variable, else the file, else the default.
+macro_rules! choose {
+    ($flag:expr, $document:expr, $name:literal, $parse:expr, $default:expr) => {{
+        let from_file = $document.read($name, $parse)?.map(|found| found.value);
+        $flag.or(from_file).unwrap_or($default)
+    }};
+}
+
+impl Settings {
+    /// Reads the file and puts everything together.
+    ///
+    /// # Errors
+    /// Whatever is wrong, with its place.
+    pub(crate) fn load(flags: &ServeFlags) -> Result<Self> {
+        let (file, text) = read_file(&flags.config)?;
+        let path = file.clone().unwrap_or_default();
+        let mut document = Document::parse(&path, &text)?;
+        let settings = Self::from_document(flags, &mut document, file)?;
+        document.finish()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn from_document(
+        flags: &ServeFlags,
+        document: &mut Document<'_>,
+        file: Option<PathBuf>,
+    ) -> Result<Self> {
+        let millis = Duration::from_millis;
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let d = document;
+        Ok(Self {
+            file,
+            listen: choose!(flags.listen, d, "listen", values::address, local(6432)),
+            upstream_url: {
+                let from_file = d.read("upstream_url", values::text)?.map(|f| f.value);
+                flags.upstream_url.clone().or(from_file).map(Secret::new)
+            },
+            tls: tls(flags, d)?,
+            insecure_no_tls: choose!(
+                flags.insecure_no_tls,
+                d,
+                "insecure_no_tls",
+                values::boolean,
+                false
+            ),
+            connections_max: choose!(
+                flags.connections_max,
+                d,
+                "connections_max",
+                values::connections,
+                200
+            ),
+            message_bytes_max: choose!(
+                flags.message_bytes_max,
+                d,
+                "message_bytes_max",
+                values::message_bytes,
+                16 << 20
+            ),
+            authentication_timeout: choose!(
+                flags.authentication_timeout_ms,
+                d,
+                "authentication_timeout_ms",
+                values::milliseconds,
+                millis(30_000)
+            ),
+            catalog_poll: choose!(
+                flags.catalog_poll_ms,
+                d,
+                "catalog_poll_ms",
+                values::milliseconds,
+                millis(2_000)
+            ),
+            drain_timeout: choose!(
+                flags.drain_timeout_ms,
+                d,
+                "drain_timeout_ms",
+                values::milliseconds,
+                millis(10_000)
+            ),
+            worker_threads: choose!(
+                flags.worker_threads,
+                d,
+                "worker_threads",
+                values::threads,
+                0
+            ),
+            metrics_listen: choose!(
+                flags.metrics_listen,
+                d,
+                "metrics_listen",
+                values::address_or_off,
+                Some(local(6433))
+            ),
+            log: log(&flags.log, d)?,
+            functions_allow: {
+                let from_file = d.read_array("functions.allow", values::function_name)?;
+                flags
+                    .functions_allow
+                    .clone()
+                    .or(from_file)
+                    .unwrap_or_default()
+            },
+            agents: members(d, "agents", &flags.agents)?,
+            reviewers: members(d, "reviewers", &flags.reviewers)?,
+            embedded: embedded(flags, d)?,
+        })
+    }
+
+    /// What no single key can say.
+    fn check(&self) -> Result<()> {
+        for agent in &self.agents {
+            if self.reviewers.iter().any(|r| r.name == agent.name) {
+                return Err(ConfigError::setting(
+                    "reviewers",
+                    format!("\"{}\" is an agent and a reviewer", agent.name),
+                    "give the reviewer another name: an agent's credential never commits",
+                ));
+            }
+        }
+        // Passwords are safe under SCRAM, the rows are not.
+        let clear = self.tls.mode == TlsMode::Off && !self.insecure_no_tls;
+        if clear && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::setting(
+                "listen",
+                format!(
+                    "{} is reachable from other machines, and TLS is off",
+                    self.listen
+                ),
+                "set tls = \"require\" with tls_cert and tls_key, listen on 127.0.0.1, or accept clear text with insecure_no_tls = true",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn tls(flags: &ServeFlags, document: &mut Document<'_>) -> Result<TlsSettings> {
+    let mode = choose!(flags.tls, document, "tls", values::tls_mode, TlsMode::Off);
+    let cert = document.read("tls_cert", values::path)?.map(|f| f.value);
+    let key = document.read("tls_key", values::path)?.map(|f| f.value);
+    let files = flags
+        .tls_cert
+        .clone()
+        .or(cert)
+        .zip(flags.tls_key.clone().or(key));
+    if mode != TlsMode::Off && files.is_none() {
+        return Err(ConfigError::setting(
+            "tls",
+            "TLS is on, and tls_cert or tls_key is missing",
+            "set both: tls_cert = \"server.crt\", tls_key = \"server.key\"",
+        ));
+    }
+    Ok(TlsSettings { mode, files })
+}
+
+fn log(flags: &LogFlags, document: &mut Document<'_>) -> Result<LogSettings> {
+    Ok(LogSettings {
+        format: choose!(
+            flags.log_format,
+            document,
+            "log_format",
+            values::log_format,
+            LogFormat::Text
+        ),
+        level: choose!(
+            flags.log_level,
+            document,
+            "log_level",
+            values::log_level,
+            tracing::Level::INFO
+        ),
+    })
+}
+
+fn embedded(flags: &ServeFlags, document: &mut Document<'_>) -> Result<EmbeddedSettings> {
+    let enabled = document
+        .read("embedded.enabled", values::boolean)?
+        .map(|f| f.value);
+    let data_dir = document
+        .read("embedded.data_dir", values::path)?
+        .map(|f| f.value);
+    let pg_bin = document
+        .read("embedded.pg_bin", values::path)?
+        .map(|f| f.value);
+    let flags = &flags.embedded;
+    Ok(EmbeddedSettings {
+        enabled: flags.embedded.or(enabled).unwrap_or(false),
+        data_dir: flags.data_dir.clone().or(data_dir),
+        pg_bin: flags.pg_bin.clone().or(pg_bin),
+        port: choose!(flags.port, document, "embedded.port", values::port, 0),
+    })
+}
+
+/// Agents or reviewers: those of the flags where there are any, else those of the file.
+fn members(
+    document: &mut Document<'_>,
+    section: &'static str,
+    flags: &[VerifierFile],
+) -> Result<Vec<Member>> {
+    let mut members: Vec<Member> = Vec::new();
+    for row in document.read_tables(section, &["name", "verifier"])? {
+        let [name, verifier] = row.as_slice() else {
+            continue;
+        };
+        let member = member_of_file(document, section, name, verifier)?;
+        if members.iter().any(|m| m.name == member.name) {
+            return Err(document.error(
+                &name.span,
+                &format!("{section}.name"),
+                format!("\"{}\" stands here a second time", member.name),
+                "give each its own name",
+            ));
+        }
+        members.push(member);
+    }
+    if flags.is_empty() {
+        return Ok(members);
+    }
+    flags
+        .iter()
+        .map(|flag| member_of_flag(section, flag))
+        .collect()
+}
+
+fn member_of_file(
+    document: &Document<'_>,
+    section: &str,
+    name: &Found<String>,
+    verifier: &Found<String>,
+) -> Result<Member> {
+    let valid = values::identity_name(&name.value).map_err(|message| {
+        let expected = "expected a name of 1 to 63 bytes without \"+\"";
+        document.error(&name.span, &format!("{section}.name"), message, expected)
+    })?;
+    let parsed = Verifier::parse(verifier.value.trim()).map_err(|_| {
+        let key = format!("{section}.verifier");
+        document.error(&verifier.span, &key, NOT_A_VERIFIER, EXPECTED_VERIFIER)
+    })?;
+    Ok(Member {
+        name: valid,
+        verifier: parsed,
+    })
+}
+
+fn member_of_flag(section: &str, flag: &VerifierFile) -> Result<Member> {
+    let text = std::fs::read_to_string(&flag.file).map_err(|error| {
+        let message = format!("could not read {}: {error}", flag.file.display());
+        ConfigError::setting(
+            section,
+            message,
+            "expected name=file, and a verifier in the file",
+        )
+    })?;
+    let parsed = Verifier::parse(text.trim())
+        .map_err(|_| ConfigError::setting(section, NOT_A_VERIFIER, EXPECTED_VERIFIER))?;
+    Ok(Member {
+        name: flag.name.clone(),
+        verifier: parsed,
+    })
+}
+
+// The value itself is never shown: it may be a password.
+const NOT_A_VERIFIER: &str = "this is no SCRAM-SHA-256 verifier; passwords are not kept here";
+const EXPECTED_VERIFIER: &str =
+    "run `pgdraft hash-password` and paste what it prints: \"SCRAM-SHA-256$…\"";
+
+/// The file named, or the default one where it exists.
+fn read_file(flag: &ConfigFile) -> Result<(Option<PathBuf>, String)> {
+    let path = match &flag.config {
+        Some(path) if path.as_os_str() == "none" => return Ok((None, String::new())),
+        Some(path) => path.clone(),
+        None if Path::new(DEFAULT_FILE).is_file() => PathBuf::from(DEFAULT_FILE),
+        None => return Ok((None, String::new())),
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((Some(path), text)),
+        Err(error) => Err(Box::new(ConfigError {
+            file: path,
+            line: 0,
+            column: 0,
+            key: String::new(),
+            message: format!("could not read the configuration: {error}"),
+            expected: "check --config and PGDRAFT_CONFIG".into(),
+        })),
+    }
+}
+
+/// Only where the database is: for the commands that are not `serve`.
+///
+/// # Errors
+/// A file that cannot be read, or no URL at all.
+pub(crate) fn upstream_url(config: &ConfigFile, flag: Option<&String>) -> Result<Secret> {
+    if let Some(url) = flag {
+        return Ok(Secret::new(url.clone()));
+    }
+    let (file, text) = read_file(config)?;
+    let path = file.unwrap_or_default();
+    let found = Document::parse(&path, &text)?.read("upstream_url", values::text)?;
+    found.map(|f| Secret::new(f.value)).ok_or_else(no_upstream)
+}
+
+/// No URL anywhere.
+pub(crate) fn no_upstream() -> Box<ConfigError> {
+    ConfigError::setting(
+        "upstream_url",
+        "no database is named",
+        "give --upstream-url postgres://user@host:5432/database, set PGDRAFT_UPSTREAM_URL, or write upstream_url into the configuration file",
+    )
+}

@@ -1,0 +1,194 @@
+//! Every key of the configuration file: what it is, what is expected, what holds without it.
+//!
+//! The flag `--listen`, the variable `PGDRAFT_LISTEN` and the key `listen` are one setting; a key
+//! of a section, `embedded.port`, is `--embedded-port` and `PGDRAFT_EMBEDDED_PORT`.
+
+/// TOML type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string.
+    Text,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// An array of strings.
+    TextArray,
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// As in the file, section first: `embedded.port`.
+    pub(crate) name: &'static str,
+    /// TOML type.
+    pub(crate) kind: Kind,
+    /// What holds without it, as it would stand in the file; empty = nothing is set.
+    pub(crate) default: &'static str,
+    /// What is expected, as the hint of an error.
+    pub(crate) expected: &'static str,
+}
+
+impl Key {
+    /// What is expected, and what holds without the key: the hint of an error.
+    pub(crate) fn hint(&self) -> String {
+        if self.default.is_empty() {
+            return self.expected.to_owned();
+        }
+        format!("{}; the default is {}", self.expected, self.default)
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, expected: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        expected,
+    }
+}
+
+const ADDRESS: &str = "expected an address with a port, such as \"127.0.0.1:6432\"";
+const MILLISECONDS: &str = "expected milliseconds, 1 to 86400000";
+
+/// Every key, in the order of the file.
+pub(crate) static KEYS: &[Key] = &[
+    key("listen", Kind::Text, "\"127.0.0.1:6432\"", ADDRESS),
+    key(
+        "upstream_url",
+        Kind::Text,
+        "",
+        "expected a URL such as \"postgres://user:password@host:5432/database?sslmode=verify-full\"",
+    ),
+    key(
+        "tls",
+        Kind::Text,
+        "\"off\"",
+        "expected \"off\", \"allow\" or \"require\"",
+    ),
+    key(
+        "tls_cert",
+        Kind::Text,
+        "",
+        "expected the path of a PEM file with the certificate chain",
+    ),
+    key(
+        "tls_key",
+        Kind::Text,
+        "",
+        "expected the path of a PEM file with the private key",
+    ),
+    key(
+        "insecure_no_tls",
+        Kind::Boolean,
+        "false",
+        "expected true or false",
+    ),
+    key(
+        "connections_max",
+        Kind::Integer,
+        "200",
+        "expected a number of connections, 1 to 100000",
+    ),
+    key(
+        "message_bytes_max",
+        Kind::Integer,
+        "16777216",
+        "expected a number of bytes, 65536 to 1073741824",
+    ),
+    key(
+        "authentication_timeout_ms",
+        Kind::Integer,
+        "30000",
+        MILLISECONDS,
+    ),
+    key("catalog_poll_ms", Kind::Integer, "2000", MILLISECONDS),
+    key("drain_timeout_ms", Kind::Integer, "10000", MILLISECONDS),
+    key(
+        "worker_threads",
+        Kind::Integer,
+        "0",
+        "expected a number of threads, 0 to 256; 0 = one a core",
+    ),
+    key(
+        "metrics_listen",
+        Kind::Text,
+        "\"127.0.0.1:6433\"",
+        "expected an address with a port, such as \"127.0.0.1:6433\", or \"off\"",
+    ),
+    key(
+        "log_format",
+        Kind::Text,
+        "\"text\"",
+        "expected \"text\" or \"json\"",
+    ),
+    key(
+        "log_level",
+        Kind::Text,
+        "\"info\"",
+        "expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+    ),
+    key(
+        "functions.allow",
+        Kind::TextArray,
+        "[]",
+        "expected names of functions, such as [\"slugify\", \"app.total\"]",
+    ),
+    key(
+        "embedded.enabled",
+        Kind::Boolean,
+        "false",
+        "expected true or false",
+    ),
+    key(
+        "embedded.data_dir",
+        Kind::Text,
+        "",
+        "expected the path of a folder",
+    ),
+    key(
+        "embedded.pg_bin",
+        Kind::Text,
+        "",
+        "expected the folder that holds initdb, postgres and pg_ctl",
+    ),
+    key(
+        "embedded.port",
+        Kind::Integer,
+        "0",
+        "expected a port, 0 to 65535; 0 = any free one",
+    ),
+];
+
+/// The key of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|k| k.name == name)
+}
+
+/// The name nearest to a misspelt one, if it is near at all.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (word.len() / 3).clamp(1, 4);
+    known
+        .into_iter()
+        .map(|k| (edits(word, k), k))
+        .filter(|(d, k)| *d <= allowed || k.starts_with(word) || word.starts_with(k))
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, k)| k)
+}
+
+/// Inserted, removed and replaced bytes between two words.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut next = vec![i + 1];
+        let mut left = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
+            let corner = row.get(j).copied().unwrap_or(usize::MAX - 1);
+            left = (corner + usize::from(x != y)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

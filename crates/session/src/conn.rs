@@ -1,0 +1,92 @@
+//! What the two directions of one connection have in common, and how each can end.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use report::Report;
+use tokio::sync::Notify;
+
+use crate::api::Identity;
+use crate::lane::Lane;
+use crate::shared::{Shared, lock};
+
+/// One client connection.
+pub(crate) struct Conn {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) identity: Identity,
+    lane: Mutex<Lane>,
+    /// There is something to tell the client that no message of upstream will bring.
+    pub(crate) to_reply: Notify,
+    /// Statements taken, for the log.
+    pub(crate) statements: AtomicU64,
+    /// The numeric session, 0 while it has no row.
+    pub(crate) sid: AtomicI64,
+    /// Replies came in.
+    pub(crate) to_request: Notify,
+}
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client said goodbye.
+    Closed,
+    /// The client is gone without a word.
+    Lost,
+    /// Upstream ended it.
+    Upstream,
+    /// The client was told why.
+    Told,
+    /// The process drains.
+    Drained,
+}
+
+/// Why a request cannot go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// This statement is refused.
+    Refused(Box<Report>),
+    /// The connection ends with this FATAL error.
+    Fatal(Box<Report>),
+    /// The client was told an error by upstream, in order: nothing more to do.
+    Told,
+    /// One of the peers is gone.
+    Gone(End),
+}
+
+impl From<Box<Report>> for Failure {
+    fn from(report: Box<Report>) -> Self {
+        Self::Refused(report)
+    }
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self::Refused(Box::new(report))
+    }
+}
+
+impl Conn {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, lane: Lane) -> Self {
+        Self {
+            shared,
+            identity,
+            lane: Mutex::new(lane),
+            statements: AtomicU64::new(0),
+            sid: AtomicI64::new(0),
+            to_reply: Notify::new(),
+            to_request: Notify::new(),
+        }
+    }
+
+    pub(crate) fn lane(&self) -> MutexGuard<'_, Lane> {
+        lock(&self.lane)
+    }
+
+    /// Ends the connection with this error, after what is being written now.
+    pub(crate) fn say_last(&self, report: &Report) {
+        let mut words = Vec::new();
+        wire::encode::error(&mut words, report);
+        self.lane().last_words = Some(words);
+        self.to_reply.notify_one();
+    }
+}

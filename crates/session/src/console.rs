@@ -1,0 +1,359 @@
+//! The admin console: the virtual database `pgdraft`, and every connection of a reviewer.
+//!
+//! There is no upstream connection behind it. One request after the other is answered, simple and
+//! extended, so that any driver can use it; drivers' small talk (SET, SHOW, BEGIN,
+//! `SELECT version()`) is answered too, everything else is refused.
+
+mod smalltalk;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf as _, BytesMut};
+use report::Report;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wire::frame::frontend::{self as tag, Target};
+use wire::startup::Client;
+
+use crate::admin::console_only;
+use crate::answer;
+use crate::api::{AdminCommand, Answer, AnswerColumn, Identity};
+use crate::cancel::CancelKey;
+use crate::conn::End;
+use crate::pipeline::as_error;
+use crate::shared::Shared;
+
+/// Longest message of a console client, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// What a text asks of the console.
+#[derive(Debug, Clone)]
+enum Asked {
+    Admin(Arc<AdminCommand>),
+    Small(Arc<Answer>),
+    Begin,
+    End(&'static str),
+    Empty,
+}
+
+impl Asked {
+    fn columns(&self) -> &[AnswerColumn] {
+        match self {
+            Self::Admin(command) => &command.columns,
+            Self::Small(answer) => &answer.columns,
+            Self::Begin | Self::End(_) | Self::Empty => &[],
+        }
+    }
+}
+
+/// One console connection.
+struct Console<'c> {
+    shared: &'c Shared,
+    identity: &'c Identity,
+    session: Option<String>,
+    statements: HashMap<Vec<u8>, Asked>,
+    portals: HashMap<Vec<u8>, (Asked, Vec<i16>)>,
+    /// `I`, `T` or `E`.
+    status: u8,
+    skipping: bool,
+    out: Vec<u8>,
+}
+
+/// Serves a console client from AuthenticationOk to its end.
+pub(crate) async fn serve(
+    client: &mut Client,
+    shared: &Shared,
+    identity: &Identity,
+    session: Option<String>,
+) -> End {
+    let mut console = Console {
+        shared,
+        identity,
+        session,
+        statements: HashMap::new(),
+        portals: HashMap::new(),
+        status: b'I',
+        skipping: false,
+        out: Vec::new(),
+    };
+    let mut greeting = Vec::new();
+    for (name, setting) in smalltalk::settings(shared) {
+        wire::encode::parameter_status(&mut greeting, name, &setting);
+    }
+    if let Some(key) = CancelKey::new(shared, client.protocol_minor) {
+        wire::encode::backend_key(&mut greeting, key.pid, &key.key);
+    }
+    wire::encode::ready(&mut greeting, b'I');
+    if wire::startup::welcome(client, &greeting).await.is_err() {
+        return End::Lost;
+    }
+    console.run(client).await.unwrap_or(End::Lost)
+}
+
+impl Console<'_> {
+    async fn run(&mut self, client: &mut Client) -> io::Result<End> {
+        let mut bytes = std::mem::take(&mut client.early);
+        let mut drain = self.shared.drain.clone();
+        loop {
+            loop {
+                let header = match wire::frame::header(&bytes) {
+                    Ok(Some(header)) if header.body_len <= MESSAGE_BYTES_MAX => header,
+                    Ok(None) => break,
+                    Ok(Some(header)) => {
+                        let error = wire::frame::Malformed::TooLong {
+                            length: header.body_len,
+                            limit: MESSAGE_BYTES_MAX,
+                        };
+                        return self.end(client, &error.report(), End::Told).await;
+                    }
+                    Err(error) => return self.end(client, &error.report(), End::Told).await,
+                };
+                if let Err(error) = tag::check_tag(header.tag) {
+                    return self.end(client, &error.report(), End::Told).await;
+                }
+                if bytes.len() < header.message_len() {
+                    break;
+                }
+                bytes.advance(wire::frame::HEADER_LEN);
+                let body = bytes.split_to(header.body_len);
+                if header.tag == tag::TERMINATE {
+                    return Ok(End::Closed);
+                }
+                Box::pin(self.message(header.tag, &body)).await;
+                if self.out.len() > MESSAGE_BYTES_MAX {
+                    self.flush(client).await?;
+                }
+            }
+            self.flush(client).await?;
+            if *drain.borrow_and_update() && self.status == b'I' {
+                let report = Report::fatal(
+                    "57P01",
+                    "terminating connection due to administrator command",
+                )
+                .hint("pgdraft is shutting down; connect again in a moment.");
+                return self.end(client, &report, End::Drained).await;
+            }
+            tokio::select! {
+                read = read(client, &mut bytes) => if read? == 0 {
+                    return Ok(End::Lost);
+                },
+                Ok(()) = drain.changed() => {}
+            }
+        }
+    }
+
+    async fn flush(&mut self, client: &mut Client) -> io::Result<()> {
+        client.stream.write_all(&self.out).await?;
+        self.out.clear();
+        client.stream.flush().await
+    }
+
+    async fn end(&mut self, client: &mut Client, report: &Report, end: End) -> io::Result<End> {
+        wire::encode::error(&mut self.out, report);
+        self.flush(client).await?;
+        Ok(end)
+    }
+
+    async fn message(&mut self, kind: u8, body: &[u8]) {
+        match kind {
+            tag::SYNC => {
+                self.skipping = false;
+                if self.status == b'I' {
+                    self.portals.clear();
+                }
+                return wire::encode::ready(&mut self.out, self.status);
+            }
+            _ if self.skipping => return,
+            _ => {}
+        }
+        let done = match kind {
+            tag::QUERY => {
+                if let Err(report) = Box::pin(self.query(body)).await {
+                    self.fail(&report);
+                }
+                return wire::encode::ready(&mut self.out, self.status);
+            }
+            tag::FUNCTION_CALL => {
+                self.fail(&console_only());
+                return wire::encode::ready(&mut self.out, self.status);
+            }
+            tag::PARSE => self.parse(body),
+            tag::BIND => self.bind(body),
+            tag::DESCRIBE => self.describe(body),
+            tag::EXECUTE => Box::pin(self.execute(body)).await,
+            tag::CLOSE => self.close(body),
+            _ => Ok(()),
+        };
+        if let Err(report) = done {
+            self.fail(&report);
+            self.skipping = true;
+        }
+    }
+
+    fn fail(&mut self, report: &Report) {
+        self.shared.metrics.error(&report.code, true);
+        tracing::info!(
+            agent = self.identity.name,
+            sqlstate = report.code,
+            "refused"
+        );
+        wire::encode::error(&mut self.out, &as_error(report.clone()));
+        if self.status == b'T' {
+            self.status = b'E';
+        }
+    }
+
+    /// What a text asks.
+    fn asked(&self, text: &str) -> Result<Asked, Box<Report>> {
+        if let Some(command) = self.shared.control.recognise(text) {
+            return Ok(Asked::Admin(Arc::new(command)));
+        }
+        smalltalk::asked(text, self.shared, self.session.as_deref())
+            .ok_or_else(|| Box::new(console_only()))
+    }
+
+    async fn query(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        let text = tag::query(body).map_err(|error| Box::new(error.report()))?;
+        let texts: Vec<String> = match self.shared.control.recognise(text) {
+            Some(_) => vec![text.to_owned()],
+            None => smalltalk::split(text),
+        };
+        if texts.is_empty() {
+            wire::encode::empty_query(&mut self.out);
+        }
+        for text in texts {
+            let asked = self.asked(&text)?;
+            let answer = self.run_asked(&asked).await?;
+            answer::notices(&mut self.out, &answer);
+            if !asked.columns().is_empty() {
+                answer::describe(&mut self.out, asked.columns(), &[]);
+            }
+            answer::rows(&mut self.out, &answer, &[])?;
+        }
+        Ok(())
+    }
+
+    async fn run_asked(&mut self, asked: &Asked) -> Result<Answer, Box<Report>> {
+        if self.status == b'E' && !matches!(asked, Asked::End(_)) {
+            return Err(Box::new(
+                Report::error("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+                    .hint("Send ROLLBACK first."),
+            ));
+        }
+        let tag = |tag: &str| Answer {
+            tag: tag.to_owned(),
+            ..Answer::default()
+        };
+        match asked {
+            Asked::Admin(command) => {
+                let labels = &self.shared.metrics.statements;
+                labels.with_label_values(&["admin"]).inc();
+                let session = self.session.as_deref();
+                let control = &self.shared.control;
+                let answer = control.admin(self.identity, session, command).await?;
+                Ok(answer)
+            }
+            Asked::Small(answer) => Ok(answer.as_ref().clone()),
+            Asked::Begin => {
+                self.status = b'T';
+                Ok(tag("BEGIN"))
+            }
+            Asked::End(word) => {
+                let failed = self.status == b'E';
+                self.status = b'I';
+                Ok(tag(if failed { "ROLLBACK" } else { word }))
+            }
+            Asked::Empty => Ok(Answer::default()),
+        }
+    }
+
+    fn parse(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        let parse = tag::parse(body).map_err(|error| Box::new(error.report()))?;
+        let asked = self.asked(parse.text)?;
+        if self.statements.len() >= self.shared.limits.prepared_statements_max {
+            return Err(Box::new(
+                Report::error("54000", "too many prepared statements")
+                    .hint("Close statements that are not needed any more."),
+            ));
+        }
+        self.statements.insert(parse.name.to_vec(), asked);
+        wire::encode::parse_complete(&mut self.out);
+        Ok(())
+    }
+
+    fn bind(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        let bind = tag::bind(body).map_err(|error| Box::new(error.report()))?;
+        let asked = self.statement(bind.statement)?.clone();
+        self.portals
+            .insert(bind.portal.to_vec(), (asked, bind.result_formats));
+        wire::encode::bind_complete(&mut self.out);
+        Ok(())
+    }
+
+    fn statement(&self, name: &[u8]) -> Result<&Asked, Box<Report>> {
+        self.statements.get(name).ok_or_else(|| {
+            let name = String::from_utf8_lossy(name);
+            Box::new(
+                Report::error(
+                    "26000",
+                    format!("prepared statement \"{name}\" does not exist"),
+                )
+                .hint("Prepare the statement first."),
+            )
+        })
+    }
+
+    fn portal(&self, name: &[u8]) -> Result<&(Asked, Vec<i16>), Box<Report>> {
+        self.portals.get(name).ok_or_else(|| {
+            let name = String::from_utf8_lossy(name);
+            Box::new(
+                Report::error("34000", format!("portal \"{name}\" does not exist"))
+                    .hint("Bind the portal first."),
+            )
+        })
+    }
+
+    fn describe(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        let target = tag::describe(body).map_err(|error| Box::new(error.report()))?;
+        let mut told = Vec::new();
+        match target {
+            Target::Statement(name) => {
+                wire::encode::parameter_description(&mut told, &[]);
+                answer::describe(&mut told, self.statement(name)?.columns(), &[]);
+            }
+            Target::Portal(name) => {
+                let (asked, formats) = self.portal(name)?;
+                answer::describe(&mut told, asked.columns(), formats);
+            }
+        }
+        self.out.append(&mut told);
+        Ok(())
+    }
+
+    async fn execute(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        let execute = tag::execute(body).map_err(|error| Box::new(error.report()))?;
+        let (asked, formats) = self.portal(execute.portal)?.clone();
+        if matches!(asked, Asked::Empty) {
+            wire::encode::empty_query(&mut self.out);
+            return Ok(());
+        }
+        let answer = self.run_asked(&asked).await?;
+        answer::notices(&mut self.out, &answer);
+        answer::rows(&mut self.out, &answer, &formats)
+    }
+
+    fn close(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+        match tag::close(body).map_err(|error| Box::new(error.report()))? {
+            Target::Statement(name) => drop(self.statements.remove(name)),
+            Target::Portal(name) => drop(self.portals.remove(name)),
+        }
+        wire::encode::close_complete(&mut self.out);
+        Ok(())
+    }
+}
+
+async fn read(client: &mut Client, bytes: &mut BytesMut) -> io::Result<usize> {
+    bytes.reserve(4096);
+    client.stream.read_buf(bytes).await
+}

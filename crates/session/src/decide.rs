@@ -1,0 +1,206 @@
+//! How a statement is to be run: its text parsed, its plan made, and what the plan needs fetched.
+//!
+//! Everything that planning depends on is fetched before, so that planning itself is a pure function.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use report::Report;
+use sql::{Effect, ParseFailure, Plan};
+use tokio::io::AsyncWrite;
+
+use crate::admin::good_operation;
+use crate::conn::Failure;
+use crate::lane::Bound;
+use crate::planner::{Piece, Script, Stamp};
+use crate::prepared::Undo;
+use crate::request::Requests;
+
+/// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
+const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// The statements of a text.
+    pub(crate) async fn parse(
+        &mut self,
+        text: &str,
+    ) -> Result<Result<Script, ParseFailure>, Failure> {
+        let shared = &self.conn.shared;
+        if let Some(script) = shared.plans.parsed(text) {
+            return Ok(Ok(script));
+        }
+        let timer = shared.metrics.parse.start_timer();
+        let parsed = if text.len() <= PARSED_HERE_BYTES_MAX {
+            shared.plans.parse(text)
+        } else {
+            let plans = &shared.plans;
+            let parsing = plans.parse_long(text);
+            self.send().await?;
+            parsing.await
+        };
+        timer.observe_duration();
+        Ok(parsed)
+    }
+
+    /// Plans a statement that is about to run. Afterwards what the plan needs is there: heads, the
+    /// session's row, the session bound to the upstream connection.
+    ///
+    /// A table is marked as changed before the write to it is planned: another connection of the
+    /// session may write it first, and then the plan must read what that one wrote.
+    pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let mut locked = false;
+        loop {
+            let (plan, stamp) = self.decide_text(piece).await?;
+            // a session without a row has one connection and nothing to lock
+            let locks = !locked
+                && self.session.sid != 0
+                && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
+            match plan.as_ref() {
+                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
+                Plan::Read(_) if locks => {
+                    // what others of the session changed while we waited is in the next plan
+                    self.bind_session().await?;
+                    self.lock_session().await?;
+                    locked = true;
+                }
+                Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
+                Plan::Write(_) | Plan::Read(_) => {
+                    self.bind_session().await?;
+                    return Ok((plan, stamp));
+                }
+                _ => return Ok((plan, stamp)),
+            }
+        }
+    }
+
+    /// Plans a statement and fetches what planning asks for, but nothing that only running needs.
+    pub(crate) async fn decide_text(
+        &mut self,
+        piece: &Piece,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let mut refreshed = false;
+        // each turn fetches one thing; a catalog that moves all the time must end too
+        for _ in 0..8 {
+            let (plan, stamp) = self.plan(piece, refreshed).await?;
+            match plan.as_ref() {
+                Plan::NeedsCatalog if !refreshed => {
+                    refreshed = true;
+                    self.send().await?;
+                    self.conn.shared.control.refresh_catalog().await?;
+                }
+                Plan::NeedsCatalog => {
+                    let effect = Effect::None;
+                    return Ok((Arc::new(Plan::Relay(sql::Relay { effect })), stamp));
+                }
+                Plan::NeedsDraft(tables) => {
+                    self.send().await?;
+                    let timer = self.conn.shared.metrics.draft.start_timer();
+                    self.conn.shared.control.draft_tables(tables).await?;
+                    timer.observe_duration();
+                }
+                Plan::SetOperation { value, .. } => {
+                    good_operation(value.as_deref())?;
+                    return Ok((plan, stamp));
+                }
+                Plan::Relay(_) | Plan::Read(_) | Plan::Write(_) | Plan::ShowOwn { .. } => {
+                    return Ok((plan, stamp));
+                }
+            }
+        }
+        Err(Report::error(
+            "55006",
+            "the catalog changes too fast to plan the statement",
+        )
+        .hint("Try again when production's schema changes are done.")
+        .into())
+    }
+
+    /// Plans a statement under the present conditions, without fetching anything for it.
+    /// `fresh`: the catalog was read again for it.
+    pub(crate) async fn plan(
+        &mut self,
+        piece: &Piece,
+        fresh: bool,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        self.fresh_settings().await?;
+        let shared = &self.conn.shared;
+        let catalog = shared.control.catalog();
+        let (version, view) = self.session.draft.view();
+        let stamp = Stamp {
+            epoch: catalog.epoch,
+            path: Arc::clone(&self.path),
+            sid: self.session.sid,
+            draft: if view.dirty.is_empty() { 0 } else { version },
+        };
+        if let Some(plan) = shared.plans.planned(piece, &stamp) {
+            shared.metrics.plan_hit.inc();
+            return Ok((plan, stamp));
+        }
+        shared.metrics.plan_miss.inc();
+        let timer = shared.metrics.plan.start_timer();
+        let plan = shared
+            .plans
+            .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);
+        timer.observe_duration();
+        Ok((plan?, stamp))
+    }
+
+    /// The session gets its row, at its first write.
+    async fn open_session(&mut self) -> Result<(), Failure> {
+        self.send().await?;
+        let (name, agent) = (&self.session.name, &self.conn.identity.name);
+        let control = &self.conn.shared.control;
+        let opened = control.open_session(name, agent, true).await?;
+        let Some(opened) = opened else {
+            return Err(Report::error(
+                report::code::NO_SUCH_SESSION,
+                "the session could not be made",
+            )
+            .hint("Try again.")
+            .into());
+        };
+        self.session.sid = opened.sid.0;
+        self.conn.sid.store(opened.sid.0, Ordering::Relaxed);
+        self.session.draft = self.conn.shared.draft(opened.sid);
+        self.session.draft.learn(&opened.touched);
+        tracing::info!(session = name, agent, sid = opened.sid.0, "session made");
+        Ok(())
+    }
+
+    /// Notes what a relayed statement does to the connection; returned is what takes it back.
+    pub(crate) fn take_effect(&mut self, effect: &Effect) -> Vec<Undo> {
+        let mut lane = self.conn.lane();
+        let group = lane.replies.group() + 1;
+        match effect {
+            Effect::None | Effect::Copy => Vec::new(),
+            Effect::Transaction => {
+                self.begun = None;
+                lane.settings_stale |= lane.set_in.is_some();
+                if matches!(lane.bound, Bound::In(_)) {
+                    lane.bound = Bound::No;
+                }
+                Vec::new()
+            }
+            Effect::Settings | Effect::Reset => {
+                lane.settings_stale = true;
+                lane.set_in = Some(group);
+                if *effect == Effect::Settings {
+                    return Vec::new();
+                }
+                lane.bound = Bound::No;
+                lane.own.clear();
+                let before = lane.operation.clone();
+                lane.operation.set(None, false, group);
+                vec![Undo::Operation(before)]
+            }
+            Effect::Deallocate(Some(name)) => {
+                lane.own.retain(|own| own != name);
+                vec![lane.install(name.as_bytes(), None)]
+            }
+            Effect::Deallocate(None) => {
+                lane.own.clear();
+                vec![Undo::Statements(std::mem::take(&mut lane.statements))]
+            }
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close of the client.
+//!
+//! Names are the client's own, one to one. A statement that is relayed goes through byte for
+//! byte. For one that is rewritten PostgreSQL first describes the client's own text (once, then it
+//! is cached), and the rewritten text is prepared with the parameter types found. What a plan
+//! depended on is remembered; where it moved by the time of Bind, the statement is prepared again
+//! behind the client's back.
+
+use std::sync::Arc;
+
+use report::Report;
+use sql::{Effect, ParseFailure, Plan};
+use tokio::io::AsyncWrite;
+use wire::frame::frontend::{self, Target};
+
+use crate::answer;
+use crate::api::AnswerColumn;
+use crate::conn::Failure;
+use crate::fix::Positions;
+use crate::own::{RESERVED, silent};
+use crate::pipeline::{as_error, shifted};
+use crate::planner::Piece;
+use crate::prepare::{malformed, positions, upstream_text};
+use crate::prepared::{Kind, Note, Portal, Prepared};
+use crate::queue::{Fix, Rows, Want};
+use crate::request::{Requests, Stream};
+
+fn local(local: Vec<u8>) -> Fix {
+    Fix {
+        local,
+        ..Fix::default()
+    }
+}
+
+fn not_reserved(name: &[u8]) -> Result<(), Failure> {
+    if !name.starts_with(RESERVED) {
+        return Ok(());
+    }
+    Err(
+        Report::error("42602", "names beginning with pgdraft_ are reserved")
+            .hint("Choose another name for the statement or portal.")
+            .into(),
+    )
+}
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// One message of the extended protocol; returned is what becomes of its bytes.
+    pub(crate) async fn extended(&mut self, kind: u8, body: &[u8]) -> Result<Stream, Failure> {
+        match kind {
+            frontend::PARSE => Box::pin(self.parse_message(body)).await,
+            frontend::BIND => {
+                let bind = frontend::bind(body).map_err(malformed)?;
+                self.bind(bind.portal, bind.statement, &bind.result_formats)
+                    .await
+            }
+            frontend::DESCRIBE => match frontend::describe(body).map_err(malformed)? {
+                Target::Statement(name) => self.describe_statement(name),
+                Target::Portal(name) => self.describe_portal(name),
+            },
+            frontend::EXECUTE => {
+                let execute = frontend::execute(body).map_err(malformed)?;
+                self.execute(execute.portal).await
+            }
+            frontend::CLOSE => match frontend::close(body).map_err(malformed)? {
+                Target::Statement(name) => self.close_statement(name),
+                Target::Portal(name) => self.close_portal(name),
+            },
+            _ => Ok(Stream::Discard),
+        }
+    }
+
+    fn passes(&self, expected: bool) -> Stream {
+        if expected {
+            Stream::Pass
+        } else {
+            Stream::Discard
+        }
+    }
+
+    async fn parse_message(&mut self, body: &[u8]) -> Result<Stream, Failure> {
+        let parse = frontend::parse(body).map_err(|error| as_error(error.report()))?;
+        self.in_limits(parse.text.len())?;
+        not_reserved(parse.name)?;
+        self.fit()?;
+        self.room_for(parse.name)?;
+        if let Some(command) = self.conn.shared.control.recognise(parse.text) {
+            let kind = Kind::Admin(Arc::new(command));
+            return self.install_local(&parse, kind);
+        }
+        let script = match self.parse(parse.text).await? {
+            Ok(script) => script,
+            Err(ParseFailure::Refused(report)) => return Err(report.into()),
+            Err(ParseFailure::Syntax(_)) => {
+                self.let_server_refuse(parse.text, &parse.types);
+                return Ok(Stream::Discard);
+            }
+        };
+        let piece = match script.as_ref() {
+            [] => return Ok(self.install(&parse, Kind::Empty, Positions::Keep)),
+            [piece] => piece.clone(),
+            // PostgreSQL has its own words for two statements in one Parse
+            _ => {
+                self.let_server_refuse(parse.text, &parse.types);
+                return Ok(Stream::Discard);
+            }
+        };
+        let shift = shift_of(&parse, &piece);
+        let (plan, stamp) = match self.decide_text(&piece).await {
+            Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
+            other => other?,
+        };
+        let kind = |described| Kind::Sql {
+            piece: piece.clone(),
+            shift,
+            plan: Arc::clone(&plan),
+            stamp: stamp.clone(),
+            described,
+        };
+        match plan.as_ref() {
+            Plan::SetOperation { .. } | Plan::ShowOwn { .. } => {
+                self.install_local(&parse, kind(None))
+            }
+            Plan::Read(_) | Plan::Write(_) => {
+                let described = self
+                    .described(&piece, (parse.text, &parse.types), &stamp)
+                    .await?;
+                let (name, types) = (parse.name.to_vec(), described.parameters.clone());
+                let sent = self.install(&parse, kind(Some(described)), positions(&plan, shift));
+                if sent == Stream::Pass {
+                    let text = upstream_text(&plan, &piece);
+                    wire::encode::parse(&mut self.out, &name, text, &types);
+                }
+                Ok(Stream::Discard)
+            }
+            Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
+                Ok(self.install(&parse, kind(None), Positions::Keep))
+            }
+        }
+    }
+
+    fn room_for(&self, name: &[u8]) -> Result<(), Failure> {
+        let limit = self.conn.shared.limits.prepared_statements_max;
+        let lane = self.conn.lane();
+        if let Some(known) = lane.statements.get(name) {
+            if !name.is_empty() && known.is_local() {
+                let name = String::from_utf8_lossy(name);
+                return Err(Report::error(
+                    "42P05",
+                    format!("prepared statement \"{name}\" already exists"),
+                )
+                .hint("Close the statement first, or use another name.")
+                .into());
+            }
+            return Ok(());
+        }
+        if lane.statements.len() < limit {
+            return Ok(());
+        }
+        Err(Report::error("54000", "too many prepared statements")
+            .detail(format!("A connection may hold {limit}."))
+            .hint("Close statements that are not needed any more, or send DEALLOCATE ALL.")
+            .into())
+    }
+
+    /// Installs a statement that upstream has under the client's name.
+    fn install(&mut self, parse: &frontend::Parse<'_>, kind: Kind, positions: Positions) -> Stream {
+        let prepared = Prepared {
+            types: parse.types.clone(),
+            kind,
+        };
+        let mut lane = self.conn.lane();
+        let undo = vec![lane.install(parse.name, Some(Arc::new(prepared)))];
+        drop(lane);
+        let fix = Fix {
+            undo,
+            positions,
+            ..Fix::default()
+        };
+        let expected = self.expect(Want::Parse, Some(fix));
+        self.passes(expected)
+    }
+
+    /// Installs a statement that the proxy answers by itself.
+    fn install_local(
+        &mut self,
+        parse: &frontend::Parse<'_>,
+        kind: Kind,
+    ) -> Result<Stream, Failure> {
+        if !parse.name.is_empty() && self.conn.lane().statements.contains_key(parse.name) {
+            let name = String::from_utf8_lossy(parse.name);
+            return Err(Report::error(
+                "42P05",
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .hint("Close the statement first, or use another name.")
+            .into());
+        }
+        let mut told = Vec::new();
+        wire::encode::parse_complete(&mut told);
+        let prepared = Prepared {
+            types: parse.types.clone(),
+            kind,
+        };
+        let undo = vec![
+            self.conn
+                .lane()
+                .install(parse.name, Some(Arc::new(prepared))),
+        ];
+        self.expect_local(Fix {
+            undo,
+            ..local(told)
+        });
+        Ok(Stream::Discard)
+    }
+
+    /// An answer of our own inside an extended group: the client may wait for it with Flush alone.
+    fn expect_local(&mut self, fix: Fix) {
+        self.expect(Want::Local, Some(fix));
+    }
+
+    /// A Bind: `formats` of its results matter for answers of our own alone.
+    pub(crate) async fn bind(
+        &mut self,
+        portal: &[u8],
+        statement: &[u8],
+        formats: &[i16],
+    ) -> Result<Stream, Failure> {
+        not_reserved(portal)?;
+        not_reserved(statement)?;
+        let known = self.conn.lane().statements.get(statement).cloned();
+        let Some(prepared) = known else {
+            if statement.is_empty() && self.expect(Want::Close, Some(silent())) {
+                // what we left under this name is not the client's
+                wire::encode::close_statement(&mut self.out, b"");
+            }
+            let expected = self.expect(Want::Bind, None);
+            return Ok(self.passes(expected));
+        };
+        if prepared.is_local() {
+            let undo = vec![self.open_portal(portal, prepared, formats)];
+            let mut told = Vec::new();
+            wire::encode::bind_complete(&mut told);
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
+            return Ok(Stream::Discard);
+        }
+        let prepared = self.up_to_date(statement, prepared).await?;
+        let mut fix = Fix::default();
+        if let Kind::Sql { plan, shift, .. } = &prepared.kind {
+            if let Plan::Write(write) = plan.as_ref() {
+                let tables = self.head_numbers(&write.changes);
+                self.begin_write(write, &tables);
+            }
+            fix.positions = positions(plan, *shift);
+        }
+        fix.undo = vec![self.open_portal(portal, prepared, formats)];
+        let expected = self.expect(Want::Bind, Some(fix));
+        Ok(self.passes(expected))
+    }
+
+    fn open_portal(
+        &self,
+        name: &[u8],
+        prepared: Arc<Prepared>,
+        formats: &[i16],
+    ) -> crate::prepared::Undo {
+        let mut lane = self.conn.lane();
+        let portal = Portal {
+            prepared,
+            formats: formats.into(),
+            group: lane.replies.group() + 1,
+        };
+        lane.open(name, Some(portal))
+    }
+
+    fn describe_statement(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+        not_reserved(name)?;
+        let known = self.conn.lane().statements.get(name).cloned();
+        let fix = match known.as_ref().map(|prepared| &prepared.kind) {
+            Some(kind) if known.as_ref().is_some_and(|known| known.is_local()) => {
+                let mut told = Vec::new();
+                wire::encode::parameter_description(&mut told, &[]);
+                answer::describe(&mut told, &local_columns(kind), &[]);
+                self.expect_local(local(told));
+                return Ok(Stream::Discard);
+            }
+            Some(Kind::Sql {
+                described: Some(described),
+                ..
+            }) => Some(Fix {
+                rows: Rows::Statement(Arc::clone(described)),
+                ..Fix::default()
+            }),
+            _ => None,
+        };
+        let expected = self.expect(Want::Describe, fix);
+        Ok(self.passes(expected))
+    }
+
+    fn describe_portal(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+        not_reserved(name)?;
+        let known = self.conn.lane().portals.get(name).cloned();
+        let fix = match &known {
+            Some(portal) if portal.prepared.is_local() => {
+                let mut told = Vec::new();
+                let columns = local_columns(&portal.prepared.kind);
+                answer::describe(&mut told, &columns, &portal.formats);
+                self.expect_local(local(told));
+                return Ok(Stream::Discard);
+            }
+            Some(portal) => match &portal.prepared.kind {
+                Kind::Sql {
+                    described: Some(described),
+                    ..
+                } => Some(Fix {
+                    rows: Rows::Portal(Arc::clone(described)),
+                    ..Fix::default()
+                }),
+                _ => None,
+            },
+            None => None,
+        };
+        let expected = self.expect(Want::Describe, fix);
+        Ok(self.passes(expected))
+    }
+
+    async fn execute(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+        not_reserved(name)?;
+        let portal = self.conn.lane().portals.get(name).cloned();
+        let Some(portal) = portal else {
+            let expected = self.expect(Want::Execute, None);
+            return Ok(self.passes(expected));
+        };
+        let (plan, shift) = match &portal.prepared.kind {
+            Kind::Admin(command) => {
+                self.admin_execute(command, &portal.formats).await?;
+                return Ok(Stream::Discard);
+            }
+            Kind::Empty => {
+                let expected = self.expect(Want::Execute, None);
+                return Ok(self.passes(expected));
+            }
+            Kind::Sql { plan, shift, .. } => (Arc::clone(plan), *shift),
+        };
+        let fix = match plan.as_ref() {
+            Plan::SetOperation { value, local: here } => {
+                let (undo, told) = self.set_operation(value.as_deref(), *here);
+                let undo = vec![undo];
+                self.expect_local(Fix {
+                    undo,
+                    ..local(told)
+                });
+                return Ok(Stream::Discard);
+            }
+            Plan::ShowOwn { name } => {
+                let mut told = Vec::new();
+                answer::rows(&mut told, &self.show_own(name), &portal.formats)?;
+                self.expect_local(local(told));
+                return Ok(Stream::Discard);
+            }
+            Plan::Relay(relay) if relay.effect == Effect::None => None,
+            Plan::Relay(relay) => Some(Fix {
+                undo: self.take_effect(&relay.effect),
+                note: (relay.effect == Effect::Transaction).then_some(Note::Transaction),
+                ..Fix::default()
+            }),
+            Plan::Write(write) => Some(Fix {
+                positions: positions(&plan, shift),
+                ..self.written(write)
+            }),
+            Plan::Read(read) => Some(Fix {
+                positions: positions(&plan, shift),
+                undo: self.take_effect(&read.effect),
+                ..Fix::default()
+            }),
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
+        };
+        let counted = matches!(plan.as_ref(), Plan::Write(write) if write.counted);
+        let expected = self.expect(Want::Execute, fix);
+        if expected && counted {
+            // a row limit is for rows that the client sees; there are none
+            wire::encode::execute(&mut self.out, name, 0);
+            return Ok(Stream::Discard);
+        }
+        Ok(self.passes(expected))
+    }
+
+    fn close_statement(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+        not_reserved(name)?;
+        let mut lane = self.conn.lane();
+        let is_local = lane.statements.get(name).is_some_and(|s| s.is_local());
+        let undo = vec![lane.install(name, None)];
+        drop(lane);
+        Ok(self.close(is_local, undo))
+    }
+
+    fn close_portal(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+        not_reserved(name)?;
+        let mut lane = self.conn.lane();
+        let known = lane.portals.get(name);
+        let is_local = known.is_some_and(|portal| portal.prepared.is_local());
+        let undo = vec![lane.open(name, None)];
+        drop(lane);
+        Ok(self.close(is_local, undo))
+    }
+
+    fn close(&mut self, is_local: bool, undo: Vec<crate::prepared::Undo>) -> Stream {
+        if is_local {
+            let mut told = Vec::new();
+            wire::encode::close_complete(&mut told);
+            self.expect_local(Fix {
+                undo,
+                ..local(told)
+            });
+            return Stream::Discard;
+        }
+        let fix = Fix {
+            undo,
+            ..Fix::default()
+        };
+        let expected = self.expect(Want::Close, Some(fix));
+        self.passes(expected)
+    }
+}
+
+/// Characters before the statement in the client's text.
+fn shift_of(parse: &frontend::Parse<'_>, piece: &Piece) -> usize {
+    let before = parse.text.get(..piece.range.start).unwrap_or_default();
+    before.chars().count()
+}
+
+/// Columns of what the proxy answers by itself.
+fn local_columns(kind: &Kind) -> Vec<AnswerColumn> {
+    match kind {
+        Kind::Admin(command) => command.columns.clone(),
+        Kind::Sql { plan, .. } => match plan.as_ref() {
+            Plan::ShowOwn { name } => crate::admin::own_columns(name),
+            _ => Vec::new(),
+        },
+        Kind::Empty => Vec::new(),
+    }
+}

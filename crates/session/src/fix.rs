@@ -1,0 +1,105 @@
+//! What is changed in upstream's replies so that the client sees its own statement and tables.
+//!
+//! Pure. A rewritten write comes back as `INSERT 0 n` into `d7`; the client sent an UPDATE of
+//! `orders`. Nothing of the draft's storage may show: names of heads, their columns, positions in
+//! text that pgdraft made.
+
+mod mend;
+
+use std::sync::Arc;
+
+use wire::frame::backend::Field;
+
+pub(crate) use mend::mend;
+
+/// Where the character position of an error leads.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Positions {
+    /// The client's own text went upstream.
+    #[default]
+    Keep,
+    /// A part of it, which begins after so many characters.
+    Shift(usize),
+    /// A rewritten text; then as `Shift`.
+    Read(Arc<sql::Rewritten>, usize),
+    /// A rewritten text; then as `Shift`.
+    Write(Arc<sql::Write>, usize),
+    /// A text of pgdraft's own.
+    Drop,
+}
+
+impl Positions {
+    /// The client's position (from 1) for upstream's.
+    pub(crate) fn lead(&self, position: usize) -> Option<usize> {
+        match self {
+            Self::Keep => Some(position),
+            Self::Shift(by) => Some(position + by),
+            Self::Read(read, by) => read.positions.to_client(position).map(|p| p + by),
+            Self::Write(write, by) => write
+                .rewritten
+                .positions
+                .to_client(position)
+                .map(|p| p + by),
+            Self::Drop => None,
+        }
+    }
+}
+
+/// What PostgreSQL says of a client's own text: its parameters and its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// Parameter types.
+    pub(crate) parameters: Vec<u32>,
+    /// Columns; `None` where it returns no rows.
+    pub(crate) fields: Option<Vec<Field>>,
+}
+
+impl Described {
+    /// RowDescription or NoData of the statement.
+    pub(crate) fn statement(&self, out: &mut Vec<u8>) {
+        match &self.fields {
+            Some(fields) => wire::encode::row_description(out, fields),
+            None => wire::encode::no_data(out),
+        }
+    }
+
+    /// RowDescription or NoData of a portal: `tag` and `body` are what upstream says of the
+    /// rewritten one, whose formats count.
+    pub(crate) fn portal(&self, tag: u8, body: &[u8], out: &mut Vec<u8>) {
+        let Some(fields) = &self.fields else {
+            return wire::encode::no_data(out);
+        };
+        let mut fields = fields.clone();
+        if tag == b'T'
+            && let Ok(theirs) = wire::frame::backend::row_description(body)
+        {
+            for (field, their) in fields.iter_mut().zip(theirs) {
+                field.format = their.format;
+            }
+        }
+        wire::encode::row_description(out, &fields);
+    }
+}
+
+/// The command tag of a change: the verb of the client's statement with upstream's row count.
+pub(crate) fn command_tag(verb: sql::Verb, upstream: &str) -> String {
+    let rows = rows_of(upstream);
+    let words = match verb {
+        sql::Verb::Insert => "INSERT 0",
+        sql::Verb::Update => "UPDATE",
+        sql::Verb::Delete => "DELETE",
+        sql::Verb::Merge => "MERGE",
+        sql::Verb::Copy => "COPY",
+        sql::Verb::Select => "SELECT",
+    };
+    format!("{words} {rows}")
+}
+
+/// The row count at the end of a command tag, 0 where there is none.
+pub(crate) fn rows_of(tag: &str) -> u64 {
+    let last = tag.rsplit(' ').next();
+    last.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Errors and notices in the client's own terms.
+
+use std::sync::Arc;
+
+use catalog::{Catalog, HEAD_COLUMNS, Head, Relation};
+
+use super::Positions;
+
+type Fields = Vec<(u8, Vec<u8>)>;
+
+/// Words that PostgreSQL writes before a relation's or constraint's name in its messages.
+const BEFORE_NAME: [&str; 10] = [
+    "relation ",
+    "table ",
+    "constraint ",
+    "index ",
+    "view ",
+    "sequence ",
+    "COPY ",
+    "into ",
+    "on ",
+    "for ",
+];
+
+/// Puts an error's or notice's fields into the client's terms; true if anything changed.
+pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog) -> bool {
+    let mut changed = lead_position(fields, positions);
+    let ours = |value: &[u8]| contains(value, b"pgdraft") || names_head(value);
+    if !fields.iter().any(|(code, value)| {
+        matches!(
+            code,
+            b'M' | b'D' | b'H' | b'W' | b'q' | b's' | b't' | b'n' | b'c'
+        ) && ours(value)
+    }) {
+        return changed;
+    }
+    changed |= lead_names(fields, catalog);
+    for (code, value) in fields.iter_mut() {
+        let Ok(text) = std::str::from_utf8(value) else {
+            continue;
+        };
+        let new = match code {
+            b'M' | b'H' => replace_names(text, catalog),
+            b'D' => replace_names(&own_values(text), catalog),
+            b'W' => replace_names(&context(text), catalog),
+            b'q' if ours(value) => String::new(),
+            _ => continue,
+        };
+        if new.as_bytes() != value.as_slice() {
+            *value = new.into_bytes();
+            changed = true;
+        }
+    }
+    if changed {
+        let no_query = fields.iter().any(|(code, v)| *code == b'q' && v.is_empty());
+        fields.retain(|(code, value)| match code {
+            b'q' | b'W' | b'D' | b'H' | b'c' | b's' | b't' | b'n' => !value.is_empty(),
+            b'p' => !no_query,
+            _ => true,
+        });
+    }
+    changed
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether something like `d7` stands in the text.
+fn names_head(text: &[u8]) -> bool {
+    text.windows(2).enumerate().any(|(at, pair)| match *pair {
+        [b'd', digit] if digit.is_ascii_digit() => {
+            let before = at.checked_sub(1).and_then(|i| text.get(i));
+            before.is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+        }
+        _ => false,
+    })
+}
+
+fn lead_position(fields: &mut Fields, positions: &Positions) -> bool {
+    let Some(index) = fields.iter().position(|(code, _)| *code == b'P') else {
+        return false;
+    };
+    let Some((_, value)) = fields.get_mut(index) else {
+        return false;
+    };
+    let old = std::str::from_utf8(value).ok().and_then(|p| p.parse().ok());
+    match old.and_then(|old: usize| positions.lead(old)) {
+        Some(new) if Some(new) == old => false,
+        Some(new) => {
+            *value = new.to_string().into_bytes();
+            true
+        }
+        None => {
+            fields.remove(index);
+            true
+        }
+    }
+}
+
+/// The fields that hold a name and nothing else.
+fn lead_names(fields: &mut Fields, catalog: &Catalog) -> bool {
+    let text = |code: u8| {
+        let found = fields.iter().find(|(c, _)| *c == code);
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    };
+    if text(b's') != Some("pgdraft") {
+        return false;
+    }
+    let found = text(b't').and_then(|table| lookup(table, catalog));
+    for (code, value) in fields.iter_mut() {
+        let name = String::from_utf8_lossy(value).into_owned();
+        let base = found.as_ref().map(|found| &found.relation);
+        match code {
+            b's' => *value = base.map_or_else(Vec::new, |r| r.schema.clone().into_bytes()),
+            b't' => *value = base.map_or_else(Vec::new, |r| r.name.clone().into_bytes()),
+            b'n' => {
+                if let Some(constraint) = constraint(&name, catalog) {
+                    *value = constraint.into_bytes();
+                } else if name.starts_with("pgdraft") {
+                    value.clear();
+                }
+            }
+            b'c' if HEAD_COLUMNS.contains(&name.as_str()) => value.clear(),
+            _ => {}
+        }
+    }
+    true
+}
+
+struct Found {
+    relation: Arc<Relation>,
+    head: Arc<Head>,
+}
+
+/// The base table behind `d7` or `d7_log`.
+fn lookup(name: &str, catalog: &Catalog) -> Option<Found> {
+    let number = name.strip_prefix('d')?;
+    let number = number.strip_suffix("_log").unwrap_or(number);
+    let number: i32 = number.parse().ok()?;
+    let head = catalog.heads.values().find(|head| head.id.0 == number)?;
+    Some(Found {
+        relation: Arc::clone(catalog.relations.get(&head.relation)?),
+        head: Arc::clone(head),
+    })
+}
+
+/// The base's name for a head's index or constraint.
+fn constraint(name: &str, catalog: &Catalog) -> Option<String> {
+    let (table, _) = name.split_once('_')?;
+    let found = lookup(table, catalog)?;
+    if let Some(base) = found.head.constraints.get(name) {
+        return Some(base.clone());
+    }
+    let key = found.relation.primary_key.as_ref();
+    key.filter(|_| name.ends_with("_pkey"))
+        .map(|key| key.name.clone())
+}
+
+/// Replaces names of heads and their constraints where PostgreSQL writes names.
+fn replace_names(text: &str, catalog: &Catalog) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('d') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let end = from
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        let boundary = !out
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_alphanumeric() || c == '_');
+        match new_name(&mut out, word, boundary, catalog) {
+            Some(name) => {
+                out.push_str(&name);
+                rest = after;
+            }
+            None => {
+                out.push('d');
+                rest = from.strip_prefix('d').unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The base's name for this word if what was written so far calls for a name. Takes a schema
+/// `pgdraft.` that was written before it back.
+fn new_name(out: &mut String, word: &str, boundary: bool, catalog: &Catalog) -> Option<String> {
+    if !boundary || !names_head(word.as_bytes()) {
+        return None;
+    }
+    let name = lookup(word, catalog)
+        .map(|found| found.relation.name.clone())
+        .or_else(|| constraint(word, catalog))?;
+    let quoted = out.ends_with('"');
+    let plain = out.strip_suffix('"').unwrap_or(out.as_str());
+    if let Some(kept) = plain
+        .strip_suffix("pgdraft.")
+        .or_else(|| plain.strip_suffix("\"pgdraft\"."))
+    {
+        let kept = kept.len();
+        out.truncate(kept);
+        if quoted {
+            out.push('"');
+        }
+        return Some(name);
+    }
+    BEFORE_NAME
+        .iter()
+        .any(|words| plain.ends_with(words))
+        .then_some(name)
+}
+
+/// Takes the head's own columns out of a DETAIL.
+fn own_values(detail: &str) -> String {
+    if let Some((before, after)) = detail.split_once("Key (pgdraft_sid, ")
+        && let Some((columns, values)) = after.split_once(")=(")
+        && let Some((sid, values)) = values.split_once(", ")
+        && sid.bytes().all(|b| b.is_ascii_digit())
+    {
+        return format!("{before}Key ({columns})=({values}");
+    }
+    if detail.starts_with("Failing row contains (")
+        && let Some(row) = detail.strip_suffix(").")
+    {
+        let mut row = row;
+        for _ in HEAD_COLUMNS {
+            let Some((kept, _)) = row.rsplit_once(", ") else {
+                return String::new();
+            };
+            row = kept;
+        }
+        return format!("{row}).");
+    }
+    if detail.contains("pgdraft") {
+        return String::new();
+    }
+    detail.to_owned()
+}
+
+/// A CONTEXT without what is pgdraft's own: told whole or not at all, since a quoted statement in
+/// it may have many lines.
+fn context(text: &str) -> String {
+    if text.contains("pgdraft") {
+        String::new()
+    } else {
+        text.to_owned()
+    }
+}

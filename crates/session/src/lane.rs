@@ -1,0 +1,278 @@
+//! State of one connection that both of its directions look at.
+//!
+//! Behind a `std::sync::Mutex` held for moments only, never over an await.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::fix::rows_of;
+use crate::prepared::{Name, Note, Portal, Prepared, Undo};
+use crate::queue::{Event, Fix, Replies, Want};
+
+/// The state.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// What is expected from upstream.
+    pub(crate) replies: Replies,
+    /// Prepared statements: confirmed and in flight.
+    pub(crate) statements: HashMap<Name, Arc<Prepared>>,
+    /// Portals: confirmed and in flight.
+    pub(crate) portals: HashMap<Name, Portal>,
+    /// Our own statements that upstream has.
+    pub(crate) own: HashSet<&'static str>,
+    /// Transaction status of the last ReadyForQuery.
+    pub(crate) status: u8,
+    /// Extended requests were sent that no Sync follows yet.
+    pub(crate) unsynced: bool,
+    /// Whether upstream knows the session.
+    pub(crate) bound: Bound,
+    /// `search_path` has to be read again before the next statement is planned.
+    pub(crate) settings_stale: bool,
+    /// A SET stands in this Sync group: the end of its transaction may take it back.
+    pub(crate) set_in: Option<u64>,
+    /// The operation id.
+    pub(crate) operation: Operation,
+    /// A setting under which statements cannot be read: name and value.
+    pub(crate) unfit: HashMap<&'static str, String>,
+    /// The rest of a Query waits for the end of a COPY.
+    pub(crate) copy_waits: bool,
+    /// The COPY that is waited for is over, or failed.
+    pub(crate) copy_over: bool,
+    /// What the client is told last, then the connection ends.
+    pub(crate) last_words: Option<Vec<u8>>,
+    /// Upstream said FATAL: its end is no surprise.
+    pub(crate) fatal: bool,
+    /// SQLSTATE and origin of errors told, for metrics; emptied by the reader.
+    pub(crate) errors: Vec<(String, bool)>,
+}
+
+/// Whether the upstream connection carries the session's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// No.
+    No,
+    /// It was set in a transaction, whose rollback takes it back.
+    In(u64),
+    /// Yes.
+    Yes,
+}
+
+/// The operation id with PostgreSQL's rules for SET.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Operation {
+    /// What holds now.
+    pub(crate) current: Option<String>,
+    /// What holds after COMMIT.
+    session: Option<String>,
+    /// What holds after ROLLBACK.
+    base: Option<String>,
+    /// What RESET leads to.
+    startup: Option<String>,
+    /// The Sync group of the last change.
+    group: u64,
+    rolled_back: bool,
+}
+
+impl Operation {
+    /// From the startup parameters.
+    pub(crate) fn new(id: Option<String>) -> Self {
+        Self {
+            current: id.clone(),
+            session: id.clone(),
+            base: id.clone(),
+            startup: id,
+            ..Self::default()
+        }
+    }
+
+    /// SET, SET LOCAL or RESET (`None`).
+    pub(crate) fn set(&mut self, value: Option<String>, local: bool, group: u64) {
+        let value = value.or_else(|| self.startup.clone());
+        if !local {
+            self.session.clone_from(&value);
+        }
+        self.current = value;
+        self.group = group;
+    }
+
+    /// What the end of the transaction would change.
+    pub(crate) fn is_local(&self) -> bool {
+        self.current != self.session
+    }
+
+    fn completes(&mut self, tag: &str) {
+        match tag {
+            // also what ROLLBACK TO says; the status that follows tells them apart
+            "ROLLBACK" => self.rolled_back = true,
+            "COMMIT" => self.ends(false),
+            _ => {}
+        }
+    }
+
+    fn ready(&mut self, group: u64, status: u8) {
+        let rolled_back = std::mem::take(&mut self.rolled_back);
+        match status {
+            b'I' if group >= self.group => self.ends(rolled_back),
+            b'E' => self.rolled_back = true,
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, rolled_back: bool) {
+        self.rolled_back = false;
+        if rolled_back {
+            self.session.clone_from(&self.base);
+        }
+        self.current.clone_from(&self.session);
+        self.base.clone_from(&self.session);
+    }
+}
+
+impl Lane {
+    /// A fresh connection.
+    pub(crate) fn new(operation: Option<String>) -> Self {
+        Self {
+            replies: Replies::default(),
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            own: HashSet::new(),
+            status: b'I',
+            unsynced: false,
+            bound: Bound::No,
+            settings_stale: true,
+            set_in: None,
+            operation: Operation::new(operation),
+            unfit: HashMap::new(),
+            copy_waits: false,
+            copy_over: false,
+            last_words: None,
+            fatal: false,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Expects a reply; false where upstream will throw the request away.
+    pub(crate) fn expect(&mut self, want: Want, fix: Option<Box<Fix>>) -> bool {
+        match self.replies.push(want, fix) {
+            Ok(()) => {
+                match want {
+                    Want::Sync => self.unsynced = false,
+                    Want::Parse | Want::Bind | Want::Describe | Want::Execute | Want::Close => {
+                        self.unsynced = true;
+                    }
+                    Want::Query | Want::Local | Want::CopyEnd => {}
+                }
+                true
+            }
+            Err(mut undo) => {
+                undo.reverse();
+                self.take_back(undo);
+                false
+            }
+        }
+    }
+
+    /// Nothing is in flight and nothing open: own messages may go in a group of their own.
+    pub(crate) fn quiet(&self) -> bool {
+        self.replies.idle() && self.status == b'I' && !self.unsynced
+    }
+
+    /// Binds the name; the undo is for the entry that does it upstream.
+    pub(crate) fn install(&mut self, name: &[u8], prepared: Option<Arc<Prepared>>) -> Undo {
+        let before = match prepared {
+            Some(prepared) => self.statements.insert(name.to_vec(), prepared),
+            None => self.statements.remove(name),
+        };
+        Undo::Statement(name.to_vec(), before)
+    }
+
+    /// Opens or closes a portal; the undo is for the entry that does it upstream.
+    pub(crate) fn open(&mut self, name: &[u8], portal: Option<Portal>) -> Undo {
+        let before = match portal {
+            Some(portal) => self.portals.insert(name.to_vec(), portal),
+            None => self.portals.remove(name),
+        };
+        Undo::Portal(name.to_vec(), before)
+    }
+
+    fn take_back(&mut self, undo: Vec<Undo>) {
+        for undo in undo {
+            match undo {
+                Undo::Statement(name, before) => {
+                    self.install(&name, before);
+                }
+                Undo::Portal(name, before) => {
+                    self.open(&name, before);
+                }
+                Undo::Statements(before) => self.statements = before,
+                Undo::Own(name) => {
+                    self.own.remove(name);
+                }
+                Undo::Unbind => self.bound = Bound::No,
+                Undo::Operation(before) => self.operation = before,
+            }
+        }
+    }
+
+    /// Takes note of what the queue saw.
+    pub(crate) fn note(&mut self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            match event {
+                Event::Ready { group, status } => self.ready(group, status),
+                Event::Failed {
+                    code,
+                    refused,
+                    undo,
+                } => {
+                    self.take_back(undo);
+                    self.copy_over |= self.copy_waits;
+                    if !code.is_empty() {
+                        self.errors.push((code, refused));
+                    }
+                }
+                Event::Fatal => self.fatal = true,
+                Event::Done { note, tag } => self.done(note, &tag),
+                Event::Parameter { name, value } => self.parameter(&name, &value),
+            }
+        }
+    }
+
+    fn ready(&mut self, group: u64, status: u8) {
+        self.status = status;
+        self.operation.ready(group, status);
+        if status != b'I' {
+            return;
+        }
+        self.portals.retain(|_, portal| portal.group > group);
+        if matches!(self.bound, Bound::In(set) if set <= group) {
+            self.bound = Bound::No;
+        }
+        if self.set_in.is_some_and(|set| set <= group) {
+            self.set_in = None;
+            self.settings_stale = true;
+        }
+    }
+
+    fn done(&mut self, note: Note, tag: &str) {
+        match note {
+            Note::Wrote { draft, relations } => draft.grow(&relations, rows_of(tag)),
+            Note::Transaction => self.operation.completes(tag),
+            Note::CopyOver => self.copy_over |= self.copy_waits,
+        }
+    }
+
+    /// A reported setting.
+    pub(crate) fn parameter(&mut self, name: &[u8], value: &[u8]) {
+        let (name, good) = match name {
+            b"standard_conforming_strings" => ("standard_conforming_strings", value == b"on"),
+            b"client_encoding" => ("client_encoding", value == b"UTF8"),
+            _ => return,
+        };
+        if good {
+            self.unfit.remove(name);
+        } else {
+            self.unfit
+                .insert(name, String::from_utf8_lossy(value).into_owned());
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Counters of the data plane.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+/// The handles; prometheus makes them cheap to count with.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    /// Client connections open now.
+    pub(crate) connections: IntGauge,
+    /// Client connections since the start, by how they ended: `closed`, `refused`, `lost`, `drained`.
+    pub(crate) connections_ended: IntCounterVec,
+    /// Statements by kind: relay, read, write, admin, setting, refused, syntax.
+    pub(crate) statements: IntCounterVec,
+    /// pgdraft's own refusals by SQLSTATE.
+    pub(crate) refused: IntCounterVec,
+    /// Errors that PostgreSQL gave, by SQLSTATE class.
+    pub(crate) errors: IntCounterVec,
+    /// Upstream connections that failed or broke.
+    pub(crate) upstream_errors: IntCounter,
+    /// Bytes read from clients.
+    pub(crate) from_client: IntCounter,
+    /// Bytes written to clients.
+    pub(crate) to_client: IntCounter,
+    /// Plans found in the cache.
+    pub(crate) plan_hit: IntCounter,
+    /// Plans made.
+    pub(crate) plan_miss: IntCounter,
+    /// Cancel requests: `sent`, `unknown`.
+    pub(crate) cancels: IntCounterVec,
+    /// Seconds of a phase.
+    pub(crate) parse: Histogram,
+    /// As `parse`.
+    pub(crate) plan: Histogram,
+    /// As `parse`.
+    pub(crate) describe: Histogram,
+    /// As `parse`.
+    pub(crate) draft: Histogram,
+    /// As `parse`.
+    pub(crate) connect: Histogram,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str, label: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let phases = HistogramVec::new(
+            HistogramOpts::new(
+                "pgdraft_phase_seconds",
+                "Time a statement spends in a phase of its way",
+            )
+            .buckets(prometheus::exponential_buckets(0.000_005, 4.0, 12)?),
+            &["phase"],
+        )?;
+        registry.register(Box::new(phases.clone()))?;
+        let connections = IntGauge::new("pgdraft_connections", "Client connections open now")?;
+        registry.register(Box::new(connections.clone()))?;
+        let upstream_errors = IntCounter::new(
+            "pgdraft_upstream_errors_total",
+            "Upstream connections that could not be opened or broke",
+        )?;
+        registry.register(Box::new(upstream_errors.clone()))?;
+        let bytes = counters(
+            "pgdraft_bytes_total",
+            "Bytes relayed, by direction",
+            "direction",
+        )?;
+        let plans = counters(
+            "pgdraft_plan_cache_total",
+            "Look-ups in the plan cache",
+            "result",
+        )?;
+        Ok(Self {
+            connections,
+            connections_ended: counters(
+                "pgdraft_connections_ended_total",
+                "Client connections by how they ended",
+                "how",
+            )?,
+            statements: counters("pgdraft_statements_total", "Statements by kind", "kind")?,
+            refused: counters(
+                "pgdraft_refused_total",
+                "Statements refused by pgdraft, by SQLSTATE",
+                "sqlstate",
+            )?,
+            errors: counters(
+                "pgdraft_errors_total",
+                "Errors that PostgreSQL gave, by class of SQLSTATE",
+                "class",
+            )?,
+            upstream_errors,
+            from_client: bytes.with_label_values(&["from_client"]),
+            to_client: bytes.with_label_values(&["to_client"]),
+            plan_hit: plans.with_label_values(&["hit"]),
+            plan_miss: plans.with_label_values(&["miss"]),
+            cancels: counters(
+                "pgdraft_cancels_total",
+                "Cancel requests by result",
+                "result",
+            )?,
+            parse: phases.with_label_values(&["parse"]),
+            plan: phases.with_label_values(&["plan"]),
+            describe: phases.with_label_values(&["describe"]),
+            draft: phases.with_label_values(&["draft"]),
+            connect: phases.with_label_values(&["connect"]),
+        })
+    }
+
+    /// Counts an error that a client was told.
+    pub(crate) fn error(&self, sqlstate: &str, refused: bool) {
+        if refused {
+            self.refused.with_label_values(&[sqlstate]).inc();
+        } else {
+            let class: String = sqlstate.chars().take(2).collect();
+            self.errors.with_label_values(&[class.as_str()]).inc();
+        }
+    }
+}

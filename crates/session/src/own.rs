@@ -1,0 +1,292 @@
+//! Statements of our own on the client's upstream connection. The client sees none of them.
+//!
+//! They use names beginning with `pgdraft_`, which clients may not use, so that the client's
+//! unnamed statement and portal stay as they are.
+
+use catalog::RelationId;
+use report::{Report, code};
+use tokio::io::AsyncWrite;
+use tokio::sync::oneshot;
+
+use crate::conn::Failure;
+use crate::fix::Positions;
+use crate::lane::Bound;
+use crate::prepared::Undo;
+use crate::queue::{Capture, Captured, Fix, Want};
+use crate::request::Requests;
+
+/// Names of statements and portals that clients may not use begin like this.
+pub(crate) const RESERVED: &[u8] = b"pgdraft_";
+
+/// One of our statements.
+#[derive(Debug)]
+pub(crate) struct OwnStatement {
+    name: &'static str,
+    text: &'static str,
+    types: &'static [u32],
+}
+
+/// The effective search path.
+static PATH: OwnStatement = OwnStatement {
+    name: "pgdraft_path",
+    text: "SELECT pg_catalog.current_schemas(false)",
+    types: &[],
+};
+
+/// Binds this backend to the session.
+static TOKEN: OwnStatement = OwnStatement {
+    name: "pgdraft_token",
+    text: "SELECT pg_catalog.set_config('pgdraft.tok', $1, false)",
+    types: &[25],
+};
+
+/// Begins a write.
+static BEGIN_WRITE: OwnStatement = OwnStatement {
+    name: "pgdraft_begin_write",
+    text: "SELECT pgdraft.begin_write($1, $2, $3::pg_catalog.int4[])",
+    types: &[25, 25, 1007],
+};
+
+const PORTAL: &[u8] = b"pgdraft_own";
+
+/// Takes the session's lock alone.
+static LOCK_SESSION: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_session",
+    text: "SELECT pgdraft.lock_session()",
+    types: &[],
+};
+
+/// The last begin_write, which holds for further writes of the same kind in the same group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begun {
+    group: u64,
+    operation: Option<String>,
+    statement: String,
+    tables: String,
+}
+
+/// A fix that says nothing of success.
+pub(crate) fn silent() -> Fix {
+    Fix {
+        swallow: true,
+        positions: Positions::Drop,
+        ..Fix::default()
+    }
+}
+
+/// A capture and where it arrives.
+pub(crate) fn capture() -> (Capture, oneshot::Receiver<Vec<Captured>>) {
+    let (to, from) = oneshot::channel();
+    let got = Vec::new();
+    (Capture { to, got }, from)
+}
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// What a fresh connection needs before its first statement.
+    pub(crate) async fn prepare(&mut self) -> Result<(), Failure> {
+        self.fresh_settings().await?;
+        if self.session.sid == 0 {
+            return Ok(());
+        }
+        match self.bind_session().await {
+            // the first statement that needs it tries again and is told
+            Err(Failure::Refused(report)) => {
+                tracing::warn!(%report, "session not bound at connect");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Sends one of our statements; what its Execute brings goes to `capture`.
+    fn run_own(
+        &mut self,
+        own: &'static OwnStatement,
+        params: &[Option<&str>],
+        private: bool,
+        (capture, mut undo): (Option<Capture>, Vec<Undo>),
+    ) {
+        let fix = || Fix {
+            private,
+            ..silent()
+        };
+        let name = own.name.as_bytes();
+        if !self.conn.lane().own.contains(own.name) {
+            if self.expect(Want::Close, Some(fix())) {
+                wire::encode::close_statement(&mut self.out, name);
+            }
+            let undo = vec![Undo::Own(own.name)];
+            if self.expect(Want::Parse, Some(Fix { undo, ..fix() })) {
+                wire::encode::parse(&mut self.out, name, own.text, own.types);
+                self.conn.lane().own.insert(own.name);
+            }
+        }
+        let taken_back = std::mem::take(&mut undo);
+        let bind = Fix {
+            undo: taken_back,
+            ..fix()
+        };
+        if self.expect(Want::Bind, Some(bind)) {
+            wire::encode::bind_text(&mut self.out, PORTAL, name, params);
+        }
+        if self.expect(Want::Execute, Some(Fix { capture, ..fix() })) {
+            wire::encode::execute(&mut self.out, PORTAL, 0);
+        }
+        if self.expect(Want::Close, Some(fix())) {
+            wire::encode::close_portal(&mut self.out, PORTAL);
+        }
+        if private && self.expect(Want::Sync, Some(fix())) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
+
+    /// Runs one of our statements and waits for its first value. `None` where it failed, or could
+    /// not be run because the transaction has failed.
+    async fn ask(
+        &mut self,
+        own: &'static OwnStatement,
+        params: &[Option<&str>],
+        undo: Vec<Undo>,
+    ) -> Result<Option<String>, Failure> {
+        self.settle().await?;
+        let (status, unsynced, skipping) = {
+            let lane = self.conn.lane();
+            (lane.status, lane.unsynced, lane.replies.skipping())
+        };
+        if skipping || status == b'E' {
+            return Ok(None);
+        }
+        let (capture, answer) = capture();
+        self.run_own(own, params, !unsynced, (Some(capture), undo));
+        if unsynced {
+            wire::encode::flush(&mut self.out);
+        }
+        let answer = self.answer(answer).await?;
+        let row = answer.and_then(|got| got.into_iter().find(|message| message.tag == b'D'));
+        let value = row.and_then(|row| {
+            let values = wire::frame::backend::data_row(&row.body).ok()?;
+            let value = values.into_iter().next()??;
+            String::from_utf8(value.to_vec()).ok()
+        });
+        Ok(value)
+    }
+
+    /// Sends, and waits for a capture; `None` where it failed or was skipped.
+    pub(crate) async fn answer(
+        &mut self,
+        answer: oneshot::Receiver<Vec<Captured>>,
+    ) -> Result<Option<Vec<Captured>>, Failure> {
+        self.send().await?;
+        let answer = answer.await.ok();
+        // what follows a private statement up to its Sync comes in the same breath
+        if answer.is_some() && !self.conn.lane().unsynced {
+            self.wait(|lane| lane.replies.idle()).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Reads the search path again if it may have changed.
+    pub(crate) async fn fresh_settings(&mut self) -> Result<(), Failure> {
+        let catalog = self.conn.shared.control.catalog();
+        let schemas = (catalog.epoch, catalog.names.len());
+        if self.schemas.0 != schemas.0 {
+            if self.schemas.1 != schemas.1 {
+                self.conn.lane().settings_stale = true;
+            }
+            self.schemas = schemas;
+        }
+        if !std::mem::take(&mut self.conn.lane().settings_stale) {
+            return Ok(());
+        }
+        let path = self.ask(&PATH, &[], Vec::new()).await?;
+        match path.and_then(|path| crate::answer::elements(&path)) {
+            Some(path) => self.path = path.into_iter().flatten().collect(),
+            None => self.conn.lane().settings_stale = true,
+        }
+        Ok(())
+    }
+
+    /// Makes the upstream connection the session's, so that it sees and writes the session's rows.
+    pub(crate) async fn bind_session(&mut self) -> Result<(), Failure> {
+        if self.conn.lane().bound != Bound::No {
+            return Ok(());
+        }
+        self.settle().await?;
+        let sid = catalog::SessionId(self.session.sid);
+        let token = self.conn.shared.control.token(sid, self.upstream_pid);
+        {
+            let mut lane = self.conn.lane();
+            let next = lane.replies.group() + 1;
+            lane.bound = match lane.status {
+                b'I' if !lane.unsynced => Bound::Yes,
+                _ => Bound::In(next),
+            };
+        }
+        let bound = self
+            .ask(&TOKEN, &[Some(&token)], vec![Undo::Unbind])
+            .await?;
+        if bound.is_some() {
+            return Ok(());
+        }
+        let mut lane = self.conn.lane();
+        lane.bound = Bound::No;
+        if lane.replies.skipping() {
+            return Err(Failure::Told);
+        }
+        if lane.status == b'E' {
+            // upstream will say that the transaction is aborted
+            return Ok(());
+        }
+        drop(lane);
+        Err(Report::error(
+            code::CONTROL_UNAVAILABLE,
+            "the connection could not be bound to its session",
+        )
+        .hint("Try again; if it stays, connect again.")
+        .into())
+    }
+
+    /// Announces a write: the session's lock, its state, the operation. In the write's own flight.
+    pub(crate) fn begin_write(&mut self, write: &sql::Write, tables: &[i32]) {
+        let (operation, group, unsynced) = {
+            let lane = self.conn.lane();
+            let operation = lane.operation.current.clone();
+            (operation, lane.replies.group() + 1, lane.unsynced)
+        };
+        let numbers: Vec<String> = tables.iter().map(ToString::to_string).collect();
+        let begun = Begun {
+            group,
+            operation,
+            statement: write.redacted.clone(),
+            tables: format!("{{{}}}", numbers.join(",")),
+        };
+        if unsynced && self.begun.as_ref() == Some(&begun) {
+            return;
+        }
+        let params = [
+            begun.operation.as_deref(),
+            Some(begun.statement.as_str()),
+            Some(begun.tables.as_str()),
+        ];
+        self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
+        self.begun = Some(begun);
+    }
+
+    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it.
+    pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
+        let (capture, answer) = capture();
+        self.run_own(&LOCK_SESSION, &[], false, (Some(capture), Vec::new()));
+        wire::encode::flush(&mut self.out);
+        match self.answer(answer).await? {
+            Some(_) => Ok(()),
+            None => Err(Failure::Told),
+        }
+    }
+
+    /// Numbers of the heads of these tables.
+    pub(crate) fn head_numbers(&self, relations: &[RelationId]) -> Vec<i32> {
+        let catalog = self.conn.shared.control.catalog();
+        let head = |id: &RelationId| catalog.head(*id).map(|head| head.id.0);
+        relations.iter().filter_map(head).collect()
+    }
+}

@@ -1,0 +1,366 @@
+//! The way of one statement in the simple protocol, from its text to messages upstream.
+//!
+//! 1. An admin command is answered by the control plane ([`crate::admin`]).
+//! 2. The text is parsed, once for the whole process ([`Requests::parse`]).
+//! 3. Each statement is planned; what planning asks for is fetched first ([`Requests::decide`]).
+//! 4. A text in which nothing needs anything goes upstream as it came.
+//! 5. Otherwise each statement becomes messages of the extended protocol, all in one flight: the
+//!    client's own text first, never executed, so that PostgreSQL finds its errors and describes
+//!    its columns; for a write `begin_write`; then the rewritten text ([`Requests::run_statement`]).
+//! 6. What is refused is sent as a statement that must fail, and the error is replaced on its way
+//!    back: it arrives in its place, and the transaction is as after any error.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use report::Report;
+use sql::{Effect, ParseFailure, Plan};
+use tokio::io::AsyncWrite;
+
+use crate::conn::Failure;
+use crate::copy::{Rest, copies_in};
+use crate::fix::Positions;
+use crate::own::silent;
+use crate::planner::{Piece, Script};
+use crate::prepared::Note;
+use crate::queue::{Fix, Rows, Want};
+use crate::request::Requests;
+
+/// A statement that must fail, but only after the check for an aborted transaction, whose error
+/// then stands.
+pub(crate) const POISON: &str = "SELECT pgdraft_refused";
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// A Query message.
+    pub(crate) async fn query(&mut self, body: &[u8]) -> Result<(), Failure> {
+        if self.conn.lane().unsynced {
+            // if something before it failed, upstream throws this away up to the next Sync
+            self.settle().await?;
+        }
+        if self.conn.lane().replies.skipping() {
+            return Ok(());
+        }
+        let text = match wire::frame::frontend::query(body) {
+            Ok(text) => text,
+            Err(error) => {
+                self.poison_query(&as_error(error.report()));
+                return Ok(());
+            }
+        };
+        match self.run_query(text).await {
+            Err(Failure::Refused(report)) => {
+                self.poison_query(&report);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn run_query(&mut self, text: &str) -> Result<(), Failure> {
+        self.in_limits(text.len())?;
+        if let Some(command) = self.conn.shared.control.recognise(text) {
+            return self.admin_query(&command).await;
+        }
+        self.fit()?;
+        let script = match self.parse(text).await? {
+            Ok(script) => script,
+            Err(ParseFailure::Refused(report)) => return Err(report.into()),
+            Err(ParseFailure::Syntax(_)) => {
+                self.let_server_refuse(text, &[]);
+                if self.expect(Want::Sync, None) {
+                    wire::encode::sync(&mut self.out);
+                }
+                return Ok(());
+            }
+        };
+        self.in_number(script.len())?;
+        if let Some(effects) = self.plain(text, &script).await? {
+            self.relay_query(text, effects.as_ref());
+            return Ok(());
+        }
+        self.run_script(text.into(), script, 0).await
+    }
+
+    /// The effects of a text that can go upstream as it is; `None` where a statement of it cannot.
+    async fn plain(&mut self, text: &str, script: &Script) -> Result<Option<Vec<Effect>>, Failure> {
+        let mut effects = Vec::new();
+        for piece in script.iter() {
+            let plan = match self.decide_text(piece).await {
+                Ok((plan, _)) => plan,
+                Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
+                Err(Failure::Refused(report)) => {
+                    let before = text.get(..piece.range.start).unwrap_or_default();
+                    return Err(shifted(*report, before.chars().count()).into());
+                }
+                Err(failure) => return Err(failure),
+            };
+            match plan.as_ref() {
+                Plan::Relay(relay) => match &relay.effect {
+                    Effect::None => {}
+                    // what follows depends on it
+                    Effect::Settings | Effect::Reset | Effect::Deallocate(_)
+                        if script.len() > 1 =>
+                    {
+                        return Ok(None);
+                    }
+                    effect => effects.push(effect.clone()),
+                },
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(effects))
+    }
+
+    /// Sends a Query upstream as it came.
+    fn relay_query(&mut self, text: &str, effects: &[Effect]) {
+        self.count("relay");
+        let mut fix = Fix::default();
+        for effect in effects {
+            if *effect == Effect::Transaction {
+                fix.note = Some(Note::Transaction);
+            }
+            fix.undo.extend(self.take_effect(effect));
+        }
+        let fix = (!effects.is_empty()).then_some(fix);
+        self.forget_unnamed();
+        if self.expect(Want::Query, fix) {
+            wire::encode::query(&mut self.out, text);
+        }
+    }
+
+    /// A simple query takes the unnamed statement and portal with it.
+    fn forget_unnamed(&self) {
+        let mut lane = self.conn.lane();
+        lane.install(b"", None);
+        lane.open(b"", None);
+    }
+
+    /// Runs statements of a Query from the `next`th on, up to the Sync or to a COPY.
+    pub(crate) async fn run_script(
+        &mut self,
+        text: Arc<str>,
+        script: Script,
+        next: usize,
+    ) -> Result<(), Failure> {
+        self.forget_unnamed();
+        let (mut byte, mut shift) = (0, 0);
+        for (index, piece) in script.iter().enumerate().skip(next) {
+            let between = text.get(byte..piece.range.start).unwrap_or_default();
+            (byte, shift) = (piece.range.start, shift + between.chars().count());
+            let plan = match self.decide(piece).await {
+                Ok((plan, _)) => plan,
+                Err(Failure::Refused(report)) => {
+                    self.poison(&shifted(*report, shift));
+                    break;
+                }
+                Err(Failure::Told) => break,
+                Err(failure) => return Err(failure),
+            };
+            let copies = copies_in(&plan, piece);
+            self.run_statement(piece, &plan, shift);
+            if is_transaction(&plan) && self.conn.lane().operation.is_local() {
+                // whether the transaction ended, and how, decides which operation comes next
+                self.settle().await?;
+            }
+            if copies {
+                // nothing but its data may follow a COPY until it is over
+                let mut lane = self.conn.lane();
+                lane.copy_waits = true;
+                lane.copy_over = false;
+                drop(lane);
+                self.rest = Some(Rest {
+                    text: Arc::clone(&text),
+                    script: Arc::clone(&script),
+                    next: index + 1,
+                });
+                return Ok(());
+            }
+        }
+        self.end_script();
+        Ok(())
+    }
+
+    pub(crate) fn end_script(&mut self) {
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, b"");
+        }
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_portal(&mut self.out, b"");
+        }
+        self.begun = None;
+        if self.expect(Want::Sync, None) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
+
+    /// Sends one statement of a Query by messages of the extended protocol.
+    fn run_statement(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
+        match plan.as_ref() {
+            Plan::Read(read) => {
+                self.count("read");
+                self.describe_original(piece, shift);
+                let positions = Positions::Read(Arc::clone(read), shift);
+                let undo = self.take_effect(&read.effect);
+                let fix = Fix {
+                    undo,
+                    ..Fix::default()
+                };
+                self.run_rewritten(&read.text, &positions, fix);
+            }
+            Plan::Write(write) => {
+                self.count("write");
+                self.describe_original(piece, shift);
+                let tables = self.head_numbers(&write.changes);
+                self.begin_write(write, &tables);
+                let positions = Positions::Write(Arc::clone(write), shift);
+                let fix = self.written(write);
+                self.run_rewritten(&write.rewritten.text, &positions, fix);
+            }
+            Plan::SetOperation { value, local } => {
+                self.count("setting");
+                let (undo, local) = self.set_operation(value.as_deref(), *local);
+                let undo = vec![undo];
+                let fix = Fix {
+                    local,
+                    undo,
+                    ..Fix::default()
+                };
+                self.expect(Want::Local, Some(fix));
+            }
+            Plan::ShowOwn { name } => {
+                self.count("setting");
+                let mut local = Vec::new();
+                let answer = self.show_own(name);
+                crate::answer::describe(&mut local, &answer.columns, &[]);
+                // text format cannot fail
+                drop(crate::answer::rows(&mut local, &answer, &[]));
+                self.expect(
+                    Want::Local,
+                    Some(Fix {
+                        local,
+                        ..Fix::default()
+                    }),
+                );
+            }
+            Plan::Relay(relay) => self.relay_statement(piece, &relay.effect, shift),
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
+                self.relay_statement(piece, &Effect::None, shift);
+            }
+        }
+    }
+
+    /// A statement among others of which one is rewritten.
+    fn relay_statement(&mut self, piece: &Piece, effect: &Effect, shift: usize) {
+        self.count("relay");
+        let positions = Positions::Shift(shift);
+        let fix = |rows| Fix {
+            rows,
+            positions: positions.clone(),
+            ..Fix::default()
+        };
+        let quiet = || Fix {
+            swallow: true,
+            ..fix(Rows::AsIs)
+        };
+        if self.expect(Want::Parse, Some(quiet())) {
+            wire::encode::parse(&mut self.out, b"", &piece.text, &[]);
+        }
+        if self.expect(Want::Bind, Some(quiet())) {
+            wire::encode::bind_text(&mut self.out, b"", b"", &[]);
+        }
+        if self.expect(Want::Describe, Some(fix(Rows::NoNoData))) {
+            wire::encode::describe_portal(&mut self.out, b"");
+        }
+        let undo = self.take_effect(effect);
+        let note = match effect {
+            Effect::Transaction => Some(Note::Transaction),
+            Effect::Copy => Some(Note::CopyOver),
+            Effect::None | Effect::Settings | Effect::Reset | Effect::Deallocate(_) => None,
+        };
+        let execute = Fix {
+            undo,
+            note,
+            ..fix(Rows::AsIs)
+        };
+        if self.expect(Want::Execute, Some(execute)) {
+            wire::encode::execute(&mut self.out, b"", 0);
+        }
+    }
+
+    /// PostgreSQL analyses the client's own text: its errors, and the columns it would return.
+    fn describe_original(&mut self, piece: &Piece, shift: usize) {
+        let parse = Fix {
+            swallow: true,
+            positions: Positions::Shift(shift),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(parse)) {
+            wire::encode::parse(&mut self.out, b"", &piece.text, &[]);
+        }
+        let rows = Rows::Keep;
+        if self.expect(Want::Describe, Some(Fix { rows, ..silent() })) {
+            wire::encode::describe_statement(&mut self.out, b"");
+        }
+    }
+
+    /// The rewritten text; the columns kept are told when it is bound, as PostgreSQL would.
+    fn run_rewritten(&mut self, text: &str, positions: &Positions, execute: Fix) {
+        let fix = |tell_rows| Fix {
+            swallow: true,
+            tell_rows,
+            positions: positions.clone(),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix(false))) {
+            wire::encode::parse(&mut self.out, b"", text, &[]);
+        }
+        if self.expect(Want::Bind, Some(fix(true))) {
+            wire::encode::bind_text(&mut self.out, b"", b"", &[]);
+        }
+        let execute = Fix {
+            positions: positions.clone(),
+            ..execute
+        };
+        if self.expect(Want::Execute, Some(execute)) {
+            wire::encode::execute(&mut self.out, b"", 0);
+        }
+    }
+
+    /// What is done with the end of a write.
+    pub(crate) fn written(&self, write: &sql::Write) -> Fix {
+        Fix {
+            verb: Some(write.verb),
+            drop_rows: write.counted,
+            note: Some(Note::Wrote {
+                draft: Arc::clone(&self.session.draft),
+                relations: write.changes.clone(),
+            }),
+            ..Fix::default()
+        }
+    }
+
+    /// Counts a statement.
+    pub(crate) fn count(&self, kind: &str) {
+        self.conn.statements.fetch_add(1, Ordering::Relaxed);
+        let metrics = &self.conn.shared.metrics;
+        metrics.statements.with_label_values(&[kind]).inc();
+    }
+}
+
+/// A FATAL report of a framing fault as the ERROR that PostgreSQL gives for one message.
+pub(crate) fn as_error(report: Report) -> Report {
+    Report {
+        severity: report::Severity::Error,
+        ..report
+    }
+}
+
+/// A refusal of a statement that begins after so many characters of the client's text.
+pub(crate) fn shifted(report: Report, by: usize) -> Report {
+    let position = report.position.map(|position| position + by);
+    Report { position, ..report }
+}
+
+fn is_transaction(plan: &Plan) -> bool {
+    matches!(plan, Plan::Relay(relay) if relay.effect == Effect::Transaction)
+}

@@ -1,0 +1,295 @@
+//! Parsing and planning with caches for the whole process.
+//!
+//! A text is parsed once. A plan is kept under all it depended on: text, catalog epoch, search
+//! path and, where the session has changed anything, session and version of its draft.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use catalog::Catalog;
+use report::Report;
+use sql::{Context, ParseFailure, Plan};
+
+use crate::fix::Described;
+use crate::shared::lock;
+
+/// One statement of a client's text.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    /// Where it stands in the text, in bytes.
+    pub(crate) range: Range<usize>,
+    /// Its own text.
+    pub(crate) text: Arc<str>,
+    /// What the parser made of it.
+    pub(crate) parsed: Option<Arc<sql::Statement>>,
+}
+
+/// The statements of one text.
+pub(crate) type Script = Arc<[Piece]>;
+
+/// The seam to crate `sql`, so that the data plane can be tested without a rewriter.
+pub(crate) trait Planner: Send + Sync {
+    /// Takes a text apart.
+    fn parse(&self, text: &str) -> Result<Vec<Piece>, ParseFailure>;
+    /// Plans one statement of it.
+    fn plan(&self, piece: &Piece, context: Context<'_>) -> Result<Plan, Box<Report>>;
+}
+
+/// The real one.
+pub(crate) struct SqlPlanner;
+
+impl Planner for SqlPlanner {
+    fn parse(&self, text: &str) -> Result<Vec<Piece>, ParseFailure> {
+        if text
+            .bytes()
+            .all(|byte| byte.is_ascii_whitespace() || byte == 0x0b)
+        {
+            return Ok(Vec::new());
+        }
+        let script = sql::parse(text)?;
+        let pieces = script.statements.into_iter().map(|statement| Piece {
+            range: statement.range.clone(),
+            text: statement.text.as_str().into(),
+            parsed: Some(statement),
+        });
+        Ok(pieces.collect())
+    }
+
+    fn plan(&self, piece: &Piece, context: Context<'_>) -> Result<Plan, Box<Report>> {
+        match &piece.parsed {
+            Some(statement) => sql::plan(statement, context),
+            None => Err(Box::new(
+                Report::error("XX000", "statement was not parsed")
+                    .hint("This is an error in pgdraft; please report it with the statement."),
+            )),
+        }
+    }
+}
+
+/// What a plan depends on besides the text. Equal stamps, equal plans.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Stamp {
+    /// Catalog epoch.
+    pub(crate) epoch: u64,
+    /// Effective search path.
+    pub(crate) path: Arc<[String]>,
+    /// The numeric session; 0 for none, and for plans that are the same in every clean session.
+    pub(crate) sid: i64,
+    /// Version of the session's draft; 0 while nothing is changed.
+    pub(crate) draft: u64,
+}
+
+/// Texts longer than this are not kept.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+const SHARDS: usize = 16;
+
+/// A map of bounded size, in shards. A full shard is emptied: what is in use comes back at once.
+struct Cache<K, V> {
+    shards: Vec<Mutex<(HashMap<K, V>, usize)>>,
+    weight_max: usize,
+}
+
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+    fn new(weight_max: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            weight_max: weight_max / SHARDS,
+        }
+    }
+
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Mutex<(HashMap<K, V>, usize)>> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
+        self.shards.get(index)
+    }
+
+    fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let shard = lock(self.shard(key)?);
+        shard.0.get(key).cloned()
+    }
+
+    /// Keeps a value that weighs so many bytes.
+    fn put(&self, key: K, value: V, weight: usize) {
+        let Some(shard) = self.shard(&key) else {
+            return;
+        };
+        let mut shard = lock(shard);
+        if shard.1 + weight > self.weight_max {
+            shard.0.clear();
+            shard.1 = 0;
+        }
+        if shard.0.insert(key, value).is_none() {
+            shard.1 += weight;
+        }
+    }
+}
+
+type PlanKey = (Arc<str>, Stamp);
+type DescribedKey = (Arc<str>, Vec<u32>, u64, Arc<[String]>);
+
+/// The planner with its caches.
+pub(crate) struct Plans {
+    planner: Arc<dyn Planner>,
+    scripts: Cache<Arc<str>, Script>,
+    plans: Cache<PlanKey, Arc<Plan>>,
+    described: Cache<DescribedKey, Arc<Described>>,
+}
+
+impl Plans {
+    pub(crate) fn new(planner: Box<dyn Planner>) -> Self {
+        Self {
+            planner: Arc::from(planner),
+            scripts: Cache::new(4 << 20),
+            plans: Cache::new(32 << 20),
+            described: Cache::new(8 << 20),
+        }
+    }
+
+    /// The statements of a text if it was seen before.
+    pub(crate) fn parsed(&self, text: &str) -> Option<Script> {
+        self.scripts.get(text)
+    }
+
+    /// Parses a text on this thread.
+    pub(crate) fn parse(&self, text: &str) -> Result<Script, ParseFailure> {
+        let script: Script = self.planner.parse(text)?.into();
+        self.keep(text, &script);
+        Ok(script)
+    }
+
+    /// Parses a long text elsewhere, so that other connections go on.
+    pub(crate) async fn parse_long(&self, text: &str) -> Result<Script, ParseFailure> {
+        let planner = Arc::clone(&self.planner);
+        let owned = text.to_owned();
+        let parsed = tokio::task::spawn_blocking(move || planner.parse(&owned)).await;
+        match parsed {
+            Ok(parsed) => {
+                let script: Script = parsed?.into();
+                self.keep(text, &script);
+                Ok(script)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the parser failed");
+                Err(ParseFailure::Refused(Box::new(
+                    Report::error("XX000", "the statement could not be parsed")
+                        .hint("This is an error in pgdraft; please report it with the statement."),
+                )))
+            }
+        }
+    }
+
+    fn keep(&self, text: &str, script: &Script) {
+        if text.len() <= KEPT_BYTES_MAX {
+            self.scripts
+                .put(text.into(), Arc::clone(script), text.len() + 64);
+        }
+    }
+
+    /// The plan if one was made under the same conditions.
+    pub(crate) fn planned(&self, piece: &Piece, stamp: &Stamp) -> Option<Arc<Plan>> {
+        let key = (Arc::clone(&piece.text), shared(stamp));
+        if stamp.draft == 0
+            && let Some(plan) = self.plans.get(&key)
+        {
+            return Some(plan);
+        }
+        self.plans.get(&(key.0, stamp.clone()))
+    }
+
+    /// Plans and keeps the plan, unless something has to be fetched first.
+    pub(crate) fn plan(
+        &self,
+        piece: &Piece,
+        stamp: &Stamp,
+        (catalog, draft, fresh): (&Catalog, &sql::DraftView, bool),
+        functions: &sql::FunctionPolicy,
+    ) -> Result<Arc<Plan>, Box<Report>> {
+        let context = Context {
+            catalog,
+            search_path: &stamp.path,
+            draft,
+            sid: stamp.sid,
+            functions,
+            fresh,
+        };
+        let plan = Arc::new(self.planner.plan(piece, context)?);
+        let key = match plan.as_ref() {
+            Plan::NeedsDraft(_) | Plan::NeedsCatalog => return Ok(plan),
+            Plan::Relay(_) if stamp.draft == 0 => shared(stamp),
+            Plan::Relay(_)
+            | Plan::Read(_)
+            | Plan::Write(_)
+            | Plan::SetOperation { .. }
+            | Plan::ShowOwn { .. } => stamp.clone(),
+        };
+        // a name that did not exist may exist by the next time
+        if !fresh && piece.text.len() <= KEPT_BYTES_MAX {
+            let weight = piece.text.len() + 256 + rewritten_bytes(&plan);
+            self.plans
+                .put((Arc::clone(&piece.text), key), Arc::clone(&plan), weight);
+        }
+        Ok(plan)
+    }
+
+    /// What PostgreSQL said of a text with these parameter types.
+    pub(crate) fn described(
+        &self,
+        piece: &Piece,
+        types: &[u32],
+        stamp: &Stamp,
+    ) -> Option<Arc<Described>> {
+        self.described.get(&described_key(piece, types, stamp))
+    }
+
+    /// Keeps what PostgreSQL said.
+    pub(crate) fn keep_described(
+        &self,
+        piece: &Piece,
+        types: &[u32],
+        stamp: &Stamp,
+        described: &Arc<Described>,
+    ) {
+        let columns = described.fields.as_ref().map_or(0, Vec::len);
+        self.described.put(
+            described_key(piece, types, stamp),
+            Arc::clone(described),
+            piece.text.len() + 256 + columns * 64,
+        );
+    }
+}
+
+/// The stamp of a plan that is the same in every clean session.
+fn shared(stamp: &Stamp) -> Stamp {
+    Stamp {
+        sid: 0,
+        draft: 0,
+        ..stamp.clone()
+    }
+}
+
+fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
+    (
+        Arc::clone(&piece.text),
+        types.to_vec(),
+        stamp.epoch,
+        Arc::clone(&stamp.path),
+    )
+}
+
+fn rewritten_bytes(plan: &Plan) -> usize {
+    match plan {
+        Plan::Read(read) => read.text.len(),
+        Plan::Write(write) => write.rewritten.text.len() + write.redacted.len(),
+        Plan::Relay(_)
+        | Plan::NeedsDraft(_)
+        | Plan::NeedsCatalog
+        | Plan::SetOperation { .. }
+        | Plan::ShowOwn { .. } => 0,
+    }
+}

@@ -1,0 +1,184 @@
+//! Prepared statements whose text upstream is not the client's.
+
+use std::sync::Arc;
+
+use sql::Plan;
+use tokio::io::AsyncWrite;
+
+use crate::conn::Failure;
+use crate::fix::{Described, Positions};
+use crate::own::{capture, silent};
+use crate::pipeline::as_error;
+use crate::planner::{Piece, Stamp};
+use crate::prepared::{Kind, Prepared};
+use crate::queue::{Fix, Want};
+use crate::request::Requests;
+
+/// The name under which a client's own text is described.
+const DESCRIBED: &[u8] = b"pgdraft_described";
+
+/// A message that has not the form it must have: only it fails.
+pub(crate) fn malformed(error: wire::frame::Malformed) -> Failure {
+    as_error(error.report()).into()
+}
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// What PostgreSQL says of the client's own text.
+    pub(crate) async fn described(
+        &mut self,
+        piece: &Piece,
+        (text, types): (&str, &[u32]),
+        stamp: &Stamp,
+    ) -> Result<Arc<Described>, Failure> {
+        let shared = &self.conn.shared;
+        if let Some(described) = shared.plans.described(piece, types, stamp) {
+            return Ok(described);
+        }
+        let timer = shared.metrics.describe.start_timer();
+        let (capture, answer) = capture();
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, DESCRIBED);
+        }
+        let fix = Fix {
+            swallow: true,
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix)) {
+            wire::encode::parse(&mut self.out, DESCRIBED, text, types);
+        }
+        let fix = Fix {
+            capture: Some(capture),
+            ..silent()
+        };
+        if self.expect(Want::Describe, Some(fix)) {
+            wire::encode::describe_statement(&mut self.out, DESCRIBED);
+        }
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, DESCRIBED);
+        }
+        wire::encode::flush(&mut self.out);
+        let Some(got) = self.answer(answer).await? else {
+            return Err(Failure::Told);
+        };
+        let mut described = Described {
+            parameters: Vec::new(),
+            fields: None,
+        };
+        for message in got {
+            match message.tag {
+                b't' => {
+                    described.parameters =
+                        wire::frame::backend::parameter_description(&message.body)
+                            .map_err(malformed)?;
+                }
+                b'T' => {
+                    let fields = wire::frame::backend::row_description(&message.body);
+                    described.fields = Some(fields.map_err(malformed)?);
+                }
+                _ => {}
+            }
+        }
+        timer.observe_duration();
+        let described = Arc::new(described);
+        self.conn
+            .shared
+            .plans
+            .keep_described(piece, types, stamp, &described);
+        Ok(described)
+    }
+
+    /// The statement as it has to run now: planned anew, and prepared anew where that made a
+    /// difference.
+    pub(crate) async fn up_to_date(
+        &mut self,
+        name: &[u8],
+        prepared: Arc<Prepared>,
+    ) -> Result<Arc<Prepared>, Failure> {
+        let Kind::Sql {
+            piece,
+            shift,
+            plan: old,
+            stamp: old_stamp,
+            described,
+        } = &prepared.kind
+        else {
+            return Ok(prepared);
+        };
+        self.count(kind_of(old));
+        let (plan, stamp) = self.decide(piece).await?;
+        if stamp == *old_stamp {
+            return Ok(prepared);
+        }
+        let same = upstream_text(&plan, piece) == upstream_text(old, piece);
+        let described = match (plan.as_ref(), described) {
+            (Plan::Read(_) | Plan::Write(_), Some(described)) => Some(Arc::clone(described)),
+            (Plan::Read(_) | Plan::Write(_), None) => Some(
+                self.described(piece, (&piece.text, &prepared.types), &stamp)
+                    .await?,
+            ),
+            _ => None,
+        };
+        let types = described
+            .as_ref()
+            .map_or_else(|| prepared.types.clone(), |found| found.parameters.clone());
+        let renewed = Arc::new(Prepared {
+            types: prepared.types.clone(),
+            kind: Kind::Sql {
+                piece: piece.clone(),
+                shift: *shift,
+                plan: Arc::clone(&plan),
+                stamp,
+                described,
+            },
+        });
+        let undo = self.conn.lane().install(name, Some(Arc::clone(&renewed)));
+        if same {
+            // nothing was sent, so nothing can fail
+            return Ok(renewed);
+        }
+        let fix = Fix {
+            undo: vec![undo],
+            ..silent()
+        };
+        if self.expect(Want::Close, Some(fix)) {
+            wire::encode::close_statement(&mut self.out, name);
+        }
+        let fix = Fix {
+            swallow: true,
+            positions: positions(&plan, *shift),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix)) {
+            let text = upstream_text(&plan, piece);
+            wire::encode::parse(&mut self.out, name, text, &types);
+        }
+        Ok(renewed)
+    }
+}
+
+/// Where positions in errors about this plan's text lead.
+pub(crate) fn positions(plan: &Arc<Plan>, shift: usize) -> Positions {
+    match plan.as_ref() {
+        Plan::Read(read) => Positions::Read(Arc::clone(read), shift),
+        Plan::Write(write) => Positions::Write(Arc::clone(write), shift),
+        _ => Positions::Keep,
+    }
+}
+
+/// The text that upstream has to have for this plan.
+pub(crate) fn upstream_text<'a>(plan: &'a Plan, piece: &'a Piece) -> &'a str {
+    match plan {
+        Plan::Read(read) => &read.text,
+        Plan::Write(write) => &write.rewritten.text,
+        _ => &piece.text,
+    }
+}
+
+fn kind_of(plan: &Plan) -> &'static str {
+    match plan {
+        Plan::Read(_) => "read",
+        Plan::Write(_) => "write",
+        Plan::SetOperation { .. } | Plan::ShowOwn { .. } => "setting",
+        Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => "relay",
+    }
+}

@@ -1,0 +1,105 @@
+//! Prepared statements and portals as the client knows them.
+//!
+//! The upstream connection belongs to this client alone, so names are the client's own, one to
+//! one; only texts differ.
+
+use std::sync::Arc;
+
+use catalog::RelationId;
+
+use crate::api::AdminCommand;
+use crate::fix::Described;
+use crate::planner::{Piece, Stamp};
+use crate::shared::SessionDraft;
+
+/// Names of statements and portals are bytes: nobody says they are UTF-8.
+pub(crate) type Name = Vec<u8>;
+
+/// A statement that the client prepared.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Parameter types as the client gave them.
+    pub(crate) types: Vec<u32>,
+    /// What it is.
+    pub(crate) kind: Kind,
+}
+
+/// What a prepared statement is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// An empty text: upstream has it.
+    Empty,
+    /// A statement of SQL, and what upstream has under its name.
+    Sql {
+        /// The client's statement.
+        piece: Piece,
+        /// Characters before it in the text of the Parse.
+        shift: usize,
+        /// The plan that upstream's text was made by.
+        plan: Arc<sql::Plan>,
+        /// What that plan depended on.
+        stamp: Stamp,
+        /// The client's text as PostgreSQL describes it; where the text was rewritten.
+        described: Option<Arc<Described>>,
+    },
+    /// An admin command: upstream knows nothing of it.
+    Admin(Arc<AdminCommand>),
+}
+
+impl Prepared {
+    /// Upstream does not have it: every message for it is answered by the proxy.
+    pub(crate) fn is_local(&self) -> bool {
+        match &self.kind {
+            Kind::Admin(_) => true,
+            Kind::Sql { plan, .. } => matches!(
+                plan.as_ref(),
+                sql::Plan::SetOperation { .. } | sql::Plan::ShowOwn { .. }
+            ),
+            Kind::Empty => false,
+        }
+    }
+}
+
+/// A portal that the client bound.
+#[derive(Debug, Clone)]
+pub(crate) struct Portal {
+    /// The statement as it was when bound.
+    pub(crate) prepared: Arc<Prepared>,
+    /// Result formats, for answers of the proxy's own.
+    pub(crate) formats: Arc<[i16]>,
+    /// The Sync group it was bound in.
+    pub(crate) group: u64,
+}
+
+/// A change to the connection's state that is taken back where its request fails or is skipped.
+#[derive(Debug)]
+pub(crate) enum Undo {
+    /// What the name stood for before.
+    Statement(Name, Option<Arc<Prepared>>),
+    /// What the name stood for before.
+    Portal(Name, Option<Portal>),
+    /// All statements before a DEALLOCATE ALL or DISCARD ALL.
+    Statements(std::collections::HashMap<Name, Arc<Prepared>>),
+    /// One of our own statements was not prepared after all.
+    Own(&'static str),
+    /// The session token was not set after all.
+    Unbind,
+    /// The operation id before.
+    Operation(crate::lane::Operation),
+}
+
+/// What to do when a command has completed.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// A write changed so many rows of the draft.
+    Wrote {
+        /// The session's draft.
+        draft: Arc<SessionDraft>,
+        /// The changed tables; the first is the statement's own.
+        relations: Vec<RelationId>,
+    },
+    /// BEGIN, COMMIT, ROLLBACK and their like.
+    Transaction,
+    /// A COPY inside a text of several statements is over without CopyDone.
+    CopyOver,
+}

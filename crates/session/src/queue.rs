@@ -1,0 +1,422 @@
+//! The replies that are expected from upstream, in order, and what has to be done to each.
+//!
+//! Pure: bytes in, bytes and [`Event`]s out, no I/O, so it is tested with every split point.
+//! Whatever is sent upstream has an entry here first. The entry at the head says which replies
+//! come next; most entries need nothing and their bytes go through untouched.
+//!
+//! The rules were each seen against PostgreSQL: `1` `2` `3` end their entry; `t` ends nothing; `T`
+//! and `n` end a Describe; `C` `I` `s` end an Execute and nothing in a Query; `Z` ends Sync and
+//! Query. After an error in the extended protocol the server throws away all requests (a Query
+//! too) up to the next Sync. Syncs sent between a COPY FROM STDIN and its CopyDone are never
+//! answered.
+
+mod fix;
+mod receive;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use catalog::Catalog;
+
+use crate::fix::Positions;
+use crate::prepared::{Note, Undo};
+use receive::Gather;
+
+pub(crate) use fix::{Capture, Captured, Fix, Rows};
+pub(crate) use receive::Forward;
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Simple query.
+    Query,
+    /// Parse.
+    Parse,
+    /// Bind.
+    Bind,
+    /// Describe.
+    Describe,
+    /// Execute.
+    Execute,
+    /// Close.
+    Close,
+    /// Sync.
+    Sync,
+    /// Nothing: the proxy answers by itself when this reaches the head.
+    Local,
+    /// CopyDone or CopyFail went upstream: Syncs after it are answered again.
+    CopyEnd,
+}
+
+/// One expected reply.
+#[derive(Debug)]
+struct Entry {
+    want: Want,
+    group: u64,
+    fix: Option<Box<Fix>>,
+}
+
+/// What the queue saw and the connection has to know.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// ReadyForQuery: the group of that number ended.
+    Ready {
+        /// Number of the Sync or Query.
+        group: u64,
+        /// `I`, `T` or `E`.
+        status: u8,
+    },
+    /// An error; what was pushed for entries that will never be answered is taken back, in this order.
+    Failed {
+        /// SQLSTATE told to the client; empty where nothing was told.
+        code: String,
+        /// It was pgdraft's refusal, not upstream's error.
+        refused: bool,
+        /// Changes to take back, newest first.
+        undo: Vec<Undo>,
+    },
+    /// Upstream ends the connection (FATAL or PANIC, already on its way to the client).
+    Fatal,
+    /// A command with a note completed.
+    Done {
+        /// Its note.
+        note: Note,
+        /// Its command tag, as upstream gave it.
+        tag: String,
+    },
+    /// ParameterStatus.
+    Parameter {
+        /// Name.
+        name: Vec<u8>,
+        /// Value.
+        value: Vec<u8>,
+    },
+}
+
+/// Upstream said something that nothing asked for: the connection cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unexpected message {tag:?} from upstream while waiting for {want:?}")]
+pub(crate) struct Desync {
+    /// The message type.
+    pub(crate) tag: char,
+    /// What the head of the queue was.
+    pub(crate) want: Option<Want>,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    queue: VecDeque<Entry>,
+    /// Number of the last Sync or Query pushed.
+    group: u64,
+    /// Number of the last Sync or Query answered.
+    done: u64,
+    /// Upstream throws everything away until the next Sync.
+    skipping: bool,
+    /// Between CopyInResponse and CopyDone.
+    copy_in: bool,
+    /// Row description kept back.
+    rows: Vec<u8>,
+    gather: Gather,
+}
+
+/// Where names in errors are looked up.
+pub(crate) type Names<'a> = &'a dyn Fn() -> Arc<Catalog>;
+
+/// What becomes of a whole message.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Goes through as it is.
+    Keep,
+    /// Does not; what the client gets instead was appended to the output.
+    Replace,
+}
+
+impl Replies {
+    /// Adds what is about to be sent. `Err` gives the undo list back: upstream will throw the
+    /// request away, so nothing was added and nothing need be sent.
+    pub(crate) fn push(&mut self, want: Want, fix: Option<Box<Fix>>) -> Result<(), Vec<Undo>> {
+        if self.skipping {
+            if want != Want::Sync {
+                return Err(fix.map(|fix| fix.undo).unwrap_or_default());
+            }
+            self.skipping = false;
+        }
+        match want {
+            Want::Sync if self.copy_in => return Ok(()),
+            Want::CopyEnd => self.copy_in = false,
+            Want::Sync | Want::Query => self.group += 1,
+            Want::Parse
+            | Want::Bind
+            | Want::Describe
+            | Want::Execute
+            | Want::Close
+            | Want::Local => {}
+        }
+        let group = self.group;
+        self.queue.push_back(Entry { want, group, fix });
+        Ok(())
+    }
+
+    /// Upstream throws requests away until the next Sync.
+    pub(crate) fn skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// Nothing is expected.
+    pub(crate) fn idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Entries waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Number of the last Sync or Query pushed.
+    pub(crate) fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// Number of the last Sync or Query answered.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Between two messages to the client: own bytes may be written now.
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.gather.at_boundary()
+    }
+
+    /// Appends the answers that are the proxy's own and have reached the head.
+    pub(crate) fn answer_locals(&mut self, out: &mut Vec<u8>) {
+        while let Some(entry) = self
+            .queue
+            .pop_front_if(|entry| matches!(entry.want, Want::Local | Want::CopyEnd))
+        {
+            if let Some(fix) = entry.fix {
+                out.extend_from_slice(&fix.local);
+            }
+        }
+    }
+
+    /// A whole message that is not a row.
+    fn whole(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        output: (&mut Vec<u8>, &mut Vec<Event>),
+        names: Names<'_>,
+    ) -> Result<Verdict, Desync> {
+        let (out, events) = output;
+        match tag {
+            b'N' => Ok(self.notice(body, out, names)),
+            b'E' => Ok(self.error(body, out, events, names)),
+            b'Z' => self.ready(body, events),
+            b'S' => {
+                if let Ok((name, value)) = wire::frame::backend::parameter_status(body) {
+                    events.push(Event::Parameter {
+                        name: name.to_vec(),
+                        value: value.to_vec(),
+                    });
+                }
+                Ok(Verdict::Keep)
+            }
+            b'G' => {
+                self.copy_begins();
+                Ok(Verdict::Keep)
+            }
+            _ => self.reply(tag, body, out, events),
+        }
+    }
+
+    fn notice(&self, body: &[u8], out: &mut Vec<u8>, names: Names<'_>) -> Verdict {
+        let Ok(mut fields) = wire::frame::backend::error_fields(body) else {
+            return Verdict::Replace;
+        };
+        let keep = Positions::Keep;
+        let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
+        let positions = fix.map_or(&keep, |fix| &fix.positions);
+        if crate::fix::mend(&mut fields, positions, &names()) {
+            wire::encode::error_fields(out, b'N', &fields);
+            return Verdict::Replace;
+        }
+        Verdict::Keep
+    }
+
+    fn copy_begins(&mut self) {
+        if matches!(self.queue.front(), Some(entry) if entry.want == Want::Query) {
+            return;
+        }
+        let end = self
+            .queue
+            .iter()
+            .position(|entry| entry.want == Want::CopyEnd);
+        self.copy_in = end.is_none();
+        let mut index = 0;
+        let end = end.unwrap_or(usize::MAX);
+        self.queue.retain(|entry| {
+            let unanswered = entry.want == Want::Sync && index < end;
+            index += 1;
+            !unanswered
+        });
+    }
+
+    fn ready(&mut self, body: &[u8], events: &mut Vec<Event>) -> Result<Verdict, Desync> {
+        let status = wire::frame::backend::ready_for_query(body).map_err(|_| self.desync(b'Z'))?;
+        self.copy_in = false;
+        let Some(entry) = self.queue.front() else {
+            // a Sync that was taken for one inside a COPY
+            self.skipping = false;
+            events.push(Event::Ready {
+                group: self.done,
+                status,
+            });
+            return Ok(Verdict::Keep);
+        };
+        if !matches!(entry.want, Want::Sync | Want::Query) {
+            return Err(self.desync(b'Z'));
+        }
+        self.done = entry.group;
+        events.push(Event::Ready {
+            group: entry.group,
+            status,
+        });
+        let swallow = entry.fix.as_ref().is_some_and(|fix| fix.swallow);
+        self.queue.pop_front();
+        Ok(if swallow {
+            Verdict::Replace
+        } else {
+            Verdict::Keep
+        })
+    }
+
+    fn desync(&self, tag: u8) -> Desync {
+        Desync {
+            tag: char::from(tag),
+            want: self.queue.front().map(|entry| entry.want),
+        }
+    }
+
+    /// An ErrorResponse: told (mended, replaced or not at all), and what upstream skips is dropped.
+    fn error(
+        &mut self,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+        names: Names<'_>,
+    ) -> Verdict {
+        let Ok(mut fields) = wire::frame::backend::error_fields(body) else {
+            return Verdict::Keep;
+        };
+        let field = |code: u8| {
+            let found = fields.iter().find(|(c, _)| *c == code);
+            found.map_or(&[][..], |(_, value)| value.as_slice())
+        };
+        let fatal = matches!(field(b'V'), b"FATAL" | b"PANIC");
+        let aborted = field(b'C') == b"25P02";
+        let mut code = String::from_utf8_lossy(field(b'C')).into_owned();
+        let mut verdict = Verdict::Keep;
+        let mut refused = false;
+        let keep = Positions::Keep;
+        let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
+        let private = fix.is_some_and(|fix| fix.private) && !fatal;
+        let poison = fix.and_then(|fix| fix.poison.as_ref());
+        if private {
+            verdict = Verdict::Replace;
+            code.clear();
+        } else if let Some(report) = poison.filter(|_| !fatal && !aborted) {
+            wire::encode::error(out, report);
+            verdict = Verdict::Replace;
+            code.clone_from(&report.code);
+            refused = true;
+        } else if crate::fix::mend(
+            &mut fields,
+            fix.map_or(&keep, |fix| &fix.positions),
+            &names(),
+        ) {
+            wire::encode::error_fields(out, b'E', &fields);
+            verdict = Verdict::Replace;
+        }
+        if fatal {
+            events.push(Event::Fatal);
+        }
+        let undo = self.skip();
+        events.push(Event::Failed {
+            code,
+            refused,
+            undo,
+        });
+        verdict
+    }
+
+    /// Drops what the server throws away after an error at the head.
+    fn skip(&mut self) -> Vec<Undo> {
+        self.rows.clear();
+        let mut undo = Vec::new();
+        match self.queue.front().map(|entry| entry.want) {
+            None | Some(Want::Sync) => return undo,
+            Some(Want::Query) => {
+                if let Some(fix) = self.queue.front_mut().and_then(|e| e.fix.as_mut()) {
+                    undo.append(&mut fix.undo);
+                    fix.note = None;
+                }
+                return undo;
+            }
+            Some(_) => {}
+        }
+        self.copy_in = false;
+        while let Some(entry) = self.queue.pop_front_if(|entry| entry.want != Want::Sync) {
+            if let Some(fix) = entry.fix {
+                undo.extend(fix.undo);
+            }
+        }
+        self.skipping = self.queue.is_empty();
+        undo.reverse();
+        undo
+    }
+
+    /// A message that answers the head.
+    fn reply(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+    ) -> Result<Verdict, Desync> {
+        let Some(entry) = self.queue.front_mut() else {
+            return Err(self.desync(tag));
+        };
+        let ends = match (entry.want, tag) {
+            (Want::Query, b'T' | b'C' | b'I')
+            | (Want::Describe, b't')
+            | (Want::Execute, b'D' | b'T' | b'd' | b'c' | b'H') => false,
+            (Want::Parse, b'1')
+            | (Want::Bind, b'2')
+            | (Want::Close, b'3')
+            | (Want::Describe, b'T' | b'n')
+            | (Want::Execute, b'C' | b'I' | b's') => true,
+            _ => return Err(self.desync(tag)),
+        };
+        let mut kept = std::mem::take(&mut self.rows);
+        let verdict = match entry.fix.as_mut() {
+            None => Verdict::Keep,
+            Some(fix) => fix.apply(tag, body, (out, &mut kept), events),
+        };
+        self.rows = kept;
+        if ends
+            && let Some(entry) = self.queue.pop_front()
+            && let Some(Fix {
+                capture: Some(capture),
+                ..
+            }) = entry.fix.map(|fix| *fix)
+        {
+            // the waiting side may be gone; then nobody needs it
+            drop(capture.to.send(capture.got));
+        }
+        Ok(verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests;

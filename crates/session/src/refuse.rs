@@ -1,0 +1,126 @@
+//! Refusals: never an answer out of turn, always a request upstream that must fail.
+//!
+//! So the error comes in its place among the replies, and the transaction is as after any error.
+
+use report::Report;
+use tokio::io::AsyncWrite;
+use wire::frame::frontend as tag;
+
+use crate::conn::Failure;
+use crate::own::silent;
+use crate::pipeline::POISON;
+use crate::queue::{Fix, Want};
+use crate::request::Requests;
+
+/// The name of statements that must not come to be.
+const NEVER: &[u8] = b"pgdraft_never";
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// Refuses in the extended protocol: upstream then skips to the next Sync.
+    pub(crate) fn poison(&mut self, report: &Report) {
+        self.count("refused");
+        let poison = Some(Box::new(report.clone()));
+        if self.expect(Want::Parse, Some(Fix { poison, ..silent() })) {
+            wire::encode::parse(&mut self.out, NEVER, POISON, &[]);
+        }
+    }
+
+    /// Refuses a Query.
+    pub(crate) fn poison_query(&mut self, report: &Report) {
+        self.count("refused");
+        let poison = Some(Box::new(report.clone()));
+        let fix = Fix {
+            poison,
+            ..Fix::default()
+        };
+        if self.expect(Want::Query, Some(fix)) {
+            wire::encode::query(&mut self.out, POISON);
+        }
+    }
+
+    /// A text that PostgreSQL's grammar rejects is parsed upstream, never executed, so that the
+    /// client gets the server's own error. Should the server take it, it is refused.
+    pub(crate) fn let_server_refuse(&mut self, text: &str, types: &[u32]) {
+        self.count("syntax");
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, NEVER);
+        }
+        let fix = Fix {
+            swallow: true,
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix)) {
+            wire::encode::parse(&mut self.out, NEVER, text, types);
+        }
+        let report = Report::error("0A000", "the statement is not understood by pgdraft")
+            .detail("The server would take it, but pgdraft cannot tell what it does.")
+            .hint("Write it in a simpler form, or as several statements.");
+        let poison = Some(Box::new(report));
+        if self.expect(Want::Parse, Some(Fix { poison, ..silent() })) {
+            wire::encode::parse(&mut self.out, NEVER, POISON, &[]);
+        }
+    }
+
+    /// Refuses a text that is too long.
+    pub(crate) fn in_limits(&self, bytes: usize) -> Result<(), Failure> {
+        let limit = self.conn.shared.limits.statement_bytes_max;
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(too_long(bytes, limit).into())
+    }
+
+    /// Refuses too many statements in one text.
+    pub(crate) fn in_number(&self, statements: usize) -> Result<(), Failure> {
+        let limit = self.conn.shared.limits.statements_per_query_max;
+        if statements <= limit {
+            return Ok(());
+        }
+        Err(Report::error("54000", "too many statements in one query")
+            .detail(format!("It has {statements}; at most {limit} are taken."))
+            .hint("Send the statements in several queries.")
+            .into())
+    }
+
+    /// A statement over the limit whose bytes are still coming, and are thrown away.
+    pub(crate) async fn statement_too_long(
+        &mut self,
+        kind: u8,
+        bytes: usize,
+    ) -> Result<(), Failure> {
+        if self.rest.is_some() {
+            self.end_copy_early().await?;
+        }
+        let report = too_long(bytes, self.conn.shared.limits.statement_bytes_max);
+        if kind == tag::QUERY {
+            if self.conn.lane().unsynced {
+                self.settle().await?;
+            }
+            self.poison_query(&report);
+        } else {
+            self.poison(&report);
+        }
+        Ok(())
+    }
+
+    /// Refuses everything while texts cannot be read as they are meant.
+    pub(crate) fn fit(&self) -> Result<(), Failure> {
+        let lane = self.conn.lane();
+        let Some((name, value)) = lane.unfit.iter().next() else {
+            return Ok(());
+        };
+        Err(Report::error(
+            "0A000",
+            format!("statements are refused while {name} is \"{value}\""),
+        )
+        .detail("pgdraft reads statements as UTF-8 with standard_conforming_strings on.")
+        .hint("Connect again and leave client_encoding at UTF8 and standard_conforming_strings on.")
+        .into())
+    }
+}
+
+fn too_long(bytes: usize, limit: usize) -> Report {
+    Report::error("54000", "statement is too long")
+        .detail(format!("It has {bytes} bytes; at most {limit} are taken."))
+        .hint("Send large data as parameters or by COPY, or split the statement.")
+}

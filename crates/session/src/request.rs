@@ -1,0 +1,386 @@
+//! From the client to upstream. The only side that writes upstream.
+//!
+//! Frames are taken one after the other; all that one read brought goes out in one write. What a
+//! frame leads to is in [`pipeline`](crate::pipeline) (simple protocol) and
+//! [`extended`](crate::extended). Nothing is read from the client before the last write is done.
+
+use std::sync::Arc;
+
+use report::Report;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use wire::frame::frontend as tag;
+
+use crate::conn::{Conn, End, Failure};
+use crate::copy::Rest;
+use crate::lane::Lane;
+use crate::own::Begun;
+use crate::pool;
+use crate::queue::{Fix, Want};
+use crate::shared::SessionDraft;
+
+/// A client's session as its connection knows it.
+pub(crate) struct ClientSession {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its numeric id; 0 while it has no row.
+    pub(crate) sid: i64,
+    /// Its draft.
+    pub(crate) draft: Arc<SessionDraft>,
+}
+
+/// The request side of a connection.
+pub(crate) struct Requests<'c, W> {
+    pub(crate) conn: &'c Conn,
+    to: W,
+    /// Bytes for upstream, not yet written.
+    pub(crate) out: Vec<u8>,
+    pub(crate) session: ClientSession,
+    /// Process id of the upstream backend.
+    pub(crate) upstream_pid: i32,
+    /// Effective search path.
+    pub(crate) path: Arc<[String]>,
+    /// The catalog epoch and number of schemas that the search path was read under.
+    pub(crate) schemas: (u64, usize),
+    /// The rest of a Query after a COPY.
+    pub(crate) rest: Option<Rest>,
+    /// The last begin_write.
+    pub(crate) begun: Option<Begun>,
+}
+
+/// Longest body of a frame without statement text or data: names and numbers.
+const CONTROL_BYTES_MAX: usize = 1 << 20;
+/// Most time to say goodbye to upstream for a client that is gone.
+const ABANDON: std::time::Duration = std::time::Duration::from_secs(1);
+/// A Bind up to this size is looked at whole; a longer one is streamed.
+const BIND_BYTES_WHOLE: usize = 64 << 10;
+
+/// What becomes of a frame that is not there wholly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Its bytes go upstream as they come.
+    Pass,
+    /// Its bytes are thrown away as they come.
+    Discard,
+}
+
+impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
+    /// The request side of `conn`, writing to `to`.
+    pub(crate) fn new(conn: &'c Conn, to: W, session: ClientSession, upstream_pid: i32) -> Self {
+        Self {
+            conn,
+            to,
+            out: Vec::new(),
+            session,
+            upstream_pid,
+            path: Arc::default(),
+            schemas: (0, 0),
+            rest: None,
+            begun: None,
+        }
+    }
+
+    /// Takes requests until the client goes, or one of the peers does.
+    pub(crate) async fn run<R: AsyncRead + Unpin>(mut self, from: R, early: &[u8]) -> End {
+        match Box::pin(self.take_all(from, early)).await {
+            Ok(end) | Err(Failure::Gone(end)) => end,
+            Err(Failure::Fatal(report) | Failure::Refused(report)) => {
+                let metrics = &self.conn.shared.metrics;
+                metrics.error(&report.code, true);
+                tracing::info!(sqlstate = report.code, "connection refused to go on");
+                self.conn.say_last(&report);
+                // the reply side ends the connection once it has told that
+                std::future::pending().await
+            }
+            Err(Failure::Told) => std::future::pending().await,
+        }
+    }
+
+    async fn take_all<R: AsyncRead + Unpin>(
+        &mut self,
+        mut from: R,
+        early: &[u8],
+    ) -> Result<End, Failure> {
+        self.prepare().await?;
+        let mut held = early.to_vec();
+        let mut open: Option<(Stream, usize)> = None;
+        let mut fresh = true;
+        loop {
+            if fresh && !held.is_empty() {
+                let taken = self.frames(&held, &mut open).await?;
+                match taken {
+                    Taken::Bytes(used) => drop(held.drain(..used)),
+                    Taken::Goodbye => return self.goodbye().await,
+                }
+                self.send().await?;
+            }
+            fresh = false;
+            tokio::select! {
+                chunk = pool::read(&mut from) => {
+                    let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
+                        return self.abandon().await;
+                    };
+                    self.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
+                    if held.is_empty() {
+                        match self.frames(&chunk, &mut open).await? {
+                            Taken::Bytes(used) => {
+                                held.extend_from_slice(chunk.get(used..).unwrap_or_default());
+                            }
+                            Taken::Goodbye => return self.goodbye().await,
+                        }
+                        self.send().await?;
+                    } else {
+                        held.extend_from_slice(&chunk);
+                        fresh = true;
+                    }
+                }
+                () = self.conn.to_request.notified(), if self.rest.is_some() => {
+                    self.copy_over().await?;
+                    self.send().await?;
+                }
+            }
+            if held.is_empty() {
+                held = Vec::new();
+            }
+        }
+    }
+
+    /// The client said Terminate: upstream finishes what it has, as it would for the client.
+    async fn goodbye(&mut self) -> Result<End, Failure> {
+        wire::encode::terminate(&mut self.out);
+        self.conn.lane().fatal = true;
+        self.wait(|lane| lane.replies.done() >= lane.replies.group())
+            .await?;
+        Ok(End::Closed)
+    }
+
+    /// The client is gone without a word: upstream need not wait for it.
+    async fn abandon(&mut self) -> Result<End, Failure> {
+        self.conn.lane().fatal = true;
+        wire::encode::terminate(&mut self.out);
+        let sent = tokio::time::timeout(ABANDON, self.send()).await;
+        sent.unwrap_or(Ok(())).map(|()| End::Lost)
+    }
+
+    /// Takes whole frames, and the beginning of one that may be streamed.
+    async fn frames(
+        &mut self,
+        bytes: &[u8],
+        open: &mut Option<(Stream, usize)>,
+    ) -> Result<Taken, Failure> {
+        let mut at = 0;
+        loop {
+            let left = bytes.get(at..).unwrap_or_default();
+            if let Some((stream, remaining)) = open.take() {
+                let step = remaining.min(left.len());
+                if stream == Stream::Pass {
+                    self.out
+                        .extend_from_slice(left.get(..step).unwrap_or_default());
+                }
+                at += step;
+                if step < remaining {
+                    *open = Some((stream, remaining - step));
+                    return Ok(Taken::Bytes(at));
+                }
+                continue;
+            }
+            let malformed =
+                |error: wire::frame::Malformed| Failure::Fatal(Box::new(error.report()));
+            let Some(header) = wire::frame::header(left).map_err(malformed)? else {
+                return Ok(Taken::Bytes(at));
+            };
+            tag::check_tag(header.tag).map_err(malformed)?;
+            let total = header.message_len();
+            if let Some(frame) = left.get(..total) {
+                if header.tag == tag::TERMINATE {
+                    return Ok(Taken::Goodbye);
+                }
+                Box::pin(self.frame(header.tag, frame)).await?;
+                at += total;
+                continue;
+            }
+            match self.part(header, left).await? {
+                None => return Ok(Taken::Bytes(at)),
+                Some(stream) => *open = Some((stream, total)),
+            }
+        }
+    }
+
+    /// A frame whose end has not come yet. `None`: wait for it.
+    async fn part(
+        &mut self,
+        header: wire::frame::Header,
+        bytes: &[u8],
+    ) -> Result<Option<Stream>, Failure> {
+        let too_long = |limit| {
+            let error = wire::frame::Malformed::TooLong {
+                length: header.body_len,
+                limit,
+            };
+            Failure::Fatal(Box::new(error.report()))
+        };
+        let limit = self.conn.shared.limits.statement_bytes_max;
+        match header.tag {
+            tag::COPY_DATA => Ok(Some(self.copy_data())),
+            tag::QUERY | tag::PARSE if header.body_len > limit => {
+                self.statement_too_long(header.tag, header.body_len).await?;
+                Ok(Some(Stream::Discard))
+            }
+            tag::QUERY | tag::PARSE => Ok(None),
+            tag::BIND if header.body_len > BIND_BYTES_WHOLE => {
+                let body = bytes.get(wire::frame::HEADER_LEN..).unwrap_or_default();
+                let mut names = body.splitn(3, |byte| *byte == 0);
+                match (names.next(), names.next(), names.next()) {
+                    (Some(portal), Some(statement), Some(_)) => {
+                        let (portal, statement) = (portal.to_vec(), statement.to_vec());
+                        let passed = Box::pin(self.bind(&portal, &statement, &[])).await;
+                        Ok(Some(self.streamed(passed)?))
+                    }
+                    _ if body.len() > CONTROL_BYTES_MAX => Err(too_long(CONTROL_BYTES_MAX)),
+                    _ => Ok(None),
+                }
+            }
+            tag::FUNCTION_CALL => {
+                self.function_call();
+                Ok(Some(Stream::Discard))
+            }
+            _ if header.body_len > CONTROL_BYTES_MAX => Err(too_long(CONTROL_BYTES_MAX)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What becomes of the bytes of a frame that was judged.
+    pub(crate) fn streamed(&mut self, passed: Result<Stream, Failure>) -> Result<Stream, Failure> {
+        match passed {
+            Err(Failure::Refused(report)) => {
+                self.poison(&report);
+                Ok(Stream::Discard)
+            }
+            Err(Failure::Told) => Ok(Stream::Discard),
+            other => other,
+        }
+    }
+
+    /// One whole frame.
+    async fn frame(&mut self, kind: u8, frame: &[u8]) -> Result<(), Failure> {
+        let body = frame.get(wire::frame::HEADER_LEN..).unwrap_or_default();
+        self.in_bounds()?;
+        let stream = match kind {
+            tag::COPY_DATA => self.copy_data(),
+            tag::COPY_DONE | tag::COPY_FAIL => return self.copy_end(frame).await,
+            // ignored while data is expected, as PostgreSQL does
+            tag::SYNC | tag::FLUSH if self.rest.is_some() && !self.conn.lane().copy_over => {
+                return Ok(());
+            }
+            _ => {
+                if self.rest.is_some() {
+                    self.end_copy_early().await?;
+                }
+                let passed = match kind {
+                    tag::QUERY => self.query(body).await.map(|()| Stream::Discard),
+                    tag::SYNC => self.sync().map(|()| Stream::Discard),
+                    tag::FLUSH => Ok(Stream::Pass),
+                    tag::PASSWORD => {
+                        let error = wire::frame::Malformed::Type(kind);
+                        Err(Failure::Fatal(Box::new(error.report())))
+                    }
+                    // upstream throws everything away up to the next Sync
+                    _ if self.conn.lane().replies.skipping() => Ok(Stream::Discard),
+                    tag::FUNCTION_CALL => {
+                        self.function_call();
+                        Ok(Stream::Discard)
+                    }
+                    _ => self.extended(kind, body).await,
+                };
+                self.streamed(passed)?
+            }
+        };
+        if stream == Stream::Pass {
+            self.out.extend_from_slice(frame);
+        }
+        Ok(())
+    }
+
+    fn in_bounds(&self) -> Result<(), Failure> {
+        let limit = self.conn.shared.limits.requests_in_flight_max;
+        if self.conn.lane().replies.len() <= limit {
+            return Ok(());
+        }
+        let report = Report::fatal("54000", "too many requests in flight")
+            .detail(format!("At most {limit} may wait for their answers."))
+            .hint("Read the answers, and send a Sync now and then.");
+        Err(Failure::Fatal(Box::new(report)))
+    }
+
+    fn sync(&mut self) -> Result<(), Failure> {
+        self.begun = None;
+        if self.expect(Want::Sync, None) {
+            wire::encode::sync(&mut self.out);
+        }
+        Ok(())
+    }
+
+    fn copy_data(&self) -> Stream {
+        Stream::Pass
+    }
+
+    /// FunctionCall runs functions without any text that could be looked at.
+    fn function_call(&mut self) {
+        let report = Report::error("0A000", "function calls by protocol message are not supported")
+            .detail("A FunctionCall message names a function by its number; what it does cannot be checked.")
+            .hint("Call the function in a SELECT; large objects are not available in a draft.");
+        self.poison_query(&report);
+    }
+
+    /// Expects a reply; false (and nothing may be sent) where upstream throws the request away.
+    pub(crate) fn expect(&mut self, want: Want, fix: Option<Fix>) -> bool {
+        self.conn.lane().expect(want, fix.map(Box::new))
+    }
+
+    /// Writes what has been gathered for upstream.
+    pub(crate) async fn send(&mut self) -> Result<(), Failure> {
+        // answers of our own may be waiting
+        self.conn.to_reply.notify_one();
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let gone = |_| Failure::Gone(End::Upstream);
+        let written = async {
+            self.to.write_all(&self.out).await?;
+            self.to.flush().await
+        };
+        written.await.map_err(gone)?;
+        if self.out.capacity() > 1 << 16 {
+            self.out = Vec::new();
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Sends, and waits until this holds.
+    pub(crate) async fn wait(&mut self, until: impl Fn(&Lane) -> bool) -> Result<(), Failure> {
+        self.send().await?;
+        while !until(&self.conn.lane()) {
+            self.conn.to_request.notified().await;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything sent is answered, so that the transaction's state is known.
+    pub(crate) async fn settle(&mut self) -> Result<(), Failure> {
+        if self.conn.lane().replies.idle() {
+            return Ok(());
+        }
+        if self.conn.lane().unsynced {
+            wire::encode::flush(&mut self.out);
+        }
+        self.wait(|lane| lane.replies.idle()).await
+    }
+}
+
+/// How far the frames of a read were taken.
+enum Taken {
+    /// So many bytes.
+    Bytes(usize),
+    /// Up to a Terminate.
+    Goodbye,
+}

@@ -1,0 +1,218 @@
+//! What all connections of one process have in common.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use catalog::{RelationId, SessionId};
+use dashmap::DashMap;
+use sql::{DraftView, FunctionPolicy};
+use tokio::sync::watch;
+
+use crate::api::{ControlPlane, Identity};
+use crate::cancel::{CancelKey, CancelTarget};
+use crate::metrics::Metrics;
+use crate::planner::{Planner, Plans, SqlPlanner};
+
+/// Finds an identity by its name in the configuration.
+pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;
+
+/// Bounds on what one client may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest text of a Query or Parse, in bytes.
+    pub statement_bytes_max: usize,
+    /// Most statements in the text of one Query.
+    pub statements_per_query_max: usize,
+    /// Most prepared statements a connection may hold.
+    pub prepared_statements_max: usize,
+    /// Most requests a connection may have in flight.
+    pub requests_in_flight_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            statement_bytes_max: 16 << 20,
+            statements_per_query_max: 1000,
+            prepared_statements_max: 10_000,
+            requests_in_flight_max: 1_000_000,
+        }
+    }
+}
+
+/// What [`Shared::new`] needs.
+pub struct Setup {
+    /// The control plane.
+    pub control: Arc<dyn ControlPlane>,
+    /// Who an authenticated name is.
+    pub identities: Identities,
+    /// The upstream for agents: their role, its password, the database.
+    pub upstream: upstream::Target,
+    /// The database that is served, as clients name it.
+    pub database: String,
+    /// Bounds.
+    pub limits: Limits,
+    /// Functions an agent may call besides the safe ones.
+    pub functions: FunctionPolicy,
+    /// Where the data plane's metrics are registered.
+    pub registry: prometheus::Registry,
+    /// True from the moment the process drains.
+    pub drain: watch::Receiver<bool>,
+}
+
+/// What all connections have in common.
+pub struct Shared {
+    pub(crate) control: Arc<dyn ControlPlane>,
+    pub(crate) identities: Identities,
+    pub(crate) upstream: upstream::Target,
+    pub(crate) database: String,
+    pub(crate) limits: Limits,
+    pub(crate) functions: FunctionPolicy,
+    pub(crate) plans: Plans,
+    pub(crate) metrics: Metrics,
+    pub(crate) drain: watch::Receiver<bool>,
+    pub(crate) cancels: DashMap<CancelKey, CancelTarget>,
+    pub(crate) next_pid: AtomicI32,
+    drafts: DashMap<SessionId, Arc<SessionDraft>>,
+}
+
+impl Shared {
+    /// Makes the shared state and registers the metrics.
+    ///
+    /// # Errors
+    /// A metric of that name is registered already.
+    pub fn new(setup: Setup) -> Result<Arc<Self>, prometheus::Error> {
+        Self::with_planner(setup, Box::new(SqlPlanner))
+    }
+
+    pub(crate) fn with_planner(
+        setup: Setup,
+        planner: Box<dyn Planner>,
+    ) -> Result<Arc<Self>, prometheus::Error> {
+        Ok(Arc::new(Self {
+            control: setup.control,
+            identities: setup.identities,
+            upstream: setup.upstream,
+            database: setup.database,
+            limits: setup.limits,
+            functions: setup.functions,
+            plans: Plans::new(planner),
+            metrics: Metrics::new(&setup.registry)?,
+            drain: setup.drain,
+            cancels: DashMap::new(),
+            next_pid: AtomicI32::new(1),
+            drafts: DashMap::new(),
+        }))
+    }
+
+    /// The draft of a session as all its connections see it.
+    pub(crate) fn draft(&self, sid: SessionId) -> Arc<SessionDraft> {
+        Arc::clone(&self.drafts.entry(sid).or_default())
+    }
+
+    /// A connection of the session is gone; with the last one what is known of its draft goes too,
+    /// the control plane has it for the next.
+    pub(crate) fn leave_draft(&self, sid: SessionId) {
+        self.drafts
+            .remove_if(&sid, |_, draft| Arc::strong_count(draft) == 1);
+    }
+
+    /// A session ended or lost operations: what is known of its draft is replaced by this.
+    /// Connections plan anew with their next statement.
+    pub fn replace_draft(&self, sid: SessionId, touched: &[(RelationId, u64)]) {
+        self.draft(sid).replace(touched.iter().copied());
+    }
+
+    /// Client connections that hold an upstream connection at this moment.
+    pub fn connections(&self) -> usize {
+        self.cancels.len()
+    }
+}
+
+/// The tables a session has changed, shared by all its connections.
+#[derive(Debug, Default)]
+pub(crate) struct SessionDraft {
+    /// Grows whenever a plan could change: a table became dirty or its draft grew tenfold.
+    version: AtomicU64,
+    view: Mutex<Arc<DraftView>>,
+}
+
+/// Locks, and goes on where another thread panicked while it held the lock: the data behind our
+/// locks is valid after every single step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Power of ten of a row count.
+fn magnitude(rows: u64) -> u32 {
+    rows.checked_ilog10().map_or(0, |power| power + 1)
+}
+
+impl SessionDraft {
+    /// The draft and its version.
+    pub(crate) fn view(&self) -> (u64, Arc<DraftView>) {
+        let view = lock(&self.view);
+        (self.version.load(Ordering::Acquire), Arc::clone(&view))
+    }
+
+    /// These tables are about to be changed; true if one of them was clean until now.
+    pub(crate) fn mark(&self, relations: &[RelationId]) -> bool {
+        self.change(|dirty| {
+            let before = dirty.len();
+            for relation in relations {
+                dirty.entry(*relation).or_insert(0);
+            }
+            dirty.len() != before
+        })
+    }
+
+    /// So many rows were written, to the first of these tables; the others are cascades, of which
+    /// the count is not known.
+    pub(crate) fn grow(&self, relations: &[RelationId], rows: u64) {
+        let Some(first) = relations.first() else {
+            return;
+        };
+        self.change(|dirty| {
+            let estimate = dirty.entry(*first).or_insert(0);
+            let before = magnitude(*estimate);
+            *estimate = estimate.saturating_add(rows);
+            magnitude(*estimate) != before
+        });
+    }
+
+    fn replace(&self, touched: impl Iterator<Item = (RelationId, u64)>) {
+        let new: HashMap<RelationId, u64> = touched.collect();
+        self.change(|dirty| {
+            let moved = *dirty != new;
+            *dirty = new;
+            moved
+        });
+    }
+
+    /// What is known at connect: never makes a table clean that another connection changed.
+    pub(crate) fn learn(&self, touched: &[(RelationId, u64)]) {
+        self.change(|dirty| {
+            let mut moved = false;
+            for (relation, rows) in touched {
+                let estimate = dirty.entry(*relation).or_insert_with(|| {
+                    moved = true;
+                    0
+                });
+                moved |= magnitude(*rows) > magnitude(*estimate);
+                *estimate = (*estimate).max(*rows);
+            }
+            moved
+        });
+    }
+
+    /// Changes the estimates; where the change matters to plans the version grows.
+    fn change(&self, change: impl FnOnce(&mut HashMap<RelationId, u64>) -> bool) -> bool {
+        let mut view = lock(&self.view);
+        let matters = change(&mut Arc::make_mut(&mut view).dirty);
+        if matters {
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        matters
+    }
+}

@@ -1,0 +1,88 @@
+-- A base table and, written by hand, what a draft of it needs.
+CREATE TABLE orders (
+    id int PRIMARY KEY,
+    name text NOT NULL,
+    qty int DEFAULT 1 CONSTRAINT orders_qty_check CHECK (qty >= 0)
+);
+INSERT INTO orders SELECT n, 'base ' || n, n FROM generate_series(1, 5) n;
+CREATE TABLE plain (id int PRIMARY KEY, v text);
+INSERT INTO plain VALUES (1, 'a'), (2, 'b');
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO agent;
+
+CREATE SCHEMA pgdraft;
+GRANT USAGE ON SCHEMA pgdraft TO agent;
+CREATE TABLE pgdraft.sessions (
+    sid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text UNIQUE,
+    agent text,
+    state text DEFAULT 'open'
+);
+CREATE TABLE pgdraft.operations (
+    sid bigint,
+    op bigint GENERATED ALWAYS AS IDENTITY,
+    name text,
+    xid xid8,
+    statement text
+);
+CREATE FUNCTION pgdraft.sid() RETURNS bigint STABLE LANGUAGE sql AS
+    $$ SELECT nullif(split_part(current_setting('pgdraft.tok', true), '.', 1), '')::bigint $$;
+CREATE FUNCTION pgdraft.op() RETURNS bigint STABLE LANGUAGE sql AS
+    $$ SELECT current_setting('pgdraft.op')::bigint $$;
+CREATE FUNCTION pgdraft.begin_write(operation text, statement text, tables int[]) RETURNS bigint
+SECURITY DEFINER LANGUAGE plpgsql AS $$
+DECLARE number bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
+    IF pgdraft.sid() IS NULL THEN
+        RAISE 'no session' USING ERRCODE = 'ZD003';
+    END IF;
+    IF (SELECT s.state FROM pgdraft.sessions s WHERE s.sid = pgdraft.sid() FOR SHARE) <> 'open' THEN
+        RAISE 'the session has ended' USING ERRCODE = 'ZD002', HINT = 'Connect with another session id.';
+    END IF;
+    SELECT o.op INTO number FROM pgdraft.operations o
+        WHERE o.sid = pgdraft.sid() AND o.xid = pg_current_xact_id()
+        AND o.name IS NOT DISTINCT FROM operation;
+    IF number IS NULL THEN
+        INSERT INTO pgdraft.operations (sid, name, xid, statement)
+            VALUES (pgdraft.sid(), operation, pg_current_xact_id(), statement)
+            RETURNING op INTO number;
+    END IF;
+    PERFORM set_config('pgdraft.op', number::text, true);
+    RETURN number;
+END $$;
+CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF live THEN
+        RAISE 'duplicate key value violates unique constraint "%"', c
+            USING ERRCODE = '23505', DETAIL = d, SCHEMA = s, TABLE = t, CONSTRAINT = c;
+    END IF;
+    RETURN true;
+END $$;
+CREATE TABLE pgdraft.d7 (
+    id int NOT NULL,
+    name text NOT NULL,
+    qty int DEFAULT 1 CONSTRAINT orders_qty_check CHECK (qty >= 0),
+    pgdraft_sid bigint NOT NULL DEFAULT pgdraft.sid(),
+    pgdraft_op bigint NOT NULL DEFAULT pgdraft.op(),
+    pgdraft_live boolean NOT NULL DEFAULT true,
+    pgdraft_new boolean NOT NULL DEFAULT true,
+    pgdraft_moved boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (pgdraft_sid, id)
+);
+CREATE TABLE pgdraft.d7_log (
+    pgdraft_sid bigint,
+    pgdraft_op bigint,
+    pgdraft_kind "char",
+    id int,
+    name text,
+    qty int,
+    PRIMARY KEY (pgdraft_sid, pgdraft_op, id)
+);
+GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log TO agent;
+
+CREATE FUNCTION pgdraft.lock_session() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pgdraft.sid());
+END $$;

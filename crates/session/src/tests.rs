@@ -1,0 +1,6 @@
+//! The data plane over real sockets, between a client and a throwaway PostgreSQL.
+
+mod draft;
+mod facts;
+mod hostile;
+mod life;

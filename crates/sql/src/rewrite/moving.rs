@@ -1,0 +1,129 @@
+//! UPDATE of a primary key: the row leaves a tombstone under its old key and lives under its new
+//! one, both written by one INSERT.
+//!
+//! Where keys are shifted over each other (`id = id + 1`) one key can be left and taken in the same
+//! statement: then it has no tombstone. Two rows that come to one key are PostgreSQL's 23505.
+
+use catalog::{Column, quote_identifier as q};
+use report::Report;
+
+use crate::merge;
+use crate::rewrite::assign::Assignment;
+use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::rewrite::returning::Returning;
+use crate::rewrite::update::image;
+use crate::splice::Splice;
+
+/// Appends everything behind the source.
+pub(crate) fn finish(
+    work: &Work<'_>,
+    assignments: &[Assignment],
+    returning: &Returning,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let changed = &work.changed;
+    let writable = changed.writable();
+    let new = |i: usize| image(&writable, assignments, i);
+    let keys = Keys::of(changed, &writable, new).ok_or_else(mismatch)?;
+    splice.ours(&images(changed, &keys, new));
+    splice.ours(&rows(changed, &keys));
+    returning.select(
+        work,
+        splice,
+        "(SELECT * FROM pgdraft_row WHERE pgdraft_live)",
+        new,
+    )
+}
+
+/// Conditions over old and new keys, by the key's own equality.
+struct Keys {
+    /// Quoted key columns.
+    columns: Vec<String>,
+    /// The source's columns with the new key.
+    new: Vec<String>,
+    /// A row keeps its key.
+    same: String,
+    /// Another row `t` takes the key that a row of the source leaves.
+    taken: String,
+    /// `s.o<i> =` per key column: what row `s` of the source left.
+    left: Vec<String>,
+}
+
+impl Keys {
+    fn of(changed: &Changed, writable: &[&Column], new: impl Fn(usize) -> String) -> Option<Self> {
+        let key = changed.relation.primary_key.as_ref()?;
+        let (mut same, mut taken) = (Vec::new(), Vec::new());
+        let (mut left, mut targets) = (Vec::new(), Vec::new());
+        for (n, column) in key.columns.iter().enumerate() {
+            let i = writable.iter().position(|c| c.name == *column)?;
+            let equals = merge::equals(key, n);
+            same.push(format!("{} {equals} o{i}", new(i)));
+            taken.push(format!("t.{} {equals} pgdraft_src.o{i}", new(i)));
+            left.push(format!("s.o{i} {equals}"));
+            targets.push(new(i));
+        }
+        Some(Self {
+            columns: key.columns.iter().map(|k| q(k)).collect(),
+            new: targets,
+            same: same.join(" AND "),
+            taken: taken.join(" AND "),
+            left,
+        })
+    }
+
+    /// Whether row `s` of the source left the key of that row.
+    fn was_left(&self, row: &str) -> String {
+        let pairs = self.left.iter().zip(&self.columns);
+        let parts: Vec<String> = pairs.map(|(l, c)| format!("{l} {row}.{c}")).collect();
+        parts.join(" AND ")
+    }
+}
+
+/// The images to be written, live ones and tombstones, and the log.
+fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> String {
+    let writable = changed.writable();
+    let named = |of: &dyn Fn(usize) -> String| {
+        let columns = writable.iter().enumerate();
+        list(columns.map(|(i, c)| format!("{} AS {}", of(i), q(&c.name))))
+    };
+    let same = &keys.same;
+    format!(
+        "pgdraft_image AS (\
+         SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE true END AS pgdraft_live, \
+         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM pgdraft_src \
+         UNION ALL SELECT false, pgdraft_new, {old_images} FROM pgdraft_src WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM pgdraft_src t WHERE {taken})), \
+         pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {names}) \
+         SELECT pgdraft.sid(), pgdraft.op(), (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
+        targets = keys.new.join(", "),
+        duplicate = changed.duplicate("true", &keys.new),
+        new_images = named(&new),
+        old_images = named(&|i| format!("o{i}")),
+        taken = keys.taken,
+        log = changed.head.log(),
+        names = changed.writable_list(),
+        old = list((0..writable.len()).map(|i| format!("o{i}"))),
+    )
+}
+
+/// The one INSERT of all images into the head.
+fn rows(changed: &Changed, keys: &Keys) -> String {
+    let assign: String = changed
+        .writable()
+        .iter()
+        .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
+        .collect();
+    let present: Vec<String> = keys.columns.iter().map(|c| format!("h.{c}")).collect();
+    format!(
+        "pgdraft_row AS (INSERT INTO {head} AS h({names}, pgdraft_live, pgdraft_moved, pgdraft_new) \
+         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM pgdraft_image e \
+         ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = EXCLUDED.pgdraft_moved, \
+         pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_head}) \
+         THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*)",
+        head = changed.head.table(),
+        names = changed.writable_list(),
+        left_new = keys.was_left("e"),
+        keys = keys.columns.join(", "),
+        left_head = keys.was_left("h"),
+        duplicate = changed.duplicate("true", &present),
+    )
+}

@@ -1,0 +1,20 @@
+-- setup
+CREATE TABLE t (id int PRIMARY KEY, v text, n numeric);
+CREATE TABLE clean (id int PRIMARY KEY, v text);
+INSERT INTO t VALUES (1, 'a	tab', 1.5), (2, NULL, NULL), (3, 'line
+break', 3);
+INSERT INTO clean VALUES (1, 'x');
+-- script
+COPY clean TO STDOUT;
+COPY t TO STDOUT;
+COPY (SELECT id, upper(v) FROM clean) TO STDOUT WITH (FORMAT csv, HEADER);
+UPDATE t SET v = 'changed' WHERE id = 2;
+INSERT INTO t VALUES (4, 'new', 4);
+DELETE FROM t WHERE id = 1;
+COPY (SELECT * FROM t ORDER BY id) TO STDOUT;
+COPY (SELECT id, v FROM t WHERE id > 1 ORDER BY id) TO STDOUT (FORMAT csv);
+COPY t TO STDOUT;
+COPY t (v, id) TO STDOUT (FORMAT csv, HEADER true);
+SELECT * FROM t ORDER BY id;
+-- expect error 42P01
+COPY missing TO STDOUT;

@@ -1,0 +1,17 @@
+-- setup
+CREATE TABLE t (id int PRIMARY KEY, v int);
+INSERT INTO t SELECT n, n FROM generate_series(1, 20) n;
+-- script
+UPDATE t SET v = -v WHERE id % 4 = 0;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, v FROM t ORDER BY id;
+-- origin differs
+FETCH 3 FROM c;
+-- origin differs
+FETCH FORWARD 2 FROM c;
+MOVE 5 IN c;
+-- origin differs
+FETCH NEXT FROM c;
+CLOSE c;
+COMMIT;
+SELECT sum(v) FROM t;

@@ -1,0 +1,25 @@
+-- setup
+CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int NOT NULL DEFAULT 0, CHECK (v < 1000));
+INSERT INTO t SELECT n, 'm' || n, n FROM generate_series(1, 5) n;
+-- script
+INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT DO NOTHING;
+INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT (id) DO NOTHING RETURNING *;
+INSERT INTO t VALUES (9, 'm1', 1) ON CONFLICT (email) DO NOTHING;
+INSERT INTO t VALUES (1, 'x', 50) ON CONFLICT (id) DO UPDATE SET v = excluded.v + t.v RETURNING *;
+INSERT INTO t AS old VALUES (1, 'x', 50), (10, 'm10', 10) ON CONFLICT (id) DO UPDATE SET v = old.v + 1, email = excluded.email WHERE old.v > 0 RETURNING old.id, old.v;
+INSERT INTO t VALUES (11, 'm2', 7) ON CONFLICT (email) DO UPDATE SET v = excluded.v * 10;
+INSERT INTO t VALUES (10, 'other', 5) ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET v = 500;
+DELETE FROM t WHERE id = 3;
+INSERT INTO t VALUES (3, 'm3', 33) ON CONFLICT (id) DO UPDATE SET v = -1 RETURNING *;
+INSERT INTO t VALUES (3, 'm3', 34) ON CONFLICT (id) DO UPDATE SET v = -1 RETURNING *;
+-- expect error 23505
+INSERT INTO t VALUES (4, 'm5', 1) ON CONFLICT (id) DO UPDATE SET email = 'm5';
+-- expect error 23505
+INSERT INTO t VALUES (20, 'm5', 1) ON CONFLICT (id) DO NOTHING;
+-- expect error 23514
+INSERT INTO t VALUES (4, 'z', 1) ON CONFLICT (id) DO UPDATE SET v = 5000;
+-- expect error 21000
+INSERT INTO t VALUES (4, 'a', 1), (4, 'b', 2) ON CONFLICT (id) DO UPDATE SET v = excluded.v;
+-- expect error 42P10
+INSERT INTO t VALUES (4, 'a', 1) ON CONFLICT (v) DO NOTHING;
+SELECT * FROM t ORDER BY id;

@@ -1,0 +1,60 @@
+-- setup
+CREATE TABLE t (id int PRIMARY KEY, v text);
+INSERT INTO t VALUES (1, 'base'), (2, 'base'), (3, 'base');
+-- script
+BEGIN;
+UPDATE t SET v = 'kept' WHERE id = 1;
+SAVEPOINT a;
+UPDATE t SET v = 'undone' WHERE id IN (1, 2);
+INSERT INTO t VALUES (10, 'undone');
+DELETE FROM t WHERE id = 3;
+SELECT * FROM t ORDER BY id;
+ROLLBACK TO a;
+SELECT * FROM t ORDER BY id;
+INSERT INTO t VALUES (10, 'kept');
+SAVEPOINT b;
+DELETE FROM t WHERE id = 10;
+ROLLBACK TO SAVEPOINT b;
+RELEASE SAVEPOINT b;
+SAVEPOINT c;
+-- expect error 23505
+INSERT INTO t VALUES (1, 'twice');
+-- expect error 25P02
+SELECT 1;
+ROLLBACK TO c;
+SELECT * FROM t ORDER BY id;
+SAVEPOINT "C d";
+SAVEPOINT "C d";
+DELETE FROM t WHERE id = 2;
+ROLLBACK TO "C d";
+RELEASE "C d";
+DELETE FROM t WHERE id = 3;
+RELEASE a;
+-- expect error 3B001
+ROLLBACK TO a;
+ROLLBACK;
+SELECT * FROM t ORDER BY id;
+BEGIN;
+SAVEPOINT x;
+INSERT INTO t VALUES (20, 'x');
+SAVEPOINT y;
+INSERT INTO t VALUES (21, 'y');
+-- expect error 42703
+SELECT nope FROM t;
+ROLLBACK TO y;
+INSERT INTO t VALUES (22, 'after');
+RELEASE x;
+COMMIT;
+SELECT * FROM t ORDER BY id;
+-- expect error 25P01
+SAVEPOINT outside;
+-- expect error 25P01
+ROLLBACK TO outside;
+BEGIN;
+DELETE FROM t;
+SAVEPOINT s;
+INSERT INTO t VALUES (1, 'one');
+ROLLBACK TO s;
+SELECT count(*) FROM t;
+ROLLBACK;
+SELECT count(*) FROM t;
