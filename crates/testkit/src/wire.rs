@@ -300,6 +300,7 @@ impl Connection {
                 self.buffer.extend_from_slice(&chunk[..n]);
                 Ok(())
             }
+            Err(e) if e.kind() == ErrorKind::Interrupted => Ok(()),
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Err(Error::new(ErrorKind::TimedOut, "no answer in time"))
             }

@@ -342,7 +342,7 @@ impl Agent {
             .collect::<Vec<_>>()
             .join(", ");
         let text = format!(
-            "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'U', {olds} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_new) SELECT {news}, true, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = true{updates}",
+            "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {log}(pgdraft_kind, {list}) SELECT 'U', {olds} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_new) SELECT {news}, true, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = true{updates}",
             self.merged(table),
             log = format_args!("{head}_log"),
         );
@@ -394,7 +394,7 @@ impl Agent {
             .collect::<Vec<_>>()
             .join(", ");
         let text = format!(
-            "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'D', {} FROM src ON CONFLICT DO NOTHING), ev AS (SELECT DISTINCT ON ({keys}) * FROM (SELECT {}, true, false, true FROM src UNION ALL SELECT {}, false, true, pgdraft_new FROM src) e ({list}, lv, mv, nw) ORDER BY {keys}, lv DESC) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_moved, pgdraft_new) SELECT {list}, lv, mv, nw FROM ev ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, pgdraft_moved = EXCLUDED.pgdraft_moved{updates}",
+            "WITH src AS MATERIALIZED (SELECT {select}, a.pgdraft_new FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_kind, {list}) SELECT 'D', {} FROM src ON CONFLICT DO NOTHING), ev AS (SELECT DISTINCT ON ({keys}) * FROM (SELECT {}, true, false, true FROM src UNION ALL SELECT {}, false, true, pgdraft_new FROM src) e ({list}, lv, mv, nw) ORDER BY {keys}, lv DESC) INSERT INTO {head} AS h ({list}, pgdraft_live, pgdraft_moved, pgdraft_new) SELECT {list}, lv, mv, nw FROM ev ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, pgdraft_moved = EXCLUDED.pgdraft_moved{updates}",
             self.merged(table),
             numbered("o"),
             numbered("n"),
@@ -423,7 +423,7 @@ impl Agent {
             .collect::<Vec<_>>()
             .join(", ");
         let text = format!(
-            "WITH src AS MATERIALIZED (SELECT a.* FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_sid, pgdraft_op, pgdraft_kind, {list}) SELECT pgdraft.sid(), pgdraft.op(), 'D', {list} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} ({list}, pgdraft_live, pgdraft_new) SELECT {list}, false, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = false, pgdraft_moved = false",
+            "WITH src AS MATERIALIZED (SELECT a.* FROM {} AS a WHERE {condition}), lg AS (INSERT INTO {head}_log(pgdraft_kind, {list}) SELECT 'D', {list} FROM src ON CONFLICT DO NOTHING) INSERT INTO {head} ({list}, pgdraft_live, pgdraft_new) SELECT {list}, false, pgdraft_new FROM src ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = false, pgdraft_moved = false",
             self.merged(table)
         );
         self.run(

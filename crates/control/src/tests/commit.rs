@@ -93,7 +93,8 @@ async fn same(label: &str, script: &str, ops: &[Op]) -> (Setup, Committed) {
     for op in ops {
         let text = op.direct();
         let got = op.draft(&agent).await;
-        match (got, direct.execute(&text, &[]).await) {
+        let want = direct.execute(&text, &[]).await;
+        match (got, want) {
             // A changed key writes two rows of a head.
             (Ok(got), Ok(want)) => assert!(got == want || got == 2 * want, "{text}: {got}, {want}"),
             (Err(got), Err(want)) => {

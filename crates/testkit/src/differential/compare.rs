@@ -72,8 +72,9 @@ fn reply(step: &Step, plain: &Reply, draft: &Reply, found: &mut Vec<String>) {
         };
         if fields(plain) != fields(draft) {
             found.push(line("error", &fields(plain), &fields(draft)));
-            return;
         }
+        // What was described before the error depends on when it was found: at parse or later.
+        return;
     }
     if plain.tag != draft.tag || plain.empty != draft.empty || plain.suspended != draft.suspended {
         found.push(line("tag", &summary(plain), &summary(draft)));
