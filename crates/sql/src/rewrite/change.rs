@@ -254,12 +254,13 @@ impl Changed {
         self.log_where(kind, "")
     }
 
-    /// The same of some rows of the source.
+    /// The same of some rows of the source. Session and operation come from the log's defaults:
+    /// `pgdraft.sid()` verifies the token, which is too dear to do for every row.
     pub(crate) fn log_where(&self, kind: char, filter: &str) -> String {
         let images = list((0..self.writable().len()).map(|i| format!("o{i}")));
         format!(
-            "pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {columns}) \
-             SELECT pgdraft.sid(), pgdraft.op(), '{kind}', {images} FROM pgdraft_src{filter} ON CONFLICT DO NOTHING)",
+            "pgdraft_log AS (INSERT INTO {log}(pgdraft_kind, {columns}) \
+             SELECT '{kind}', {images} FROM pgdraft_src{filter} ON CONFLICT DO NOTHING)",
             log = self.head.log(),
             columns = self.writable_list(),
         )

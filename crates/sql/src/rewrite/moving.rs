@@ -92,8 +92,8 @@ fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> Stri
          SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE true END AS pgdraft_live, \
          CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM pgdraft_src \
          UNION ALL SELECT false, pgdraft_new, {old_images} FROM pgdraft_src WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM pgdraft_src t WHERE {taken})), \
-         pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {names}) \
-         SELECT pgdraft.sid(), pgdraft.op(), (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
+         pgdraft_log AS (INSERT INTO {log}(pgdraft_kind, {names}) \
+         SELECT (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
         targets = keys.new.join(", "),
         duplicate = changed.duplicate("true", &keys.new),
         new_images = named(&new),
