@@ -3,6 +3,7 @@
 use report::Report;
 
 use crate::commands::{COMMANDS, Piece, Spec};
+use crate::edits::edits;
 use crate::tokens::{Kind, TEXT_BYTES_MAX, Token, first_word, tokenize};
 
 /// A table named by a client, as PostgreSQL would fold it.
@@ -215,7 +216,7 @@ fn meant(tokens: &[Token]) -> Option<&'static Spec> {
             let (v, o) = spec.leading_words();
             let (v, o) = (v.to_ascii_lowercase(), o.to_ascii_lowercase());
             let near = is_near(verb, &v) && is_near(object, &o);
-            near.then(|| (distance(verb, &v) + distance(object, &o), spec))
+            near.then(|| (edits(verb, &v) + edits(object, &o), spec))
         })
         .min_by_key(|(d, _)| *d)
         .map(|(_, spec)| spec)
@@ -295,33 +296,5 @@ fn is_near(word: &str, meant: &str) -> bool {
     let allowed = if meant.len() > 5 { 2 } else { 1 };
     word.len().abs_diff(meant.len()) <= allowed
         && word.chars().next() == meant.chars().next()
-        && distance(word, meant) <= allowed
-}
-
-/// Edits (insert, remove, replace, swap of neighbours) between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    let cell = |rows: &[Vec<usize>], i: usize, j: usize| {
-        rows.get(i)
-            .and_then(|r| r.get(j))
-            .copied()
-            .unwrap_or(usize::MAX / 2)
-    };
-    for i in 1..=a.len() {
-        rows.push(vec![i]);
-        for j in 1..=b.len() {
-            let same = usize::from(a.get(i - 1) != b.get(j - 1));
-            let mut best = (cell(&rows, i - 1, j) + 1)
-                .min(cell(&rows, i, j - 1) + 1)
-                .min(cell(&rows, i - 1, j - 1) + same);
-            if i > 1 && j > 1 && a.get(i - 1) == b.get(j - 2) && a.get(i - 2) == b.get(j - 1) {
-                best = best.min(cell(&rows, i - 2, j - 2) + 1);
-            }
-            if let Some(row) = rows.get_mut(i) {
-                row.push(best);
-            }
-        }
-    }
-    cell(&rows, a.len(), b.len())
+        && edits(word, meant) <= allowed
 }

@@ -9,12 +9,14 @@
 
 mod commands;
 mod drafts;
+mod edits;
 mod grammar;
 mod handlers;
 mod tokens;
 
 pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
 pub use drafts::{Drafts, Ended, find_table};
+pub use edits::edits;
 pub use grammar::{Recognised, Request, TableName, recognise};
 pub use handlers::no_such_session;
 

@@ -65,7 +65,7 @@ pub(crate) fn tokenize(text: &str) -> Vec<Token> {
 pub(crate) fn first_word(text: &str) -> &str {
     let mut rest = text;
     loop {
-        rest = rest.trim_start();
+        rest = rest.trim_start_matches(is_blank);
         if let Some(comment) = rest.strip_prefix("--") {
             rest = comment.split_once('\n').map_or("", |(_, after)| after);
         } else if rest.starts_with("/*") {
@@ -103,6 +103,11 @@ fn block_comment_end(text: &str) -> Option<&str> {
     }
 }
 
+/// PostgreSQL's white space: ASCII only.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
+}
+
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()
 }
@@ -122,7 +127,7 @@ impl Reader {
         loop {
             match (self.peek(0), self.peek(1)) {
                 (None, _) => return false,
-                (Some(c), _) if c.is_whitespace() => self.at += 1,
+                (Some(c), _) if is_blank(c) => self.at += 1,
                 (Some('-'), Some('-')) => {
                     while self.peek(0).is_some_and(|c| c != '\n') {
                         self.at += 1;

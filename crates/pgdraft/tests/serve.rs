@@ -201,7 +201,7 @@ fn one_client_too_many_is_told() {
     let serve = Serve::start(&database, &["--connections-max", "1"]);
     let first = serve.agent("s");
     let refused = Connection::try_open(&serve.login(AGENTS[0])).unwrap();
-    let failure = refused.err().expect("the second client is refused");
+    let failure = refused.expect_err("the second client is refused");
     assert_eq!(failure.code(), "53300");
     drop(first);
     let patience = Instant::now();

@@ -170,25 +170,8 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let allowed = (word.len() / 3).clamp(1, 4);
     known
         .into_iter()
-        .map(|k| (edits(word, k), k))
+        .map(|k| (console::edits(word, k), k))
         .filter(|(d, k)| *d <= allowed || k.starts_with(word) || word.starts_with(k))
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
-}
-
-/// Inserted, removed and replaced bytes between two words.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut next = vec![i + 1];
-        let mut left = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
-            let corner = row.get(j).copied().unwrap_or(usize::MAX - 1);
-            left = (corner + usize::from(x != y)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
