@@ -20,6 +20,7 @@ use catalog::{ForeignKey, ReferentialAction, Relation, RelationId, quote_literal
 
 use crate::Draft;
 
+mod action;
 mod child;
 mod keys;
 mod parent;
@@ -149,7 +150,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         steps.extend(keys::unique(draft, event));
         steps
     });
-    let actions = EVENTS.map(|event| parent::actions(draft, event));
+    let actions = EVENTS.map(|event| action::actions(draft, event));
     let references = EVENTS.map(|event| {
         let mut steps = parent::checks(draft, event);
         steps.extend(child::checks(draft, event));
