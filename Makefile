@@ -14,7 +14,6 @@ help: ## This list
 script = @if [ -x $(1) ]; then exec $(1) $(2); else echo "make: $(1) is missing or not executable" >&2; exit 1; fi
 
 test: ## Everything that gates a change; installs what is missing
-	$(call script,tests/setup.sh)
 	$(call script,tests/run)
 
 check: ## Formatting, lints, documentation

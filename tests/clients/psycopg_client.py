@@ -225,9 +225,9 @@ def admin_statements():
         agent.execute("DELETE FROM orders WHERE id = 1")
         diff = agent.cursor(row_factory=dict_row).execute("SHOW DIFF").fetchall()
         equal(sorted((d["operation"], d["diff_type"]) for d in diff),
-              [("first", "modified"), ("second", "added"), ("second", "removed")])
+              [("first", "modified"), ("second", "added"), ("second#2", "removed")])
         operations = agent.cursor(row_factory=dict_row).execute("SHOW OPERATIONS").fetchall()
-        equal([o["operation"] for o in operations], ["first", "second"])
+        equal([o["operation"] for o in operations], ["first", "second", "second#2"])
         try:
             agent.execute(f"COMMIT SESSION '{SESSION}-admin'")
         except psycopg.Error as e:

@@ -21,7 +21,7 @@ UPDATE t SET a = '42', b = 17 WHERE id = 2 RETURNING a, b;
 UPDATE t SET a = DEFAULT, b = DEFAULT WHERE id = 3 RETURNING *;
 UPDATE t SET a = CASE WHEN a IS NULL THEN -1 ELSE a END RETURNING id, a, a > 0 AS positive;
 UPDATE public.t SET b = public.t.b || '?' WHERE t.id = 12 RETURNING public.t.b;
-UPDATE t SET a = s.v + z.v FROM s JOIN s z ON z.id = s.id + 1 WHERE s.id = t.id AND t.id = 9 RETURNING *;
+UPDATE t SET a = s.v + z.v FROM s JOIN s z ON z.id = s.id + 1 WHERE s.id = t.id AND t.id = 9 RETURNING t.*, s.v, z.id AS zid;
 UPDATE t SET a = 5 FROM (SELECT id FROM t WHERE a > 500) big WHERE big.id = t.id RETURNING t.id;
 UPDATE t SET id = 50 WHERE id = 12 RETURNING *;
 UPDATE t SET id = id + 100 WHERE id > 8;

@@ -202,12 +202,13 @@ fn hostile_texts() {
     ];
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..20_000 {
-        let mut text = String::from(["SHOW ", "COMMIT ", "DISCARD "][(seed % 3) as usize]);
+        let pick = |seed: u64, n: usize| usize::try_from(seed % n as u64).unwrap();
+        let mut text = String::from(["SHOW ", "COMMIT ", "DISCARD "][pick(seed, 3)]);
         for _ in 0..seed % 12 {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            text.push_str(pieces[(seed % pieces.len() as u64) as usize]);
+            text.push_str(pieces[pick(seed, pieces.len())]);
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         if let Some(Recognised::NearMiss(report)) = recognise(&text) {

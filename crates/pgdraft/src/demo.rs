@@ -21,7 +21,7 @@ const COPY: &str = "shop_copy";
 pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
     crate::logs::install(LogSettings {
         format: LogFormat::Text,
-        level: tracing::Level::WARN,
+        level: tracing::Level::ERROR,
     });
     runtime(0)?.block_on(tell(arguments))
 }
@@ -51,19 +51,15 @@ async fn tell(arguments: &Demo) -> Result<(), Failure> {
     let scene = Scene::set(arguments, &embedded).await?;
     let address = scene.server.address();
     let urls = Urls::new(&scene, &embedded, address);
-    let outcome = {
-        let mut serving = Box::pin(scene.server.serve(&mut signals));
-        tokio::select! {
-            ended = &mut serving => ended,
-            told = story(arguments, &urls, driver) => match told {
-                Ok(()) if arguments.keep => {
-                    urls.print(&embedded);
-                    serving.await
-                }
-                told => told,
-            },
+    let mut outcome = Ok(());
+    let told = async {
+        outcome = story(arguments, &urls, driver).await;
+        if outcome.is_ok() && arguments.keep {
+            urls.print(&embedded);
+            std::future::pending::<()>().await;
         }
     };
+    scene.server.serve(&mut signals, told).await?;
     embedded.stop()?;
     outcome
 }

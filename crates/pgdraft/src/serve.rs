@@ -17,6 +17,7 @@ use session::{Identity, Limits, Role, Setup, Shared};
 use sql::FunctionPolicy;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use wire::startup::{Acceptor, Verifier, Verifiers};
 
 use crate::bridge::{self, Bridge};
@@ -43,7 +44,7 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
         let embedded = start_embedded(&mut settings).await?;
         let server = Server::start(&settings).await?;
         println!("{}", server.greeting(&settings));
-        let served = server.serve(&mut signals).await;
+        let served = server.serve(&mut signals, std::future::pending()).await;
         drop(embedded);
         served
     })
@@ -264,26 +265,23 @@ impl Server {
         out
     }
 
-    /// Serves until a signal, then drains.
+    /// Serves until a signal comes or `until` ends, then drains.
     ///
     /// # Errors
-    /// None at present: what happens to a client is that client's.
-    pub(crate) async fn serve(self, signals: &mut Signals) -> Result<(), Failure> {
+    /// None of a client's: what happens to a client is that client's.
+    pub(crate) async fn serve(
+        self,
+        signals: &mut Signals,
+        until: impl Future<Output = ()>,
+    ) -> Result<(), Failure> {
         let accepting = Arc::new(AtomicBool::new(true));
-        let metrics_task = self.metrics.map(|(listener, _)| {
-            let (accepting, bridge) = (Arc::clone(&accepting), Arc::clone(&self.bridge));
-            let endpoint = web::Endpoint {
-                registry: self.registry.clone(),
-                readiness: Arc::new(move || {
-                    if !accepting.load(Ordering::Relaxed) {
-                        return Err("shutting down".to_owned());
-                    }
-                    bridge.readiness()
-                }),
-            };
-            tokio::spawn(web::serve(listener, endpoint))
-        });
-        let poll_task = tokio::spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
+        // Dropped with this future, and the tasks with it.
+        let mut tasks = JoinSet::new();
+        if let Some((listener, _)) = self.metrics {
+            let endpoint = endpoint(&self.registry, &accepting, &self.bridge);
+            tasks.spawn(web::serve(listener, endpoint));
+        }
+        tasks.spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
         let mut clients = listener::Clients::new(
             self.acceptor,
             self.shared,
@@ -291,17 +289,31 @@ impl Server {
             &self.registry,
         )
         .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
-        let name = clients.accept_until(self.listener, signals).await;
-        tracing::info!(signal = name, clients = clients.len(), "draining");
+        let reason = clients.accept_until(self.listener, signals, until).await;
+        tracing::info!(reason, clients = clients.len(), "draining");
         accepting.store(false, Ordering::Relaxed);
         self.drain.send_replace(true);
         clients.drain(self.drain_timeout, signals).await;
-        poll_task.abort();
-        if let Some(task) = metrics_task {
-            task.abort();
-        }
+        tasks.shutdown().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+fn endpoint(
+    registry: &Registry,
+    accepting: &Arc<AtomicBool>,
+    bridge: &Arc<Bridge>,
+) -> web::Endpoint {
+    let (accepting, bridge) = (Arc::clone(accepting), Arc::clone(bridge));
+    web::Endpoint {
+        registry: registry.clone(),
+        readiness: Arc::new(move || {
+            if !accepting.load(Ordering::Relaxed) {
+                return Err("shutting down".to_owned());
+            }
+            bridge.readiness()
+        }),
     }
 }
 

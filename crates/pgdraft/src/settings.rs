@@ -126,14 +126,6 @@ pub(crate) struct Settings {
 
 type Result<T> = std::result::Result<T, Box<ConfigError>>;
 
-/// A setting from the flag or variable, else the file, else the default.
-macro_rules! choose {
-    ($flag:expr, $document:expr, $name:literal, $parse:expr, $default:expr) => {{
-        let from_file = $document.read($name, $parse)?.map(|found| found.value);
-        $flag.or(from_file).unwrap_or($default)
-    }};
-}
-
 impl Settings {
     /// Reads the file and puts everything together.
     ///
@@ -154,73 +146,59 @@ impl Settings {
         document: &mut Document<'_>,
         file: Option<PathBuf>,
     ) -> Result<Self> {
-        let millis = Duration::from_millis;
+        let millis = |n| Duration::from_millis(n);
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let d = document;
         Ok(Self {
             file,
-            listen: choose!(flags.listen, d, "listen", values::address, local(6432)),
-            upstream_url: {
-                let from_file = d.read("upstream_url", values::text)?.map(|f| f.value);
-                flags.upstream_url.clone().or(from_file).map(Secret::new)
-            },
+            listen: d.choose(flags.listen, "listen", values::address, local(6432))?,
+            upstream_url: d
+                .optional(flags.upstream_url.clone(), "upstream_url", values::text)?
+                .map(Secret::new),
             tls: tls(flags, d)?,
-            insecure_no_tls: choose!(
+            insecure_no_tls: d.choose(
                 flags.insecure_no_tls,
-                d,
                 "insecure_no_tls",
                 values::boolean,
-                false
-            ),
-            connections_max: choose!(
+                false,
+            )?,
+            connections_max: d.choose(
                 flags.connections_max,
-                d,
                 "connections_max",
                 values::connections,
-                200
-            ),
-            message_bytes_max: choose!(
+                200,
+            )?,
+            message_bytes_max: d.choose(
                 flags.message_bytes_max,
-                d,
                 "message_bytes_max",
                 values::message_bytes,
-                16 << 20
-            ),
-            authentication_timeout: choose!(
+                16 << 20,
+            )?,
+            authentication_timeout: d.choose(
                 flags.authentication_timeout_ms,
-                d,
                 "authentication_timeout_ms",
                 values::milliseconds,
-                millis(30_000)
-            ),
-            catalog_poll: choose!(
+                millis(30_000),
+            )?,
+            catalog_poll: d.choose(
                 flags.catalog_poll_ms,
-                d,
                 "catalog_poll_ms",
                 values::milliseconds,
-                millis(2_000)
-            ),
-            drain_timeout: choose!(
+                millis(2_000),
+            )?,
+            drain_timeout: d.choose(
                 flags.drain_timeout_ms,
-                d,
                 "drain_timeout_ms",
                 values::milliseconds,
-                millis(10_000)
-            ),
-            worker_threads: choose!(
-                flags.worker_threads,
-                d,
-                "worker_threads",
-                values::threads,
-                0
-            ),
-            metrics_listen: choose!(
+                millis(10_000),
+            )?,
+            worker_threads: d.choose(flags.worker_threads, "worker_threads", values::threads, 0)?,
+            metrics_listen: d.choose(
                 flags.metrics_listen,
-                d,
                 "metrics_listen",
                 values::address_or_off,
-                Some(local(6433))
-            ),
+                Some(local(6433)),
+            )?,
             log: log(&flags.log, d)?,
             functions_allow: {
                 let from_file = d.read_array("functions.allow", values::function_name)?;
@@ -264,14 +242,10 @@ impl Settings {
 }
 
 fn tls(flags: &ServeFlags, document: &mut Document<'_>) -> Result<TlsSettings> {
-    let mode = choose!(flags.tls, document, "tls", values::tls_mode, TlsMode::Off);
-    let cert = document.read("tls_cert", values::path)?.map(|f| f.value);
-    let key = document.read("tls_key", values::path)?.map(|f| f.value);
-    let files = flags
-        .tls_cert
-        .clone()
-        .or(cert)
-        .zip(flags.tls_key.clone().or(key));
+    let mode = document.choose(flags.tls, "tls", values::tls_mode, TlsMode::Off)?;
+    let cert = document.optional(flags.tls_cert.clone(), "tls_cert", values::path)?;
+    let key = document.optional(flags.tls_key.clone(), "tls_key", values::path)?;
+    let files = cert.zip(key);
     if mode != TlsMode::Off && files.is_none() {
         return Err(ConfigError::setting(
             "tls",
@@ -284,39 +258,28 @@ fn tls(flags: &ServeFlags, document: &mut Document<'_>) -> Result<TlsSettings> {
 
 fn log(flags: &LogFlags, document: &mut Document<'_>) -> Result<LogSettings> {
     Ok(LogSettings {
-        format: choose!(
+        format: document.choose(
             flags.log_format,
-            document,
             "log_format",
             values::log_format,
-            LogFormat::Text
-        ),
-        level: choose!(
+            LogFormat::Text,
+        )?,
+        level: document.choose(
             flags.log_level,
-            document,
             "log_level",
             values::log_level,
-            tracing::Level::INFO
-        ),
+            tracing::Level::INFO,
+        )?,
     })
 }
 
 fn embedded(flags: &ServeFlags, document: &mut Document<'_>) -> Result<EmbeddedSettings> {
-    let enabled = document
-        .read("embedded.enabled", values::boolean)?
-        .map(|f| f.value);
-    let data_dir = document
-        .read("embedded.data_dir", values::path)?
-        .map(|f| f.value);
-    let pg_bin = document
-        .read("embedded.pg_bin", values::path)?
-        .map(|f| f.value);
-    let flags = &flags.embedded;
+    let (d, flags) = (document, &flags.embedded);
     Ok(EmbeddedSettings {
-        enabled: flags.embedded.or(enabled).unwrap_or(false),
-        data_dir: flags.data_dir.clone().or(data_dir),
-        pg_bin: flags.pg_bin.clone().or(pg_bin),
-        port: choose!(flags.port, document, "embedded.port", values::port, 0),
+        enabled: d.choose(flags.embedded, "embedded.enabled", values::boolean, false)?,
+        data_dir: d.optional(flags.data_dir.clone(), "embedded.data_dir", values::path)?,
+        pg_bin: d.optional(flags.pg_bin.clone(), "embedded.pg_bin", values::path)?,
+        port: d.choose(flags.port, "embedded.port", values::port, 0)?,
     })
 }
 

@@ -19,6 +19,9 @@ use crate::shared::Shared;
 /// Most time for what a client is told last.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Cancels sent for a client that is gone; the waits between them double from 50 ms, 12 s in all.
+const WIND_UP_TURNS: u32 = 8;
+
 /// Serves one client from AuthenticationOk to its end. Never fails: whatever goes wrong is told to
 /// the client, logged and counted.
 pub async fn serve_client(mut client: Client, shared: Arc<Shared>) {
@@ -138,7 +141,8 @@ async fn serve_agent(
     let name = session.name.clone();
     let conn = Conn::new(Arc::clone(shared), identity, lane);
     conn.sid.store(session.sid, Ordering::Relaxed);
-    let end = Box::pin(relay(client, upstream, &conn, session)).await;
+    let mut upstream = upstream;
+    let end = Box::pin(relay(client, &mut upstream, &conn, session)).await;
     let in_flight = conn.lane().replies.len();
     tracing::info!(
         agent = conn.identity.name,
@@ -150,7 +154,7 @@ async fn serve_agent(
         "connection closed"
     );
     if in_flight > 0 && matches!(end, End::Lost | End::Told) {
-        upstream_cancel(shared, &registered.target).await;
+        Box::pin(wind_up(shared, &registered.target, upstream.stream)).await;
     }
     let sid = catalog::SessionId(conn.sid.load(Ordering::Relaxed));
     drop(conn);
@@ -161,20 +165,20 @@ async fn serve_agent(
 /// Both directions, until one of them ends.
 async fn relay(
     client: &mut Client,
-    upstream: upstream::Connection,
+    upstream: &mut upstream::Connection,
     conn: &Conn,
     session: ClientSession,
 ) -> End {
     let early = std::mem::take(&mut client.early);
     let (from_client, to_client) = tokio::io::split(&mut client.stream);
-    let (from_upstream, to_upstream) = tokio::io::split(upstream.stream);
+    let (from_upstream, to_upstream) = tokio::io::split(&mut upstream.stream);
     let requests = Requests::new(conn, to_upstream, session, upstream.pid);
     let requests = Box::pin(requests.run(from_client, &early));
     let mut replies = Box::pin(crate::reply::run(
         conn,
         from_upstream,
         to_client,
-        upstream.read_ahead,
+        std::mem::take(&mut upstream.read_ahead),
     ));
     tokio::select! {
         end = &mut replies => end,
@@ -184,6 +188,32 @@ async fn relay(
             End::Closed | End::Lost | End::Told | End::Drained => end,
         },
     }
+}
+
+/// Stops what a client that is gone left running. A cancel that comes before the statement has begun
+/// does nothing, so it is repeated until upstream has closed the connection.
+async fn wind_up(shared: &Shared, target: &CancelTarget, mut stream: upstream::UpstreamStream) {
+    let mut goodbye = Vec::new();
+    wire::encode::terminate(&mut goodbye);
+    drop(tokio::time::timeout(GOODBYE, stream.write_all(&goodbye)).await);
+    let mut wait = std::time::Duration::from_millis(50);
+    for _ in 0..WIND_UP_TURNS {
+        upstream_cancel(shared, target).await;
+        let closed = async {
+            while crate::pool::read(&mut stream)
+                .await
+                .is_ok_and(|chunk| !chunk.is_empty())
+            {}
+        };
+        if tokio::time::timeout(wait, closed).await.is_ok() {
+            return;
+        }
+        wait *= 2;
+    }
+    tracing::warn!(
+        upstream_pid = target.pid,
+        "a statement goes on without its client"
+    );
 }
 
 /// ParameterStatus, notices, our own cancel key, ReadyForQuery.

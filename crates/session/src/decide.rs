@@ -51,7 +51,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
-            // a session without a row has one connection and nothing to lock
+            // a session without a row has one connection, so there is nobody to wait for
             let locks = !locked
                 && self.session.sid != 0
                 && matches!(plan.as_ref(), Plan::Read(read) if read.locks);

@@ -47,14 +47,14 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
     types: &[25, 25, 1007],
 };
 
-const PORTAL: &[u8] = b"pgdraft_own";
-
-/// Takes the session's lock alone.
+/// Takes the session's lock for a read that asked for row locks.
 static LOCK_SESSION: OwnStatement = OwnStatement {
     name: "pgdraft_lock_session",
     text: "SELECT pgdraft.lock_session()",
     types: &[],
 };
+
+const PORTAL: &[u8] = b"pgdraft_own";
 
 /// The last begin_write, which holds for further writes of the same kind in the same group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Makes the upstream connection the session's, so that it sees and writes the session's rows.
     pub(crate) async fn bind_session(&mut self) -> Result<(), Failure> {
-        if self.conn.lane().bound != Bound::No {
+        if self.session.sid == 0 || self.conn.lane().bound != Bound::No {
             return Ok(());
         }
         self.settle().await?;
@@ -272,7 +272,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.begun = Some(begun);
     }
 
-    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it.
+    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it: what
+    /// is read under it depends on what others of the session wrote before.
     pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
         let (capture, answer) = capture();
         self.run_own(&LOCK_SESSION, &[], false, (Some(capture), Vec::new()));

@@ -144,18 +144,17 @@ fn the_backend_is_terminated_within_a_transaction() {
     proxy.assert_sound();
 }
 
-/// Makes a draft whose commit takes a while, and starts to commit it.
-fn committing(
-    database: &Database,
-    proxy: &Proxy,
-    session: &str,
-) -> std::thread::JoinHandle<std::io::Result<Exchange>> {
+/// Makes a draft whose commit takes a while.
+fn large_draft(proxy: &Proxy, session: &str) {
     let mut agent = proxy.connect(session);
     agent.run("UPDATE t SET v = 'committed', n = n + 1 WHERE id <= 1500");
     agent.run("DELETE FROM t WHERE id > 1990");
     agent.run("INSERT INTO t SELECT n, 'committed' FROM generate_series(5001, 5500) n");
     agent.run("UPDATE c SET t_id = 5001 WHERE id <= 100");
-    let _ = database;
+}
+
+/// Starts to commit a session.
+fn commit(proxy: &Proxy, session: &str) -> std::thread::JoinHandle<std::io::Result<Exchange>> {
     let login = proxy.reviewer();
     let statement = format!("COMMIT SESSION '{session}'");
     std::thread::spawn(move || Connection::open(&login)?.simple(&statement))
@@ -185,9 +184,10 @@ fn the_backend_is_terminated_within_a_commit() {
     let (database, mut proxy) = over(SETUP);
     let before = database.dump();
     // A lock that stops the commit in its middle: it has begun and cannot end.
+    large_draft(&proxy, "s");
     let mut blocker = database.connect();
     blocker.run("BEGIN; LOCK TABLE c IN SHARE ROW EXCLUSIVE MODE");
-    let commit = committing(&database, &proxy, "s");
+    let commit = commit(&proxy, "s");
     wait_for(
         &database,
         "the commit waits for a lock",
@@ -271,7 +271,8 @@ fn postgresql_crashes_at_each_step() {
     for (round, delay) in [0, 5, 20, 60, 150].into_iter().enumerate() {
         let session = format!("commit-{round}");
         let was = whole(&database);
-        let commit = committing(&database, &proxy, &session);
+        large_draft(&proxy, &session);
+        let commit = commit(&proxy, &session);
         std::thread::sleep(Duration::from_millis(delay));
         cluster.crash_and_restart();
         let outcome = commit.join().unwrap();
@@ -301,16 +302,20 @@ fn postgresql_crashes_at_each_step() {
 fn usable(proxy: &Proxy, session: &str) -> Connection {
     let begun = Instant::now();
     loop {
-        if let Ok(Ok(mut connection)) = Connection::try_open(&proxy.agent(session))
-            && connection
-                .simple("SELECT count(*) FROM t")
-                .is_ok_and(|e| e.error().is_none())
-        {
-            return connection;
-        }
+        let told = match Connection::try_open(&proxy.agent(session)) {
+            Err(e) => e.to_string(),
+            Ok(Err(failure)) => failure.to_string(),
+            Ok(Ok(mut connection)) => match connection.simple("SELECT count(*) FROM t") {
+                Err(e) => e.to_string(),
+                Ok(exchange) => match exchange.error() {
+                    None => return connection,
+                    Some(failure) => failure.to_string(),
+                },
+            },
+        };
         assert!(
             begun.elapsed() < Duration::from_secs(30),
-            "the session does not come back"
+            "the session does not come back: {told}"
         );
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -331,7 +336,8 @@ fn the_proxy_is_killed_at_each_step() {
     drop(agent);
     for (round, delay) in [0, 5, 20, 60].into_iter().enumerate() {
         let session = format!("commit-{round}");
-        let commit = committing(&database, &proxy, &session);
+        large_draft(&proxy, &session);
+        let commit = commit(&proxy, &session);
         std::thread::sleep(Duration::from_millis(delay));
         proxy.crash_and_restart();
         let outcome = commit.join().unwrap();

@@ -220,7 +220,6 @@ fn admin_statements_over_the_extended_protocol() {
         "SELECT version()",
         "BEGIN",
         "COMMIT",
-        "SHOW transaction_isolation",
         "select pg_catalog.version()",
         "show standard_conforming_strings",
         "ROLLBACK",

@@ -75,15 +75,19 @@ impl Clients {
         self.tasks.len()
     }
 
-    /// Takes clients in until a signal comes; gives its name. The port is free after it.
+    /// Takes clients in until a signal comes or `until` ends; tells which. The port is free
+    /// after it.
     pub(super) async fn accept_until(
         &mut self,
         listener: TcpListener,
         signals: &mut Signals,
+        until: impl Future<Output = ()>,
     ) -> &'static str {
+        tokio::pin!(until);
         loop {
             tokio::select! {
                 name = signals.next() => return name,
+                () = &mut until => return "done",
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
                 accepted = listener.accept() => match accepted {
                     Ok((socket, _)) => self.take_in(socket),

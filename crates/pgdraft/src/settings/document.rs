@@ -141,6 +141,29 @@ impl<'a> Document<'a> {
         Ok(Some(Found { value, span }))
     }
 
+    /// A setting from its flag or variable, else from the file.
+    pub(crate) fn optional<T>(
+        &mut self,
+        flag: Option<T>,
+        name: &'static str,
+        parse: fn(&str) -> std::result::Result<T, String>,
+    ) -> Result<Option<T>> {
+        // The file is read in any case: a wrong value is wrong even where a flag goes before it.
+        let from_file = self.read(name, parse)?.map(|found| found.value);
+        Ok(flag.or(from_file))
+    }
+
+    /// A setting from its flag or variable, else from the file, else the default.
+    pub(crate) fn choose<T>(
+        &mut self,
+        flag: Option<T>,
+        name: &'static str,
+        parse: fn(&str) -> std::result::Result<T, String>,
+        default: T,
+    ) -> Result<T> {
+        Ok(self.optional(flag, name, parse)?.unwrap_or(default))
+    }
+
     /// Reads a key that is an array of strings.
     pub(crate) fn read_array<T>(
         &mut self,

@@ -424,6 +424,12 @@ fn moved_keys_are_counted_and_locks_are_taken() {
         c.query("SELECT id FROM orders ORDER BY id"),
         "T D(3) D(101) D(102) D(104) D(105) C=SELECT 5 Z=I"
     );
+    let parameters = [("user", "eve"), ("database", server.database.as_str())];
+    let mut fresh = Frames::connect(server.address, &parameters);
+    assert_eq!(
+        fresh.query("SELECT qty FROM orders WHERE id = 3 FOR UPDATE"),
+        "T D(3) C=SELECT 1 Z=I"
+    );
     // what another connection of the session wrote before the lock was ours is read under it
     let mut d = connect(&server, "a");
     c.query("BEGIN");
