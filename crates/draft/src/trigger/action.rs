@@ -31,7 +31,11 @@ pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                 action,
                 change,
             };
-            steps.push(Step::Run(write.text()));
+            let step = Step::Run(write.text());
+            steps.push(match change {
+                Change::Updated => step,
+                Change::Removed | Change::Moved => Step::Gone(Box::new(step)),
+            });
         }
     }
     steps

@@ -50,9 +50,14 @@ pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                 continue;
             }
             let query = left_behind(draft, event, key, child, (action, &changes));
-            steps.push(Step::Refuse {
+            let step = Step::Refuse {
                 query,
                 error: refusal(draft, key, child, action, drafted),
+            };
+            steps.push(if changes.contains(&Change::Updated) {
+                step
+            } else {
+                Step::Gone(Box::new(step))
             });
         }
         if drafted && acts(key.on_update) {
@@ -131,7 +136,7 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
                 "key of table {} that others follow cannot change in a draft while a unique key stays",
                 plain_quotes(&draft.relation.name)
             );
-            Step::Refuse {
+            Step::Gone(Box::new(Step::Refuse {
                 query,
                 error: Raise {
                     code: "0A000",
@@ -141,7 +146,7 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
                     schema: child.schema.clone(),
                     table: child.name.clone(),
                 },
-            }
+            }))
         })
         .collect()
 }
