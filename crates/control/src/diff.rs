@@ -136,11 +136,12 @@ impl Diff {
                 self.reading = None;
             }
             let Some((schema, table, text)) = self.todo.pop_front() else {
-                if let Some(client) = self.client.take() {
-                    if let Err(error) = client.batch_execute("COMMIT").await {
-                        client.discard();
-                        return Err(error.into());
-                    }
+                let Some(client) = self.client.take() else {
+                    return Ok(None);
+                };
+                if let Err(error) = client.batch_execute("COMMIT").await {
+                    client.discard();
+                    return Err(error.into());
                 }
                 return Ok(None);
             };

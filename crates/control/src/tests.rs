@@ -6,3 +6,4 @@ mod cluster;
 mod commit;
 mod drafting;
 mod install;
+mod life;

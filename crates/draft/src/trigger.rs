@@ -20,6 +20,7 @@ use catalog::{ForeignKey, ReferentialAction, Relation, RelationId, quote_literal
 
 use crate::Draft;
 
+mod action;
 mod child;
 mod keys;
 mod parent;
@@ -51,6 +52,8 @@ enum Step {
     Run(String),
     /// Raises an error if the query, of one text value, is not NULL; the value is the detail.
     Refuse { query: String, error: Raise },
+    /// A step about removed and moved rows alone, left out where a few rows have none of them.
+    Gone(Box<Step>),
 }
 
 /// Fields of an error, as PostgreSQL would raise it for the base.
@@ -149,7 +152,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         steps.extend(keys::unique(draft, event));
         steps
     });
-    let actions = EVENTS.map(|event| parent::actions(draft, event));
+    let actions = EVENTS.map(|event| action::actions(draft, event));
     let references = EVENTS.map(|event| {
         let mut steps = parent::checks(draft, event);
         steps.extend(child::checks(draft, event));
@@ -183,35 +186,19 @@ fn stage(name: &'static str, definer: bool, steps: [Vec<Step>; 2]) -> Stage {
 
 /// The body of a trigger function: every step twice, static and dynamic.
 fn body(steps: &[Step]) -> String {
-    let mut small = String::new();
-    let mut large = String::new();
-    for step in steps {
-        match step {
-            Step::Run(text) => {
-                let _ = writeln!(small, "        {text};");
-                let _ = writeln!(large, "        EXECUTE {};", quote_literal(text));
-            }
-            Step::Refuse { query, error } => {
-                let raise = raise(error);
-                let _ = writeln!(small, "        pgdraft_detail := ({query});\n{raise}");
-                let _ = writeln!(
-                    large,
-                    "        EXECUTE {} INTO pgdraft_detail;\n{raise}",
-                    quote_literal(query)
-                );
-            }
-        }
-    }
-    if small.is_empty() {
+    if steps.is_empty() {
         return "\nBEGIN\n    RETURN NULL;\nEND\n".into();
     }
+    let small: String = steps.iter().map(static_step).collect();
+    let large: String = steps.iter().map(dynamic_step).collect();
     format!(
         "
 DECLARE
     pgdraft_count bigint;
+    pgdraft_gone boolean;
     pgdraft_detail text;
 BEGIN
-    SELECT count(*) INTO pgdraft_count FROM (SELECT FROM pgdraft_n LIMIT {}) z;
+    SELECT count(*), bool_or(NOT n.pgdraft_live) INTO pgdraft_count, pgdraft_gone FROM (SELECT n.pgdraft_live FROM pgdraft_n n LIMIT {}) n;
     IF pgdraft_count = 0 THEN
         RETURN NULL;
     END IF;
@@ -223,6 +210,31 @@ END
 ",
         STATIC_ROWS_MAX + 1
     )
+}
+
+fn static_step(step: &Step) -> String {
+    match step {
+        Step::Run(text) => format!("        {text};\n"),
+        Step::Refuse { query, error } => {
+            format!("        pgdraft_detail := ({query});\n{}\n", raise(error))
+        }
+        Step::Gone(step) => format!(
+            "        IF pgdraft_gone THEN\n{}        END IF;\n",
+            static_step(step)
+        ),
+    }
+}
+
+fn dynamic_step(step: &Step) -> String {
+    match step {
+        Step::Run(text) => format!("        EXECUTE {};\n", quote_literal(text)),
+        Step::Refuse { query, error } => format!(
+            "        EXECUTE {} INTO pgdraft_detail;\n{}\n",
+            quote_literal(query),
+            raise(error)
+        ),
+        Step::Gone(step) => dynamic_step(step),
+    }
 }
 
 fn raise(error: &Raise) -> String {

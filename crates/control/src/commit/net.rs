@@ -10,23 +10,23 @@ use crate::sessions::count;
 /// Above so many different sets of changed columns a table is updated in all of them at once.
 const SETS_MAX: usize = 8;
 
-/// In which order. Inserts first can only break a unique key, and PostgreSQL says so. Deletes
+/// What comes first. Inserts first can only break a unique key, and PostgreSQL says so. Deletes
 /// first free such keys, but a parent's removal can take children along that the draft gave
 /// another parent; the counts find that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// Inserts parents first, updates, deletes children first.
-    InsertsFirst,
+    Inserts,
     /// Updates, deletes children first, inserts parents first: children have left their parents
     /// before these go.
-    UpdatesFirst,
+    Updates,
     /// Deletes children first, updates, inserts parents first.
-    DeletesFirst,
+    Deletes,
 }
 
 impl Order {
     /// All, in the order they are tried.
-    pub(super) const ALL: [Self; 3] = [Self::InsertsFirst, Self::UpdatesFirst, Self::DeletesFirst];
+    pub(super) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
 impl Work<'_> {
@@ -39,17 +39,17 @@ impl Work<'_> {
             .collect();
         let mut done: Vec<Applied> = drafts.iter().map(|d| nothing(d.relation)).collect();
         match order {
-            Order::InsertsFirst => {
+            Order::Inserts => {
                 self.inserts(&drafts, &mut done).await?;
                 self.updates(&drafts, &mut done).await?;
                 self.deletes(&drafts, &mut done).await?;
             }
-            Order::UpdatesFirst => {
+            Order::Updates => {
                 self.updates(&drafts, &mut done).await?;
                 self.deletes(&drafts, &mut done).await?;
                 self.inserts(&drafts, &mut done).await?;
             }
-            Order::DeletesFirst => {
+            Order::Deletes => {
                 self.deletes(&drafts, &mut done).await?;
                 self.updates(&drafts, &mut done).await?;
                 self.inserts(&drafts, &mut done).await?;

@@ -75,9 +75,9 @@ impl Work<'_> {
         done: &mut [Applied],
     ) -> Result<(), ControlError> {
         let steps = match order {
-            Order::InsertsFirst => [Step::Insert, Step::Update, Step::Delete],
-            Order::UpdatesFirst => [Step::Update, Step::Delete, Step::Insert],
-            Order::DeletesFirst => [Step::Delete, Step::Update, Step::Insert],
+            Order::Inserts => [Step::Insert, Step::Update, Step::Delete],
+            Order::Updates => [Step::Update, Step::Delete, Step::Insert],
+            Order::Deletes => [Step::Delete, Step::Update, Step::Insert],
         };
         for step in steps {
             let mut places: Vec<usize> = (0..drafts.len()).collect();

@@ -87,11 +87,8 @@ fn whole(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Step {
     let row = format!("pg_catalog.num_nulls({})", columns("n", &key.child_columns));
     let which = format!("{row} > 0 AND {row} < {}", key.child_columns.len());
     let query = format!(
-        "SELECT pg_catalog.min({}) FROM ({}) c",
-        format!(
-            "{}::pg_catalog.text",
-            quote_literal("MATCH FULL does not allow mixing of null and nonnull key values.")
-        ),
+        "SELECT pg_catalog.min({}::pg_catalog.text) FROM ({}) c",
+        quote_literal("MATCH FULL does not allow mixing of null and nonnull key values."),
         changed(draft, event, key, &which)
     );
     refusal(draft, key, query)

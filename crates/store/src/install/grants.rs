@@ -56,8 +56,7 @@ pub(super) async fn plan(client: &Client, roles: &Roles) -> Result<Grants, Error
                     &mut grants.statements,
                     &schema.name,
                     objects,
-                    &format!("GRANT {rights} ON"),
-                    kind,
+                    (&format!("GRANT {rights} ON"), kind),
                     role,
                 );
             }
@@ -79,8 +78,7 @@ fn on_objects(
     out: &mut Vec<String>,
     schema: &str,
     objects: &[(String, bool)],
-    start: &str,
-    kind: &str,
+    (start, kind): (&str, &str),
     role: &str,
 ) {
     if objects.is_empty() {
