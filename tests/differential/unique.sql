@@ -39,7 +39,7 @@ INSERT INTO t VALUES (20, 'twin@x', 20, 20, 'c20'), (21, 'twin@x', 21, 21, 'c21'
 -- expect error 23505
 INSERT INTO t VALUES (20, 'p@x', 20, 20, 'c20'), (20, 'q@x', 21, 21, 'c21');
 -- expect error 23505
-INSERT INTO t SELECT id + 100, email, a, b, c FROM t WHERE id = 12;
+INSERT INTO t SELECT id + 100, email, a + 700, b, c || '7' FROM t WHERE id = 12;
 UPDATE t SET id = 200, email = 'moved@x' WHERE id = 12;
 INSERT INTO t VALUES (12, 'a@x', 99, 99, 'c99');
 DELETE FROM t WHERE id = 12;

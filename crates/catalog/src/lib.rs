@@ -303,6 +303,11 @@ impl Head {
         format!("pgdraft.d{}", self.id.0)
     }
 
+    /// Quoted, qualified inlet of COPY FROM: `pgdraft.d7_in`.
+    pub fn inlet(&self) -> String {
+        format!("pgdraft.d{}_in", self.id.0)
+    }
+
     /// Quoted, qualified log table: `pgdraft.d7_log`.
     pub fn log(&self) -> String {
         format!("pgdraft.d{}_log", self.id.0)

@@ -116,6 +116,10 @@ impl Control {
                 &[&name, &who],
             )
             .await?;
+        // the base's triggers find their tables as they do for everybody else
+        transaction
+            .batch_execute("SET LOCAL search_path TO DEFAULT")
+            .await?;
         let done = work.apply().await?;
         clear(&transaction, session.sid).await?;
         let ending = Ending {

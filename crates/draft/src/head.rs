@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use catalog::{Check, Column, DraftTableId, Generated, Relation, quote_identifier};
 
+use crate::inlet;
 use crate::text::{columns, head_table, key_columns, log_table};
 
 /// A session sees and writes its own rows only. The subselect is evaluated once a statement, not
@@ -19,7 +20,7 @@ const SESSION: &str = "pgdraft_sid bigint NOT NULL DEFAULT nullif(split_part(cur
 const OPERATION: &str =
     "pgdraft_op bigint NOT NULL DEFAULT nullif(current_setting('pgdraft.op', true), '')::bigint";
 
-/// DDL of the head and the log of `relation`; `agent` is the agent role, quoted. Triggers come
+/// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     let (head, log) = (head_table(id), log_table(id));
@@ -86,13 +87,15 @@ CREATE POLICY pgdraft ON {table} TO {agent} USING ({OWN_ROWS}) WITH CHECK ({OWN_
 GRANT {rights} ON {table} TO {agent};"
         );
     }
+    out.push_str(&inlet::ddl(relation, id, agent));
     out
 }
 
 /// Removes a head, its log and (with them) its triggers. The trigger functions stay and are
 /// replaced by the next ones.
 pub fn drop(id: DraftTableId) -> String {
-    format!("DROP TABLE {}, {};\n", head_table(id), log_table(id))
+    let heads = format!("DROP TABLE {}, {};\n", head_table(id), log_table(id));
+    heads + &inlet::drop(id)
 }
 
 /// Head index name → base index or constraint name, to map names in errors back.

@@ -16,6 +16,7 @@ pub mod apply;
 pub mod conflict;
 pub mod diff;
 pub mod head;
+mod inlet;
 mod limits;
 pub mod replay;
 mod text;

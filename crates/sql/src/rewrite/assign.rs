@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Identity, quote_literal};
+use catalog::{Column, Generated, Relation};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ResTarget, Token as Kind};
 use report::Report;
@@ -120,12 +120,6 @@ fn single(
     range: Range<usize>,
     changed: &Changed,
 ) -> Result<Option<Assignment>, Box<Report>> {
-    if !target.indirection.is_empty() {
-        return Err(Box::new(
-            unsupported("assigning to an array element or a field")
-                .hint("assign the whole array or row value"),
-        ));
-    }
     // a column that does not exist is PostgreSQL's to report, on the original statement
     let column = changed.relation.column(&target.name).ok_or_else(|| {
         Box::new(
@@ -140,10 +134,16 @@ fn single(
             .hint("check the column's name"),
         )
     })?;
+    if !target.indirection.is_empty() {
+        return Err(Box::new(
+            unsupported("assigning to an array element or a field")
+                .hint("assign the whole array or row value"),
+        ));
+    }
     let value = match node {
         // the head computes generated columns itself
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => return Ok(None),
-        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default_of(column)),
+        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default_of(&changed.relation, column)),
         Some(node) => Value::Text {
             range,
             cast: is_untyped(node).then(|| cast_type(column)),
@@ -224,20 +224,12 @@ pub(crate) fn cast_type(column: &Column) -> String {
     }
 }
 
-/// The column's DEFAULT as an expression.
-pub(crate) fn default_of(column: &Column) -> String {
-    let sequence = column.sequence.as_ref().map(|s| {
-        format!(
-            "pg_catalog.nextval({}::pg_catalog.regclass)",
-            quote_literal(s)
-        )
-    });
-    match (&column.default, sequence, column.identity) {
-        (_, Some(next), Identity::Always | Identity::ByDefault) => {
-            format!("CAST({next} AS {})", cast_type(column))
-        }
-        (Some(default), _, _) => format!("({default})"),
-        (None, Some(next), Identity::No) => format!("CAST({next} AS {})", cast_type(column)),
-        (None, None, _) => format!("CAST(NULL AS {})", cast_type(column)),
-    }
+/// The column's DEFAULT as an expression of its type, as the head has it.
+pub(crate) fn default_of(relation: &Relation, column: &Column) -> String {
+    let default = relation.draft_default(column);
+    format!(
+        "CAST({} AS {})",
+        default.as_deref().unwrap_or("NULL"),
+        cast_type(column)
+    )
 }

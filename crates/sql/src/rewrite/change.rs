@@ -12,7 +12,7 @@ use crate::facts::{ColumnUse, TableRef};
 use crate::merge::{self, Wanted};
 use crate::parse::Statement;
 use crate::plan::{Context, Effect, KeyName, Plan, Rewritten, Verb, Write};
-use crate::resolve::{self, Merged, Target};
+use crate::resolve::{self, Merged, Resolved, Target};
 use crate::rewrite::{Edits, unqualify};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
@@ -304,6 +304,29 @@ impl Changed {
             .collect()
     }
 
+    /// A second table under the target's name: PostgreSQL refuses it too, unless the two are of
+    /// different schemas, which a derived table cannot be.
+    fn no_twin(&self, statement: &Statement, context: &Context<'_>) -> Result<(), Box<Report>> {
+        let facts = &statement.facts;
+        let twin = facts
+            .relations
+            .iter()
+            .find(|r| Some(r.block) == facts.own_block && r.label() == self.label);
+        let Some(twin) = twin else { return Ok(()) };
+        let other = resolve::resolve(context, twin.schema.as_deref(), &twin.name)?;
+        let plain = twin.alias.is_none() && self.reference.alias.is_none();
+        let report = match other {
+            Resolved::Known(other) if plain && other.id != self.relation.id => {
+                unsupported(&format!("naming two tables \"{}\"", self.label))
+            }
+            _ => Report::error(
+                "42712",
+                format!("table name \"{}\" specified more than once", self.label),
+            ),
+        };
+        Err(Box::new(report.hint("give one of the tables an alias")))
+    }
+
     /// The target as a value: the head has columns that the base's row type does not.
     fn whole_row(&self, statement: &Statement, column: &ColumnUse) -> Option<Edit> {
         let [name] = column.fields.as_slice() else {
@@ -417,17 +440,7 @@ impl<'a> Work<'a> {
         let Some(mut edits) = Edits::of_reads(statement, context)? else {
             return Ok(Begun::Instead(Plan::NeedsCatalog));
         };
-        let twin = statement
-            .facts
-            .relations
-            .iter()
-            .any(|r| Some(r.block) == statement.facts.own_block && r.label() == changed.label);
-        if twin {
-            return Err(Box::new(
-                unsupported(&format!("naming two tables \"{}\"", changed.label))
-                    .hint("give one of the tables an alias"),
-            ));
-        }
+        changed.no_twin(statement, context)?;
         edits.list.extend(changed.own_edits(statement));
         edits.list.sort_by_key(|e| (e.range.start, e.range.end));
         edits.list.dedup();

@@ -150,7 +150,7 @@ fn proposed(
         .map(
             |(i, column)| match given.iter().position(|g| *g == column.name) {
                 Some(n) => format!("CAST(v.v{n} AS {}) AS i{i}", cast_type(column)),
-                None => format!("{} AS i{i}", default_of(column)),
+                None => format!("{} AS i{i}", default_of(&work.changed.relation, column)),
             },
         );
     splice.ours(&format!(
@@ -275,7 +275,7 @@ fn value(
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
             splice.ours("NULL");
         }
-        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(column)),
+        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
         Some(node) if is_untyped(node) => {
             splice.ours("CAST((");
             splice.copy_edited(range, &work.edits.list);

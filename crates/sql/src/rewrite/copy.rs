@@ -1,4 +1,4 @@
-//! COPY: a changed table is copied out of its merged read; COPY FROM goes into the head.
+//! COPY: a changed table is copied out of its merged read; COPY FROM goes into the head's inlet.
 
 use std::sync::Arc;
 
@@ -170,7 +170,7 @@ fn from(
     );
     let edit = Edit {
         range: table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
-        text: format!("{}({names})", changed.head.table()),
+        text: format!("{}({names})", changed.head.inlet()),
     };
     let mut splice = Splice::new(&statement.text);
     splice.copy_edited(0..statement.text.len(), &[edit]);

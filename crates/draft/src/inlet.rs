@@ -1,0 +1,95 @@
+//! The inlet of a head: where `COPY … FROM STDIN` goes.
+//!
+//! PostgreSQL refuses COPY FROM into a table under row-level security, and COPY knows no
+//! ON CONFLICT, which a key that the session removed before needs. So rows are copied into a table
+//! without rules that the agents' role can only insert into; when the statement ends a trigger moves
+//! them into the head, as a plain INSERT would have written them.
+
+use std::fmt::Write as _;
+
+use catalog::{DraftTableId, Relation, quote_identifier, quote_literal};
+
+use crate::text::{columns, dollar_quoted, head_table, key_columns, writable};
+
+/// Quoted, qualified inlet table; its trigger function has the same name.
+pub(crate) fn inlet_table(id: DraftTableId) -> String {
+    format!("pgdraft.d{}_in", id.0)
+}
+
+/// DDL of the inlet; `agent` is the agent role, quoted.
+///
+/// The session is verified once a statement: the function runs with the rights of the heads'
+/// owner, whom row-level security does not hold.
+pub(crate) fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
+    let inlet = inlet_table(id);
+    let mut out = format!("CREATE UNLOGGED TABLE {inlet} (\n");
+    let list: Vec<String> = relation
+        .writable()
+        .map(|column| {
+            let mut line = format!("    {} {}", quote_identifier(&column.name), column.declared);
+            if let Some(collation) = &column.collation {
+                let _ = write!(line, " COLLATE {collation}");
+            }
+            if let Some(default) = relation.draft_default(column) {
+                let _ = write!(line, " DEFAULT {default}");
+            }
+            line
+        })
+        .collect();
+    let _ = writeln!(out, "{}\n);", list.join(",\n"));
+    let _ = writeln!(
+        out,
+        "CREATE OR REPLACE FUNCTION {inlet}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {};
+CREATE TRIGGER pgdraft_in AFTER INSERT ON {inlet} REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT EXECUTE FUNCTION {inlet}();
+REVOKE ALL ON FUNCTION {inlet}() FROM PUBLIC;
+GRANT INSERT ON {inlet} TO {agent};",
+        dollar_quoted(&body(relation, id)),
+    );
+    out
+}
+
+fn body(relation: &Relation, id: DraftTableId) -> String {
+    let (head, inlet) = (head_table(id), inlet_table(id));
+    let names = writable(relation);
+    let list = columns("", &names);
+    let assignments: String = names
+        .iter()
+        .map(|name| format!(", {n} = EXCLUDED.{n}", n = quote_identifier(name)))
+        .collect();
+    let key = key_columns(relation);
+    let values: Vec<String> = key
+        .iter()
+        .map(|name| format!("EXCLUDED.{}", quote_identifier(name)))
+        .collect();
+    let constraint = relation
+        .primary_key
+        .as_ref()
+        .map_or("", |key| key.name.as_str());
+    format!(
+        "
+DECLARE
+    own_sid bigint := pgdraft.sid();
+BEGIN
+    IF own_sid IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
+    END IF;
+    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {list}, own_sid FROM pgdraft_n
+    ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
+        pgdraft_live = pgdraft.dup_guard(h.pgdraft_live, {schema}, {table}, {constraint}, concat({opening}, {values}, ') already exists.')){assignments};
+    DELETE FROM {inlet};
+    RETURN NULL;
+END ",
+        keys = columns("", key),
+        schema = quote_literal(&relation.schema),
+        table = quote_literal(&relation.name),
+        constraint = quote_literal(constraint),
+        opening = quote_literal(&format!("Key ({})=(", key.join(", "))),
+        values = values.join(", ', ', "),
+    )
+}
+
+/// Removes the inlet; its function stays and is replaced by the next one.
+pub(crate) fn drop(id: DraftTableId) -> String {
+    format!("DROP TABLE IF EXISTS {};\n", inlet_table(id))
+}
