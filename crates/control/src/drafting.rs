@@ -220,7 +220,9 @@ impl<'a> Work<'a> {
                 continue;
             };
             let draft = self.draft(relation, table.id);
-            let text = trigger::functions(&draft) + &trigger::triggers(&draft);
+            let text = trigger::functions(&draft)
+                + &trigger::triggers(&draft)
+                + &head::comments(relation, table.id);
             self.transaction.batch_execute(&text).await?;
             neighbours.extend(trigger::neighbours(relation));
         }

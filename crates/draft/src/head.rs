@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use catalog::{Check, Column, DraftTableId, Generated, Relation, quote_identifier};
+use catalog::{Check, Column, DraftTableId, Generated, Relation, quote_identifier, quote_literal};
 
 use crate::inlet;
 use crate::text::{columns, head_table, key_columns, log_table};
@@ -89,6 +89,19 @@ GRANT {rights} ON {table} TO {agent};"
     }
     out.push_str(&inlet::ddl(relation, id, agent));
     out
+}
+
+/// Says in the catalog whose a head and a log are. Apart from [`ddl`], because a head stays when its
+/// table is renamed.
+pub fn comments(relation: &Relation, id: DraftTableId) -> String {
+    let of = |what: &str| quote_literal(&format!("{what} of {}", relation.qualified()));
+    format!(
+        "COMMENT ON TABLE {} IS {};\nCOMMENT ON TABLE {} IS {};\n",
+        head_table(id),
+        of("changed rows"),
+        log_table(id),
+        of("rows before each change")
+    )
 }
 
 /// Removes a head, its log and (with them) its triggers. The trigger functions stay and are

@@ -145,6 +145,7 @@ impl World {
                 }
             },
             "head" => head::ddl(relation, id, "\"the agent\""),
+            "comments" => head::comments(relation, id),
             "constraints" => format!("{:#?}", head::constraints(relation, id)),
             "functions" => trigger::functions(&draft),
             "triggers" => trigger::triggers(&draft),

@@ -233,6 +233,10 @@ async fn agents_cannot_leave_their_session() {
         "COPY app.dept FROM STDIN".into(),
         "INSERT INTO pgdraft.touched VALUES (1, 1)".into(),
         format!("ALTER TABLE {head} DISABLE TRIGGER USER"),
+        // A trigger function of ours, fed with rows of another session.
+        format!(
+            "CREATE TEMP TABLE z (LIKE {head}); CREATE TRIGGER t AFTER INSERT ON z REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT EXECUTE FUNCTION {head}_insert_keys()"
+        ),
     ] {
         let got = two.client.batch_execute(&text).await.unwrap_err();
         assert_eq!(told(&got).code, "42501", "{text}");
