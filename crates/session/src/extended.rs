@@ -115,6 +115,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             plan: Arc::clone(&plan),
             stamp: stamp.clone(),
             described,
+            lost: false,
         };
         match plan.as_ref() {
             Plan::SetOperation { .. } | Plan::ShowOwn { .. } => {

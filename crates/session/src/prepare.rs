@@ -100,16 +100,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             plan: old,
             stamp: old_stamp,
             described,
+            lost,
         } = &prepared.kind
         else {
             return Ok(prepared);
         };
         self.count(kind_of(old));
         let (plan, stamp) = self.decide(piece).await?;
-        if stamp == *old_stamp {
+        if stamp == *old_stamp && !lost {
             return Ok(prepared);
         }
-        let same = upstream_text(&plan, piece) == upstream_text(old, piece);
+        let same = !lost && upstream_text(&plan, piece) == upstream_text(old, piece);
         let described = match (plan.as_ref(), described) {
             (Plan::Read(_) | Plan::Write(_), Some(described)) => Some(Arc::clone(described)),
             (Plan::Read(_) | Plan::Write(_), None) => Some(
@@ -129,9 +130,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 plan: Arc::clone(&plan),
                 stamp,
                 described,
+                lost: false,
             },
         });
-        let undo = self.conn.lane().install(name, Some(Arc::clone(&renewed)));
+        let undo = {
+            let mut lane = self.conn.lane();
+            if !same {
+                // should the new text not be taken, upstream has none under this name
+                lane.install(name, Some(prepared.lost()));
+            }
+            lane.install(name, Some(Arc::clone(&renewed)))
+        };
         if same {
             // nothing was sent, so nothing can fail
             return Ok(renewed);

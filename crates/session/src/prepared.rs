@@ -41,12 +41,41 @@ pub(crate) enum Kind {
         stamp: Stamp,
         /// The client's text as PostgreSQL describes it; where the text was rewritten.
         described: Option<Arc<Described>>,
+        /// Upstream has nothing under its name: preparing it anew failed.
+        lost: bool,
     },
     /// An admin command: upstream knows nothing of it.
     Admin(Arc<AdminCommand>),
 }
 
 impl Prepared {
+    /// The same after upstream has lost it: to be prepared anew when it is bound.
+    pub(crate) fn lost(&self) -> Arc<Self> {
+        let kind = match &self.kind {
+            Kind::Sql {
+                piece,
+                shift,
+                plan,
+                stamp,
+                described,
+                ..
+            } => Kind::Sql {
+                piece: piece.clone(),
+                shift: *shift,
+                plan: Arc::clone(plan),
+                stamp: stamp.clone(),
+                described: described.clone(),
+                lost: true,
+            },
+            Kind::Empty => Kind::Empty,
+            Kind::Admin(command) => Kind::Admin(Arc::clone(command)),
+        };
+        Arc::new(Self {
+            types: self.types.clone(),
+            kind,
+        })
+    }
+
     /// Upstream does not have it: every message for it is answered by the proxy.
     pub(crate) fn is_local(&self) -> bool {
         match &self.kind {

@@ -71,15 +71,24 @@ CREATE TABLE pgdraft.d7 (
     PRIMARY KEY (pgdraft_sid, id)
 );
 CREATE TABLE pgdraft.d7_log (
-    pgdraft_sid bigint,
-    pgdraft_op bigint,
+    pgdraft_sid bigint DEFAULT pgdraft.sid(),
+    pgdraft_op bigint DEFAULT pgdraft.op(),
     pgdraft_kind "char",
     id int,
     name text,
     qty int,
     PRIMARY KEY (pgdraft_sid, pgdraft_op, id)
 );
-GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log TO agent;
+CREATE TABLE pgdraft.d7_in (id int, name text, qty int DEFAULT 1);
+CREATE FUNCTION pgdraft.d7_in() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO pgdraft.d7 (id, name, qty) SELECT id, name, qty FROM n;
+    DELETE FROM pgdraft.d7_in;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER d7_in AFTER INSERT ON pgdraft.d7_in REFERENCING NEW TABLE AS n
+    FOR EACH STATEMENT EXECUTE FUNCTION pgdraft.d7_in();
+GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log, pgdraft.d7_in TO agent;
 
 CREATE FUNCTION pgdraft.lock_session() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$

@@ -64,6 +64,9 @@ pub(crate) fn target(
         Target::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
     };
     let Some(head) = context.catalog.head(relation.id) else {
+        if context.draft.dirty.contains_key(&relation.id) {
+            return Err(Box::new(resolve::schema_moved(&relation)));
+        }
         return Ok(Found::Instead(Plan::NeedsDraft(vec![relation.id])));
     };
     let missing = resolve::without_head(context.catalog, &head.cascades);
