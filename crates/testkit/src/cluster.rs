@@ -68,7 +68,7 @@ impl Cluster {
         write!(
             config,
             "\nport = {port}\nlisten_addresses = '127.0.0.1'\n\
-             unix_socket_directories = '{}'\nfsync = off\nsynchronous_commit = off\n\
+             unix_socket_directories = '{}'\nfsync = off\n\
              full_page_writes = off\nmax_connections = 200\nshared_buffers = '128MB'\n\
              timezone = 'UTC'\nlog_statement = 'none'\nmax_prepared_transactions = 4\n",
             folder.display()
