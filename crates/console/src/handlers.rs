@@ -38,8 +38,8 @@ pub(crate) async fn run(
         (Privilege::SessionOwner | Privilege::Reviewer, None) => return Err(no_session(request)),
         (Privilege::SessionOwner, Some(name)) => {
             let owner = drafts.owner(name).await?;
-            // A session is written down with its first change: until then its own connection
-            // sees it as what it is, an empty draft.
+            // A session without an id of its own is written down with its first change: until
+            // then its own connection sees it as what it is, an empty draft.
             let not_begun = owner.is_none() && caller.own_session == Some(name);
             if not_begun && !spec.columns.is_empty() {
                 return Ok(Rows::default());
@@ -78,7 +78,7 @@ pub fn no_such_session(session: &str) -> Report {
         code::NO_SUCH_SESSION,
         format!("session \"{session}\" does not exist"),
     )
-    .hint("SHOW SESSIONS lists the sessions; a session begins with its first write")
+    .hint("SHOW SESSIONS lists the sessions")
 }
 
 fn no_session(request: &Request) -> Report {

@@ -53,6 +53,15 @@ fn read_line() -> Result<Secret, Failure> {
 }
 
 fn ask_twice() -> Result<Secret, Failure> {
+    // Ctrl-C must not leave a terminal behind that shows nothing.
+    let signals = crate::runtime(1)?;
+    signals.spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stty("echo");
+            eprintln!();
+            std::process::exit(130);
+        }
+    });
     let first = ask("Password: ")?;
     let second = ask("Again: ")?;
     if first != second {

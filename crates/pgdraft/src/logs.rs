@@ -7,7 +7,7 @@
 use std::io::IsTerminal as _;
 
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -21,12 +21,18 @@ const OURS: [&str; 10] = [
 
 /// Installs the subscriber, once a process.
 pub(crate) fn install(settings: LogSettings) {
-    let base = settings.level.min(Level::WARN);
-    let filter = OURS
-        .iter()
-        .fold(Targets::new().with_default(base), |filter, target| {
-            filter.with_target(*target, settings.level)
-        });
+    let level = settings.level;
+    // By whole crate names: a prefix, as `Targets` takes it, would let `sqlparser` in with `sql`.
+    let filter = filter_fn(move |event| {
+        let name = event.target().split("::").next().unwrap_or_default();
+        let most = if OURS.contains(&name) {
+            level
+        } else {
+            level.min(Level::WARN)
+        };
+        *event.level() <= most
+    })
+    .with_max_level_hint(level);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     std::panic::set_hook(Box::new(|panic| {

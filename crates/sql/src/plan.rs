@@ -148,9 +148,23 @@ pub struct Write {
     pub redacted: String,
     /// The statement comes back without rows (no RETURNING); its tag is `INSERT 0 n` upstream.
     pub returning: bool,
+    /// For a plain INSERT: the primary key that two of its own rows may share. The server says 21000
+    /// of the head's ON CONFLICT then, and the client must see 23505 of this constraint.
+    pub key: Option<KeyName>,
     /// Without RETURNING it still gives one empty row for each changed row, and the tag `SELECT n`:
     /// the rows are dropped, the number counts.
     pub counted: bool,
+}
+
+/// A constraint of a base table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyName {
+    /// Schema of its table.
+    pub schema: String,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub constraint: String,
 }
 
 /// Command tags of changes.

@@ -28,8 +28,6 @@ CREATE TABLE pgdraft.sessions (
     ended_rows bigint
 );
 
-CREATE SEQUENCE pgdraft.operation_numbers AS bigint;
-
 CREATE TABLE pgdraft.operations (
     sid bigint NOT NULL REFERENCES pgdraft.sessions ON DELETE CASCADE,
     op bigint NOT NULL,
@@ -178,7 +176,8 @@ BEGIN
         WHERE o.sid = own_sid AND (o.requested = begin_write.operation OR (begin_write.operation IS NULL AND o.requested IS NULL))
         ORDER BY o.op DESC LIMIT 1;
         own_repeat := coalesce(own_repeat, 0);
-        own_op := nextval('pgdraft.operation_numbers'::text::regclass);
+        -- no sequence: it would show in the client's lastval()
+        SELECT coalesce(max(o.op), 0) + 1 INTO own_op FROM pgdraft.operations o WHERE o.sid = own_sid;
         LOOP
             own_repeat := own_repeat + 1;
             own_name := CASE WHEN operation IS NULL THEN 'op-' || own_repeat

@@ -170,7 +170,12 @@ impl Connection {
     /// # Errors
     /// Those of the socket.
     pub fn socket(port: u16, patience: Duration) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        let stream = loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;

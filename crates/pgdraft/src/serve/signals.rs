@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT, and SIGHUP, which comes when the terminal goes away.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -8,6 +8,7 @@ use crate::failure::Failure;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -24,6 +25,7 @@ impl Signals {
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
+            hang_up: take(SignalKind::hangup())?,
         })
     }
 
@@ -32,6 +34,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }

@@ -25,6 +25,7 @@ const BEFORE_NAME: [&str; 10] = [
 /// Puts an error's or notice's fields into the client's terms; true if anything changed.
 pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog) -> bool {
     let mut changed = lead_position(fields, positions);
+    changed |= own_duplicate(fields, positions);
     let ours = |value: &[u8]| contains(value, b"pgdraft") || names_head(value);
     if !fields.iter().any(|(code, value)| {
         matches!(
@@ -60,6 +61,34 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         });
     }
     changed
+}
+
+/// Two rows of one INSERT with the same key: the head's ON CONFLICT fails where a plain table's key
+/// does.
+fn own_duplicate(fields: &mut Fields, positions: &Positions) -> bool {
+    let Positions::Write(write, _) = positions else {
+        return false;
+    };
+    let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+    let Some(key) = &write.key else { return false };
+    if !is(b'C', b"21000") || !is(b'R', b"ExecOnConflictUpdate") {
+        return false;
+    }
+    fields.retain(|(code, _)| matches!(code, b'S' | b'V' | b'F' | b'L' | b'R'));
+    let message = format!(
+        "duplicate key value violates unique constraint \"{}\"",
+        key.constraint
+    );
+    for (code, value) in [
+        (b'C', "23505"),
+        (b'M', message.as_str()),
+        (b's', key.schema.as_str()),
+        (b't', key.table.as_str()),
+        (b'n', key.constraint.as_str()),
+    ] {
+        fields.push((code, value.as_bytes().to_vec()));
+    }
+    true
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -322,10 +322,9 @@ fn request(
     };
     let kind = random.below(7);
     if kind != 5 && random.below(8) == 0 {
-        let mut notify = Vec::new();
-        message(&mut notify, b'A', b"\0\0\0\x01channel\0payload\0");
-        upstream.extend_from_slice(&notify);
-        client.extend_from_slice(&notify);
+        for out in [&mut *upstream, &mut *client] {
+            message(out, b'A', b"\0\0\0\x01channel\0payload\0");
+        }
     }
     let start = upstream.len();
     match kind {

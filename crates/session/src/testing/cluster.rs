@@ -46,6 +46,14 @@ fn binary(name: &str) -> PathBuf {
     )
 }
 
+/// Runs SQL as superuser; unaligned rows.
+pub(crate) fn psql(port: u16, database: &str, sql: &str) -> String {
+    let port = port.to_string();
+    run(command(binary("psql"))
+        .args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres"])
+        .args(["-h", "127.0.0.1", "-p", &port, "-d", database, "-c", sql]))
+}
+
 impl Cluster {
     /// The one that runs, or a new one.
     pub(crate) fn get() -> Arc<Self> {
@@ -89,10 +97,7 @@ impl Cluster {
 
     /// Runs SQL as superuser; unaligned rows.
     pub(crate) fn psql(&self, database: &str, sql: &str) -> String {
-        let port = self.port.to_string();
-        run(command(binary("psql"))
-            .args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres"])
-            .args(["-h", "127.0.0.1", "-p", &port, "-d", database, "-c", sql]))
+        psql(self.port, database, sql)
     }
 
     /// A new database with these contents.

@@ -10,7 +10,7 @@ use catalog::{
 };
 use report::Report;
 
-use super::Cluster;
+use super::cluster::{Cluster, psql};
 use crate::api::{
     AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, OpenedSession, SessionState,
 };
@@ -69,7 +69,7 @@ pub(crate) fn relation(id: u32, schema: &str, name: &str, columns: &[&str]) -> R
 
 /// The control plane.
 pub(crate) struct FakeControl {
-    cluster: Arc<Cluster>,
+    port: u16,
     database: String,
     catalog: Mutex<Arc<Catalog>>,
     /// Commands that ran.
@@ -80,7 +80,7 @@ const ORDERS: [&str; 3] = ["id", "name", "qty"];
 
 impl FakeControl {
     /// For a database with the contents of `draft.sql`; `orders` has no head in the catalog yet.
-    pub(crate) fn new(cluster: Arc<Cluster>, database: &str) -> Self {
+    pub(crate) fn new(cluster: &Cluster, database: &str) -> Self {
         let number = |name: &str| {
             let sql = format!("SELECT '{name}'::regclass::oid");
             cluster.psql(database, &sql).trim().parse::<u32>().unwrap()
@@ -119,7 +119,7 @@ impl FakeControl {
         let database = database.to_owned();
         let catalog = Mutex::new(Arc::new(catalog));
         Self {
-            cluster,
+            port: cluster.port,
             database,
             catalog,
             ran: Mutex::default(),
@@ -147,13 +147,13 @@ impl ControlPlane for FakeControl {
             let sql = format!(
                 "INSERT INTO pgdraft.sessions (name, agent) VALUES ('{name}', '{agent}') ON CONFLICT DO NOTHING"
             );
-            self.cluster.psql(&self.database, &sql);
+            psql(self.port, &self.database, &sql);
         }
         let sql = format!(
             "SELECT sid, state, (SELECT count(*) FROM pgdraft.d7 h WHERE h.pgdraft_sid = s.sid) \
              FROM pgdraft.sessions s WHERE name = '{name}'"
         );
-        let row = self.cluster.psql(&self.database, &sql);
+        let row = psql(self.port, &self.database, &sql);
         let Some((sid, rest)) = row.trim().split_once('|') else {
             return Ok(None);
         };
@@ -245,7 +245,7 @@ impl ControlPlane for FakeControl {
             "UPDATE pgdraft.sessions SET state = 'discarded' WHERE name = '{name}';
              DELETE FROM pgdraft.d7 WHERE pgdraft_sid = (SELECT sid FROM pgdraft.sessions WHERE name = '{name}')"
         );
-        self.cluster.psql(&self.database, &sql);
+        psql(self.port, &self.database, &sql);
         Ok(Answer {
             tag: "DISCARD SESSION".to_owned(),
             ..Answer::default()

@@ -50,8 +50,6 @@ BEGIN
     PERFORM set_config('pgdraft.op', number::text, true);
     RETURN number;
 END $$;
-CREATE FUNCTION pgdraft.lock_session() RETURNS void LANGUAGE sql AS
-    $$ SELECT pg_advisory_xact_lock(pgdraft.sid()) $$;
 CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -39,7 +39,7 @@ impl Server {
     pub(crate) fn with_limits(database: &str, limits: Limits) -> Self {
         let cluster = Cluster::get();
         cluster.database(database, include_str!("draft.sql"));
-        let control = Arc::new(FakeControl::new(Arc::clone(&cluster), database));
+        let control = Arc::new(FakeControl::new(&cluster, database));
         let (drain, draining) = watch::channel(false);
         let url = format!("postgres://agent@127.0.0.1:{}/{database}", cluster.port);
         let roles = |name: &str| {

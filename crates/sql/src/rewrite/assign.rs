@@ -203,9 +203,12 @@ fn several(
     Ok(out)
 }
 
-/// Constants and parameters take the type of the column they are assigned to.
+/// Constants, parameters and rows take the type of the column they are assigned to.
 pub(crate) fn is_untyped(node: &NodeEnum) -> bool {
-    matches!(node, NodeEnum::AConst(_) | NodeEnum::ParamRef(_))
+    matches!(
+        node,
+        NodeEnum::AConst(_) | NodeEnum::ParamRef(_) | NodeEnum::RowExpr(_)
+    )
 }
 
 /// The column's type without its modifier: a cast with the modifier would cut a long string

@@ -7,10 +7,11 @@ use catalog::{Column, Head, Relation, RelationId, quote_identifier as q, quote_l
 use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
-use crate::facts::TableRef;
+use crate::classify::unsupported;
+use crate::facts::{ColumnUse, TableRef};
 use crate::merge::{self, Wanted};
 use crate::parse::Statement;
-use crate::plan::{Context, Effect, Plan, Rewritten, Verb, Write};
+use crate::plan::{Context, Effect, KeyName, Plan, Rewritten, Verb, Write};
 use crate::resolve::{self, Merged, Target};
 use crate::rewrite::{Edits, unqualify};
 use crate::splice::{Edit, Splice};
@@ -214,18 +215,19 @@ impl Changed {
 
     /// ON CONFLICT … DO UPDATE of a plain INSERT: raises 23505 over a live row, revives a tombstone.
     pub(crate) fn guard(&self) -> String {
-        let present: Vec<String> = self.key().iter().map(|k| self.column(k)).collect();
+        let proposed = self.key().iter().map(|k| format!("EXCLUDED.{}", q(k)));
+        let proposed: Vec<String> = proposed.collect();
         let live = format!("{}.pgdraft_live", self.alias());
+        // the key too: 1.0 and 1.00 are equal, and the new row has its own
         let assignments = self
             .writable()
             .iter()
-            .filter(|c| !self.is_key(&c.name))
             .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
             .collect::<String>();
         format!(
             " ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = {duplicate}{assignments}",
             key = list(self.key().iter().map(|k| q(k))),
-            duplicate = self.duplicate(&live, &present),
+            duplicate = self.duplicate(&live, &proposed),
         )
     }
 
@@ -252,12 +254,13 @@ impl Changed {
         self.log_where(kind, "")
     }
 
-    /// The same of some rows of the source.
+    /// The same of some rows of the source. Session and operation come from the log's defaults:
+    /// `pgdraft.sid()` verifies the token, which is too dear to do for every row.
     pub(crate) fn log_where(&self, kind: char, filter: &str) -> String {
         let images = list((0..self.writable().len()).map(|i| format!("o{i}")));
         format!(
-            "pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {columns}) \
-             SELECT pgdraft.sid(), pgdraft.op(), '{kind}', {images} FROM pgdraft_src{filter} ON CONFLICT DO NOTHING)",
+            "pgdraft_log AS (INSERT INTO {log}(pgdraft_kind, {columns}) \
+             SELECT '{kind}', {images} FROM pgdraft_src{filter} ON CONFLICT DO NOTHING)",
             log = self.head.log(),
             columns = self.writable_list(),
         )
@@ -297,8 +300,28 @@ impl Changed {
             .facts
             .columns
             .iter()
-            .filter_map(|c| unqualify(statement, &item, c))
+            .filter_map(|c| unqualify(statement, &item, c).or_else(|| self.whole_row(statement, c)))
             .collect()
+    }
+
+    /// The target as a value: the head has columns that the base's row type does not.
+    fn whole_row(&self, statement: &Statement, column: &ColumnUse) -> Option<Edit> {
+        let [name] = column.fields.as_slice() else {
+            return None;
+        };
+        let facts = &statement.facts;
+        let is_own = Some(column.block) == facts.own_block
+            || facts.blocks.len() == 1
+            || !facts.relations.iter().any(|r| r.label() == name);
+        if *name != self.label || self.relation.column(name).is_some() || !is_own {
+            return None;
+        }
+        let columns = list(self.relation.columns.iter().map(|c| self.column(&c.name)));
+        let first = statement.tokens.at(column.location)?;
+        Some(Edit {
+            range: statement.tokens.bytes(first..first + 1)?,
+            text: format!("ROW({columns})::{}", self.relation.qualified()),
+        })
     }
 
     /// Relations that become dirty: itself and, where keys go, what it cascades to.
@@ -339,6 +362,7 @@ impl Changed {
             redacted: redact(&statement.text),
             returning: parts.returning,
             counted: parts.counted,
+            key: parts.key,
         }))
     }
 }
@@ -353,6 +377,8 @@ pub(crate) struct Parts {
     pub(crate) cascades: bool,
     /// Its rows are only there to be counted.
     pub(crate) counted: bool,
+    /// See [`Write::key`].
+    pub(crate) key: Option<KeyName>,
 }
 
 /// A change being rewritten: what every step of it looks at.
@@ -391,6 +417,17 @@ impl<'a> Work<'a> {
         let Some(mut edits) = Edits::of_reads(statement, context)? else {
             return Ok(Begun::Instead(Plan::NeedsCatalog));
         };
+        let twin = statement
+            .facts
+            .relations
+            .iter()
+            .any(|r| Some(r.block) == statement.facts.own_block && r.label() == changed.label);
+        if twin {
+            return Err(Box::new(
+                unsupported(&format!("naming two tables \"{}\"", changed.label))
+                    .hint("give one of the tables an alias"),
+            ));
+        }
         edits.list.extend(changed.own_edits(statement));
         edits.list.sort_by_key(|e| (e.range.start, e.range.end));
         edits.list.dedup();
@@ -485,7 +522,22 @@ impl<'a> Work<'a> {
             merged: self.edits.merged.clone(),
             cascades,
             counted: false,
+            key: None,
         }
+    }
+
+    /// The same for a plain INSERT.
+    pub(crate) fn finish_insert(&self, splice: Splice<'_>) -> Plan {
+        let relation = &self.changed.relation;
+        let parts = Parts {
+            key: relation.primary_key.as_ref().map(|key| KeyName {
+                schema: relation.schema.clone(),
+                table: relation.name.clone(),
+                constraint: key.name.clone(),
+            }),
+            ..self.parts(Verb::Insert, false)
+        };
+        self.changed.write(self.statement, splice, parts)
     }
 }
 

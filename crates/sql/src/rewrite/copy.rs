@@ -183,6 +183,7 @@ fn from(
             merged: Vec::new(),
             cascades: false,
             counted: false,
+            key: None,
         },
     ))
 }

@@ -6,7 +6,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::parse::Statement;
-use crate::plan::{Context, Plan, Verb};
+use crate::plan::{Context, Plan};
 use crate::rewrite::change::{Begun, Work, mismatch};
 use crate::rewrite::conflict;
 use crate::rewrite::returning::Returning;
@@ -57,7 +57,7 @@ pub(crate) fn plan(
     splice.copy_edited(body, &edits);
     splice.ours(&work.changed.guard());
     returning.close(&work, &mut splice)?;
-    Ok(work.finish(splice, Verb::Insert, false))
+    Ok(work.finish_insert(splice))
 }
 
 /// A head's identity columns are plain columns: OVERRIDING SYSTEM VALUE goes.

@@ -92,8 +92,8 @@ fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> Stri
          SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE true END AS pgdraft_live, \
          CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM pgdraft_src \
          UNION ALL SELECT false, pgdraft_new, {old_images} FROM pgdraft_src WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM pgdraft_src t WHERE {taken})), \
-         pgdraft_log AS (INSERT INTO {log}(pgdraft_sid, pgdraft_op, pgdraft_kind, {names}) \
-         SELECT pgdraft.sid(), pgdraft.op(), (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
+         pgdraft_log AS (INSERT INTO {log}(pgdraft_kind, {names}) \
+         SELECT (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
         targets = keys.new.join(", "),
         duplicate = changed.duplicate("true", &keys.new),
         new_images = named(&new),
@@ -105,7 +105,7 @@ fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> Stri
     )
 }
 
-/// The one INSERT of all images into the head.
+/// The one INSERT of all images into the head, tombstones first: what they leave is free then.
 fn rows(changed: &Changed, keys: &Keys) -> String {
     let assign: String = changed
         .writable()
@@ -115,7 +115,7 @@ fn rows(changed: &Changed, keys: &Keys) -> String {
     let present: Vec<String> = keys.columns.iter().map(|c| format!("h.{c}")).collect();
     format!(
         "pgdraft_row AS (INSERT INTO {head} AS h({names}, pgdraft_live, pgdraft_moved, pgdraft_new) \
-         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM pgdraft_image e \
+         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM pgdraft_image e ORDER BY pgdraft_live \
          ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = EXCLUDED.pgdraft_moved, \
          pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_head}) \
          THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*)",

@@ -97,6 +97,17 @@ impl Returning {
 
     /// All columns of a plain table in FROM, lifted one by one.
     fn star_of(&mut self, work: &Work<'_>, item: &Node) -> Result<String, Box<Report>> {
+        if let Some(NodeEnum::JoinExpr(join)) = item.node.as_ref()
+            && join.using_clause.is_empty()
+            && !join.is_natural
+            && join.alias.is_none()
+        {
+            let (Some(left), Some(right)) = (&join.larg, &join.rarg) else {
+                return Err(star_refused());
+            };
+            let left = self.star_of(work, left)?;
+            return Ok(format!("{left}, {}", self.star_of(work, right)?));
+        }
         let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
             return Err(star_refused());
         };
