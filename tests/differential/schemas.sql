@@ -22,6 +22,7 @@ SELECT * FROM t ORDER BY id;
 SELECT * FROM b.t ORDER BY id;
 -- expect refused 0A000
 UPDATE b.t SET v = a.t.v FROM a.t WHERE a.t.id = b.t.id RETURNING b.t.*, a.t.only_a;
+UPDATE b.t SET v = other.v FROM a.t AS other WHERE other.id = b.t.id RETURNING b.t.*, other.only_a;
 SELECT * FROM only_here;
 -- expect error 23503
 INSERT INTO only_here VALUES (2, 99);

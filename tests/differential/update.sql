@@ -34,8 +34,6 @@ SELECT * FROM t ORDER BY id;
 UPDATE t SET a = 1 WHERE id = 4711 RETURNING *;
 -- expect error 42703
 UPDATE t SET nope = 1;
--- expect error 42703
-UPDATE t SET t.a = 1;
 -- expect error 42601
 UPDATE t SET a = 1, a = 2;
 -- expect error 42804
@@ -46,8 +44,6 @@ UPDATE t SET n = 123456 WHERE id = 1;
 UPDATE t SET a = (SELECT v FROM s);
 -- expect error 42P01
 UPDATE nowhere SET a = 1;
--- expect error 42712
-UPDATE t SET a = 1 FROM t WHERE true;
 -- expect error 42P01
 UPDATE t AS x SET a = 1 WHERE t.id = 1;
 SELECT * FROM t ORDER BY id;

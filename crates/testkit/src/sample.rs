@@ -178,7 +178,7 @@ impl Maker {
                 self.random.below(12)
             ),
             _ => format!(
-                "INSERT INTO notes (customer_id, body) SELECT id, 'all' FROM customers WHERE city = {city}{returning}"
+                "INSERT INTO notes (customer_id, body) SELECT id, 'all' FROM customers WHERE city = {city} ORDER BY id{returning}"
             ),
         };
         self.say(text);

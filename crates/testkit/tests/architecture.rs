@@ -1,6 +1,13 @@
 //! The folders are the architecture: what each crate may depend on and name, as
 //! docs/ARCHITECTURE.md says.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
