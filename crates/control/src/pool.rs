@@ -50,7 +50,8 @@ impl Pool {
         let kept = loop {
             let client = self.idle().pop();
             match client {
-                Some(client) if client.is_closed() => {}
+                // a backend that was terminated is only noticed when it is asked something
+                Some(client) if client.simple_query("").await.is_err() => {}
                 other => break other,
             }
         };

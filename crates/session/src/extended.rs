@@ -54,7 +54,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     .await
             }
             frontend::DESCRIBE => match frontend::describe(body).map_err(malformed)? {
-                Target::Statement(name) => self.describe_statement(name),
+                Target::Statement(name) => self.describe_statement(name).await,
                 Target::Portal(name) => self.describe_portal(name),
             },
             frontend::EXECUTE => {
@@ -276,9 +276,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         lane.open(name, Some(portal))
     }
 
-    fn describe_statement(&mut self, name: &[u8]) -> Result<Stream, Failure> {
+    async fn describe_statement(&mut self, name: &[u8]) -> Result<Stream, Failure> {
         not_reserved(name)?;
         let known = self.conn.lane().statements.get(name).cloned();
+        let known = match known {
+            // what its names mean may have changed; a write is planned again when it is bound
+            Some(prepared) if prepared.is_read() => Some(self.up_to_date(name, prepared).await?),
+            other => other,
+        };
         let fix = match known.as_ref().map(|prepared| &prepared.kind) {
             Some(kind) if known.as_ref().is_some_and(|known| known.is_local()) => {
                 let mut told = Vec::new();

@@ -99,8 +99,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             shift,
             plan: old,
             stamp: old_stamp,
-            described,
             lost,
+            ..
         } = &prepared.kind
         else {
             return Ok(prepared);
@@ -111,9 +111,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(prepared);
         }
         let same = !lost && upstream_text(&plan, piece) == upstream_text(old, piece);
-        let described = match (plan.as_ref(), described) {
-            (Plan::Read(_) | Plan::Write(_), Some(described)) => Some(Arc::clone(described)),
-            (Plan::Read(_) | Plan::Write(_), None) => Some(
+        // found in the cache unless the names in it may mean something else now
+        let described = match plan.as_ref() {
+            Plan::Read(_) | Plan::Write(_) => Some(
                 self.described(piece, (&piece.text, &prepared.types), &stamp)
                     .await?,
             ),
@@ -145,16 +145,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             // nothing was sent, so nothing can fail
             return Ok(renewed);
         }
-        let fix = Fix {
-            undo: vec![undo],
-            ..silent()
-        };
-        if self.expect(Want::Close, Some(fix)) {
+        if self.expect(Want::Close, Some(silent())) {
             wire::encode::close_statement(&mut self.out, name);
         }
         let fix = Fix {
             swallow: true,
             positions: positions(&plan, *shift),
+            undo: vec![undo],
             ..Fix::default()
         };
         if self.expect(Want::Parse, Some(fix)) {

@@ -49,6 +49,16 @@ pub(crate) enum Kind {
 }
 
 impl Prepared {
+    /// It runs on upstream and changes nothing there.
+    pub(crate) fn is_read(&self) -> bool {
+        match &self.kind {
+            Kind::Sql { plan, .. } => {
+                matches!(plan.as_ref(), sql::Plan::Relay(_) | sql::Plan::Read(_))
+            }
+            Kind::Empty | Kind::Admin(_) => false,
+        }
+    }
+
     /// The same after upstream has lost it: to be prepared anew when it is bound.
     pub(crate) fn lost(&self) -> Arc<Self> {
         let kind = match &self.kind {
