@@ -22,7 +22,7 @@ check: ## Formatting, lints, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
-	@KEEP="$(KEEP)" ORDER_LINES="$(ORDER_LINES)" demo/run
+	@KEEP="$(KEEP)" ORDER_LINES="$(ORDER_LINES)" tests/demo/run
 
 bench: ## Ratios against direct connections
 	$(call script,tests/bench/run)

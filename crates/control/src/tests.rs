@@ -1,4 +1,8 @@
 //! Tests against a throwaway PostgreSQL.
+#![allow(
+    clippy::too_many_lines,
+    reason = "a scenario is read from top to bottom"
+)]
 
 mod agent;
 mod catalog;

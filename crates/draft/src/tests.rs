@@ -1,6 +1,10 @@
 //! Text in, text out: a schema and what is asked of it, then the SQL that comes back.
 //!
 //! `REWRITE=1 cargo test --workspace --lib` accepts new output; read it in review.
+#![allow(
+    clippy::too_many_lines,
+    reason = "a scenario is read from top to bottom"
+)]
 
 use std::collections::HashMap;
 use std::fs;

@@ -11,8 +11,8 @@ use crate::runtime;
 use crate::serve::{self, Server, Signals, client_url};
 use crate::settings::{EmbeddedSettings, LogSettings, Secret, Settings, values::LogFormat};
 
-const SHOP: &str = include_str!("../../../demo/shop.sql");
-const STORY: &str = include_str!("../../../demo/story.py");
+const SHOP: &str = include_str!("../../../tests/demo/shop.sql");
+const STORY: &str = include_str!("../../../tests/demo/story.py");
 /// The shop's database, and the copy that production is compared with at the end.
 const DATABASE: &str = "shop";
 const COPY: &str = "shop_copy";

@@ -1,5 +1,9 @@
 //! Case files: text in, plan out. `REWRITE=1 cargo test --workspace sql` accepts new output, which is
 //! then read in review.
+#![allow(
+    clippy::too_many_lines,
+    reason = "a scenario is read from top to bottom"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;
