@@ -56,7 +56,8 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError::Upstream`]; [`ControlError::Store`] where pgdraft is not installed in this
-    /// database or in another version.
+    /// database or in another version; [`ControlError::Exposed`] where the database would let agents
+    /// write production.
     pub async fn connect(target: Target, options: Options) -> Result<Self, ControlError> {
         let client = connector::connect(&target).await?;
         match store::status(&client).await? {
@@ -74,6 +75,11 @@ impl Control {
         let roles = Roles::of(&database);
         let pool = Pool::new(target.clone(), roles.clone(), options.connections_max);
         let client = pool.get().await?;
+        let tables = store::exposed_tables(&*client, &roles).await?;
+        if !tables.is_empty() {
+            let role = roles.agent;
+            return Err(ControlError::Exposed { role, tables });
+        }
         let secret = Secret::load(&*client).await?;
         let catalog = store::load_catalog(&*client, 1).await?;
         drop(client);

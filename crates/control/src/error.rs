@@ -30,6 +30,14 @@ pub enum ControlError {
     /// The program is stopping.
     #[error("pgdraft is stopping")]
     Stopped,
+    /// The agents' role could change these tables by itself.
+    #[error("the agents' role \"{role}\" can change {} of production", if .tables.len() == 1 { "a table" } else { "tables" })]
+    Exposed {
+        /// The role.
+        role: String,
+        /// `schema.table`.
+        tables: Vec<String>,
+    },
     /// A session id with a bad number of characters.
     #[error("session id has {0} characters")]
     BadId(usize),
@@ -107,6 +115,12 @@ impl ControlError {
                 }))
                 .hint("Try again when PostgreSQL is up."),
             Self::Stopped => Report::error("57P01", message).hint("Connect again later."),
+            Self::Exposed { tables, .. } => Report::error("42501", message)
+                .detail(format!(
+                    "INSERT, UPDATE, DELETE or TRUNCATE is granted to PUBLIC or to that role on: {}.",
+                    tables.join(", ")
+                ))
+                .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again."),
             Self::BadId(_) => Report::error(code::BAD_ID, message)
                 .detail("An id has 1 to 200 characters.")
                 .hint("Give an id of that length with options=-c pgdraft.session=<id>."),

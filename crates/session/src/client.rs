@@ -104,7 +104,8 @@ async fn serve_agent(
     identity: Identity,
     wishes: Wishes,
 ) -> Result<End, Box<Report>> {
-    let session = open_session(shared, &identity, wishes.session).await?;
+    let mut session = open_session(shared, &identity, wishes.session).await?;
+    session.address = client.peer.ip().to_string();
     let timer = shared.metrics.connect.start_timer();
     let upstream = upstream::connect(&shared.upstream, &wishes.parameters)
         .await
@@ -240,6 +241,7 @@ async fn open_session(
         })?;
         return Ok(ClientSession {
             name: generated(&identity.name, &random),
+            address: String::new(),
             sid: 0,
             draft: Arc::default(),
         });
@@ -259,6 +261,7 @@ async fn open_session(
     draft.learn(open_draft(Some(&opened)));
     Ok(ClientSession {
         name,
+        address: String::new(),
         sid: opened.sid.0,
         draft,
     })

@@ -36,8 +36,10 @@ static PATH: OwnStatement = OwnStatement {
 /// Binds this backend to the session.
 static TOKEN: OwnStatement = OwnStatement {
     name: "pgdraft_token",
-    text: "SELECT pg_catalog.set_config('pgdraft.tok', $1, false)",
-    types: &[25],
+    text: "SELECT pg_catalog.set_config('pgdraft.tok', $1, false), \
+           pg_catalog.set_config('pgdraft.client_address', $2, false), \
+           pg_catalog.set_config('pgdraft.session', $3, false)",
+    types: &[25, 25, 25],
 };
 
 /// Begins a write.
@@ -222,8 +224,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 _ => Bound::In(next),
             };
         }
+        let (address, name) = (self.session.address.clone(), self.session.name.clone());
         let bound = self
-            .ask(&TOKEN, &[Some(&token)], vec![Undo::Unbind])
+            .ask(&TOKEN, &[Some(&token), Some(&address), Some(&name)], vec![Undo::Unbind])
             .await?;
         if bound.is_some() {
             return Ok(());

@@ -22,6 +22,8 @@ use crate::shared::SessionDraft;
 pub(crate) struct ClientSession {
     /// Its name.
     pub(crate) name: String,
+    /// Where the client connected from.
+    pub(crate) address: String,
     /// Its numeric id; 0 while it has no row.
     pub(crate) sid: i64,
     /// Its draft.

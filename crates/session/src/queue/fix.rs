@@ -46,7 +46,7 @@ pub(crate) struct Fix {
     pub(crate) tell_rows: bool,
     /// Where positions in errors lead.
     pub(crate) positions: Positions,
-    /// The client's answer of a [`Want::Local`].
+    /// The client's answer of a `Want::Local`.
     pub(crate) local: Vec<u8>,
     /// What to take back if the entry fails or is skipped.
     pub(crate) undo: Vec<Undo>,
