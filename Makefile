@@ -5,7 +5,7 @@ SHELL := bash
 KEEP ?=
 ORDER_LINES ?=
 
-.PHONY: help test check demo bench test-matrix fuzz
+.PHONY: help test check demo bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,5 @@ demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
 bench: ## Ratios against direct connections
 	$(call script,tests/bench/run)
 
-test-matrix: ## The tests on every installed PostgreSQL version
-	$(call script,tests/matrix)
-
-fuzz: ## Startup, messages, parser and console grammar under random input
+fuzz: ## Random workloads with fresh seeds; MINUTES=n stops it
 	$(call script,tests/fuzz)
