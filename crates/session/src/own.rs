@@ -226,7 +226,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let (address, name) = (self.session.address.clone(), self.session.name.clone());
         let bound = self
-            .ask(&TOKEN, &[Some(&token), Some(&address), Some(&name)], vec![Undo::Unbind])
+            .ask(
+                &TOKEN,
+                &[Some(&token), Some(&address), Some(&name)],
+                vec![Undo::Unbind],
+            )
             .await?;
         if bound.is_some() {
             return Ok(());

@@ -11,7 +11,26 @@ use crate::facts::{Call, Facts};
 use crate::plan::Context;
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
-const SAFE_VOLATILE: [&str; 45] = [
+const SAFE_VOLATILE: [&str; 64] = [
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "pg_partition_root",
+    "pg_sequence_last_value",
+    "pg_collation_actual_version",
+    "pg_database_collation_actual_version",
+    "pg_current_wal_lsn",
+    "pg_current_wal_insert_lsn",
+    "pg_last_wal_receive_lsn",
+    "pg_last_wal_replay_lsn",
+    "pg_last_xact_replay_timestamp",
+    "pg_xact_commit_timestamp",
+    "txid_status",
+    "pg_xact_status",
+    "pg_get_publication_tables",
+    "pg_stat_clear_snapshot",
+    "pg_extension_update_paths",
+    "pg_control_system",
+    "pg_control_init",
     "random",
     "random_normal",
     "setseed",

@@ -139,7 +139,13 @@ fn sources_are_tidy() {
                 "{shown}: leftovers"
             );
             let lines = text.lines().count();
-            assert!(lines <= 650, "{shown}: {lines} lines; split it");
+            // scenarios of tests may be longer than what they test
+            let most = if shown.to_string().contains("tests") {
+                900
+            } else {
+                650
+            };
+            assert!(lines <= most, "{shown}: {lines} lines; split it");
         }
     }
 }
