@@ -147,12 +147,3 @@ fn counted(relation: &Relation, head: &Head, sid: i64, key: &Key) -> String {
         table = head.table(),
     )
 }
-
-/// A table the session has not changed, in the shape a write's source needs.
-pub(crate) fn untouched(relation: &Relation) -> String {
-    let columns = columns(relation, "b");
-    format!(
-        "(SELECT {columns}, false AS pgdraft_new FROM {} b)",
-        relation.qualified()
-    )
-}

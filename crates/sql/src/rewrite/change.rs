@@ -185,21 +185,16 @@ impl Changed {
         fenced: bool,
         whole: bool,
     ) -> Option<String> {
-        match context.draft.dirty.get(&self.relation.id) {
-            None => Some(merge::untouched(&self.relation)),
-            Some(rows) => merge::merged(
-                &self.relation,
-                &self.head,
-                context.sid,
-                Wanted {
-                    rows: *rows,
-                    fenced,
-                    bare_count: false,
-                    whole,
-                    with_new: true,
-                },
-            ),
-        }
+        // always merged: another connection of the session may write the table just before us
+        let rows = context.draft.dirty.get(&self.relation.id);
+        let wanted = Wanted {
+            rows: rows.copied().unwrap_or(0),
+            fenced,
+            bare_count: false,
+            whole,
+            with_new: true,
+        };
+        merge::merged(&self.relation, &self.head, context.sid, wanted)
     }
 
     /// ON CONFLICT … DO UPDATE of an UPDATE or DELETE.
