@@ -75,7 +75,7 @@ impl Control {
         let roles = Roles::of(&database);
         let pool = Pool::new(target.clone(), roles.clone(), options.connections_max);
         let client = pool.get().await?;
-        let tables = store::exposed_tables(&*client, &roles).await?;
+        let tables = store::exposed_tables(&*client, &roles.agent).await?;
         if !tables.is_empty() {
             let role = roles.agent;
             return Err(ControlError::Exposed { role, tables });

@@ -117,8 +117,9 @@ impl ControlError {
             Self::Stopped => Report::error("57P01", message).hint("Connect again later."),
             Self::Exposed { tables, .. } => Report::error("42501", message)
                 .detail(format!(
-                    "INSERT, UPDATE, DELETE or TRUNCATE is granted to PUBLIC or to that role on: {}.",
-                    tables.join(", ")
+                    "INSERT, UPDATE, DELETE or TRUNCATE is granted to PUBLIC or to that role on {} of them, for example {}.",
+                    tables.len(),
+                    tables.iter().take(20).cloned().collect::<Vec<_>>().join(", ")
                 ))
                 .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again."),
             Self::BadId(_) => Report::error(code::BAD_ID, message)

@@ -6,7 +6,7 @@
 
 use tokio_postgres::GenericClient;
 
-use crate::{Error, Roles};
+use crate::Error;
 
 /// Base tables that the agents' role may change, as `schema.table`; empty is what is wanted.
 ///
@@ -14,10 +14,10 @@ use crate::{Error, Roles};
 /// [`Error::Database`].
 pub async fn exposed_tables(
     client: &impl GenericClient,
-    roles: &Roles,
+    agent_role: &str,
 ) -> Result<Vec<String>, Error> {
     let rows = client
-        .query(include_str!("../queries/exposed.sql"), &[&roles.agent])
+        .query(include_str!("../queries/exposed.sql"), &[&agent_role])
         .await?;
     rows.iter()
         .map(|row| row.try_get(0).map_err(Error::from))

@@ -275,3 +275,27 @@ async fn keys_that_trade_places() {
     setup.control.commit("s", "alice").await.unwrap();
     assert_eq!(setup.base("d").await, ["(1,b)", "(2,a)"]);
 }
+
+#[tokio::test]
+async fn an_open_table_keeps_pgdraft_from_starting() {
+    let setup = setup("open", SHOP).await;
+    setup
+        .production
+        .batch_execute("GRANT UPDATE (budget) ON app.dept TO PUBLIC")
+        .await
+        .unwrap();
+    let refused = Control::connect(target(&setup.database), options()).await;
+    let report = refused.err().unwrap().report();
+    assert_eq!(report.code, "42501");
+    assert!(report.detail.unwrap().contains("app.dept"));
+    setup
+        .production
+        .batch_execute("REVOKE UPDATE (budget) ON app.dept FROM PUBLIC")
+        .await
+        .unwrap();
+    assert!(
+        Control::connect(target(&setup.database), options())
+            .await
+            .is_ok()
+    );
+}

@@ -177,18 +177,20 @@ async fn default_privileges(
     Ok(())
 }
 
-/// Rights that `role` has on production besides ours, at most 20 sentences.
+/// Rights that `role` has on production besides ours, as sentences.
 pub(super) async fn warnings(client: &Client, role: &str) -> Result<Vec<String>, Error> {
+    let mut sentences: Vec<String> = crate::exposed_tables(client, role)
+        .await?
+        .iter()
+        .map(|name| {
+            format!(
+                "PUBLIC, and so every agent, may write {name}, and pgdraft serve will not start: REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {name} FROM PUBLIC."
+            )
+        })
+        .collect();
     let rows = client
         .query(
-            "SELECT 'tables'::text, format('%I.%I', n.nspname, c.relname)
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p', 'v', 'f')
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') AND n.nspname !~ '^pg_(toast|temp)'
-               AND (has_table_privilege($1, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-                    OR has_any_column_privilege($1, c.oid, 'INSERT, UPDATE'))
-             UNION ALL
-             SELECT 'schemas', format('%I', n.nspname) FROM pg_namespace n
+            "SELECT 'schemas'::text, format('%I', n.nspname) FROM pg_namespace n
              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND has_schema_privilege($1, n.oid, 'CREATE')
              UNION ALL
              SELECT 'database', format('%I', current_database()) WHERE has_database_privilege($1, current_database(), 'CREATE')
@@ -196,20 +198,16 @@ pub(super) async fn warnings(client: &Client, role: &str) -> Result<Vec<String>,
             &[&role],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            let (kind, name): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(match kind {
-                "tables" => format!(
-                    "PUBLIC, and so every agent, may write {name}; REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {name} FROM PUBLIC."
-                ),
-                "schemas" => format!(
-                    "PUBLIC, and so every agent, may create objects in schema {name}; REVOKE CREATE ON SCHEMA {name} FROM PUBLIC."
-                ),
-                _ => format!(
-                    "PUBLIC, and so every agent, may create schemas in database {name}; REVOKE CREATE ON DATABASE {name} FROM PUBLIC."
-                ),
-            })
-        })
-        .collect()
+    for row in rows {
+        let (kind, name): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+        sentences.push(match kind {
+            "schemas" => format!(
+                "PUBLIC, and so every agent, may create objects in schema {name}; REVOKE CREATE ON SCHEMA {name} FROM PUBLIC."
+            ),
+            _ => format!(
+                "PUBLIC, and so every agent, may create schemas in database {name}; REVOKE CREATE ON DATABASE {name} FROM PUBLIC."
+            ),
+        });
+    }
+    Ok(sentences)
 }
