@@ -162,13 +162,18 @@ BEGIN
             HINT = 'Connect with another session id to start a new draft.';
     END IF;
 
+    -- At most one; an ORDER BY would walk all operations of a long session.
     SELECT o.op INTO own_op FROM pgdraft.operations o
-    WHERE o.sid = own_sid AND o.xid = pg_current_xact_id() AND o.requested IS NOT DISTINCT FROM begin_write.operation
-    ORDER BY o.op DESC LIMIT 1;
+    WHERE o.sid = own_sid AND o.xid = pg_current_xact_id() AND o.requested IS NOT DISTINCT FROM begin_write.operation;
     IF own_op IS NULL THEN
-        SELECT o.repeat INTO own_repeat FROM pgdraft.operations o
-        WHERE o.sid = own_sid AND (o.requested = begin_write.operation OR (begin_write.operation IS NULL AND o.requested IS NULL))
-        ORDER BY o.op DESC LIMIT 1;
+        -- Two queries: with one condition for both the index on the name is of no use.
+        IF operation IS NULL THEN
+            SELECT o.repeat INTO own_repeat FROM pgdraft.operations o
+            WHERE o.sid = own_sid AND o.requested IS NULL ORDER BY o.op DESC LIMIT 1;
+        ELSE
+            SELECT o.repeat INTO own_repeat FROM pgdraft.operations o
+            WHERE o.sid = own_sid AND o.requested = begin_write.operation ORDER BY o.op DESC LIMIT 1;
+        END IF;
         own_repeat := coalesce(own_repeat, 0);
         -- no sequence: it would show in the client's lastval()
         SELECT coalesce(max(o.op), 0) + 1 INTO own_op FROM pgdraft.operations o WHERE o.sid = own_sid;
