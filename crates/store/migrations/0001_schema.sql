@@ -189,9 +189,12 @@ BEGIN
             EXIT WHEN FOUND;
         END LOOP;
     ELSE
-        -- Later statements of the same operation are kept too, as far as they fit.
+        -- Later statements of the same operation are kept too, as far as they fit; one that is run
+        -- again and again is kept once.
         SELECT left(E';\n' || coalesce(begin_write.statement, ''), 8192 - char_length(o.statement)) INTO fits
-        FROM pgdraft.operations o WHERE o.sid = own_sid AND o.op = own_op AND char_length(o.statement) < 8190;
+        FROM pgdraft.operations o
+        WHERE o.sid = own_sid AND o.op = own_op AND char_length(o.statement) < 8190
+          AND right(o.statement, char_length(begin_write.statement)) IS DISTINCT FROM begin_write.statement;
         IF fits IS NOT NULL THEN
             UPDATE pgdraft.operations o SET statement = o.statement || fits WHERE o.sid = own_sid AND o.op = own_op;
         END IF;
