@@ -300,17 +300,24 @@ async fn operations_are_named_as_the_contract_says() {
     ] {
         agent.transaction("BEGIN").await;
         for operation in operations {
-            agent
-                .begin_write(*operation, "SELECT 1", "dept")
-                .await
-                .unwrap();
+            // the second statement of an operation comes twice and is kept once
+            for text in ["SELECT 1", "SELECT 2", "SELECT 2"] {
+                agent.begin_write(*operation, text, "dept").await.unwrap();
+            }
         }
         agent.transaction("COMMIT").await;
     }
     let all = setup.control.operations("s").await.unwrap();
     let names: Vec<_> = all.iter().map(|o| o.name.as_str()).collect();
     assert_eq!(names, ["op-1", "a", "a#2", "op-2", "op-3", "a#3", "op-4"]);
-    assert_eq!(all[0].statement, "SELECT 1;\nSELECT 1");
+    assert_eq!(
+        all[6].statement, "SELECT 1;\nSELECT 2",
+        "of an operation written to in one place"
+    );
+    assert_eq!(
+        all[0].statement, "SELECT 1;\nSELECT 2;\nSELECT 1;\nSELECT 2",
+        "of an operation come back to in its transaction"
+    );
     let long = "x".repeat(201);
     for bad in ["", long.as_str()] {
         let got = agent.begin_write(Some(bad), "", "dept").await.unwrap_err();
