@@ -3,7 +3,7 @@
 //!
 //! It decides nothing: what a draft means is `draft`'s and `control`'s to say.
 //!
-//! Start at [`install`], [`load_catalog`] and [`sessions`].
+//! Start at [`install()`], [`load_catalog`] and [`sessions`].
 
 mod error;
 mod exposed;

@@ -1,4 +1,4 @@
-//! Removing everything that [`crate::install`] made.
+//! Removing everything that [`crate::install()`] made.
 
 use std::time::Duration;
 
