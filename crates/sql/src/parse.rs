@@ -44,17 +44,6 @@ pub struct Statement {
     pub(crate) tokens: Tokens,
 }
 
-impl Statement {
-    /// Whether it changes rows of a table.
-    pub fn is_write(&self) -> bool {
-        match &self.body {
-            Body::Insert(_) | Body::Update(_) | Body::Delete(_) => true,
-            Body::Copy(copy) => copy.from,
-            _ => false,
-        }
-    }
-}
-
 /// What kind of statement it is, with the tree where rewriting needs it.
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -136,12 +125,12 @@ pub fn parse(text: &str) -> Result<Script, ParseFailure> {
         ));
     }
     if tokens.depth_max <= SMALL_DEPTH && chain <= SMALL_CHAIN {
-        return parse_here(text);
+        return parse_here(text, &tokens);
     }
     let on_thread = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(LARGE_STACK)
-            .spawn_scoped(scope, || parse_here(text))
+            .spawn_scoped(scope, || parse_here(text, &tokens))
             .ok()
             .and_then(|thread| thread.join().ok())
     });
@@ -220,7 +209,7 @@ fn is_operator(kind: i32) -> bool {
     OPERATORS.iter().any(|k| *k as i32 == kind)
 }
 
-fn parse_here(text: &str) -> Result<Script, ParseFailure> {
+fn parse_here(text: &str, tokens: &Tokens) -> Result<Script, ParseFailure> {
     let parsed = pg_query::parse(text, 0).map_err(|e| match e {
         // the parser's own limit, not the text's fault: the server's may be higher
         pg_query::Error::Parse(message) if message.contains("stack depth") => too_complex(),
@@ -233,7 +222,7 @@ fn parse_here(text: &str) -> Result<Script, ParseFailure> {
             format!("simplify the statement ({other})"),
         ),
     })?;
-    let ranges = statement_ranges(text, &parsed.protobuf)?;
+    let ranges = statement_ranges(text, tokens, &parsed.protobuf)?;
     let alone = ranges.len() == 1;
     let mut statements = Vec::with_capacity(ranges.len());
     for (range, raw) in ranges.into_iter().zip(parsed.protobuf.stmts) {
@@ -258,37 +247,27 @@ fn parse_here(text: &str) -> Result<Script, ParseFailure> {
     Ok(Script { statements })
 }
 
-/// Byte ranges of the statements, trimmed to their first and last token.
+/// Byte ranges of the statements, trimmed to their first and last token. Looked up, not searched:
+/// a text can hold a million statements.
 fn statement_ranges(
     text: &str,
+    tokens: &Tokens,
     parsed: &pg_query::protobuf::ParseResult,
 ) -> Result<Vec<Range<usize>>, ParseFailure> {
-    let tokens = Tokens::scan(text).map_err(ParseFailure::Syntax)?;
-    let mut ranges = Vec::new();
+    let mut ranges = Vec::with_capacity(parsed.stmts.len());
     for raw in &parsed.stmts {
         let start = usize::try_from(raw.stmt_location).unwrap_or(0);
         let end = match usize::try_from(raw.stmt_len) {
             Ok(0) | Err(_) => text.len(),
             Ok(length) => start + length,
         };
-        let inside =
-            |t: &crate::tokens::Token| t.start >= start && t.end <= end && !t.is(Kind::Ascii59);
-        let first = tokens.iter().find(|(_, t)| inside(t)).map(|(_, t)| t.start);
-        let last = tokens
-            .iter()
-            .rev()
-            .find(|(_, t)| inside(t))
-            .map(|(_, t)| t.end);
-        match (first, last) {
-            (Some(first), Some(last)) => ranges.push(first..last),
-            _ => {
-                return Err(refused(
-                    "0A000",
-                    "the end of a statement could not be found",
-                    "send the statements one by one",
-                ));
-            }
-        }
+        ranges.push(tokens.trimmed(start..end).ok_or_else(|| {
+            refused(
+                "0A000",
+                "the end of a statement could not be found",
+                "send the statements one by one",
+            )
+        })?);
     }
     Ok(ranges)
 }

@@ -327,6 +327,9 @@ fn deep_and_long_texts_are_refused_or_parsed_without_harm() {
     assert!(parse(&unions).is_ok());
     let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 20_000].join(","));
     assert!(parse(&list).is_ok());
+    let spread = parse(" ;; SELECT 1 ; ;SELECT 2 -- x\n;").expect("parses");
+    let texts: Vec<&str> = spread.statements.iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(texts, ["SELECT 1", "SELECT 2"]);
     let many = "SELECT 1;".repeat(1_000);
     assert_eq!(parse(&many).map(|s| s.statements.len()).ok(), Some(1_000));
 }

@@ -80,8 +80,18 @@ impl Tokens {
     }
 
     /// All of them.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, &Token)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Token)> {
         self.list.iter().enumerate()
+    }
+
+    /// The bytes from the first to the last token of a byte range, semicolons around them left out.
+    pub(crate) fn trimmed(&self, bytes: Range<usize>) -> Option<Range<usize>> {
+        let from = self.list.partition_point(|t| t.start < bytes.start);
+        let to = self.list.partition_point(|t| t.end <= bytes.end);
+        let inside = self.list.get(from..to)?;
+        let first = inside.iter().find(|t| !t.is(Kind::Ascii59))?;
+        let last = inside.iter().rfind(|t| !t.is(Kind::Ascii59))?;
+        Some(first.start..last.end)
     }
 
     /// Index of the token that starts at that byte.
