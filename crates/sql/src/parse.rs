@@ -19,6 +19,9 @@ use crate::{classify, second};
 const DEPTH_MAX: usize = 300;
 /// Most operators in one expression without a comma or bracket between them.
 const CHAIN_MAX: usize = 10_000;
+/// Most semicolons in a text: each statement is parsed by itself, and a text of some megabytes can
+/// hold a million. What a client may send is less and is the caller's to say.
+const SEMICOLONS_MAX: usize = 10_000;
 /// Above these the parser runs on a thread with a large stack.
 const SMALL_DEPTH: usize = 24;
 const SMALL_CHAIN: usize = 48;
@@ -122,6 +125,13 @@ pub fn parse(text: &str) -> Result<Script, ParseFailure> {
             "54001",
             format!("an expression or set operation has more than {CHAIN_MAX} operators in a row"),
             "use IN (…), = ANY(array) or VALUES instead of a long chain",
+        ));
+    }
+    if tokens.iter().filter(|(_, t)| t.is(Kind::Ascii59)).count() > SEMICOLONS_MAX {
+        return Err(refused(
+            "54000",
+            "too many statements in one query",
+            "send the statements in several queries",
         ));
     }
     if tokens.depth_max <= SMALL_DEPTH && chain <= SMALL_CHAIN {

@@ -330,6 +330,7 @@ fn deep_and_long_texts_are_refused_or_parsed_without_harm() {
     let spread = parse(" ;; SELECT 1 ; ;SELECT 2 -- x\n;").expect("parses");
     let texts: Vec<&str> = spread.statements.iter().map(|s| s.text.as_str()).collect();
     assert_eq!(texts, ["SELECT 1", "SELECT 2"]);
+    assert!(parse(&"SELECT 1;".repeat(500_000)).is_err());
     let many = "SELECT 1;".repeat(1_000);
     assert_eq!(parse(&many).map(|s| s.statements.len()).ok(), Some(1_000));
 }
