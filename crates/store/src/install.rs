@@ -10,13 +10,28 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 1] =
-    [(1, "schema", include_str!("../migrations/0001_schema.sql"))];
+const MIGRATIONS: [(i32, &str, &str); 7] = [
+    (1, "schema", include_str!("../migrations/0001_schema.sql")),
+    (2, "writes", include_str!("../migrations/0002_writes.sql")),
+    (3, "tables", include_str!("../migrations/0003_tables.sql")),
+    (
+        4,
+        "operations",
+        include_str!("../migrations/0004_operations.sql"),
+    ),
+    (5, "history", include_str!("../migrations/0005_history.sql")),
+    (6, "limits", include_str!("../migrations/0006_limits.sql")),
+    (
+        7,
+        "statements",
+        include_str!("../migrations/0007_statements.sql"),
+    ),
+];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 7;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

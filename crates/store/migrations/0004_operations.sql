@@ -1,0 +1,1 @@
+-- Operations and how they depend on each other.

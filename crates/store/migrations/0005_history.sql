@@ -1,0 +1,1 @@
+-- Conflicts, history and the life of a session.

@@ -1,0 +1,1 @@
+-- Limits and what several proxies tell each other.

@@ -1,0 +1,1 @@
+-- Truncation and what other statements need.
