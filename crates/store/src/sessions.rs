@@ -177,7 +177,7 @@ pub struct Ending<'a> {
     pub rows: i64,
 }
 
-/// Marks a session as ended and forgets which tables it touched.
+/// Marks a session as ended and forgets which tables it touched and truncated.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -188,6 +188,9 @@ pub async fn end(
 ) -> Result<(), Error> {
     client
         .execute("DELETE FROM pgdraft.touched WHERE sid = $1", &[&sid.0])
+        .await?;
+    client
+        .execute("DELETE FROM pgdraft.truncations WHERE sid = $1", &[&sid.0])
         .await?;
     client
         .execute(

@@ -175,6 +175,26 @@ pub async fn touched(
         .collect()
 }
 
+/// Tables whose base a session has truncated away.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn truncated(
+    client: &impl GenericClient,
+    sid: SessionId,
+) -> Result<Vec<RelationId>, Error> {
+    let rows = client
+        .query(
+            "SELECT DISTINCT t.relid FROM pgdraft.truncations x JOIN pgdraft.tables t ON t.id = x.table_id
+             WHERE x.sid = $1 ORDER BY t.relid",
+            &[&sid.0],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok(RelationId(row.try_get(0)?)))
+        .collect()
+}
+
 /// Rows that a session has in a head.
 ///
 /// # Errors
