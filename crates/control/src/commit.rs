@@ -103,6 +103,7 @@ impl Control {
         let work = Work {
             transaction: &transaction,
             sid: session.sid,
+            truncated: tables::truncated(&transaction, session.sid).await?,
             drafts: drafts(&transaction, catalog, &heads, session.sid).await?,
         };
         work.lock_tables().await?;
@@ -183,6 +184,8 @@ struct Work<'a> {
     transaction: &'a Transaction<'a>,
     sid: SessionId,
     drafts: Vec<Draft<'a>>,
+    /// Tables whose base the draft has truncated away.
+    truncated: Vec<RelationId>,
 }
 
 impl Work<'_> {
@@ -190,10 +193,13 @@ impl Work<'_> {
     /// here on.
     async fn lock_tables(&self) -> Result<(), ControlError> {
         for draft in &self.drafts {
-            let text = format!(
-                "LOCK TABLE {} IN ROW EXCLUSIVE MODE",
-                draft.relation.qualified()
-            );
+            // nobody may add a row that a truncation would take along unseen
+            let mode = if self.truncated.contains(&draft.relation.id) {
+                "SHARE ROW EXCLUSIVE"
+            } else {
+                "ROW EXCLUSIVE"
+            };
+            let text = format!("LOCK TABLE {} IN {mode} MODE", draft.relation.qualified());
             let locked = self.transaction.batch_execute(&text).await;
             locked.map_err(|e| busy(e.into(), &is_locked(draft.relation)))?;
         }
@@ -210,6 +216,10 @@ impl Work<'_> {
         for draft in &self.drafts {
             let text = conflict::rows(draft, self.sid, CONFLICT_ROWS_MAX);
             self.collect(&mut found, draft.relation, &text).await?;
+            if self.truncated.contains(&draft.relation.id) {
+                let text = conflict::appeared(draft, self.sid, CONFLICT_ROWS_MAX);
+                self.collect(&mut found, draft.relation, &text).await?;
+            }
             for (child, text) in conflict::followers(draft, self.sid, CONFLICT_ROWS_MAX) {
                 self.collect(&mut found, child, &text).await?;
             }
@@ -247,12 +257,15 @@ impl Work<'_> {
 
     /// Applies the draft, in the first way that keeps every key.
     async fn apply(&self) -> Result<Committed, ControlError> {
+        let gone = self.truncate().await?;
         for order in net::Order::ALL {
             self.transaction
                 .batch_execute("SAVEPOINT pgdraft_apply")
                 .await?;
-            match self.apply_net(order).await {
+            match self.apply_net(order, &gone).await {
                 Ok(done) => return Ok(done),
+                // operations before a truncation cannot be done again after it
+                Err(error) if order == net::Order::LAST && !gone.is_empty() => return Err(error),
                 Err(error) if another_way(&error) => {
                     tracing::debug!(?order, %error, "a draft is applied in another way");
                     self.transaction

@@ -19,6 +19,8 @@ pub struct OpenedSession {
     pub state: SessionState,
     /// Tables it has changed, with the number of rows in its head.
     pub touched: Vec<(RelationId, u64)>,
+    /// Those of them that it has truncated.
+    pub truncated: Vec<RelationId>,
 }
 
 /// A session as a list shows it. Times are texts as PostgreSQL prints them.
@@ -98,6 +100,7 @@ impl Control {
             sid: session.sid,
             state: session.state,
             touched: touched_rows(&*client, session.sid).await?,
+            truncated: tables::truncated(&*client, session.sid).await?,
         }))
     }
 

@@ -11,3 +11,4 @@ mod commit;
 mod drafting;
 mod install;
 mod life;
+mod truncate;

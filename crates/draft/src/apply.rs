@@ -12,9 +12,10 @@ use crate::text::{column, columns, key_columns, same_key, writable};
 /// How many rows there are to insert and to delete: two bigint columns.
 pub fn counts(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
-        "SELECT count(*) FILTER (WHERE h.pgdraft_live AND h.pgdraft_new), count(*) FILTER (WHERE NOT h.pgdraft_live AND NOT h.pgdraft_new) FROM {} h WHERE h.pgdraft_sid = {}",
+        "SELECT count(*) FILTER (WHERE h.pgdraft_live AND {new}), count(*) FILTER (WHERE NOT h.pgdraft_live AND NOT {new}) FROM {} h WHERE h.pgdraft_sid = {}",
         draft.table(),
-        sid.0
+        sid.0,
+        new = new(draft, sid),
     )
 }
 
@@ -69,11 +70,12 @@ pub fn insert(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String {
         }
     });
     format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new ORDER BY h.pgdraft_op, {}",
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND {} ORDER BY h.pgdraft_op, {}",
         draft.relation.qualified(),
         columns("", &names),
         draft.table(),
         sid.0,
+        new(draft, sid),
         columns("h", key_columns(draft.relation))
     )
 }
@@ -88,11 +90,12 @@ pub fn fill_later(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String
         .map(|name| format!("{} IS NOT NULL", column("h", name)))
         .collect();
     format!(
-        "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new AND ({})",
+        "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND {} AND ({})",
         draft.relation.qualified(),
         draft.table(),
         same_key(draft.relation, "b", "h"),
         sid.0,
+        new(draft, sid),
         any.join(" OR ")
     )
 }
@@ -100,11 +103,12 @@ pub fn fill_later(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String
 /// Deletes the removed rows.
 pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
-        "DELETE FROM {} b USING {} h WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new",
+        "DELETE FROM {} b USING {} h WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT {}",
         draft.relation.qualified(),
         draft.table(),
         same_key(draft.relation, "b", "h"),
-        sid.0
+        sid.0,
+        new(draft, sid)
     )
 }
 
@@ -152,11 +156,38 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
     found
 }
 
+/// Removes what is left of truncated tables, all in one statement: they may refer to one another.
+/// One bigint column for each.
+pub fn truncate(drafts: &[&Draft<'_>]) -> String {
+    let gone = drafts.iter().enumerate().map(|(i, draft)| {
+        let base = Draft::base(draft.relation);
+        format!("t{i} AS (DELETE FROM {base} RETURNING 1)")
+    });
+    let counts = (0..drafts.len()).map(|i| format!("(SELECT count(*) FROM t{i})"));
+    format!(
+        "WITH {} SELECT {}",
+        gone.collect::<Vec<_>>().join(", "),
+        counts.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// How many rows the base has: one bigint column.
+pub fn left(draft: &Draft<'_>) -> String {
+    format!("SELECT count(*) FROM {}", Draft::base(draft.relation))
+}
+
+/// The row `h` is not in the base, or will not be when the truncation of its table has been done.
+fn new(draft: &Draft<'_>, sid: SessionId) -> String {
+    let truncated = crate::text::truncated(draft.id, &sid.0.to_string());
+    format!("(h.pgdraft_new OR {truncated})")
+}
+
 /// Rows of the draft that exist in the base and are changed by it.
 fn updated(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
-        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new AND {}",
+        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT {} AND {}",
         sid.0,
+        new(draft, sid),
         changed_at_all(draft)
     )
 }

@@ -6,7 +6,7 @@ use crate::Draft;
 use crate::diff::first;
 use crate::text::{
     NOT_IDENTICAL, column, columns, equal, head_table, image, key_columns, record,
-    reference_operators, same_key,
+    reference_operators, same_key, truncated,
 };
 
 /// Locks the base rows of a draft in key order until the transaction ends; one count comes back.
@@ -42,7 +42,7 @@ LEFT JOIN f ON {first_same}
 LEFT JOIN {base} b ON {base_same}
 CROSS JOIN LATERAL (SELECT CASE
     WHEN h.pgdraft_new AND NOT h.pgdraft_live THEN NULL
-    WHEN h.pgdraft_new AND {mark} IS NOT NULL THEN 'a row with this key appeared'
+    WHEN h.pgdraft_new AND {mark} IS NOT NULL AND NOT {truncated} THEN 'a row with this key appeared'
     WHEN h.pgdraft_new THEN NULL
     WHEN {mark} IS NULL THEN 'the row was removed'
     WHEN f.pgdraft_kind IS NULL THEN 'the row before the draft is not known'
@@ -52,6 +52,7 @@ WHERE h.pgdraft_sid = {sid} AND x.what IS NOT NULL
 ORDER BY {order} LIMIT {rows_max}",
         first = first(draft, sid),
         text = key_text("h", key),
+        truncated = truncated(draft.id, &sid.0.to_string()),
         head = draft.table(),
         first_same = same_key(draft.relation, "f", "h"),
         base = draft.relation.qualified(),
@@ -60,6 +61,26 @@ ORDER BY {order} LIMIT {rows_max}",
         then = image("f", draft.relation.writable(), false),
         sid = sid.0,
         order = columns("h", key),
+    )
+}
+
+/// Rows of a truncated table that the truncation did not know: they appeared or changed since.
+/// Columns as of [`rows`].
+pub fn appeared(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
+    let key = key_columns(draft.relation);
+    format!(
+        "SELECT {} AS key, 'the row appeared or changed since the table was truncated'::text AS what, count(*) OVER () AS total
+FROM (SELECT x.horizon, x.running FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {} ORDER BY x.op LIMIT 1) x
+JOIN {} b ON pgdraft.appeared(b.xmin, x.horizon, x.running)
+WHERE NOT EXISTS (SELECT FROM {} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {})
+ORDER BY {} LIMIT {rows_max}",
+        key_text("b", key),
+        draft.id.0,
+        Draft::base(draft.relation),
+        draft.table(),
+        same_key(draft.relation, "h", "b"),
+        columns("b", key),
+        sid = sid.0,
     )
 }
 
@@ -113,10 +134,11 @@ fn followers_by(
         .get(&child.id)
         .map(|id| {
             format!(
-                " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {})",
+                " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {}) AND NOT {}",
                 head_table(*id),
                 sid.0,
-                same_key(child, "z", "c")
+                same_key(child, "z", "c"),
+                truncated(*id, &sid.0.to_string())
             )
         })
         .unwrap_or_default();

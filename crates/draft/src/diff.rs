@@ -3,13 +3,16 @@
 use catalog::{Column, SessionId, quote_identifier, quote_literal};
 
 use crate::Draft;
-use crate::text::{NOT_IDENTICAL, column, columns, image, join, key_columns, record, same_key};
+use crate::text::{
+    NOT_IDENTICAL, aliased, column, columns, image, join, key_columns, record, same_key, truncated,
+};
 
 /// The diff of one table in key order. Columns: `operation` text (the last one that changed the
 /// row), `diff_type` text (`added`, `modified`, `removed`), `primary_key`, `from_row`, `to_row`
 /// (JSON objects as text; the last two may be NULL), `changed_columns` text[].
 ///
-/// Rows that ended as they were, or were added and removed again, do not appear. A row of the head
+/// A truncated table's rows are read from the base and appear as removed; a key that the draft gave
+/// a new row appears twice then. Rows that ended as they were, or were added and removed again, do not appear. A row of the head
 /// without a log row (which no statement of ours leaves) appears, so that nothing that a commit
 /// would apply is hidden.
 pub fn rows(draft: &Draft<'_>, sid: SessionId) -> String {
@@ -21,6 +24,7 @@ pub fn rows(draft: &Draft<'_>, sid: SessionId) -> String {
         format!("CASE WHEN {} THEN {} END", differs(of), quote_literal(name))
     });
     let key = key_columns(draft.relation);
+    let sort_key = |alias| aliased(alias, key, "pgdraft_k");
     format!(
         "WITH f AS ({first})
 SELECT coalesce(p.name, h.pgdraft_op::text) AS operation,
@@ -28,13 +32,20 @@ SELECT coalesce(p.name, h.pgdraft_op::text) AS operation,
     {primary}::text AS primary_key,
     CASE WHEN NOT x.added THEN {before} END::text AS from_row,
     CASE WHEN h.pgdraft_live THEN {after} END::text AS to_row,
-    CASE WHEN h.pgdraft_live AND NOT x.added THEN array_remove(ARRAY[{changed}]::text[], NULL) ELSE ARRAY[{all}]::text[] END AS changed_columns
+    CASE WHEN h.pgdraft_live AND NOT x.added THEN array_remove(ARRAY[{changed}]::text[], NULL) ELSE ARRAY[{all}]::text[] END AS changed_columns,
+    {head_key}
 FROM {head} h
 LEFT JOIN f ON {same}
 LEFT JOIN pgdraft.operations p ON p.sid = h.pgdraft_sid AND p.op = h.pgdraft_op
 CROSS JOIN LATERAL (SELECT coalesce(f.pgdraft_kind = 'I', h.pgdraft_new) AS added) x
 WHERE h.pgdraft_sid = {sid}
     AND CASE WHEN x.added THEN h.pgdraft_live ELSE NOT h.pgdraft_live OR f.pgdraft_kind IS NULL OR {any} END
+UNION ALL
+SELECT coalesce(p.name, x.op::text), 'removed', {base_primary}::text, {base_row}::text, NULL, ARRAY[{all}]::text[], {base_key}
+FROM {base} b
+CROSS JOIN (SELECT min(x.op) AS op FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {id}) x
+LEFT JOIN pgdraft.operations p ON p.sid = {sid} AND p.op = x.op
+WHERE {truncated} AND NOT EXISTS (SELECT FROM {head} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {base_same})
 ORDER BY {order}",
         first = first(draft, sid),
         primary = json("h", key),
@@ -44,7 +55,18 @@ ORDER BY {order}",
         same = same_key(draft.relation, "f", "h"),
         sid = sid.0,
         any = changed_at_all(draft),
-        order = columns("h", key),
+        order = (1..=key.len())
+            .map(|i| format!("pgdraft_k{i}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        head_key = sort_key("h"),
+        base_key = sort_key("b"),
+        base = draft.relation.qualified(),
+        base_primary = json("b", key),
+        base_row = json("b", stored.iter().map(|c| &c.name)),
+        base_same = same_key(draft.relation, "h", "b"),
+        id = draft.id.0,
+        truncated = truncated(draft.id, &sid.0.to_string()),
     )
 }
 

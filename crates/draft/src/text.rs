@@ -144,6 +144,24 @@ pub(crate) fn key_detail(names: &[String], values: &[String], before: &str, afte
     )
 }
 
+/// `n."id" AS k1, n."no" AS k2` with the prefix `k`.
+pub(crate) fn aliased(alias: &str, names: &[String], prefix: &str) -> String {
+    let parts: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| format!("{} AS {prefix}{}", column(alias, name), i + 1))
+        .collect();
+    parts.join(", ")
+}
+
+/// The session `sid` has truncated that table: its base is hidden.
+pub(crate) fn truncated(id: DraftTableId, sid: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM pgdraft.truncations pgdraft_t WHERE pgdraft_t.sid = {sid} AND pgdraft_t.table_id = {})",
+        id.0
+    )
+}
+
 /// The body of a function as a dollar-quoted string whose tag does not occur in it.
 pub(crate) fn dollar_quoted(body: &str) -> String {
     let mut tag = String::from("$pgdraft$");

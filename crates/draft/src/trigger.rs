@@ -189,6 +189,7 @@ fn body(steps: &[Step]) -> String {
     if steps.is_empty() {
         return "\nBEGIN\n    RETURN NULL;\nEND\n".into();
     }
+    // TRUNCATE makes tombstones that no other table follows.
     let small: String = steps.iter().map(static_step).collect();
     let large: String = steps.iter().map(dynamic_step).collect();
     format!(
@@ -198,6 +199,9 @@ DECLARE
     pgdraft_gone boolean;
     pgdraft_detail text;
 BEGIN
+    IF current_setting('pgdraft.truncating', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     SELECT count(*), bool_or(NOT n.pgdraft_live) INTO pgdraft_count, pgdraft_gone FROM (SELECT n.pgdraft_live FROM pgdraft_n n LIMIT {}) n;
     IF pgdraft_count = 0 THEN
         RETURN NULL;
@@ -272,16 +276,17 @@ impl<'a> Draft<'a> {
         format!("{only}{}", relation.qualified())
     }
 
-    /// ` AND NOT EXISTS (…)`: the base row `alias` is not replaced or removed by the session of
-    /// the row `by`; empty where the table has no head.
+    /// ` AND NOT EXISTS (…)`: the base row `alias` is not replaced, removed or truncated away by the
+    /// session of the row `by`; empty where the table has no head.
     fn not_shadowed(&self, relation: &Relation, alias: &str, by: &str) -> String {
         self.heads
             .get(&relation.id)
             .map(|id| {
                 format!(
-                    " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {by}.pgdraft_sid AND {})",
+                    " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {by}.pgdraft_sid AND {}) AND NOT {}",
                     crate::text::head_table(*id),
-                    crate::text::same_key(relation, "z", alias)
+                    crate::text::same_key(relation, "z", alias),
+                    crate::text::truncated(*id, &format!("{by}.pgdraft_sid"))
                 )
             })
             .unwrap_or_default()

@@ -145,6 +145,7 @@ impl ControlPlane for Bridge {
                 control::SessionState::Discarded => SessionState::Discarded,
             },
             touched: opened.touched,
+            truncated: opened.truncated,
         }))
     }
 

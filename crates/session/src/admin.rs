@@ -96,8 +96,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let control = &self.conn.shared.control;
         let opened = control.open_session(name, agent, false).await?;
         let sid = catalog::SessionId(self.session.sid);
-        let touched = crate::client::open_draft(opened.as_ref());
-        self.conn.shared.replace_draft(sid, touched);
+        let draft = crate::client::open_draft(opened.as_ref());
+        self.conn.shared.replace_draft(sid, draft);
         Ok(())
     }
 

@@ -44,6 +44,8 @@ pub struct OpenedSession {
     pub state: SessionState,
     /// Tables it has changed, with the number of rows in its head.
     pub touched: Vec<(RelationId, u64)>,
+    /// Those of them that it has truncated.
+    pub truncated: Vec<RelationId>,
 }
 
 /// Answer of an admin command: a result set in text, or only a tag.

@@ -258,7 +258,7 @@ async fn open_session(
         ));
     }
     let draft = shared.draft(opened.sid);
-    draft.learn(open_draft(Some(&opened)));
+    draft.learn(&open_draft(Some(&opened)));
     Ok(ClientSession {
         name,
         address: String::new(),
@@ -268,10 +268,13 @@ async fn open_session(
 }
 
 /// What a session has changed; nothing once it has ended.
-pub(crate) fn open_draft(opened: Option<&OpenedSession>) -> &[(catalog::RelationId, u64)] {
+pub(crate) fn open_draft(opened: Option<&OpenedSession>) -> sql::DraftView {
     match opened {
-        Some(opened) if opened.state == SessionState::Open => &opened.touched,
-        _ => &[],
+        Some(opened) if opened.state == SessionState::Open => sql::DraftView {
+            dirty: opened.touched.iter().copied().collect(),
+            truncated: opened.truncated.iter().copied().collect(),
+        },
+        _ => sql::DraftView::default(),
     }
 }
 

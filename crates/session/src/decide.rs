@@ -63,7 +63,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     self.lock_session().await?;
                     locked = true;
                 }
-                Plan::Write(write) if self.session.draft.mark(&write.changes) => {}
+                Plan::Write(write) if self.session.draft.mark(write) => {}
                 Plan::Write(_) | Plan::Read(_) => {
                     self.bind_session().await?;
                     return Ok((plan, stamp));
@@ -162,7 +162,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.session.sid = opened.sid.0;
         self.conn.sid.store(opened.sid.0, Ordering::Relaxed);
         self.session.draft = self.conn.shared.draft(opened.sid);
-        self.session.draft.learn(&opened.touched);
+        self.session
+            .draft
+            .learn(&crate::client::open_draft(Some(&opened)));
         tracing::info!(session = name, agent, sid = opened.sid.0, "session made");
         Ok(())
     }

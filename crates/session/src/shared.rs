@@ -1,6 +1,5 @@
 //! What all connections of one process have in common.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,8 +119,8 @@ impl Shared {
 
     /// A session ended or lost operations: what is known of its draft is replaced by this.
     /// Connections plan anew with their next statement.
-    pub fn replace_draft(&self, sid: SessionId, touched: &[(RelationId, u64)]) {
-        self.draft(sid).replace(touched.iter().copied());
+    pub(crate) fn replace_draft(&self, sid: SessionId, draft: DraftView) {
+        self.draft(sid).replace(draft);
     }
 
     /// Client connections that hold an upstream connection at this moment.
@@ -156,14 +155,18 @@ impl SessionDraft {
         (self.version.load(Ordering::Acquire), Arc::clone(&view))
     }
 
-    /// These tables are about to be changed; true if one of them was clean until now.
-    pub(crate) fn mark(&self, relations: &[RelationId]) -> bool {
-        self.change(|dirty| {
-            let before = dirty.len();
-            for relation in relations {
-                dirty.entry(*relation).or_insert(0);
+    /// These tables are about to be changed; true if one of them was clean until now. A truncation
+    /// that is rolled back leaves its mark here: the merged read looks at what really is.
+    pub(crate) fn mark(&self, write: &sql::Write) -> bool {
+        self.change(|view| {
+            let before = (view.dirty.len(), view.truncated.len());
+            for relation in &write.changes {
+                view.dirty.entry(*relation).or_insert(0);
+                if write.verb == sql::Verb::Truncate {
+                    view.truncated.insert(*relation);
+                }
             }
-            dirty.len() != before
+            (view.dirty.len(), view.truncated.len()) != before
         })
     }
 
@@ -173,29 +176,30 @@ impl SessionDraft {
         let Some(first) = relations.first() else {
             return;
         };
-        self.change(|dirty| {
-            let estimate = dirty.entry(*first).or_insert(0);
+        self.change(|view| {
+            let estimate = view.dirty.entry(*first).or_insert(0);
             let before = magnitude(*estimate);
             *estimate = estimate.saturating_add(rows);
             magnitude(*estimate) != before
         });
     }
 
-    fn replace(&self, touched: impl Iterator<Item = (RelationId, u64)>) {
-        let new: HashMap<RelationId, u64> = touched.collect();
-        self.change(|dirty| {
-            let moved = *dirty != new;
-            *dirty = new;
+    fn replace(&self, new: DraftView) {
+        self.change(|view| {
+            let moved = *view != new;
+            *view = new;
             moved
         });
     }
 
     /// What is known at connect: never makes a table clean that another connection changed.
-    pub(crate) fn learn(&self, touched: &[(RelationId, u64)]) {
-        self.change(|dirty| {
-            let mut moved = false;
-            for (relation, rows) in touched {
-                let estimate = dirty.entry(*relation).or_insert_with(|| {
+    pub(crate) fn learn(&self, known: &DraftView) {
+        self.change(|view| {
+            let truncated = view.truncated.len();
+            view.truncated.extend(&known.truncated);
+            let mut moved = view.truncated.len() != truncated;
+            for (relation, rows) in &known.dirty {
+                let estimate = view.dirty.entry(*relation).or_insert_with(|| {
                     moved = true;
                     0
                 });
@@ -207,9 +211,9 @@ impl SessionDraft {
     }
 
     /// Changes the estimates; where the change matters to plans the version grows.
-    fn change(&self, change: impl FnOnce(&mut HashMap<RelationId, u64>) -> bool) -> bool {
+    fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) -> bool {
         let mut view = lock(&self.view);
-        let matters = change(&mut Arc::make_mut(&mut view).dirty);
+        let matters = change(Arc::make_mut(&mut view));
         if matters {
             self.version.fetch_add(1, Ordering::AcqRel);
         }

@@ -58,6 +58,7 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of a statement that changes rows")?,
         NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
         NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
+        NodeEnum::TruncateStmt(truncate) => Body::Truncate(truncate),
         NodeEnum::TransactionStmt(t) => transaction(t.kind),
         NodeEnum::VariableSetStmt(set) => setting(&set),
         NodeEnum::VariableShowStmt(show) => Body::Show(show.name.to_ascii_lowercase()),
@@ -80,7 +81,6 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
 fn kind_name(node: &NodeEnum) -> String {
     let known = match node {
         NodeEnum::MergeStmt(_) => "MERGE",
-        NodeEnum::TruncateStmt(_) => "TRUNCATE",
         NodeEnum::PrepareStmt(_) => "PREPARE",
         NodeEnum::ExecuteStmt(_) => "EXECUTE",
         NodeEnum::DoStmt(_) => "DO",

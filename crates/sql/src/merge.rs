@@ -22,6 +22,9 @@ pub(crate) struct Wanted {
     pub(crate) whole: bool,
     /// Also output `pgdraft_new`.
     pub(crate) with_new: bool,
+    /// The session may have truncated it: whether it has is looked up when the read runs, because a
+    /// rollback takes a truncation back.
+    pub(crate) truncated: bool,
 }
 
 /// `a = b` by the key's own equality.
@@ -55,7 +58,7 @@ fn columns(relation: &Relation, alias: &str) -> String {
 /// The derived table, in brackets, without an alias; `None` for a relation without a key.
 pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted) -> Option<String> {
     let key = relation.primary_key.as_ref()?;
-    if wanted.bare_count {
+    if wanted.bare_count && !wanted.truncated {
         return Some(counted(relation, head, sid, key));
     }
     let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
@@ -73,10 +76,15 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
     } else {
         ("", "", "")
     };
+    let (gone, gone_base, gone_head) = if wanted.truncated {
+        (truncation(head, sid), ", true AS pgdraft_kept", ", false")
+    } else {
+        (String::new(), "", "")
+    };
     Some(format!(
-        "(SELECT {m}{new_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base} FROM {base} b \
-         UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head} FROM {table} h) m \
-         WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live AND {hidden}{fence})",
+        "(SELECT {m}{new_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base}{gone_base} FROM {base} b \
+         UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head}{gone_head} FROM {table} h) m \
+         WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live{gone} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
@@ -87,6 +95,14 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
         hidden = arms.hidden,
         fence = if wanted.fenced { " OFFSET 0" } else { "" },
     ))
+}
+
+/// A condition that the planner turns into one test before the base's arm is begun, if at all.
+fn truncation(head: &Head, sid: i64) -> String {
+    format!(
+        " AND (NOT m.pgdraft_kept OR NOT EXISTS (SELECT 1 FROM pgdraft.truncations t WHERE t.sid = {sid} AND t.table_id = {}))",
+        head.id.0
+    )
 }
 
 /// What tells base rows from head rows, and which base rows are not hidden.

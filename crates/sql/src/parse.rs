@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{DeleteStmt, InsertStmt, Token as Kind, UpdateStmt};
+use pg_query::protobuf::{DeleteStmt, InsertStmt, Token as Kind, TruncateStmt, UpdateStmt};
 use report::Report;
 
 use crate::facts::Facts;
@@ -56,6 +56,7 @@ pub(crate) enum Body {
     Update(Box<UpdateStmt>),
     Delete(Box<DeleteStmt>),
     Copy(Copy),
+    Truncate(TruncateStmt),
     /// BEGIN, COMMIT and their kin.
     Transaction,
     Set(Setting),

@@ -1,15 +1,17 @@
 //! What the data plane is told to do with a statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{Catalog, RelationId};
 
 /// What a session has changed, as far as planning needs it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DraftView {
     /// Relation → rows this session has in its head (an estimate; the power of ten counts).
     pub dirty: HashMap<RelationId, u64>,
+    /// Those of them that it may have truncated: their reads look whether the base is hidden.
+    pub truncated: HashSet<RelationId>,
 }
 
 /// Everything outside the text that a plan depends on.
@@ -180,6 +182,8 @@ pub enum Verb {
     Merge,
     /// `COPY n`.
     Copy,
+    /// `TRUNCATE TABLE`.
+    Truncate,
     /// `SELECT n`: a query with data-modifying CTEs.
     Select,
 }

@@ -24,6 +24,7 @@ mod delete;
 mod insert;
 mod moving;
 mod returning;
+mod truncate;
 mod update;
 
 /// Plans one statement. Pure.
@@ -49,6 +50,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Update(tree) => update::plan(statement, tree, context),
         Body::Delete(tree) => delete::plan(statement, tree, context),
         Body::Copy(tree) => copy::plan(statement, tree, context),
+        Body::Truncate(tree) => truncate::plan(statement, tree, context),
         Body::Transaction => Ok(relay(Effect::Transaction)),
         Body::Set(setting) => Ok(set(setting)),
         Body::Show(name) => Ok(match name.as_str() {
@@ -289,6 +291,7 @@ fn merged_text(
         bare_count: block.bare_count,
         whole: !block.selective,
         with_new: false,
+        truncated: context.draft.truncated.contains(&item.relation.id),
     };
     merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(lost)
 }

@@ -1,5 +1,7 @@
 //! Applying net changes, set by set.
 
+use std::collections::HashMap;
+
 use catalog::{Relation, RelationId};
 use draft::{Draft, apply};
 
@@ -25,19 +27,57 @@ pub(super) enum Order {
 }
 
 impl Order {
+    /// The last that is tried.
+    pub(super) const LAST: Self = Self::Deletes;
     /// All, in the order they are tried.
     pub(super) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
 impl Work<'_> {
-    pub(super) async fn apply_net(&self, order: Order) -> Result<Committed, ControlError> {
+    /// Removes what production has of the truncated tables; rows removed, by table.
+    pub(super) async fn truncate(&self) -> Result<HashMap<RelationId, u64>, ControlError> {
+        let drafts: Vec<&Draft<'_>> = self
+            .drafts
+            .iter()
+            .filter(|d| self.truncated.contains(&d.relation.id))
+            .collect();
+        let mut gone = HashMap::new();
+        if drafts.is_empty() {
+            return Ok(gone);
+        }
+        let row = self
+            .transaction
+            .query_one(&apply::truncate(&drafts), &[])
+            .await?;
+        for (i, draft) in drafts.into_iter().enumerate() {
+            let removed = count(row.try_get(i)?);
+            let left = self.transaction.query_one(&apply::left(draft), &[]).await?;
+            let left = count(left.try_get(0)?);
+            complete(draft, removed + left, removed)?;
+            gone.insert(draft.relation.id, removed);
+        }
+        Ok(gone)
+    }
+
+    /// Applies all but truncations, which have taken `gone` rows of each table.
+    pub(super) async fn apply_net(
+        &self,
+        order: Order,
+        gone: &HashMap<RelationId, u64>,
+    ) -> Result<Committed, ControlError> {
         let relations: Vec<&Relation> = self.drafts.iter().map(|d| d.relation).collect();
         let parents_first = apply::parents_first(&relations);
         let drafts: Vec<&Draft<'_>> = parents_first
             .iter()
             .filter_map(|r| self.drafts.iter().find(|d| d.relation.id == r.id))
             .collect();
-        let mut done: Vec<Applied> = drafts.iter().map(|d| nothing(d.relation)).collect();
+        let mut done: Vec<Applied> = drafts
+            .iter()
+            .map(|d| Applied {
+                deleted: gone.get(&d.relation.id).copied().unwrap_or(0),
+                ..nothing(d.relation)
+            })
+            .collect();
         match order {
             Order::Inserts => {
                 self.inserts(&drafts, &mut done).await?;
@@ -128,7 +168,7 @@ impl Work<'_> {
                 let left = self.transaction.query_one(&text, &[]).await?;
                 complete(draft, expected, expected - count(left.try_get(0)?))?;
             }
-            applied.deleted = expected;
+            applied.deleted += expected;
         }
         Ok(())
     }

@@ -2,10 +2,12 @@
 
 use catalog::{ForeignKey, ReferentialAction, Relation};
 
-use super::parent::{Change, aliased, gone, in_primary_key, left_with_the_key, refers};
+use super::parent::{Change, gone, in_primary_key, left_with_the_key, refers};
 use super::{Event, Step, acts, child_head, keys};
 use crate::Draft;
-use crate::text::{column, columns, equal, head_table, key_columns, log_table, same_key, writable};
+use crate::text::{
+    aliased, column, columns, equal, head_table, key_columns, log_table, same_key, writable,
+};
 
 /// CASCADE, SET NULL and SET DEFAULT on the children's heads.
 pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {

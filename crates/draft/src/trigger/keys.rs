@@ -4,7 +4,7 @@ use catalog::{Key, quote_literal};
 
 use super::{Event, Raise, Step};
 use crate::Draft;
-use crate::text::{column, columns, equal, key_columns, key_detail, operator, same_key};
+use crate::text::{column, columns, equal, key_columns, key_detail, operator, same_key, truncated};
 
 /// Inserted rows are logged with their key: rows that are new, and removed ones that came back.
 pub(super) fn log(draft: &Draft<'_>, event: Event) -> Vec<Step> {
@@ -30,10 +30,11 @@ pub(super) fn unique(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     if let (Event::Insert, Some(key)) = (event, &draft.relation.primary_key) {
         // A row that is new must not exist in the base; a later change cannot make it so.
         let query = format!(
-            "SELECT pg_catalog.min({}) FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new",
+            "SELECT pg_catalog.min({}) FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new AND NOT {}",
             exists_detail(key, "n"),
             draft.relation.qualified(),
-            same_key(draft.relation, "b", "n")
+            same_key(draft.relation, "b", "n"),
+            truncated(draft.id, "n.pgdraft_sid")
         );
         steps.push(refusal(draft, key, query));
     }

@@ -6,7 +6,7 @@ use super::child::plain_quotes;
 use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, column, columns, equal, head_table, key_columns, key_detail, record,
+    NOT_IDENTICAL, aliased, column, columns, equal, head_table, key_columns, key_detail, record,
     reference_operators, same_key,
 };
 
@@ -218,15 +218,6 @@ pub(super) fn left_with_the_key(draft: &Draft<'_>, key: &ForeignKey) -> String {
         draft.table(),
         parts.join(" AND ")
     )
-}
-
-pub(super) fn aliased(alias: &str, names: &[String], prefix: &str) -> String {
-    let parts: Vec<String> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| format!("{} AS {prefix}{}", column(alias, name), i + 1))
-        .collect();
-    parts.join(", ")
 }
 
 /// `c` refers to the old key of `g`.

@@ -172,6 +172,7 @@ impl ControlPlane for FakeControl {
             } else {
                 Vec::new()
             },
+            truncated: Vec::new(),
         }))
     }
 

@@ -193,6 +193,7 @@ impl Changed {
             bare_count: false,
             whole,
             with_new: true,
+            truncated: context.draft.truncated.contains(&self.relation.id),
         };
         merge::merged(&self.relation, &self.head, context.sid, wanted)
     }

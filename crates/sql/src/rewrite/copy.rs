@@ -131,6 +131,7 @@ fn to(
         bare_count: false,
         whole: true,
         with_new: false,
+        truncated: context.draft.truncated.contains(&item.relation.id),
     };
     let source = merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(mismatch)?;
     let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));

@@ -1,0 +1,160 @@
+//! TRUNCATE: the base is hidden from the session by a mark, and its own rows become tombstones, so
+//! the cost is the draft's and not the table's.
+
+use std::sync::Arc;
+
+use catalog::{Identity, Relation, RelationId, RelationKind, quote_literal};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DropBehavior, RangeVar, TruncateStmt};
+use report::Report;
+
+use crate::parse::Statement;
+use crate::plan::{Context, Effect, Plan, Rewritten, Verb, Write};
+use crate::resolve;
+use crate::rewrite::change::{Found, list, redact, target};
+
+pub(crate) fn plan(
+    statement: &Statement,
+    tree: &TruncateStmt,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let mut tables: Vec<Arc<Relation>> = Vec::new();
+    for node in &tree.relations {
+        let Some(NodeEnum::RangeVar(name)) = node.node.as_ref() else {
+            continue;
+        };
+        is_table(context, name)?;
+        // TRUNCATE is not analysed before it runs, so its errors have no position
+        let found = target(context, Some(name)).map_err(|mut report| {
+            report.position = None;
+            report
+        });
+        let relation = match found? {
+            Found::Changed(changed) => changed.relation,
+            Found::Instead(plan) => return Ok(plan),
+        };
+        if !tables.iter().any(|t| t.id == relation.id) {
+            tables.push(relation);
+        }
+    }
+    let named = tables.len();
+    if tree.behavior == DropBehavior::DropCascade as i32 {
+        add_children(context, &mut tables);
+    } else {
+        no_children(context, &tables)?;
+    }
+    let ids: Vec<RelationId> = tables.iter().map(|t| t.id).collect();
+    let missing = resolve::without_head(context.catalog, &ids);
+    if !missing.is_empty() {
+        return Ok(Plan::NeedsDraft(missing));
+    }
+    if tree.restart_seqs {
+        no_sequences(&tables)?;
+    }
+    let heads = ids.iter().filter_map(|id| context.catalog.head(*id));
+    let text = format!(
+        "SELECT pgdraft.truncate(ARRAY[{}]::pg_catalog.int4[], ARRAY[{}]::pg_catalog.text[])",
+        list(heads.map(|h| h.id.0.to_string())),
+        list(tables.iter().skip(named).map(|t| quote_literal(&t.name))),
+    );
+    Ok(Plan::Write(Arc::new(Write {
+        rewritten: Rewritten {
+            text,
+            positions: crate::plan::PositionMap::default(),
+            merged: Vec::new(),
+            effect: Effect::None,
+            locks: false,
+        },
+        changes: ids,
+        verb: Verb::Truncate,
+        redacted: redact(&statement.text),
+        returning: false,
+        key: None,
+        counted: true,
+    })))
+}
+
+/// PostgreSQL's error for what is no table at all.
+fn is_table(context: &Context<'_>, name: &RangeVar) -> Result<(), Box<Report>> {
+    let schema = (!name.schemaname.is_empty()).then_some(name.schemaname.as_str());
+    let found = resolve::resolve(context, schema, &name.relname)?;
+    let resolve::Resolved::Known(relation) = found else {
+        return Ok(());
+    };
+    match relation.kind {
+        RelationKind::Table | RelationKind::Partitioned | RelationKind::Foreign => Ok(()),
+        RelationKind::View
+        | RelationKind::MaterializedView
+        | RelationKind::Sequence
+        | RelationKind::Other => Err(Box::new(
+            Report::error("42809", format!("\"{}\" is not a table", relation.name))
+                .hint("truncate the tables behind it"),
+        )),
+    }
+}
+
+/// Tables that refer to one of `tables` and are not among them, in the order of their oids.
+fn children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Vec<(Arc<Relation>, String)> {
+    let mut found: Vec<(Arc<Relation>, String)> = Vec::new();
+    for parent in tables {
+        for key in &parent.referenced_by {
+            let among = tables.iter().any(|t| t.id == key.child);
+            let known = found.iter().any(|(t, _)| t.id == key.child);
+            if let Some(child) = context.catalog.relations.get(&key.child)
+                && !among
+                && !known
+            {
+                found.push((Arc::clone(child), parent.name.clone()));
+            }
+        }
+    }
+    found.sort_by_key(|(child, _)| child.id);
+    found
+}
+
+fn add_children(context: &Context<'_>, tables: &mut Vec<Arc<Relation>>) {
+    loop {
+        let more = children(context, tables);
+        if more.is_empty() {
+            return;
+        }
+        tables.extend(more.into_iter().map(|(child, _)| child));
+    }
+}
+
+fn no_children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Result<(), Box<Report>> {
+    let Some((child, parent)) = children(context, tables).into_iter().next() else {
+        return Ok(());
+    };
+    let child = &child.name;
+    Err(Box::new(
+        Report::error(
+            "0A000",
+            "cannot truncate a table referenced in a foreign key constraint",
+        )
+        .detail(format!("Table \"{child}\" references \"{parent}\"."))
+        .hint(format!(
+            "Truncate table \"{child}\" at the same time, or use TRUNCATE ... CASCADE."
+        )),
+    ))
+}
+
+/// A restarted sequence would give production's own inserts numbers that are taken.
+fn no_sequences(tables: &[Arc<Relation>]) -> Result<(), Box<Report>> {
+    let restarted = tables.iter().find(|t| {
+        t.columns
+            .iter()
+            .any(|c| c.identity != Identity::No || c.sequence.is_some())
+    });
+    let Some(table) = restarted else {
+        return Ok(());
+    };
+    Err(Box::new(
+        Report::error(
+            "0A000",
+            format!("the sequences of table \"{}\" cannot be restarted in a draft", table.name),
+        )
+        .detail("A sequence is production's own: it would give numbers out again that its rows have.")
+        .hint("use TRUNCATE … CONTINUE IDENTITY (or leave RESTART IDENTITY out), and have a person restart the sequence after the commit"),
+    ))
+}
