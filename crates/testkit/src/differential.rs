@@ -11,11 +11,14 @@
 mod case;
 mod check;
 mod compare;
+mod contents;
 mod lane;
+mod refusals;
 mod split;
 
-pub use case::{Case, Expect, Order, Step};
+pub use case::{Case, Errors, Expect, Order, Step};
 pub use check::{cases, check};
 pub use compare::differences;
 pub use lane::{Lane, Mode, Outcome};
+pub use refusals::told as refusals;
 pub use split::split;

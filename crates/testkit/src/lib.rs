@@ -26,9 +26,9 @@ pub mod differential;
 pub mod harness;
 pub mod proxy;
 pub mod random;
-pub mod sample;
 pub mod wire;
 pub mod witness;
+pub mod workload;
 
 pub use cluster::{Cluster, Database};
 pub use proxy::Proxy;

@@ -9,16 +9,22 @@
 //! SELECT * FROM t WHERE id = $1;
 //! ```
 //! Directives stand on lines of their own before a statement and hold for it alone, but
-//! `-- connection N`, which holds until the next one:
+//! `-- connection N` and `-- session N`, which hold until the next one:
 //!
 //! * `-- params: 1, NULL, 'a'`: run by the extended protocol with these values, always
 //! * `-- ordered`, `-- unordered`: otherwise order counts where ORDER BY stands in the text
 //! * `-- expect error 23505`: it must fail on plain PostgreSQL too (and equally); a statement
 //!   without it must succeed there
+//! * `-- expect any`: both must do the same, whatever it is; `-- expect any or refused`: pgdraft
+//!   may also refuse it with 0A000, which is counted, and plain PostgreSQL is not asked then
 //! * `-- expect refused 0A000`: pgdraft refuses it with a hint; plain PostgreSQL is not asked
 //! * `-- values vary`: values are not compared, only their number and the columns
 //! * `-- origin differs`: table oid and attnum of the columns are not compared
 //! * `-- error class`: two errors of one SQLSTATE class are equal
+//! * `-- error data`: two errors that tell of wrong values are equal (which of several is told
+//!   depends on the order of rows)
+//! * `-- production`: production does it, not an agent; with `-- session` each session has a draft
+//!   and a plain copy of its own, and the first one's is what a commit is compared with
 //! * `-- batch` … `-- end`: all lines between go as one simple Query
 //! * after `COPY … FROM STDIN;` the data follows up to a line `\.`
 
@@ -42,8 +48,21 @@ pub enum Expect {
     Failure(String),
     /// Whatever it does there.
     Any,
+    /// As `Any`, or be refused by pgdraft with 0A000: then plain PostgreSQL is not asked.
+    AnyOrRefusal,
     /// Be refused by pgdraft with this SQLSTATE and a hint.
     Refusal(String),
+}
+
+/// Which two errors are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errors {
+    /// Those with the same fields.
+    Same,
+    /// Those of one SQLSTATE class (its first two characters).
+    Class,
+    /// As `Class`, and all that tell of wrong values (classes 21, 22, 23 and 44).
+    Data,
 }
 
 /// One statement of a case.
@@ -53,8 +72,12 @@ pub struct Step {
     pub line: usize,
     /// What is sent.
     pub text: String,
-    /// Which connection sends it.
+    /// Which session it is of.
+    pub session: usize,
+    /// Which connection of the session sends it.
     pub connection: usize,
+    /// Production does it.
+    pub production: bool,
     /// Values of its parameters in text form.
     pub parameters: Vec<Option<String>>,
     /// Whether order counts.
@@ -67,8 +90,8 @@ pub struct Step {
     pub values: bool,
     /// Table oids and column numbers are compared.
     pub origin: bool,
-    /// Two errors of one SQLSTATE class (its first two characters) are equal.
-    pub class_only: bool,
+    /// Which errors are equal.
+    pub errors: Errors,
     /// Data for COPY … FROM STDIN.
     pub copy: Option<Vec<u8>>,
 }
@@ -80,7 +103,9 @@ impl Step {
         Self {
             line,
             text: text.to_owned(),
+            session: 1,
             connection: 1,
+            production: false,
             parameters: Vec::new(),
             order: if upper.contains("ORDER BY") {
                 Order::Ordered
@@ -91,7 +116,7 @@ impl Step {
             batch: false,
             values: true,
             origin: true,
-            class_only: false,
+            errors: Errors::Same,
             copy: None,
         }
     }
@@ -121,6 +146,7 @@ impl Case {
         let first_line = text[..text.len() - script.len()].matches('\n').count() + 1;
         let mut reader = Reader {
             name,
+            session: 1,
             connection: 1,
             steps: Vec::new(),
         };
@@ -135,30 +161,72 @@ impl Case {
     /// The case as a file that [`Case::parse`] reads (for generated ones).
     pub fn print(&self) -> String {
         let mut text = format!("-- setup\n{}\n-- script\n", self.setup.trim_end());
-        let mut connection = 1;
+        let (mut session, mut connection) = (1, 1);
         for step in &self.steps {
+            if step.session != session {
+                session = step.session;
+                text.push_str(&format!("-- session {session}\n"));
+            }
             if step.connection != connection {
                 connection = step.connection;
                 text.push_str(&format!("-- connection {connection}\n"));
             }
-            match &step.expect {
-                Expect::Success => {}
-                Expect::Any => text.push_str("-- expect any\n"),
-                Expect::Failure(code) => text.push_str(&format!("-- expect error {code}\n")),
-                Expect::Refusal(code) => text.push_str(&format!("-- expect refused {code}\n")),
-            }
-            if step.class_only {
-                text.push_str("-- error class\n");
-            }
-            text.push_str(&step.text);
-            text.push_str(";\n");
+            step.print(&mut text);
         }
         text
     }
 }
 
+impl Step {
+    fn print(&self, text: &mut String) {
+        match &self.expect {
+            Expect::Success => {}
+            Expect::Any => text.push_str("-- expect any\n"),
+            Expect::AnyOrRefusal => text.push_str("-- expect any or refused\n"),
+            Expect::Failure(code) => text.push_str(&format!("-- expect error {code}\n")),
+            Expect::Refusal(code) => text.push_str(&format!("-- expect refused {code}\n")),
+        }
+        match self.errors {
+            Errors::Same => {}
+            Errors::Class => text.push_str("-- error class\n"),
+            Errors::Data => text.push_str("-- error data\n"),
+        }
+        let usual = Self::new(self.line, &self.text).order;
+        match self.order {
+            order if order == usual => {}
+            Order::Ordered => text.push_str("-- ordered\n"),
+            Order::Unordered => text.push_str("-- unordered\n"),
+        }
+        if !self.origin {
+            text.push_str("-- origin differs\n");
+        }
+        if self.production {
+            text.push_str("-- production\n");
+        }
+        if !self.parameters.is_empty() {
+            let values: Vec<String> = self
+                .parameters
+                .iter()
+                .map(|v| {
+                    v.as_ref().map_or_else(
+                        || "NULL".to_owned(),
+                        |v| format!("'{}'", v.replace('\'', "''")),
+                    )
+                })
+                .collect();
+            text.push_str(&format!("-- params: {}\n", values.join(", ")));
+        }
+        text.push_str(&format!("{};\n", self.text));
+        if let Some(copy) = &self.copy {
+            text.push_str(&String::from_utf8_lossy(copy));
+            text.push_str("\\.\n");
+        }
+    }
+}
+
 struct Reader<'a> {
     name: &'a str,
+    session: usize,
     connection: usize,
     steps: Vec<Step>,
 }
@@ -238,6 +306,7 @@ impl Reader<'_> {
         for directive in directives.drain(..) {
             self.apply(&mut step, &directive);
         }
+        step.session = self.session;
         step.connection = self.connection;
         self.steps.push(step);
     }
@@ -247,11 +316,15 @@ impl Reader<'_> {
         match words.as_slice() {
             ["params:", ..] => step.parameters = parameters(&directive["params:".len()..]),
             ["connection", n] => self.connection = n.parse().unwrap(),
+            ["session", n] => self.session = n.parse().unwrap(),
+            ["production"] => step.production = true,
             ["ordered"] => step.order = Order::Ordered,
             ["unordered"] => step.order = Order::Unordered,
             ["values", "vary"] => step.values = false,
-            ["error", "class"] => step.class_only = true,
+            ["error", "class"] => step.errors = Errors::Class,
+            ["error", "data"] => step.errors = Errors::Data,
             ["origin", "differs"] => step.origin = false,
+            ["expect", "any", "or", "refused"] => step.expect = Expect::AnyOrRefusal,
             ["expect", "any"] => step.expect = Expect::Any,
             ["expect", "error", code] => step.expect = Expect::Failure((*code).to_owned()),
             ["expect", "refused", code] => step.expect = Expect::Refusal((*code).to_owned()),

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::case::{Case, Expect, Step};
 use super::compare::differences;
+use super::contents::{reset_sequences, same_contents, text_difference};
 use super::lane::{Lane, Mode, Outcome};
+use super::refusals;
 use crate::cluster::{Cluster, Database};
 use crate::proxy::Proxy;
 use crate::wire::{Connection, Login};
@@ -108,6 +110,21 @@ struct Bench<'a> {
     rounds: usize,
 }
 
+/// One session of a round: its draft, and the plain copy that is to be like it.
+struct Pair {
+    session: String,
+    copy: Database,
+    plain: Lane,
+    draft: Lane,
+}
+
+/// Production of a round: it writes to the base and to every copy of it.
+struct Production {
+    lanes: Vec<Lane>,
+    /// A copy that only production has written to.
+    alone: Database,
+}
+
 impl<'a> Bench<'a> {
     fn new(case: &'a Case, template: &'a Database) -> Self {
         let base = Cluster::shared().copy_database(template.name(), "base");
@@ -127,24 +144,55 @@ impl<'a> Bench<'a> {
 
     fn round(&mut self, mode: Mode, ending: Ending) -> Result<(), String> {
         self.rounds += 1;
-        let plain = Cluster::shared().copy_database(self.template.name(), "plain");
+        let sessions = self.case.steps.iter().map(|s| s.session).max().unwrap_or(1);
         if self.proxy.is_none() && self.rounds > 1 {
             // Plain PostgreSQL on both sides: there is no draft to discard.
             self.base = Cluster::shared().copy_database(self.template.name(), "base");
         } else {
             reset_sequences(self.template, &self.base);
         }
-        let session = format!("{}-{}-{}", self.case.name, mode.name(), self.rounds);
-        let mut ours = Lane::new(Cluster::shared().login(plain.name()));
-        let mut theirs = Lane::new(self.draft_login(&session));
-        let ran = self.steps(mode, &mut ours, &mut theirs);
-        ours.close();
-        theirs.close();
+        let mut pairs: Vec<Pair> = (1..=sessions).map(|n| self.pair(mode, n)).collect();
+        let mut production = self.production(&pairs);
+        let ran = self.steps(mode, &mut pairs, production.as_mut());
+        for pair in &mut pairs {
+            pair.plain.close();
+            pair.draft.close();
+        }
         ran?;
         match &self.proxy {
-            None => same_contents(&plain, &self.base),
-            Some(proxy) => self.end(proxy, &session, ending, &plain),
+            None => pairs
+                .iter()
+                .try_for_each(|p| same_contents(&p.copy, &self.base)),
+            Some(proxy) => self.end(proxy, &pairs, ending, production.as_ref()),
         }
+    }
+
+    fn pair(&self, mode: Mode, number: usize) -> Pair {
+        let copy = Cluster::shared().copy_database(self.template.name(), "plain");
+        let session = format!(
+            "{}-{}-{}-{number}",
+            self.case.name,
+            mode.name(),
+            self.rounds
+        );
+        Pair {
+            plain: Lane::new(Cluster::shared().login(copy.name())),
+            draft: Lane::new(self.draft_login(&session)),
+            session,
+            copy,
+        }
+    }
+
+    fn production(&self, pairs: &[Pair]) -> Option<Production> {
+        if !self.case.steps.iter().any(|s| s.production) {
+            return None;
+        }
+        let alone = Cluster::shared().copy_database(self.template.name(), "alone");
+        let databases = pairs.iter().map(|p| &p.copy).chain([&self.base, &alone]);
+        let lanes = databases
+            .map(|d| Lane::new(Cluster::shared().login(d.name())))
+            .collect();
+        Some(Production { lanes, alone })
     }
 
     fn draft_login(&self, session: &str) -> Login {
@@ -154,26 +202,28 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn steps(&self, mode: Mode, plain: &mut Lane, draft: &mut Lane) -> Result<(), String> {
+    fn steps(
+        &self,
+        mode: Mode,
+        pairs: &mut [Pair],
+        mut production: Option<&mut Production>,
+    ) -> Result<(), String> {
         let mut told = Vec::new();
         for step in &self.case.steps {
             let at = || format!("line {}: {}\n    ", step.line, step.text);
-            if let Expect::Refusal(code) = &step.expect {
-                if self.proxy.is_some() {
-                    let outcome = draft.run(step, mode).map_err(|e| at() + &e.to_string())?;
-                    refusal(&outcome, code).map_err(|e| at() + &e)?;
+            if let (true, Some(production)) = (step.production, production.as_deref_mut()) {
+                for lane in &mut production.lanes {
+                    let outcome = lane
+                        .run(step, Mode::Simple)
+                        .map_err(|e| format!("{}production: {e}", at()))?;
+                    expectation(step, &outcome).map_err(|e| at() + &e)?;
                 }
                 continue;
             }
-            let a = plain
-                .run(step, mode)
-                .map_err(|e| format!("{}plain: {e}", at()))?;
-            if mode == Mode::Simple {
-                expectation(step, &a).map_err(|e| at() + &e)?;
-            }
-            let b = draft
-                .run(step, mode)
-                .map_err(|e| format!("{}draft: {e}", at()))?;
+            let pair = &mut pairs[step.session - 1];
+            let Some((a, b)) = self.both(step, mode, pair).map_err(|e| at() + &e)? else {
+                continue;
+            };
             let mut found = differences(step, &a, &b);
             // Every difference but the origin of columns is one in any case.
             if !found.is_empty() && environment("ORIGIN").as_deref() == Some("0") {
@@ -197,40 +247,84 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// What both sides say to a step; nothing where the draft refused it, as it may.
+    fn both(
+        &self,
+        step: &Step,
+        mode: Mode,
+        pair: &mut Pair,
+    ) -> Result<Option<(Outcome, Outcome)>, String> {
+        let Pair { plain, draft, .. } = pair;
+        let mut draft = || draft.run(step, mode).map_err(|e| format!("draft: {e}"));
+        match &step.expect {
+            Expect::Refusal(code) => {
+                if self.proxy.is_some() {
+                    refusal(&draft()?, code)?;
+                }
+                return Ok(None);
+            }
+            Expect::AnyOrRefusal if plain.status(step.connection) != b'E' => {
+                let b = draft()?;
+                if refusals::note(step, &b) {
+                    if plain.status(step.connection) == b'T' {
+                        plain
+                            .fail_transaction(step.connection)
+                            .map_err(|e| format!("plain: {e}"))?;
+                    }
+                    return Ok(None);
+                }
+                let a = plain.run(step, mode).map_err(|e| format!("plain: {e}"))?;
+                return Ok(Some((a, b)));
+            }
+            Expect::Success | Expect::Failure(_) | Expect::Any | Expect::AnyOrRefusal => {}
+        }
+        let a = plain.run(step, mode).map_err(|e| format!("plain: {e}"))?;
+        if mode == Mode::Simple {
+            expectation(step, &a)?;
+        }
+        Ok(Some((a, draft()?)))
+    }
+
     fn end(
         &self,
         proxy: &Proxy,
-        session: &str,
+        pairs: &[Pair],
         ending: Ending,
-        plain: &Database,
+        production: Option<&Production>,
     ) -> Result<(), String> {
-        self.unchanged("before the session ended")?;
-        let known = self.base.connect().value(&format!(
-            "SELECT count(*) FROM pgdraft.sessions WHERE name = '{session}'"
-        ));
-        if known == "0" {
-            // A session begins with its first write: there is no draft to end.
-            return same_contents(plain, &self.base);
-        }
+        self.unchanged("before the session ended", production)?;
         if environment("ENDING").as_deref() == Some("none") {
             return Ok(());
         }
-        admin(proxy, &format!("SHOW DIFF IN SESSION '{session}'"))?;
-        match ending {
-            Ending::Discard => {
-                admin(proxy, &format!("DISCARD SESSION '{session}'"))?;
-                self.unchanged("after DISCARD SESSION")?;
+        // The other sessions go first: what is committed is compared with one copy.
+        for (n, pair) in pairs.iter().enumerate().rev() {
+            let session = &pair.session;
+            let known = self.base.connect().value(&format!(
+                "SELECT count(*) FROM pgdraft.sessions WHERE name = '{session}'"
+            ));
+            let commit = n == 0 && ending == Ending::Commit;
+            if known != "0" {
+                admin(proxy, &format!("SHOW DIFF IN SESSION '{session}'"))?;
+                let word = if commit { "COMMIT" } else { "DISCARD" };
+                admin(proxy, &format!("{word} SESSION '{session}'"))?;
+                self.draft_is_empty(session)?;
             }
-            Ending::Commit => {
-                admin(proxy, &format!("COMMIT SESSION '{session}'"))?;
-                same_contents(plain, &self.base)
+            if commit || known == "0" && pairs.len() == 1 {
+                // A session begins with its first write: without one the copy is as the base too.
+                same_contents(&pair.copy, &self.base)
                     .map_err(|e| format!("after COMMIT SESSION: {e}"))?;
+            } else {
+                self.unchanged("after DISCARD SESSION", production)?;
             }
         }
-        self.draft_is_empty(session)
+        Ok(())
     }
 
-    fn unchanged(&self, when: &str) -> Result<(), String> {
+    fn unchanged(&self, when: &str, production: Option<&Production>) -> Result<(), String> {
+        if let Some(production) = production {
+            return same_contents(&production.alone, &self.base)
+                .map_err(|e| format!("the base has changed {when}: {e}"));
+        }
         let now = self.base.dump();
         if now == self.untouched {
             return Ok(());
@@ -299,7 +393,9 @@ fn admin(proxy: &Proxy, statement: &str) -> Result<(), String> {
 fn expectation(step: &Step, plain: &Outcome) -> Result<(), String> {
     let error = plain.0.iter().find_map(|e| e.error());
     match (&step.expect, error) {
-        (Expect::Any | Expect::Refusal(_), _) | (Expect::Success, None) => Ok(()),
+        (Expect::Any | Expect::AnyOrRefusal | Expect::Refusal(_), _) | (Expect::Success, None) => {
+            Ok(())
+        }
         (Expect::Success, Some(failure)) => Err(format!(
             "the case is wrong, plain PostgreSQL fails: {failure}"
         )),
@@ -324,81 +420,4 @@ fn refusal(draft: &Outcome, code: &str) -> Result<(), String> {
         return Err(format!("the refusal has no hint: {failure}"));
     }
     Ok(())
-}
-
-const USER_RELATIONS: &str = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') \
-       AND n.nspname NOT LIKE 'pg\\_%' AND c.relkind IN ('r', 'S') ORDER BY 1";
-
-/// All user tables of both databases hold the same rows, and sequences stand at the same value.
-pub(crate) fn same_contents(plain: &Database, base: &Database) -> Result<(), String> {
-    let (mut a, mut b) = (plain.connect(), base.connect());
-    let relations = a.run(USER_RELATIONS);
-    let theirs = b.run(USER_RELATIONS);
-    if relations.table() != theirs.table() {
-        return Err(format!(
-            "relations differ: plain {:?}, base {:?}",
-            relations.table(),
-            theirs.table()
-        ));
-    }
-    for row in 0..relations.rows.len() {
-        let name = relations.value(row, 0).unwrap_or_default();
-        let query = if relations.value(row, 1).as_deref() == Some("S") {
-            format!("SELECT last_value, is_called FROM {name}")
-        } else {
-            format!("SELECT row_::text FROM {name} AS row_ ORDER BY row_::text COLLATE \"C\"")
-        };
-        let (x, y) = (a.run(&query).table(), b.run(&query).table());
-        if x != y {
-            return Err(format!(
-                "{name} differs from the plain copy:\n{}",
-                text_difference(&x.join("\n"), &y.join("\n"))
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Sequences go on from where the template's stand: drafts of earlier rounds have moved them.
-fn reset_sequences(template: &Database, base: &Database) {
-    let query = "SELECT format('SELECT setval(%L, %s, %L)', \
-         quote_ident(schemaname) || '.' || quote_ident(sequencename), \
-         coalesce(last_value, start_value), last_value IS NOT NULL) FROM pg_sequences \
-         WHERE schemaname <> 'pgdraft'";
-    let resets = template.connect().run(query);
-    let mut connection = base.connect();
-    for reset in resets.table() {
-        connection.run(&reset);
-    }
-}
-
-fn text_difference(before: &str, after: &str) -> String {
-    let a: Vec<&str> = before.lines().collect();
-    let b: Vec<&str> = after.lines().collect();
-    let mut text = String::new();
-    let only = |x: &[&str], y: &[&str]| -> Vec<String> {
-        let y: std::collections::HashSet<&str> = y.iter().copied().collect();
-        x.iter()
-            .filter(|l| !y.contains(**l))
-            .take(20)
-            .map(|l| (*l).to_owned())
-            .collect()
-    };
-    for line in only(&a, &b) {
-        let _ = writeln!(text, "      - {line}");
-    }
-    for line in only(&b, &a) {
-        let _ = writeln!(text, "      + {line}");
-    }
-    if text.is_empty() {
-        let _ = writeln!(
-            text,
-            "      the same lines in another order or number ({} and {})",
-            a.len(),
-            b.len()
-        );
-    }
-    text
 }

@@ -1,0 +1,41 @@
+//! Generated workloads: a random schema and random statements on it, repeatable by their seed.
+//!
+//! Values come from small pools, so that statements meet rows of the base, rows of the draft and
+//! rows that are gone. Statements whose outcome PostgreSQL leaves open (several source rows for one
+//! target, transient unique violations, LIMIT without a total order) are not made.
+
+mod change;
+mod expression;
+mod maker;
+mod merge;
+mod production;
+mod query;
+mod schema;
+mod value;
+
+use crate::differential::Case;
+use crate::random::Random;
+use maker::{Flavour, Maker};
+use schema::Limits;
+
+/// Makes a workload of about `length` statements.
+pub fn workload(seed: u64, length: usize) -> Case {
+    let mut random = Random::new(seed);
+    let flavour = Flavour {
+        sessions: random.percent(25),
+        production: random.percent(30),
+    };
+    let limits = Limits {
+        sequences: !flavour.sessions && !flavour.production,
+        int_keys: flavour.production,
+    };
+    let schema = schema::schema(&mut random, limits);
+    let mut maker = Maker::new(&mut random, &schema, flavour);
+    maker.run(length);
+    let steps = maker.steps;
+    Case {
+        name: format!("random_{seed}"),
+        setup: schema.setup,
+        steps,
+    }
+}
