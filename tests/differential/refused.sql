@@ -21,10 +21,6 @@ UPDATE ONLY t SET v = 'only';
 -- expect refused 0A000
 DELETE FROM ONLY t;
 -- expect refused 0A000
-PREPARE p AS SELECT * FROM t;
--- expect refused 0A000
-EXECUTE p;
--- expect refused 0A000
 INSERT INTO nokey VALUES (2, 'y');
 -- expect refused 0A000
 UPDATE nokey SET b = 'z';

@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 
 use crate::admin::good_operation;
 use crate::conn::Failure;
+use crate::extended::not_reserved;
 use crate::lane::Bound;
 use crate::planner::{Piece, Script, Stamp};
 use crate::prepared::Undo;
@@ -48,6 +49,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// A table is marked as changed before the write to it is planned: another connection of the
     /// session may write it first, and then the plan must read what that one wrote.
     pub(crate) async fn decide(&mut self, piece: &Piece) -> Result<(Arc<Plan>, Stamp), Failure> {
+        if let Some(name) = piece.executes() {
+            return Box::pin(self.decide_execute(piece, name)).await;
+        }
         let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
@@ -78,6 +82,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         &mut self,
         piece: &Piece,
     ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        match piece.executes() {
+            Some(name) => Box::pin(self.decide_execute(piece, name)).await,
+            None => self.decide_own(piece).await,
+        }
+    }
+
+    /// The same for what stands in the text itself, not for what an EXECUTE runs.
+    pub(crate) async fn decide_own(
+        &mut self,
+        piece: &Piece,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
         let mut refreshed = false;
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {
@@ -102,7 +117,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     good_operation(value.as_deref())?;
                     return Ok((plan, stamp));
                 }
-                Plan::Relay(_) | Plan::Read(_) | Plan::Write(_) | Plan::ShowOwn { .. } => {
+                Plan::Relay(relay) => {
+                    if let Effect::Prepare(name) = &relay.effect {
+                        not_reserved(name.as_bytes())?;
+                        self.room_for(name.as_bytes())?;
+                    }
+                    return Ok((plan, stamp));
+                }
+                Plan::Read(_) | Plan::Write(_) | Plan::ShowOwn { .. } => {
                     return Ok((plan, stamp));
                 }
             }
@@ -195,6 +217,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 lane.operation.set(None, false, group);
                 vec![Undo::Operation(before)]
             }
+            // noted when it has been done, with the types it has
+            Effect::Prepare(_) => Vec::new(),
             Effect::Deallocate(Some(name)) => {
                 lane.own.retain(|own| own != name);
                 vec![lane.install(name.as_bytes(), None)]

@@ -32,7 +32,7 @@ fn local(local: Vec<u8>) -> Fix {
     }
 }
 
-fn not_reserved(name: &[u8]) -> Result<(), Failure> {
+pub(crate) fn not_reserved(name: &[u8]) -> Result<(), Failure> {
     if !name.starts_with(RESERVED) {
         return Ok(());
     }
@@ -139,7 +139,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    fn room_for(&self, name: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn room_for(&self, name: &[u8]) -> Result<(), Failure> {
         let limit = self.conn.shared.limits.prepared_statements_max;
         let lane = self.conn.lane();
         if let Some(known) = lane.statements.get(name) {
@@ -385,6 +385,15 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         let counted = matches!(plan.as_ref(), Plan::Write(write) if write.counted);
         let expected = self.expect(Want::Execute, fix);
+        if let Kind::Sql { piece, .. } = &portal.prepared.kind
+            && let Some((prepared, inner)) = piece.prepares()
+        {
+            if expected {
+                wire::encode::execute(&mut self.out, name, 0);
+            }
+            self.note_prepared(prepared, &inner).await?;
+            return Ok(Stream::Discard);
+        }
         if expected && counted {
             // a row limit is for rows that the client sees; there are none
             wire::encode::execute(&mut self.out, name, 0);

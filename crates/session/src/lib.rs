@@ -21,6 +21,7 @@ mod conn;
 mod console;
 mod copy;
 mod decide;
+mod execute;
 mod extended;
 mod fix;
 mod ids;

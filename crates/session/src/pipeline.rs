@@ -103,6 +103,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     {
                         return Ok(None);
                     }
+                    Effect::Prepare(_) => return Ok(None),
                     effect => effects.push(effect.clone()),
                 },
                 _ => return Ok(None),
@@ -158,6 +159,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             };
             let copies = copies_in(&plan, piece);
             self.run_statement(piece, &plan, shift);
+            if let Some((name, inner)) = piece.prepares() {
+                match self.note_prepared(name, &inner).await {
+                    Err(Failure::Told) => break,
+                    other => other?,
+                }
+            }
             if is_transaction(&plan) && self.conn.lane().operation.is_local() {
                 // whether the transaction ended, and how, decides which operation comes next
                 self.settle().await?;
@@ -196,6 +203,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// Sends one statement of a Query by messages of the extended protocol.
     fn run_statement(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
         match plan.as_ref() {
+            Plan::Read(_) | Plan::Write(_) if piece.executes().is_some() => {
+                self.run_prepared(piece, plan, shift);
+            }
             Plan::Read(read) => {
                 self.count("read");
                 self.describe_original(piece, shift);
@@ -275,7 +285,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let note = match effect {
             Effect::Transaction => Some(Note::Transaction),
             Effect::Copy => Some(Note::CopyOver),
-            Effect::None | Effect::Settings | Effect::Reset | Effect::Deallocate(_) => None,
+            Effect::None
+            | Effect::Settings
+            | Effect::Reset
+            | Effect::Prepare(_)
+            | Effect::Deallocate(_) => None,
         };
         let execute = Fix {
             undo,

@@ -26,6 +26,24 @@ pub(crate) struct Piece {
     pub(crate) parsed: Option<Arc<sql::Statement>>,
 }
 
+impl Piece {
+    /// The prepared statement that an EXECUTE runs.
+    pub(crate) fn executes(&self) -> Option<&str> {
+        self.parsed.as_ref()?.executes()
+    }
+
+    /// The name and the statement of a PREPARE.
+    pub(crate) fn prepares(&self) -> Option<(&str, Self)> {
+        let (name, inner) = self.parsed.as_ref()?.prepares()?;
+        let piece = Self {
+            range: inner.range.clone(),
+            text: inner.text.as_str().into(),
+            parsed: Some(Arc::clone(inner)),
+        };
+        Some((name, piece))
+    }
+}
+
 /// The statements of one text.
 pub(crate) type Script = Arc<[Piece]>;
 
@@ -79,6 +97,18 @@ pub(crate) struct Stamp {
     pub(crate) sid: i64,
     /// Version of the session's draft; 0 while nothing is changed.
     pub(crate) draft: u64,
+}
+
+impl Stamp {
+    /// A stamp that no plan has.
+    pub(crate) fn never() -> Self {
+        Self {
+            epoch: u64::MAX,
+            path: Arc::default(),
+            sid: -1,
+            draft: 0,
+        }
+    }
 }
 
 /// Texts longer than this are not kept.

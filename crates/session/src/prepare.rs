@@ -11,7 +11,7 @@ use crate::own::{capture, silent};
 use crate::pipeline::as_error;
 use crate::planner::{Piece, Stamp};
 use crate::prepared::{Kind, Prepared};
-use crate::queue::{Fix, Want};
+use crate::queue::{Captured, Fix, Want};
 use crate::request::Requests;
 
 /// The name under which a client's own text is described.
@@ -30,6 +30,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         (text, types): (&str, &[u32]),
         stamp: &Stamp,
     ) -> Result<Arc<Described>, Failure> {
+        if let Some(described) = self.executed(piece) {
+            return Ok(described);
+        }
         let shared = &self.conn.shared;
         if let Some(described) = shared.plans.described(piece, types, stamp) {
             return Ok(described);
@@ -60,26 +63,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let Some(got) = self.answer(answer).await? else {
             return Err(Failure::Told);
         };
-        let mut described = Described {
-            parameters: Vec::new(),
-            fields: None,
-        };
-        for message in got {
-            match message.tag {
-                b't' => {
-                    described.parameters =
-                        wire::frame::backend::parameter_description(&message.body)
-                            .map_err(malformed)?;
-                }
-                b'T' => {
-                    let fields = wire::frame::backend::row_description(&message.body);
-                    described.fields = Some(fields.map_err(malformed)?);
-                }
-                _ => {}
-            }
-        }
         timer.observe_duration();
-        let described = Arc::new(described);
+        let described = Arc::new(description(&got)?);
         self.conn
             .shared
             .plans
@@ -160,6 +145,28 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         Ok(renewed)
     }
+}
+
+/// What a captured Describe of a statement says.
+pub(crate) fn description(got: &[Captured]) -> Result<Described, Failure> {
+    let mut described = Described {
+        parameters: Vec::new(),
+        fields: None,
+    };
+    for message in got {
+        match message.tag {
+            b't' => {
+                described.parameters = wire::frame::backend::parameter_description(&message.body)
+                    .map_err(malformed)?;
+            }
+            b'T' => {
+                let fields = wire::frame::backend::row_description(&message.body);
+                described.fields = Some(fields.map_err(malformed)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(described)
 }
 
 /// Where positions in errors about this plan's text lead.

@@ -58,6 +58,10 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of a statement that changes rows")?,
         NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
         NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
+        NodeEnum::ExecuteStmt(execute) => {
+            walker.expressions(&execute.params)?;
+            Body::Execute(execute.name)
+        }
         NodeEnum::TruncateStmt(truncate) => Body::Truncate(truncate),
         NodeEnum::TransactionStmt(t) => transaction(t.kind),
         NodeEnum::VariableSetStmt(set) => setting(&set),
@@ -81,8 +85,6 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
 fn kind_name(node: &NodeEnum) -> String {
     let known = match node {
         NodeEnum::MergeStmt(_) => "MERGE",
-        NodeEnum::PrepareStmt(_) => "PREPARE",
-        NodeEnum::ExecuteStmt(_) => "EXECUTE",
         NodeEnum::DoStmt(_) => "DO",
         NodeEnum::CallStmt(_) => "CALL",
         NodeEnum::LockStmt(_) => "LOCK TABLE",

@@ -57,6 +57,9 @@ pub(crate) enum Body {
     Delete(Box<DeleteStmt>),
     Copy(Copy),
     Truncate(TruncateStmt),
+    Prepare(Prepare),
+    /// EXECUTE of the prepared statement of that name.
+    Execute(String),
     /// BEGIN, COMMIT and their kin.
     Transaction,
     Set(Setting),
@@ -67,6 +70,32 @@ pub(crate) enum Body {
     Harmless,
     /// Refused whatever the catalog says.
     Refused(Box<Report>),
+}
+
+/// PREPARE.
+#[derive(Debug)]
+pub(crate) struct Prepare {
+    pub(crate) name: String,
+    /// What is prepared, as a text of its own.
+    pub(crate) inner: Arc<Statement>,
+}
+
+impl Statement {
+    /// The name and the statement of a PREPARE.
+    pub fn prepares(&self) -> Option<(&str, &Arc<Statement>)> {
+        match &self.body {
+            Body::Prepare(prepare) => Some((&prepare.name, &prepare.inner)),
+            _ => None,
+        }
+    }
+
+    /// The prepared statement that an EXECUTE runs.
+    pub fn executes(&self) -> Option<&str> {
+        match &self.body {
+            Body::Execute(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// COPY.
@@ -285,7 +314,14 @@ fn statement_ranges(
 
 fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statement, ParseFailure> {
     let tokens = Tokens::scan(&text).map_err(ParseFailure::Syntax)?;
-    let (body, facts) = classify::classify(node);
+    let (body, facts) = match node {
+        NodeEnum::PrepareStmt(prepare) => {
+            let inner = prepared(&text, &tokens)?;
+            let name = prepare.name;
+            (Body::Prepare(Prepare { name, inner }), Facts::default())
+        }
+        other => classify::classify(other),
+    };
     if !matches!(body, Body::Refused(_)) {
         second::agree(&text, &body, &facts).map_err(|r| ParseFailure::Refused(Box::new(r)))?;
     }
@@ -296,4 +332,31 @@ fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statem
         facts,
         tokens,
     })
+}
+
+/// The statement behind AS in a PREPARE, read as a text of its own.
+fn prepared(text: &str, tokens: &Tokens) -> Result<Arc<Statement>, ParseFailure> {
+    let lost = || {
+        refused(
+            "0A000",
+            "the statement of a PREPARE could not be found",
+            "prepare it by the extended protocol",
+        )
+    };
+    // PREPARE and the name come first, and the name may be "as"
+    let word = tokens
+        .find(2..tokens.len(), 0, |_, t| t.is(Kind::As))
+        .ok_or_else(lost)?;
+    let start = tokens.get(word + 1).ok_or_else(lost)?.start;
+    let own = text.get(start..).ok_or_else(lost)?;
+    let parsed = pg_query::parse(own, 0).map_err(|e| ParseFailure::Syntax(e.to_string()))?;
+    let mut nodes = parsed.protobuf.stmts.into_iter();
+    match (nodes.next().and_then(|s| s.stmt?.node), nodes.next()) {
+        (Some(node), None) => Ok(Arc::new(statement(
+            start..text.len(),
+            own.to_owned(),
+            node,
+        )?)),
+        _ => Err(lost()),
+    }
 }

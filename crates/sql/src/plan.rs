@@ -57,6 +57,19 @@ pub struct Copied {
 }
 
 impl PositionMap {
+    /// Of a text that is the client's own.
+    pub fn whole(text: &str) -> Self {
+        let length = text.chars().count();
+        let copied = Copied {
+            new_start: 0,
+            old_start: 0,
+            length,
+        };
+        Self {
+            copied: vec![copied],
+        }
+    }
+
     /// Maps a 1-based character position of the rewritten text to the client's text;
     /// `None` inside text that pgdraft made.
     pub fn to_client(&self, position: usize) -> Option<usize> {
@@ -118,6 +131,8 @@ pub enum Effect {
     Reset,
     /// DEALLOCATE name (or ALL = `None`): the prepared statement map forgets it.
     Deallocate(Option<String>),
+    /// PREPARE: there is a prepared statement of that name from now on.
+    Prepare(String),
     /// COPY … TO STDOUT or FROM STDIN: CopyOut/CopyIn responses follow.
     Copy,
 }

@@ -11,7 +11,7 @@ use crate::facts::ColumnUse;
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Wanted};
-use crate::parse::{Body, Setting, Statement, parse};
+use crate::parse::{Body, Prepare, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
@@ -51,6 +51,9 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Delete(tree) => delete::plan(statement, tree, context),
         Body::Copy(tree) => copy::plan(statement, tree, context),
         Body::Truncate(tree) => truncate::plan(statement, tree, context),
+        Body::Prepare(prepare) => prepared(statement, prepare, context),
+        // what it runs is planned by itself
+        Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),
         Body::Set(setting) => Ok(set(setting)),
         Body::Show(name) => Ok(match name.as_str() {
@@ -67,6 +70,24 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Harmless => Ok(relay(Effect::None)),
         Body::Refused(report) => Err(report.clone()),
     }
+}
+
+/// PREPARE is refused where what it prepares is.
+fn prepared(
+    statement: &Statement,
+    prepare: &Prepare,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let inner = choose(&prepare.inner, context).map_err(|mut report| {
+        let before = statement.text.get(..prepare.inner.range.start);
+        let shift = before.unwrap_or_default().chars().count();
+        report.position = report.position.map(|p| p + shift);
+        report
+    })?;
+    Ok(match inner {
+        Plan::NeedsCatalog => Plan::NeedsCatalog,
+        _ => relay(Effect::Prepare(prepare.name.clone())),
+    })
 }
 
 fn relay(effect: Effect) -> Plan {

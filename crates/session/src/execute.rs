@@ -1,0 +1,166 @@
+//! PREPARE and EXECUTE as statements of SQL.
+//!
+//! They share their names with the protocol's prepared statements, here as upstream: a PREPARE goes
+//! upstream as it is, and from then on the statement is one of [`Kind::Sql`] like those that a Parse
+//! made. Before an EXECUTE what it runs is brought up to date, prepared anew under its name where a
+//! table has been changed meanwhile; the client's EXECUTE then goes upstream as it is.
+
+use std::sync::Arc;
+
+use report::Report;
+use sql::{Effect, Plan};
+use tokio::io::AsyncWrite;
+
+use crate::conn::Failure;
+use crate::extended::not_reserved;
+use crate::fix::{Described, Positions};
+use crate::own::capture;
+use crate::planner::{Piece, Stamp};
+use crate::prepare::{description, positions};
+use crate::prepared::{Kind, Prepared};
+use crate::queue::{Fix, Rows, Want};
+use crate::request::Requests;
+
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// The plan of an EXECUTE: that of what it runs, with the EXECUTE's text.
+    pub(crate) async fn decide_execute(
+        &mut self,
+        piece: &Piece,
+        name: &str,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        let own = self.decide_own(piece).await?;
+        not_reserved(name.as_bytes())?;
+        let known = self.conn.lane().statements.get(name.as_bytes()).cloned();
+        let Some(known) = known else {
+            // upstream does not know it either, and says so when it is run
+            return Ok(own);
+        };
+        let prepared = self.up_to_date(name.as_bytes(), known).await?;
+        match &prepared.kind {
+            Kind::Sql { plan, stamp, .. } => Ok((with_text(plan, &piece.text), stamp.clone())),
+            Kind::Empty => Ok(own),
+            Kind::Admin(_) => Err(
+                Report::error("0A000", "EXECUTE cannot run an admin command")
+                    .hint("send the command itself")
+                    .into(),
+            ),
+        }
+    }
+
+    /// PREPARE went upstream: what came of it is learned, and kept under its name.
+    pub(crate) async fn note_prepared(&mut self, name: &str, inner: &Piece) -> Result<(), Failure> {
+        let (capture, answer) = capture();
+        let fix = Fix {
+            capture: Some(capture),
+            swallow: true,
+            ..Fix::default()
+        };
+        if self.expect(Want::Describe, Some(fix)) {
+            wire::encode::describe_statement(&mut self.out, name.as_bytes());
+        }
+        wire::encode::flush(&mut self.out);
+        let Some(got) = self.answer(answer).await? else {
+            return Err(Failure::Told);
+        };
+        let relay = Plan::Relay(sql::Relay {
+            effect: Effect::None,
+        });
+        let prepared = Prepared {
+            types: description(&got)?.parameters,
+            kind: Kind::Sql {
+                piece: inner.clone(),
+                shift: 0,
+                // upstream has the client's text, made under no conditions of ours
+                plan: Arc::new(relay),
+                stamp: Stamp::never(),
+                described: None,
+                lost: false,
+            },
+        };
+        self.conn
+            .lane()
+            .install(name.as_bytes(), Some(Arc::new(prepared)));
+        Ok(())
+    }
+
+    /// What an EXECUTE returns, where what it runs was rewritten.
+    pub(crate) fn executed(&self, piece: &Piece) -> Option<Arc<Described>> {
+        let name = piece.executes()?;
+        let known = self.conn.lane().statements.get(name.as_bytes()).cloned();
+        match &known?.kind {
+            Kind::Sql {
+                described: Some(described),
+                ..
+            } => Some(Arc::new(Described {
+                parameters: Vec::new(),
+                fields: described.fields.clone(),
+            })),
+            _ => None,
+        }
+    }
+
+    /// Sends an EXECUTE of a rewritten statement for a Query.
+    pub(crate) fn run_prepared(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
+        let execute = match plan.as_ref() {
+            Plan::Write(write) => {
+                self.count("write");
+                let tables = self.head_numbers(&write.changes);
+                self.begin_write(write, &tables);
+                self.written(write)
+            }
+            Plan::Read(read) => {
+                self.count("read");
+                Fix {
+                    undo: self.take_effect(&read.effect),
+                    ..Fix::default()
+                }
+            }
+            _ => Fix::default(),
+        };
+        let fix = || Fix {
+            swallow: true,
+            positions: positions(plan, shift),
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix())) {
+            wire::encode::parse(&mut self.out, b"", &piece.text, &[]);
+        }
+        if self.expect(Want::Bind, Some(fix())) {
+            wire::encode::bind_text(&mut self.out, b"", b"", &[]);
+        }
+        if let Some(described) = self.executed(piece).filter(|d| d.fields.is_some()) {
+            let fix = Fix {
+                rows: Rows::Portal(described),
+                positions: Positions::Drop,
+                ..Fix::default()
+            };
+            if self.expect(Want::Describe, Some(fix)) {
+                wire::encode::describe_portal(&mut self.out, b"");
+            }
+        }
+        let execute = Fix {
+            positions: positions(plan, shift),
+            ..execute
+        };
+        if self.expect(Want::Execute, Some(execute)) {
+            wire::encode::execute(&mut self.out, b"", 0);
+        }
+    }
+}
+
+/// The same plan with a text of the client's.
+fn with_text(plan: &Arc<Plan>, text: &str) -> Arc<Plan> {
+    let unchanged = |rewritten: &sql::Rewritten| sql::Rewritten {
+        text: text.to_owned(),
+        positions: sql::PositionMap::whole(text),
+        ..rewritten.clone()
+    };
+    match plan.as_ref() {
+        Plan::Read(read) => Arc::new(Plan::Read(Arc::new(unchanged(read)))),
+        Plan::Write(write) => Arc::new(Plan::Write(Arc::new(sql::Write {
+            rewritten: unchanged(&write.rewritten),
+            ..write.as_ref().clone()
+        }))),
+        _ => Arc::clone(plan),
+    }
+}
