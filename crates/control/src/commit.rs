@@ -7,7 +7,7 @@
 //!    touched it ([`draft::conflict`]).
 //! 4. The net changes are applied set by set ([`net`]); where that breaks a key that the draft
 //!    itself kept, in another order, and at last operation by operation ([`replay`]).
-//! 5. The draft's rows go and the session is committed.
+//! 5. The session is committed. Its rows stay as its history ([`crate::life`]).
 
 use std::collections::HashMap;
 
@@ -18,7 +18,6 @@ use store::tables;
 use tokio_postgres::Transaction;
 
 use crate::diff::{drafted, head_numbers};
-use crate::discard::clear;
 use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
 use crate::sessions::existing;
 use crate::{Control, ControlError};
@@ -57,6 +56,36 @@ impl Committed {
         let sum = |t: &Applied| t.inserted + t.updated + t.deleted;
         self.tables.iter().map(sum).sum()
     }
+
+    /// As it is kept with the session.
+    fn record(&self) -> serde_json::Value {
+        let table = |t: &Applied| {
+            serde_json::json!({
+                "schema": t.schema, "table": t.table,
+                "inserted": t.inserted, "updated": t.updated, "deleted": t.deleted,
+            })
+        };
+        self.tables.iter().map(table).collect()
+    }
+
+    /// What was kept.
+    fn recorded(applied: Option<&serde_json::Value>) -> Self {
+        let table = |value: &serde_json::Value| {
+            let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+            let number = |key: &str| value.get(key)?.as_u64();
+            Some(Applied {
+                schema: text("schema")?,
+                table: text("table")?,
+                inserted: number("inserted")?,
+                updated: number("updated")?,
+                deleted: number("deleted")?,
+            })
+        };
+        let all = applied.and_then(serde_json::Value::as_array);
+        Self {
+            tables: all.into_iter().flatten().filter_map(table).collect(),
+        }
+    }
 }
 
 impl Control {
@@ -64,8 +93,8 @@ impl Control {
     /// fails, production and the session are as before. Triggers of production can read who and
     /// what from the settings `pgdraft.committed_by` and `pgdraft.session`.
     ///
-    /// When the connection breaks during the last step, the outcome is unknown; asking again tells
-    /// it: [`ControlError::Ended`] means that the commit had succeeded.
+    /// When the connection breaks during the last step, the outcome is unknown; asking again gives
+    /// the answer that was lost.
     ///
     /// # Errors
     /// [`ControlError::Conflict`] where production changed rows of the draft,
@@ -98,7 +127,12 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = open_session(&transaction, name).await?;
+        let session = match live_session(&transaction, name).await {
+            Err(ControlError::Ended(session)) if session.state.was_committed() => {
+                return Ok(Some(Committed::recorded(session.applied.as_ref())));
+            }
+            found => found?,
+        };
         let heads = head_numbers(catalog);
         let work = Work {
             transaction: &transaction,
@@ -122,12 +156,13 @@ impl Control {
             .batch_execute("SET LOCAL search_path TO DEFAULT")
             .await?;
         let done = work.apply().await?;
-        clear(&transaction, session.sid).await?;
         let ending = Ending {
             state: SessionState::Committed,
             who,
             tables: i64::try_from(done.tables.len()).unwrap_or(i64::MAX),
             rows: i64::try_from(done.rows()).unwrap_or(i64::MAX),
+            applied: Some(done.record()),
+            keep: self.inner.options.history,
         };
         sessions::end(&transaction, session.sid, &ending).await?;
         transaction.commit().await?;
@@ -135,8 +170,9 @@ impl Control {
     }
 }
 
-/// Locks a session for its end: nobody else writes, commits or discards it now, and it is open.
-pub(crate) async fn open_session(
+/// Locks a session for a change of its state: nobody else writes, commits or discards it now, and
+/// it has not ended.
+pub(crate) async fn live_session(
     transaction: &Transaction<'_>,
     name: &str,
 ) -> Result<Session, ControlError> {
@@ -147,7 +183,7 @@ pub(crate) async fn open_session(
         .await
         .map_err(busy)?;
     let session = existing(locked, name)?;
-    if session.state == SessionState::Open {
+    if session.state.is_live() {
         Ok(session)
     } else {
         Err(ControlError::Ended(Box::new(session)))

@@ -12,7 +12,7 @@ use crate::pool::{Pool, Pooled};
 use crate::{ControlError, Target, connector};
 
 /// How the control plane works.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How often production's schema is looked at for changes.
     pub catalog_poll: Duration,
@@ -20,6 +20,15 @@ pub struct Options {
     pub connections_max: usize,
     /// How long a commit, a discard or a schema change of ours waits for a lock.
     pub lock_timeout: Duration,
+    /// How long the rows of a committed session are kept, to look at and to undo it.
+    pub history: Duration,
+    /// Live sessions that nobody went on with for so long expire; `None` = they never do.
+    pub session_ttl: Option<Duration>,
+    /// How often the background work looks for something to do; `None` = this program leaves it
+    /// to another.
+    pub clean_every: Option<Duration>,
+    /// Counters, whose changes add up: schema, table, column.
+    pub merge_delta: Arc<[[String; 3]]>,
 }
 
 impl Default for Options {
@@ -28,6 +37,10 @@ impl Default for Options {
             catalog_poll: Duration::from_secs(2),
             connections_max: 4,
             lock_timeout: Duration::from_secs(5),
+            history: Duration::from_hours(7 * 24),
+            session_ttl: None,
+            clean_every: None,
+            merge_delta: Arc::new([]),
         }
     }
 }
@@ -94,7 +107,14 @@ impl Control {
         });
         let control = Self { inner };
         control.repair_heads().await?;
+        let options = &control.inner.options;
         tokio::spawn(watch(Arc::downgrade(&control.inner), options.catalog_poll));
+        if let Some(every) = options.clean_every {
+            tokio::spawn(crate::life::keep_clean(
+                Arc::downgrade(&control.inner),
+                every,
+            ));
+        }
         Ok(control)
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use catalog::{Catalog, RelationId};
 use draft::Draft;
 use futures::StreamExt;
-use store::sessions::{self, SessionState};
+use store::sessions;
 use store::tables;
 use tokio_postgres::{Row, RowStream};
 
@@ -74,11 +74,11 @@ impl std::fmt::Debug for Diff {
 }
 
 impl Control {
-    /// The changed rows of an open session, of one table where it is given; in order of schema,
+    /// The changed rows of a session, of one table where it is given; in order of schema,
     /// table and key. Rows that ended as they were do not appear.
     ///
     /// # Errors
-    /// [`ControlError::NoSuchSession`], [`ControlError::Ended`] (its rows are gone),
+    /// [`ControlError::NoSuchSession`], [`ControlError::Ended`] where its rows are gone,
     /// [`ControlError::SchemaMoved`], and what PostgreSQL says.
     pub async fn diff(
         &self,
@@ -99,7 +99,7 @@ impl Control {
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
         let session = existing(sessions::find(client, session).await?, session)?;
-        if session.state != SessionState::Open {
+        if !session.has_rows {
             return Err(ControlError::Ended(Box::new(session)));
         }
         let touched = tables::touched(client, session.sid).await?;

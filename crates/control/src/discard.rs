@@ -1,10 +1,12 @@
-//! Throwing a draft away.
+//! Throwing a draft away: the session is marked, its rows go in the background ([`crate::life`]).
 
+use catalog::SessionId;
+use std::time::Duration;
 use store::sessions::{self, Ending, SessionState};
 use store::tables;
 use tokio_postgres::Transaction;
 
-use crate::commit::open_session;
+use crate::commit::live_session;
 use crate::sessions::count;
 use crate::{Control, ControlError};
 
@@ -18,45 +20,56 @@ pub struct Discarded {
 }
 
 impl Control {
-    /// Removes all changes of a session and ends it. Production is not touched. One transaction.
+    /// Ends a session without its changes. Production is not touched. One transaction, whose cost
+    /// does not grow with what has to be removed.
     ///
     /// # Errors
     /// [`ControlError::NoSuchSession`], [`ControlError::Ended`], [`ControlError::Busy`], and what
     /// PostgreSQL says.
     pub async fn discard(&self, session: &str, who: &str) -> Result<Discarded, ControlError> {
+        let ended = self
+            .throw_away(session, who, SessionState::Discarded)
+            .await?;
+        tracing::info!(rows = ended.rows, "session discarded");
+        Ok(ended)
+    }
+
+    /// [`Control::discard`], in that state.
+    pub(crate) async fn throw_away(
+        &self,
+        session: &str,
+        who: &str,
+        state: SessionState,
+    ) -> Result<Discarded, ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = open_session(&transaction, session).await?;
-        let discarded = clear(&transaction, session.sid).await?;
+        let session = live_session(&transaction, session).await?;
+        let discarded = draft_size(&transaction, session.sid).await?;
         let ending = Ending {
-            state: SessionState::Discarded,
+            state,
             who,
             tables: i64::try_from(discarded.tables).unwrap_or(i64::MAX),
             rows: i64::try_from(discarded.rows).unwrap_or(i64::MAX),
+            applied: None,
+            keep: Duration::ZERO,
         };
         sessions::end(&transaction, session.sid, &ending).await?;
         transaction.commit().await?;
-        tracing::info!(
-            session = session.sid.0,
-            rows = discarded.rows,
-            "session discarded"
-        );
         Ok(discarded)
     }
 }
 
-/// Removes a session's rows from heads and logs; its operations keep their counts.
-pub(crate) async fn clear(
+/// How much a draft has.
+async fn draft_size(
     transaction: &Transaction<'_>,
-    sid: catalog::SessionId,
+    sid: SessionId,
 ) -> Result<Discarded, ControlError> {
-    tables::keep_operation_rows(transaction, sid).await?;
-    let mut discarded = Discarded { rows: 0, tables: 0 };
+    let mut size = Discarded { rows: 0, tables: 0 };
     for (id, _) in tables::touched(transaction, sid).await? {
-        let rows = count(tables::delete_rows(transaction, id, sid).await?);
-        discarded.rows += rows;
-        discarded.tables += usize::from(rows > 0);
+        let rows = count(tables::changed_rows(transaction, id, sid).await?);
+        size.rows += rows;
+        size.tables += usize::from(rows > 0);
     }
-    Ok(discarded)
+    Ok(size)
 }

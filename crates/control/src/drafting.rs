@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
 use draft::{Draft, head, trigger};
+use store::history;
 use store::tables::{self, DraftTable};
 use tokio_postgres::Transaction;
 
@@ -91,6 +92,7 @@ impl Control {
         if in_use(&transaction, id).await? {
             return Ok(());
         }
+        history::head_goes(&transaction, id).await?;
         transaction.batch_execute(&head::drop(id)).await?;
         transaction
             .execute("DELETE FROM pgdraft.tables WHERE id = $1", &[&id.0])
@@ -119,7 +121,7 @@ fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId
     Ok(all)
 }
 
-/// Whether a session has rows in a head. Takes the head for itself first, so that the answer
+/// Whether a live session has rows in a head; the history of ended ones is in nobody's way. Takes the head for itself first, so that the answer
 /// stays true until the transaction ends.
 async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool, ControlError> {
     let text = format!(
@@ -129,7 +131,10 @@ async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool,
     transaction.batch_execute(&text).await?;
     let row = transaction
         .query_one(
-            &format!("SELECT EXISTS (SELECT FROM pgdraft.d{})", id.0),
+            &format!(
+                "SELECT EXISTS (SELECT FROM pgdraft.sessions s JOIN pgdraft.d{} h ON h.pgdraft_sid = s.sid WHERE s.ended_at IS NULL)",
+                id.0
+            ),
             &[],
         )
         .await?;
@@ -182,6 +187,7 @@ impl<'a> Work<'a> {
                 } else if in_use(self.transaction, id).await? {
                     return Err(ControlError::SchemaMoved(relation.name.clone()));
                 } else {
+                    history::head_goes(self.transaction, id).await?;
                     self.transaction.batch_execute(&head::drop(id)).await?;
                     let draft = self.draft(relation, id);
                     self.transaction

@@ -15,6 +15,7 @@ mod diff;
 mod discard;
 mod drafting;
 mod error;
+mod life;
 mod pool;
 mod sessions;
 

@@ -140,9 +140,14 @@ impl ControlPlane for Bridge {
         Ok(found.map(|opened| OpenedSession {
             sid: opened.sid,
             state: match opened.state {
-                control::SessionState::Open => SessionState::Open,
-                control::SessionState::Committed => SessionState::Committed,
-                control::SessionState::Discarded => SessionState::Discarded,
+                // A proposed draft is still what its agent sees.
+                control::SessionState::Open | control::SessionState::Proposed => SessionState::Open,
+                control::SessionState::Committed | control::SessionState::Reverted => {
+                    SessionState::Committed
+                }
+                control::SessionState::Discarded | control::SessionState::Expired => {
+                    SessionState::Discarded
+                }
             },
             touched: opened.touched,
             truncated: opened.truncated,

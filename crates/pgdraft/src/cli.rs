@@ -317,6 +317,19 @@ pub(crate) struct ServeFlags {
     /// Time between looks at production's schema [default: 2000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_CATALOG_POLL_MS", value_parser = values::milliseconds)]
     pub(crate) catalog_poll_ms: Option<Duration>,
+    /// When a session that nobody goes on with expires; 0 = never [default: 0]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_TTL_MS", value_parser = values::long_milliseconds)]
+    pub(crate) sessions_ttl_ms: Option<Duration>,
+    /// How long committed rows are kept, to undo a commit from [default: 604800000, 7 days]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_HISTORY_MS", value_parser = values::long_milliseconds)]
+    pub(crate) sessions_history_ms: Option<Duration>,
+    /// Time between looks at what ended sessions have left [default: 5000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_CLEAN_MS", value_parser = values::milliseconds)]
+    pub(crate) sessions_clean_ms: Option<Duration>,
+    /// Counters, whose changes add up when a draft is merged: schema.table.column [default: none]
+    #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',',
+          num_args = 1.., value_parser = values::column_name)]
+    pub(crate) merge_delta: Option<Vec<[String; 3]>>,
     /// How long a shutdown waits for transactions to end [default: 10000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_DRAIN_TIMEOUT_MS", value_parser = values::milliseconds)]
     pub(crate) drain_timeout_ms: Option<Duration>,

@@ -193,6 +193,10 @@ impl Server {
             &target,
             Options {
                 catalog_poll: settings.catalog_poll,
+                session_ttl: Some(settings.sessions_ttl).filter(|ttl| !ttl.is_zero()),
+                history: settings.sessions_history,
+                clean_every: Some(settings.sessions_clean),
+                merge_delta: settings.merge_delta.clone().into(),
                 ..Options::default()
             },
         )

@@ -106,6 +106,14 @@ pub(crate) struct Settings {
     pub(crate) authentication_timeout: Duration,
     /// Between looks at production's schema.
     pub(crate) catalog_poll: Duration,
+    /// When a session that nobody goes on with expires; zero = never.
+    pub(crate) sessions_ttl: Duration,
+    /// How long the rows of committed sessions are kept.
+    pub(crate) sessions_history: Duration,
+    /// Between looks at what can be removed.
+    pub(crate) sessions_clean: Duration,
+    /// Columns that merge as differences: schema, table, column.
+    pub(crate) merge_delta: Vec<[String; 3]>,
     /// How long a shutdown waits for transactions.
     pub(crate) drain_timeout: Duration,
     /// Threads; 0 = one a core.
@@ -186,6 +194,28 @@ impl Settings {
                 values::milliseconds,
                 millis(2_000),
             )?,
+            sessions_ttl: d.choose(
+                flags.sessions_ttl_ms,
+                "sessions.ttl_ms",
+                values::long_milliseconds,
+                Duration::ZERO,
+            )?,
+            sessions_history: d.choose(
+                flags.sessions_history_ms,
+                "sessions.history_ms",
+                values::long_milliseconds,
+                Duration::from_hours(7 * 24),
+            )?,
+            sessions_clean: d.choose(
+                flags.sessions_clean_ms,
+                "sessions.clean_ms",
+                values::milliseconds,
+                millis(5_000),
+            )?,
+            merge_delta: {
+                let from_file = d.read_array("merge.delta", values::column_name)?;
+                flags.merge_delta.clone().or(from_file).unwrap_or_default()
+            },
             drain_timeout: d.choose(
                 flags.drain_timeout_ms,
                 "drain_timeout_ms",

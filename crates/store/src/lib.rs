@@ -7,6 +7,7 @@
 
 mod error;
 mod exposed;
+pub mod history;
 mod install;
 mod load;
 mod mark;

@@ -1,5 +1,7 @@
 //! `pgdraft.sessions` and `pgdraft.operations` as types.
 
+use std::time::Duration;
+
 use catalog::SessionId;
 use tokio_postgres::{GenericClient, Row};
 
@@ -10,27 +12,55 @@ use crate::Error;
 pub enum SessionState {
     /// Takes writes.
     Open,
+    /// Its agent says it is done: it waits for review and takes no writes until it is reopened.
+    Proposed,
     /// Merged into production.
     Committed,
     /// Thrown away.
     Discarded,
+    /// Merged into production, and undone by the commit of another session.
+    Reverted,
+    /// Thrown away because nobody went on with it for too long.
+    Expired,
 }
 
 impl SessionState {
-    /// `open`, `committed` or `discarded`.
+    /// `open`, `proposed`, `committed`, `discarded`, `reverted` or `expired`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Proposed => "proposed",
             Self::Committed => "committed",
             Self::Discarded => "discarded",
+            Self::Reverted => "reverted",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// It has a draft that can still be committed.
+    pub fn is_live(self) -> bool {
+        match self {
+            Self::Open | Self::Proposed => true,
+            Self::Committed | Self::Discarded | Self::Reverted | Self::Expired => false,
+        }
+    }
+
+    /// Its changes went to production.
+    pub fn was_committed(self) -> bool {
+        match self {
+            Self::Committed | Self::Reverted => true,
+            Self::Open | Self::Proposed | Self::Discarded | Self::Expired => false,
         }
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
         match text {
             "open" => Ok(Self::Open),
+            "proposed" => Ok(Self::Proposed),
             "committed" => Ok(Self::Committed),
             "discarded" => Ok(Self::Discarded),
+            "reverted" => Ok(Self::Reverted),
+            "expired" => Ok(Self::Expired),
             other => Err(Error::Unexpected(format!("session state {other:?}"))),
         }
     }
@@ -57,10 +87,16 @@ pub struct Session {
     pub ended_tables: Option<i64>,
     /// Changed rows, of an ended session.
     pub ended_rows: Option<i64>,
+    /// What its commit did, table by table.
+    pub applied: Option<serde_json::Value>,
+    /// The committed sessions that it undoes.
+    pub reverts: Vec<i64>,
+    /// Its rows are still there: the draft of a live session, the history of a committed one.
+    pub has_rows: bool,
 }
 
-const COLUMNS: &str =
-    "sid, name, agent, state, created_at::text, ended_at::text, ended_by, ended_tables, ended_rows";
+const COLUMNS: &str = "sid, name, agent, state, created_at::text, ended_at::text, ended_by, ended_tables, ended_rows, \
+     applied, reverts, coalesce(forget_at > now(), ended_at IS NULL) AND forgotten_at IS NULL";
 
 fn session(row: &Row) -> Result<Session, Error> {
     Ok(Session {
@@ -73,6 +109,9 @@ fn session(row: &Row) -> Result<Session, Error> {
         ended_by: row.try_get(6)?,
         ended_tables: row.try_get(7)?,
         ended_rows: row.try_get(8)?,
+        applied: row.try_get(9)?,
+        reverts: row.try_get(10)?,
+        has_rows: row.try_get(11)?,
     })
 }
 
@@ -167,7 +206,7 @@ pub async fn lock(client: &impl GenericClient, sid: SessionId) -> Result<(), Err
 /// How a session ended.
 #[derive(Debug, Clone)]
 pub struct Ending<'a> {
-    /// Committed or discarded.
+    /// Committed, discarded or expired.
     pub state: SessionState,
     /// Who.
     pub who: &'a str,
@@ -175,9 +214,14 @@ pub struct Ending<'a> {
     pub tables: i64,
     /// Changed rows.
     pub rows: i64,
+    /// What a commit did, table by table.
+    pub applied: Option<serde_json::Value>,
+    /// How long its rows are kept: a history to look at and to undo the commit from.
+    pub keep: Duration,
 }
 
-/// Marks a session as ended and forgets which tables it touched and truncated.
+/// Marks a session as ended. Its rows stay until [`crate::history`] removes them; the agents' role
+/// does not see them any more.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -187,16 +231,37 @@ pub async fn end(
     ending: &Ending<'_>,
 ) -> Result<(), Error> {
     client
-        .execute("DELETE FROM pgdraft.touched WHERE sid = $1", &[&sid.0])
+        .execute(
+            "UPDATE pgdraft.sessions SET state = $2, ended_at = now(), ended_by = $3, ended_tables = $4, ended_rows = $5,
+                    applied = $6, forget_at = now() + make_interval(secs => $7)
+             WHERE sid = $1",
+            &[
+                &sid.0,
+                &ending.state.as_str(),
+                &ending.who,
+                &ending.tables,
+                &ending.rows,
+                &ending.applied,
+                &ending.keep.as_secs_f64(),
+            ],
+        )
         .await?;
-    client
-        .execute("DELETE FROM pgdraft.truncations WHERE sid = $1", &[&sid.0])
-        .await?;
+    Ok(())
+}
+
+/// Lets an agent's session wait for review, or go on. What is recorded is who did it and when.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn set_state(
+    client: &impl GenericClient,
+    sid: SessionId,
+    state: SessionState,
+) -> Result<(), Error> {
     client
         .execute(
-            "UPDATE pgdraft.sessions SET state = $2, ended_at = now(), ended_by = $3, ended_tables = $4, ended_rows = $5
-             WHERE sid = $1",
-            &[&sid.0, &ending.state.as_str(), &ending.who, &ending.tables, &ending.rows],
+            "UPDATE pgdraft.sessions SET state = $2 WHERE sid = $1",
+            &[&sid.0, &state.as_str()],
         )
         .await?;
     Ok(())

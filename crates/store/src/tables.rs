@@ -222,7 +222,8 @@ pub async fn row_counts(
     let mut counts: HashMap<SessionId, (i64, i64)> = HashMap::new();
     for table in list(client).await? {
         let text = format!(
-            "SELECT pgdraft_sid, count(*) FROM pgdraft.d{} WHERE pgdraft_live OR NOT pgdraft_new GROUP BY pgdraft_sid",
+            "SELECT h.pgdraft_sid, count(*) FROM pgdraft.sessions s JOIN pgdraft.d{} h ON h.pgdraft_sid = s.sid
+             WHERE s.ended_at IS NULL AND (h.pgdraft_live OR NOT h.pgdraft_new) GROUP BY h.pgdraft_sid",
             table.id.0
         );
         for row in client.query(&text, &[]).await? {
@@ -320,21 +321,17 @@ pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) ->
     Ok(())
 }
 
-/// Removes a session's rows from a head and its log; returns the head rows removed, without those
-/// that were inserted and removed again.
+/// Rows of a session's draft in one head, without those that were inserted and removed again.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn delete_rows(
+pub async fn changed_rows(
     client: &impl GenericClient,
     id: DraftTableId,
     sid: SessionId,
 ) -> Result<i64, Error> {
-    let text = format!("DELETE FROM pgdraft.d{}_log WHERE pgdraft_sid = $1", id.0);
-    client.execute(&text, &[&sid.0]).await?;
     let text = format!(
-        "WITH gone AS (DELETE FROM pgdraft.d{} WHERE pgdraft_sid = $1 RETURNING pgdraft_live OR NOT pgdraft_new AS counts)
-         SELECT count(*) FILTER (WHERE counts) FROM gone",
+        "SELECT count(*) FROM pgdraft.d{} WHERE pgdraft_sid = $1 AND (pgdraft_live OR NOT pgdraft_new)",
         id.0
     );
     Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)

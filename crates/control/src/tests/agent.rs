@@ -48,6 +48,7 @@ pub(crate) fn target(database: &Database) -> Target {
 pub(crate) fn options() -> Options {
     Options {
         lock_timeout: std::time::Duration::from_millis(500),
+        history: std::time::Duration::ZERO,
         ..Options::default()
     }
 }

@@ -49,6 +49,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, expected: &'
 }
 
 const ADDRESS: &str = "expected an address with a port, such as \"127.0.0.1:6432\"";
+const LONG_MILLISECONDS: &str = "expected milliseconds, 0 to 316224000000";
 const MILLISECONDS: &str = "expected milliseconds, 1 to 86400000";
 
 /// Every key, in the order of the file.
@@ -133,6 +134,20 @@ pub(crate) static KEYS: &[Key] = &[
         Kind::TextArray,
         "[]",
         "expected names of functions, such as [\"slugify\", \"app.total\"]",
+    ),
+    key("sessions.ttl_ms", Kind::Integer, "0", LONG_MILLISECONDS),
+    key(
+        "sessions.history_ms",
+        Kind::Integer,
+        "604800000",
+        LONG_MILLISECONDS,
+    ),
+    key("sessions.clean_ms", Kind::Integer, "5000", MILLISECONDS),
+    key(
+        "merge.delta",
+        Kind::TextArray,
+        "[]",
+        "expected columns, such as [\"public.stock.quantity\"]",
     ),
     key(
         "embedded.enabled",

@@ -89,6 +89,23 @@ pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
     ranged(text, 1, DAY_MS).map(Duration::from_millis)
 }
 
+/// A time that may be long, up to ten years; 0 is one too.
+pub(crate) fn long_milliseconds(text: &str) -> Result<Duration, String> {
+    const YEARS_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
+    ranged(text, 0, YEARS_MS).map(Duration::from_millis)
+}
+
+/// A column, `schema.table.column`.
+pub(crate) fn column_name(text: &str) -> Result<[String; 3], String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    match parts.as_slice() {
+        [schema, table, column] if parts.iter().all(|p| !p.is_empty()) => {
+            Ok([schema, table, column].map(|part| (*part).to_owned()))
+        }
+        _ => Err(format!("\"{text}\" is no column")),
+    }
+}
+
 /// A number of connections.
 pub(crate) fn connections(text: &str) -> Result<usize, String> {
     ranged(text, 1, 100_000).and_then(narrow)
