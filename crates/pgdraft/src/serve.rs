@@ -189,18 +189,7 @@ impl Server {
             Some(wanted) => Some(listen(wanted, "--metrics-listen").await?),
             None => None,
         };
-        let control = bridge::connect(
-            &target,
-            Options {
-                catalog_poll: settings.catalog_poll,
-                session_ttl: Some(settings.sessions_ttl).filter(|ttl| !ttl.is_zero()),
-                history: settings.sessions_history,
-                clean_every: Some(settings.sessions_clean),
-                merge_delta: settings.merge_delta.clone().into(),
-                ..Options::default()
-            },
-        )
-        .await?;
+        let control = bridge::connect(&target, control_options(settings)).await?;
         let registry = Registry::new();
         let (drain, draining) = watch::channel(false);
         let bridge = Arc::new(Bridge::new(control));
@@ -390,4 +379,16 @@ fn build_info(registry: &Registry) -> Result<(), prometheus::Error> {
     let info = IntGauge::with_opts(opts)?;
     info.set(1);
     registry.register(Box::new(info))
+}
+
+/// How the control plane works under these settings.
+fn control_options(settings: &Settings) -> Options {
+    Options {
+        catalog_poll: settings.catalog_poll,
+        session_ttl: settings.sessions.ttl,
+        history: settings.sessions.history,
+        clean_every: Some(settings.sessions.clean),
+        merge_delta: settings.sessions.delta.clone().into(),
+        ..Options::default()
+    }
 }

@@ -86,6 +86,19 @@ pub(crate) struct EmbeddedSettings {
     pub(crate) port: u16,
 }
 
+/// The life of sessions and how they merge.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSettings {
+    /// When one that nobody goes on with expires; `None` = never.
+    pub(crate) ttl: Option<Duration>,
+    /// How long the rows of committed ones are kept.
+    pub(crate) history: Duration,
+    /// Between looks at what can be removed.
+    pub(crate) clean: Duration,
+    /// Columns that merge as differences: schema, table, column.
+    pub(crate) delta: Vec<[String; 3]>,
+}
+
 /// Everything `serve` runs with.
 pub(crate) struct Settings {
     /// The file that was read.
@@ -106,14 +119,8 @@ pub(crate) struct Settings {
     pub(crate) authentication_timeout: Duration,
     /// Between looks at production's schema.
     pub(crate) catalog_poll: Duration,
-    /// When a session that nobody goes on with expires; zero = never.
-    pub(crate) sessions_ttl: Duration,
-    /// How long the rows of committed sessions are kept.
-    pub(crate) sessions_history: Duration,
-    /// Between looks at what can be removed.
-    pub(crate) sessions_clean: Duration,
-    /// Columns that merge as differences: schema, table, column.
-    pub(crate) merge_delta: Vec<[String; 3]>,
+    /// The life of sessions and how they merge.
+    pub(crate) sessions: SessionSettings,
     /// How long a shutdown waits for transactions.
     pub(crate) drain_timeout: Duration,
     /// Threads; 0 = one a core.
@@ -194,28 +201,7 @@ impl Settings {
                 values::milliseconds,
                 millis(2_000),
             )?,
-            sessions_ttl: d.choose(
-                flags.sessions_ttl_ms,
-                "sessions.ttl_ms",
-                values::long_milliseconds,
-                Duration::ZERO,
-            )?,
-            sessions_history: d.choose(
-                flags.sessions_history_ms,
-                "sessions.history_ms",
-                values::long_milliseconds,
-                Duration::from_hours(7 * 24),
-            )?,
-            sessions_clean: d.choose(
-                flags.sessions_clean_ms,
-                "sessions.clean_ms",
-                values::milliseconds,
-                millis(5_000),
-            )?,
-            merge_delta: {
-                let from_file = d.read_array("merge.delta", values::column_name)?;
-                flags.merge_delta.clone().or(from_file).unwrap_or_default()
-            },
+            sessions: sessions(flags, d)?,
             drain_timeout: d.choose(
                 flags.drain_timeout_ms,
                 "drain_timeout_ms",
@@ -300,6 +286,33 @@ fn log(flags: &LogFlags, document: &mut Document<'_>) -> Result<LogSettings> {
             values::log_level,
             tracing::Level::INFO,
         )?,
+    })
+}
+
+fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSettings> {
+    let d = document;
+    let ttl = d.choose(
+        flags.sessions_ttl_ms,
+        "sessions.ttl_ms",
+        values::long_milliseconds,
+        Duration::ZERO,
+    )?;
+    let from_file = d.read_array("merge.delta", values::column_name)?;
+    Ok(SessionSettings {
+        ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
+        history: d.choose(
+            flags.sessions_history_ms,
+            "sessions.history_ms",
+            values::long_milliseconds,
+            Duration::from_hours(7 * 24),
+        )?,
+        clean: d.choose(
+            flags.sessions_clean_ms,
+            "sessions.clean_ms",
+            values::milliseconds,
+            Duration::from_secs(5),
+        )?,
+        delta: flags.merge_delta.clone().or(from_file).unwrap_or_default(),
     })
 }
 
