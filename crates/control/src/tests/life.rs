@@ -6,7 +6,7 @@ use store::{InstallOptions, UninstallOptions};
 
 use super::agent::{options, rows, setup, target, told};
 use super::drafting::SHOP;
-use crate::{Control, ControlError, Options};
+use crate::{Control, Options};
 
 #[tokio::test]
 async fn production_changes_its_schema_as_before() {

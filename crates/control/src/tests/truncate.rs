@@ -88,6 +88,7 @@ async fn rows_that_came_or_changed_since_stop_the_commit() {
     assert_eq!(keys, ["(id)=(3)", "(id)=(6)"]);
     assert_eq!(setup.base("c").await.len(), before.len() + 1);
     setup.control.discard("s", "alice").await.unwrap();
+    setup.control.clean().await.unwrap();
     let left = setup
         .production
         .query("SELECT FROM pgdraft.truncations", &[])
