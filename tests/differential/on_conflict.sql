@@ -23,3 +23,8 @@ INSERT INTO t VALUES (4, 'a', 1), (4, 'b', 2) ON CONFLICT (id) DO UPDATE SET v =
 -- expect error 42P10
 INSERT INTO t VALUES (4, 'a', 1) ON CONFLICT (v) DO NOTHING;
 SELECT * FROM t ORDER BY id;
+-- a second key as arbiter, twice in one statement
+-- expect error 21000
+INSERT INTO t VALUES (31, 'same', 1), (32, 'same', 2) ON CONFLICT (email) DO UPDATE SET v = excluded.v;
+INSERT INTO t VALUES (33, NULL, 1), (34, NULL, 2) ON CONFLICT (email) DO UPDATE SET v = excluded.v RETURNING *;
+SELECT * FROM t ORDER BY id;

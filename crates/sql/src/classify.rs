@@ -2,12 +2,11 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    self as pb, CopyStmt, DeleteStmt, InsertStmt, Node, RangeVar, TransactionStmtKind, UpdateStmt,
-    VariableSetKind, VariableSetStmt,
+    self as pb, CopyStmt, Node, TransactionStmtKind, VariableSetKind, VariableSetStmt,
 };
 use report::Report;
 
-use crate::facts::{Facts, Unknown};
+use crate::facts::{Change, Facts, Unknown};
 use crate::parse::{Body, Copy, Setting};
 use crate::walk::{Walker, byte, string_fields};
 
@@ -26,34 +25,30 @@ pub(crate) fn classify(node: NodeEnum) -> (Body, Facts) {
         Err(unknown) => Body::Refused(Box::new(unsupported(&unknown.what))),
     };
     let facts = walker.facts;
-    let body = match body {
-        Body::Refused(report) => Body::Refused(report),
-        _ if facts.nested_writes > 0 => Body::Refused(Box::new(unsupported(
-            "a data-modifying statement under WITH",
-        ))),
+    let body = match (body, facts.misplaced) {
+        (Body::Refused(report), _) => Body::Refused(report),
+        (_, Some(at)) => Body::Refused(Box::new(
+            Report::error(
+                "0A000",
+                "WITH clause containing a data-modifying statement must be at the top level",
+            )
+            .position(at + 1),
+        )),
         _ if facts.into => Body::Refused(Box::new(unsupported("SELECT INTO"))),
-        body => body,
+        (body, None) => body,
     };
     (body, facts)
 }
 
 fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
+    if let Some(change) = Change::of(&node) {
+        walker.change(&change)?;
+        return Ok(Body::Change(change));
+    }
     Ok(match node {
         NodeEnum::SelectStmt(select) => {
             walker.select(&select)?;
             Body::Query
-        }
-        NodeEnum::InsertStmt(insert) => {
-            walk_insert(walker, &insert)?;
-            Body::Insert(insert)
-        }
-        NodeEnum::UpdateStmt(update) => {
-            walk_update(walker, &update)?;
-            Body::Update(update)
-        }
-        NodeEnum::DeleteStmt(delete) => {
-            walk_delete(walker, &delete)?;
-            Body::Delete(delete)
         }
         NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of a statement that changes rows")?,
         NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
@@ -112,93 +107,13 @@ fn inner_query(
     match query.and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => {
             walker.select(select)?;
-            Ok(Body::Query)
+            if walker.facts.parts.is_empty() {
+                return Ok(Body::Query);
+            }
+            Ok(Body::Refused(Box::new(unsupported(else_what))))
         }
         _ => Ok(Body::Refused(Box::new(unsupported(else_what)))),
     }
-}
-
-fn target_name(walker: &mut Walker, relation: Option<&RangeVar>) -> Result<(), Unknown> {
-    match relation {
-        Some(r) => {
-            walker.facts.names.push(r.relname.clone());
-            Ok(())
-        }
-        None => Err(Unknown {
-            what: "a change without a table".into(),
-        }),
-    }
-}
-
-fn walk_insert(walker: &mut Walker, insert: &InsertStmt) -> Result<(), Unknown> {
-    target_name(walker, insert.relation.as_ref())?;
-    let mark = walker.with(insert.with_clause.as_ref())?;
-    walker.own_block();
-    match insert.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::SelectStmt(select)) => {
-            walker.select(select)?;
-        }
-        None => {}
-        Some(_) => {
-            return Err(Unknown {
-                what: "this source of an INSERT".into(),
-            });
-        }
-    }
-    for target in &insert.cols {
-        walker.expression(target)?;
-    }
-    if let Some(conflict) = insert.on_conflict_clause.as_deref() {
-        for target in &conflict.target_list {
-            walker.expression(target)?;
-        }
-        walker.pushed(conflict.where_clause.as_deref())?;
-    }
-    returning(walker, insert.returning_clause.as_ref())?;
-    walker.close_block();
-    walker.leave(mark);
-    Ok(())
-}
-
-fn walk_update(walker: &mut Walker, update: &UpdateStmt) -> Result<(), Unknown> {
-    target_name(walker, update.relation.as_ref())?;
-    let mark = walker.with(update.with_clause.as_ref())?;
-    walker.own_block();
-    for item in &update.from_clause {
-        walker.join_item(item, false)?;
-    }
-    for target in &update.target_list {
-        walker.expression(target)?;
-    }
-    walker.pushed(update.where_clause.as_deref())?;
-    returning(walker, update.returning_clause.as_ref())?;
-    walker.close_block();
-    walker.leave(mark);
-    Ok(())
-}
-
-fn walk_delete(walker: &mut Walker, delete: &DeleteStmt) -> Result<(), Unknown> {
-    target_name(walker, delete.relation.as_ref())?;
-    let mark = walker.with(delete.with_clause.as_ref())?;
-    walker.own_block();
-    for item in &delete.using_clause {
-        walker.join_item(item, false)?;
-    }
-    walker.pushed(delete.where_clause.as_deref())?;
-    returning(walker, delete.returning_clause.as_ref())?;
-    walker.close_block();
-    walker.leave(mark);
-    Ok(())
-}
-
-fn returning(walker: &mut Walker, clause: Option<&pb::ReturningClause>) -> Result<(), Unknown> {
-    let Some(clause) = clause else { return Ok(()) };
-    if !clause.options.is_empty() {
-        return Err(Unknown {
-            what: "RETURNING WITH".into(),
-        });
-    }
-    walker.expressions(&clause.exprs).map(|_| ())
 }
 
 fn walk_copy(walker: &mut Walker, copy: &CopyStmt) -> Result<Body, Unknown> {
@@ -212,14 +127,13 @@ fn walk_copy(walker: &mut Walker, copy: &CopyStmt) -> Result<Body, Unknown> {
         Some(NodeEnum::SelectStmt(select)) => {
             walker.select(select)?;
         }
-        Some(_) => {
-            return Ok(Body::Refused(Box::new(unsupported(
-                "COPY of a statement that changes rows",
-            ))));
-        }
+        Some(_) => return Ok(changing_copy()),
         None => {}
     }
-    walker.own_block();
+    if !walker.facts.parts.is_empty() {
+        return Ok(changing_copy());
+    }
+    walker.facts.own_block = Some(walker.open_block());
     walker.pushed(copy.where_clause.as_deref())?;
     walker.close_block();
     Ok(Body::Copy(Copy {
@@ -233,6 +147,12 @@ fn walk_copy(walker: &mut Walker, copy: &CopyStmt) -> Result<Body, Unknown> {
         columns: string_fields(&copy.attlist),
         from: copy.is_from,
     }))
+}
+
+fn changing_copy() -> Body {
+    Body::Refused(Box::new(unsupported(
+        "COPY of a statement that changes rows",
+    )))
 }
 
 fn transaction(kind: i32) -> Body {

@@ -1,5 +1,7 @@
 //! What a statement's tree says about itself, before any catalog is asked.
 
+use pg_query::protobuf::{DeleteStmt, InsertStmt, UpdateStmt};
+
 /// A relation read in a FROM, JOIN or USING: never a CTE, never the target of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableRef {
@@ -103,8 +105,34 @@ impl Facts {
     }
 }
 
+/// A statement that changes rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    Insert(Box<InsertStmt>),
+    Update(Box<UpdateStmt>),
+    Delete(Box<DeleteStmt>),
+}
+
+/// A change under the WITH of the outermost statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) change: Change,
+    /// Byte where the name of its CTE starts.
+    pub(crate) name: usize,
+    /// Its own block: index into [`Facts::blocks`].
+    pub(crate) block: usize,
+}
+
+/// A CTE's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cte {
+    pub(crate) name: String,
+    /// Byte where it stands.
+    pub(crate) location: usize,
+}
+
 /// Everything found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) relations: Vec<TableRef>,
     pub(crate) calls: Vec<Call>,
@@ -119,8 +147,12 @@ pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
     /// Locking clauses (`FOR UPDATE` and its kin).
     pub(crate) locking: usize,
-    /// INSERT, UPDATE, DELETE or MERGE below WITH.
-    pub(crate) nested_writes: usize,
+    /// Changes under WITH, in the order of the text.
+    pub(crate) parts: Vec<Part>,
+    /// A change under a WITH that is not the outermost: PostgreSQL refuses it; byte of its name.
+    pub(crate) misplaced: Option<usize>,
+    /// All CTEs, at all levels.
+    pub(crate) ctes: Vec<Cte>,
     /// SELECT … INTO.
     pub(crate) into: bool,
     /// Highest `$n`.

@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{DeleteStmt, InsertStmt, Token as Kind, TruncateStmt, UpdateStmt};
+use pg_query::protobuf::{Token as Kind, TruncateStmt};
 use report::Report;
 
-use crate::facts::Facts;
+use crate::facts::{Change, Facts};
 use crate::tokens::Tokens;
 use crate::{classify, second};
 
@@ -50,11 +50,10 @@ pub struct Statement {
 /// What kind of statement it is, with the tree where rewriting needs it.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// SELECT, VALUES, TABLE; also under EXPLAIN or DECLARE CURSOR.
+    /// SELECT, VALUES, TABLE; also under EXPLAIN or DECLARE CURSOR. Changes may stand under its WITH.
     Query,
-    Insert(Box<InsertStmt>),
-    Update(Box<UpdateStmt>),
-    Delete(Box<DeleteStmt>),
+    /// INSERT, UPDATE or DELETE.
+    Change(Change),
     Copy(Copy),
     Truncate(TruncateStmt),
     Prepare(Prepare),

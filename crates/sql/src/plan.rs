@@ -165,12 +165,23 @@ pub struct Write {
     pub redacted: String,
     /// The statement comes back without rows (no RETURNING); its tag is `INSERT 0 n` upstream.
     pub returning: bool,
-    /// For a plain INSERT: the primary key that two of its own rows may share. The server says 21000
-    /// of the head's ON CONFLICT then, and the client must see 23505 of this constraint.
-    pub key: Option<KeyName>,
+    /// What the server's 21000 from a head's ON CONFLICT means to the client.
+    pub doubled: Doubled,
     /// Without RETURNING it still gives one empty row for each changed row, and the tag `SELECT n`:
     /// the rows are dropped, the number counts.
     pub counted: bool,
+}
+
+/// What it means that an INSERT into a head comes to one row a second time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubled {
+    /// What the server says.
+    Same,
+    /// Two rows of a plain INSERT have the same primary key: 23505.
+    Key(KeyName),
+    /// Two parts of the statement change the same row: PostgreSQL would apply one of them and not
+    /// say which.
+    Parts,
 }
 
 /// A constraint of a base table.

@@ -18,6 +18,7 @@ use crate::splice::{Edit, Splice};
 
 mod assign;
 mod change;
+mod changes;
 mod conflict;
 mod copy;
 mod delete;
@@ -26,6 +27,7 @@ mod moving;
 mod returning;
 mod truncate;
 mod update;
+mod work;
 
 /// Plans one statement. Pure.
 ///
@@ -45,10 +47,9 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         return Ok(Plan::NeedsCatalog);
     }
     match &statement.body {
-        Body::Query => read(statement, context),
-        Body::Insert(tree) => insert::plan(statement, tree, context),
-        Body::Update(tree) => update::plan(statement, tree, context),
-        Body::Delete(tree) => delete::plan(statement, tree, context),
+        Body::Query if statement.facts.parts.is_empty() => read(statement, context),
+        Body::Query => changes::plan(statement, None, context),
+        Body::Change(change) => changes::plan(statement, Some(change), context),
         Body::Copy(tree) => copy::plan(statement, tree, context),
         Body::Truncate(tree) => truncate::plan(statement, tree, context),
         Body::Prepare(prepare) => prepared(statement, prepare, context),
@@ -172,10 +173,10 @@ fn locking_edits(statement: &Statement) -> Result<Vec<Edit>, Box<Report>> {
         } else if is(at, Kind::Skip) {
             at += 2;
         }
-        edits.push(Edit {
-            range: tokens.bytes(start..at).ok_or_else(lost)?,
-            text: String::new(),
-        });
+        edits.push(Edit::new(
+            tokens.bytes(start..at).ok_or_else(lost)?,
+            String::new(),
+        ));
     }
     if edits.len() == statement.facts.locking {
         Ok(edits)
@@ -344,10 +345,7 @@ fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, 
         Some(_) => String::new(),
         None => format!(" AS {}", q(&reference.name)),
     };
-    Ok(Edit {
-        range,
-        text: format!("{prefix}{body}{alias}"),
-    })
+    Ok(Edit::new(range, format!("{prefix}{body}{alias}")))
 }
 
 /// `GROUP BY primary key` makes the other columns of a table depend on it; a derived table has no
@@ -386,10 +384,7 @@ fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
         .filter(|c| !grouped(&c.name) && used(&c.name))
         .map(|c| format!("{}.{}, ", q(label), q(&c.name)))
         .collect();
-    (!added.is_empty()).then_some(Edit {
-        range: location..location,
-        text: added,
-    })
+    (!added.is_empty()).then_some(Edit::new(location..location, added))
 }
 
 /// System columns of a head are not the base's; `schema.table.column` has no schema any more.
@@ -435,8 +430,5 @@ pub(crate) fn unqualify(statement: &Statement, item: &Merged, column: &ColumnUse
         reference.alias.is_none() && *schema == item.relation.schema && *table == reference.name;
     let first = statement.tokens.at(column.location)?;
     let second = statement.tokens.get(first + 2)?;
-    same.then(|| Edit {
-        range: column.location..second.start,
-        text: String::new(),
-    })
+    same.then(|| Edit::new(column.location..second.start, String::new()))
 }

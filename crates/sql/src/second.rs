@@ -13,7 +13,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::Token;
 
-use crate::facts::Facts;
+use crate::facts::{Change, Facts};
 use crate::parse::Body;
 
 /// Nesting sqlparser may follow; deeper texts are left to PostgreSQL's grammar.
@@ -24,19 +24,16 @@ const RECURSION_LIMIT: usize = 64;
 /// # Errors
 /// 0A000 where sqlparser understood the text in another way.
 pub(crate) fn agree(text: &str, body: &Body, facts: &Facts) -> Result<(), Report> {
-    if !matches!(
-        body,
-        Body::Query | Body::Insert(_) | Body::Update(_) | Body::Delete(_)
-    ) {
+    if !matches!(body, Body::Query | Body::Change(_)) {
         return Ok(());
     }
     let Some(ast) = parse_strictly(text) else {
         return Ok(());
     };
     let same_kind = match body {
-        Body::Insert(_) => matches!(&ast, Ast::Insert(_) | Ast::Query(_)),
-        Body::Update(_) => matches!(&ast, Ast::Update(_) | Ast::Query(_)),
-        Body::Delete(_) => matches!(&ast, Ast::Delete(_) | Ast::Query(_)),
+        Body::Change(Change::Insert(_)) => matches!(&ast, Ast::Insert(_) | Ast::Query(_)),
+        Body::Change(Change::Update(_)) => matches!(&ast, Ast::Update(_) | Ast::Query(_)),
+        Body::Change(Change::Delete(_)) => matches!(&ast, Ast::Delete(_) | Ast::Query(_)),
         _ => !matches!(
             &ast,
             Ast::Insert(_) | Ast::Update(_) | Ast::Delete(_) | Ast::Merge(_)

@@ -60,6 +60,24 @@ impl<'a> Splice<'a> {
         self.text.push_str(text);
     }
 
+    /// Appends what another splice of the same client text has built.
+    pub(crate) fn append(&mut self, other: &Splice<'_>) {
+        self.take(&other.text, &other.copied);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn take(&mut self, text: &str, copied: &[Copied]) {
+        let moved = copied.iter().map(|c| Copied {
+            new_start: c.new_start + self.chars,
+            ..*c
+        });
+        self.copied.extend(moved);
+        self.ours(text);
+    }
+
     /// Appends a byte range of the client's text with edits applied: each edit replaces a byte
     /// range inside it. Edits must be sorted and must not overlap.
     pub(crate) fn copy_edited(&mut self, range: Range<usize>, edits: &[Edit]) {
@@ -69,7 +87,7 @@ impl<'a> Splice<'a> {
                 continue;
             }
             self.copy(at..edit.range.start);
-            self.ours(&edit.text);
+            self.take(&edit.text, &edit.copied);
             at = edit.range.end;
         }
         self.copy(at..range.end);
@@ -92,6 +110,28 @@ pub(crate) struct Edit {
     pub(crate) range: Range<usize>,
     /// What comes in their place.
     pub(crate) text: String,
+    /// Pieces of that which are the client's own, by character of `text`.
+    pub(crate) copied: Vec<Copied>,
+}
+
+impl Edit {
+    /// Text of ours in the place of these bytes.
+    pub(crate) fn new(range: Range<usize>, text: impl Into<String>) -> Self {
+        Self {
+            range,
+            text: text.into(),
+            copied: Vec::new(),
+        }
+    }
+
+    /// What a splice built in the place of these bytes.
+    pub(crate) fn built(range: Range<usize>, splice: Splice<'_>) -> Self {
+        Self {
+            range,
+            text: splice.text,
+            copied: splice.copied,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,13 +143,7 @@ mod tests {
         let client = "SELECT é FROM t WHERE x";
         let mut splice = Splice::new(client);
         let at = client.find('t').expect("t");
-        splice.copy_edited(
-            0..client.len(),
-            &[Edit {
-                range: at..at + 1,
-                text: "(merged) AS t".into(),
-            }],
-        );
+        splice.copy_edited(0..client.len(), &[Edit::new(at..at + 1, "(merged) AS t")]);
         let (text, map) = splice.finish();
         assert_eq!(text, "SELECT é FROM (merged) AS t WHERE x");
         assert_eq!(map.to_client(8), Some(8));

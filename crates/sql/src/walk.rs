@@ -9,8 +9,9 @@ use pg_query::protobuf::{
     CommonTableExpr, FuncCall, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
-use crate::facts::{Block, Call, Facts, TableRef, Under, Unknown};
+use crate::facts::{Block, Call, Change, Cte, Facts, TableRef, Under, Unknown};
 
+mod change;
 mod expression;
 
 pub(crate) use expression::Shape;
@@ -23,6 +24,8 @@ type Scope = Vec<String>;
 #[derive(Debug, Default)]
 pub(crate) struct Walker {
     pub(crate) facts: Facts,
+    /// A WITH has been walked: only the outermost one may hold changes.
+    inside: bool,
     ctes: Scope,
     /// Blocks being walked, innermost last.
     stack: Vec<usize>,
@@ -50,12 +53,6 @@ impl Walker {
         let block = self.facts.blocks.len() - 1;
         self.stack.push(block);
         block
-    }
-
-    /// Opens the block of the change itself.
-    pub(crate) fn own_block(&mut self) {
-        let block = self.open_block();
-        self.facts.own_block = Some(block);
     }
 
     pub(crate) fn close_block(&mut self) {
@@ -91,6 +88,7 @@ impl Walker {
     /// Walks a WITH clause; the names stay visible until the caller truncates to the returned mark.
     pub(crate) fn with(&mut self, with: Option<&WithClause>) -> Result<usize, Unknown> {
         let mark = self.ctes.len();
+        let outermost = !std::mem::replace(&mut self.inside, true);
         let Some(with) = with else { return Ok(mark) };
         let ctes: Vec<&CommonTableExpr> = with
             .ctes
@@ -104,7 +102,11 @@ impl Walker {
             self.ctes.extend(ctes.iter().map(|c| c.ctename.clone()));
         }
         for cte in ctes {
-            self.cte(cte)?;
+            self.facts.ctes.push(Cte {
+                name: cte.ctename.clone(),
+                location: byte(cte.location),
+            });
+            self.cte(cte, outermost)?;
             if !with.recursive {
                 self.ctes.push(cte.ctename.clone());
             }
@@ -116,7 +118,7 @@ impl Walker {
         self.ctes.truncate(mark);
     }
 
-    fn cte(&mut self, cte: &CommonTableExpr) -> Walked {
+    fn cte(&mut self, cte: &CommonTableExpr, outermost: bool) -> Walked {
         if let Some(cycle) = &cte.cycle_clause {
             for value in [&cycle.cycle_mark_value, &cycle.cycle_mark_default] {
                 self.pushed(value.as_deref())?;
@@ -126,13 +128,13 @@ impl Walker {
             Some(NodeEnum::SelectStmt(select)) => {
                 self.select_under(Under::With, select).map(|_| ())
             }
-            Some(
-                NodeEnum::InsertStmt(_)
-                | NodeEnum::UpdateStmt(_)
-                | NodeEnum::DeleteStmt(_)
-                | NodeEnum::MergeStmt(_),
-            ) => {
-                self.facts.nested_writes += 1;
+            Some(node) if outermost => {
+                let change =
+                    Change::of(node).ok_or_else(|| unknown("this kind of statement under WITH"))?;
+                self.part(change, byte(cte.location))
+            }
+            Some(node) if Change::of(node).is_some() => {
+                self.facts.misplaced.get_or_insert(byte(cte.location));
                 Ok(())
             }
             _ => Err(unknown("this kind of statement under WITH")),

@@ -63,31 +63,49 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
     changed
 }
 
-/// Two rows of one INSERT with the same key: the head's ON CONFLICT fails where a plain table's key
-/// does.
+/// One row of a head written twice by one statement: the head's ON CONFLICT fails where a plain
+/// table's key does, or where PostgreSQL would silently drop one of two changes.
 fn own_duplicate(fields: &mut Fields, positions: &Positions) -> bool {
     let Positions::Write(write, _) = positions else {
         return false;
     };
     let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
-    let Some(key) = &write.key else { return false };
     if !is(b'C', b"21000") || !is(b'R', b"ExecOnConflictUpdate") {
         return false;
     }
+    let instead: Vec<(u8, String)> = match &write.doubled {
+        sql::Doubled::Same => return false,
+        sql::Doubled::Key(key) => vec![
+            (b'C', "23505".to_owned()),
+            (
+                b'M',
+                format!(
+                    "duplicate key value violates unique constraint \"{}\"",
+                    key.constraint
+                ),
+            ),
+            (b's', key.schema.clone()),
+            (b't', key.table.clone()),
+            (b'n', key.constraint.clone()),
+        ],
+        sql::Doubled::Parts => vec![
+            (b'C', "0A000".to_owned()),
+            (
+                b'M',
+                "one row cannot be changed by two parts of a statement in a draft".to_owned(),
+            ),
+            (
+                b'D',
+                "PostgreSQL would apply one of the changes and not say which.".to_owned(),
+            ),
+            (
+                b'H',
+                "change the row once, or use two statements".to_owned(),
+            ),
+        ],
+    };
     fields.retain(|(code, _)| matches!(code, b'S' | b'V' | b'F' | b'L' | b'R'));
-    let message = format!(
-        "duplicate key value violates unique constraint \"{}\"",
-        key.constraint
-    );
-    for (code, value) in [
-        (b'C', "23505"),
-        (b'M', message.as_str()),
-        (b's', key.schema.as_str()),
-        (b't', key.table.as_str()),
-        (b'n', key.constraint.as_str()),
-    ] {
-        fields.push((code, value.as_bytes().to_vec()));
-    }
+    fields.extend(instead.into_iter().map(|(c, v)| (c, v.into_bytes())));
     true
 }
 

@@ -8,7 +8,8 @@ use pg_query::protobuf::{Node, ResTarget, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::rewrite::change::{Changed, list, mismatch};
+use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
 
 /// One `column = value` of SET, multi-column forms taken apart.
@@ -70,7 +71,8 @@ pub(crate) fn assignments(
     content: Range<usize>,
 ) -> Result<Vec<Assignment>, Box<Report>> {
     let tokens = &work.statement.tokens;
-    let items = tokens.split_commas(content, 0);
+    let depth = work.place.depth;
+    let items = tokens.split_commas(content, depth);
     let targets: Vec<&ResTarget> = targets
         .iter()
         .filter_map(|n| match n.node.as_ref() {
@@ -82,7 +84,7 @@ pub(crate) fn assignments(
     let mut remaining = targets.as_slice();
     for item in items {
         let equals = tokens
-            .find(item.clone(), 0, |_, t| t.is(Kind::Ascii61))
+            .find(item.clone(), depth, |_, t| t.is(Kind::Ascii61))
             .ok_or_else(mismatch)?;
         let value = equals + 1..item.end;
         let [first, ..] = remaining else {
@@ -164,13 +166,14 @@ fn several(
     value: Range<usize>,
 ) -> Result<Vec<Assignment>, Box<Report>> {
     let (tokens, changed) = (&work.statement.tokens, &work.changed);
+    let depth = work.place.depth;
     let mut out = Vec::new();
     match source.and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::RowExpr(row)) if row.args.len() == group.len() => {
             let open = tokens
-                .find(value.clone(), 0, |_, t| t.is(Kind::Ascii40))
+                .find(value.clone(), depth, |_, t| t.is(Kind::Ascii40))
                 .ok_or_else(mismatch)?;
-            let inside = tokens.split_commas(open + 1..value.end - 1, 1);
+            let inside = tokens.split_commas(open + 1..value.end - 1, depth + 1);
             if inside.len() != group.len() {
                 return Err(mismatch());
             }

@@ -12,29 +12,31 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::merge;
-use crate::plan::{Plan, Verb};
+use crate::plan::Verb;
 use crate::rewrite::assign::{assignments, cast_type, default_of, is_untyped};
-use crate::rewrite::change::{Work, list, mismatch};
+use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::returning::Returning;
+use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
 
-pub(crate) fn plan(
-    work: &Work<'_>,
+pub(crate) fn write<'a>(
+    work: &Work<'a>,
     tree: &InsertStmt,
     clause: &OnConflictClause,
-) -> Result<Plan, Box<Report>> {
+) -> Result<Written<'a>, Box<Report>> {
     let arbiters = arbiters(work, clause.infer.as_deref())?;
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
-    let mut splice = Splice::new(&work.statement.text);
-    proposed(work, tree, &places, &mut splice)?;
-    if clause.action == OnConflictAction::OnconflictNothing as i32 {
-        nothing(work, tree, &arbiters, &mut splice)?;
+    let mut out = work.written(Verb::Insert);
+    proposed(work, tree, &places, out.cte())?;
+    let insert = if clause.action == OnConflictAction::OnconflictNothing as i32 {
+        nothing(work, tree, &arbiters)?
     } else {
-        update(work, clause, &arbiters, &places, &mut splice)?;
-    }
+        out.twice = Twice::Cardinality;
+        update(work, clause, &arbiters, &places, &mut out)?
+    };
     let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
-    returning.close(work, &mut splice)?;
-    Ok(work.finish(splice, Verb::Insert, false))
+    returning.close(work, &mut out, &insert)?;
+    Ok(out)
 }
 
 /// Where the parts of the statement lie, by token index.
@@ -50,8 +52,9 @@ struct Places {
 impl Places {
     fn find(work: &Work<'_>, tree: &InsertStmt) -> Option<Self> {
         let tokens = &work.statement.tokens;
+        let depth = work.place.depth;
         let end = work.clauses.returning.unwrap_or(work.clauses.end);
-        let conflict = tokens.find(work.clauses.verb..end, 0, |before, t| {
+        let conflict = tokens.find(work.clauses.verb..end, depth, |before, t| {
             t.is(Kind::Conflict) && before.is_some_and(|b| b.is(Kind::On))
         })?;
         let name = crate::walk::byte(tree.relation.as_ref()?.location);
@@ -60,11 +63,11 @@ impl Places {
             from += 2;
         }
         if !tree.cols.is_empty() {
-            from = tokens.find(from..conflict, 0, |_, t| t.is(Kind::Ascii41))? + 1;
+            from = tokens.find(from..conflict, depth, |_, t| t.is(Kind::Ascii41))? + 1;
         }
-        let action = tokens.find(conflict..end, 0, |_, t| t.is(Kind::Do))?;
-        let set = tokens.find(action..end, 0, |_, t| t.is(Kind::Set));
-        let filter = set.and_then(|s| tokens.find(s..end, 0, |_, t| t.is(Kind::Where)));
+        let action = tokens.find(conflict..end, depth, |_, t| t.is(Kind::Do))?;
+        let set = tokens.find(action..end, depth, |_, t| t.is(Kind::Set));
+        let filter = set.and_then(|s| tokens.find(s..end, depth, |_, t| t.is(Kind::Where)));
         Some(Self {
             source: from..conflict - 1,
             set: set.map(|s| s + 1..filter.unwrap_or(end)),
@@ -122,7 +125,7 @@ fn arbiters<'a>(
     Ok(found)
 }
 
-/// `WITH …, pgdraft_in AS MATERIALIZED (SELECT number, i0, i1, … FROM (source) AS v)`: every
+/// `pgdraft_in AS MATERIALIZED (SELECT number, i0, i1, … FROM (source) AS v)`: every
 /// writable column of every proposed row, in its column's type, defaults filled in.
 fn proposed(
     work: &Work<'_>,
@@ -130,13 +133,6 @@ fn proposed(
     places: &Places,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
-    match work.statement.tokens.bytes(0..work.clauses.verb) {
-        Some(with) => {
-            splice.copy_edited(with, &work.edits.list);
-            splice.ours(", ");
-        }
-        None => splice.ours("WITH "),
-    }
     let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
         _ => None,
@@ -154,7 +150,8 @@ fn proposed(
             },
         );
     splice.ours(&format!(
-        "pgdraft_in AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {} FROM (",
+        "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {} FROM (",
+        work.name("in"),
         list(columns)
     ));
     match select {
@@ -168,7 +165,7 @@ fn proposed(
                 .tokens
                 .bytes(places.source.clone())
                 .ok_or_else(mismatch)?;
-            splice.copy_edited(range, &work.edits.list);
+            splice.copy_edited(range, &work.edits);
         }
     }
     let names = list((0..given.len()).map(|n| format!("v{n}")));
@@ -231,9 +228,11 @@ fn values(
 ) -> Result<(), Box<Report>> {
     let tokens = &work.statement.tokens;
     let start = tokens
-        .find(places.source.clone(), 0, |_, t| t.is(Kind::Values))
+        .find(places.source.clone(), work.place.depth, |_, t| {
+            t.is(Kind::Values)
+        })
         .ok_or_else(mismatch)?;
-    let rows = tokens.split_commas(start + 1..places.source.end, 0);
+    let rows = tokens.split_commas(start + 1..places.source.end, work.place.depth);
     if rows.len() != select.values_lists.len() {
         return Err(mismatch());
     }
@@ -242,7 +241,10 @@ fn values(
         let Some(NodeEnum::List(tree)) = tree.node.as_ref() else {
             return Err(mismatch());
         };
-        let items = tokens.split_commas(row.start + 1..row.end.saturating_sub(1), 1);
+        let items = tokens.split_commas(
+            row.start + 1..row.end.saturating_sub(1),
+            work.place.depth + 1,
+        );
         if items.len() != tree.items.len() || items.len() != given.len() {
             return Err(mismatch());
         }
@@ -278,10 +280,10 @@ fn value(
         Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
         Some(node) if is_untyped(node) => {
             splice.ours("CAST((");
-            splice.copy_edited(range, &work.edits.list);
+            splice.copy_edited(range, &work.edits);
             splice.ours(&format!(") AS {})", cast_type(column)));
         }
-        _ => splice.copy_edited(range, &work.edits.list),
+        _ => splice.copy_edited(range, &work.edits),
     }
     Ok(())
 }
@@ -309,12 +311,11 @@ fn matches(work: &Work<'_>, key: &Key, input: &str, label: &str) -> Result<Strin
 }
 
 /// DO NOTHING: rows that meet no key of the merged table, the first of each key among them.
-fn nothing(
-    work: &Work<'_>,
+fn nothing<'a>(
+    work: &Work<'a>,
     tree: &InsertStmt,
     arbiters: &[&Key],
-    splice: &mut Splice<'_>,
-) -> Result<(), Box<Report>> {
+) -> Result<Splice<'a>, Box<Report>> {
     let single_row = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => select.values_lists.len() == 1,
         _ => tree.select_stmt.is_none(),
@@ -349,26 +350,28 @@ fn nothing(
         ));
     }
     let images = list((0..writable.len()).map(|i| format!("i{i}")));
-    splice.ours(&format!(
-        " INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM (SELECT i.*, {first} AS pgdraft_first FROM pgdraft_in AS i WHERE {absent}) AS f WHERE pgdraft_first ORDER BY pgdraft_n{guard}",
+    let mut insert = work.splice();
+    insert.ours(&format!(
+        "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM (SELECT i.*, {first} AS pgdraft_first FROM {input} AS i WHERE {absent}) AS f WHERE pgdraft_first ORDER BY pgdraft_n{guard}",
         head = work.changed.head.table(),
         alias = work.changed.alias(),
         columns = work.changed.writable_list(),
         first = first.join(" AND "),
         absent = absent.join(" AND "),
+        input = work.name("in"),
         guard = work.changed.guard(),
     ));
-    Ok(())
+    Ok(insert)
 }
 
 /// DO UPDATE: hits with their new image, misses as they were proposed.
-fn update(
-    work: &Work<'_>,
+fn update<'a>(
+    work: &Work<'a>,
     clause: &OnConflictClause,
     arbiters: &[&Key],
     places: &Places,
-    splice: &mut Splice<'_>,
-) -> Result<(), Box<Report>> {
+    out: &mut Written<'a>,
+) -> Result<Splice<'a>, Box<Report>> {
     let changed = &work.changed;
     let arbiter = arbiters.first().ok_or_else(mismatch)?;
     let content = places.set.clone().ok_or_else(mismatch)?;
@@ -382,8 +385,10 @@ fn update(
     let edits = excluded_edits(work)?;
     let first_key = changed.key().first().ok_or_else(mismatch)?;
     let hit = format!("{} IS NOT NULL", changed.column(first_key));
+    let splice = out.cte();
     splice.ours(&format!(
-        ", pgdraft_src AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
+        "{} AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
+        work.src(),
         changed.images(),
     ));
     for (i, assignment) in assignments.iter().enumerate() {
@@ -409,11 +414,13 @@ fn update(
         .source(work.context, false, false)
         .ok_or_else(mismatch)?;
     splice.ours(&format!(
-        " AS pgdraft_wanted FROM pgdraft_in AS excluded LEFT JOIN {source} AS {alias} ON {on}), ",
+        " AS pgdraft_wanted FROM {input} AS excluded LEFT JOIN {source} AS {alias} ON {on})",
+        input = work.name("in"),
         alias = changed.alias(),
         on = matches(work, arbiter, "excluded", &changed.alias())?,
     ));
-    splice.ours(&changed.log_where('U', " WHERE pgdraft_hit AND pgdraft_wanted"));
+    let logged = " WHERE pgdraft_hit AND pgdraft_wanted";
+    out.cte().ours(&work.log('U', logged));
     let writable = changed.writable();
     let values = writable.iter().enumerate().map(|(i, column)| {
         let hit = match assignments.iter().position(|a| a.column == column.name) {
@@ -422,16 +429,39 @@ fn update(
         };
         format!("CASE WHEN pgdraft_hit THEN {hit} ELSE i{i} END")
     });
-    splice.ours(&format!(
-        " INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM pgdraft_src WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
+    let mut insert = work.splice();
+    insert.ours(&format!(
+        "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
         head = changed.head.table(),
         alias = changed.alias(),
         columns = changed.writable_list(),
         values = list(values),
-        live = live(work, arbiter)?,
+        live = once(work, arbiter, &live(work, arbiter)?),
+        src = work.src(),
         upsert = changed.upsert(true),
     ));
-    Ok(())
+    Ok(insert)
+}
+
+/// Two proposed rows that are equal on the arbiter: the second meets what the first wrote. Where
+/// the arbiter is the primary key the head says so itself.
+fn once(work: &Work<'_>, arbiter: &Key, live: &str) -> String {
+    if work.changed.relation.primary_key.as_ref() == Some(arbiter) {
+        return live.to_owned();
+    }
+    let writable = work.changed.writable();
+    let columns: Vec<String> = arbiter
+        .columns
+        .iter()
+        .filter_map(|c| writable.iter().position(|w| w.name == *c))
+        .map(|i| format!("i{i}"))
+        .collect();
+    let known: Vec<String> = columns.iter().map(|c| format!("{c} IS NOT NULL")).collect();
+    format!(
+        "CASE WHEN {} AND row_number() OVER (PARTITION BY {} ORDER BY pgdraft_n) > 1 THEN pgdraft.second_time('ON CONFLICT DO UPDATE', 'Ensure that no rows proposed for insertion within the same command have duplicate constrained values.') ELSE {live} END",
+        known.join(" AND "),
+        columns.join(", "),
+    )
 }
 
 /// A miss on the arbiter can still meet the primary key: that is 23505, as in PostgreSQL.
@@ -442,7 +472,7 @@ fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
         return Ok("true".to_owned());
     }
     let target = merged_target(work)?;
-    let same = matches(work, key, "pgdraft_src", "t")?;
+    let same = matches(work, key, &work.src(), "t")?;
     let writable = work.changed.writable();
     let values: Vec<String> = key
         .columns
@@ -461,8 +491,9 @@ fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
 fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
     let tokens = &work.statement.tokens;
     let writable = work.changed.writable();
-    let mut edits = work.edits.list.clone();
-    for column in &work.statement.facts.columns {
+    let mut edits = work.edits.clone();
+    let bytes = work.bytes(work.place.tokens.clone())?;
+    for column in work.columns_in(bytes) {
         let [table, name] = column.fields.as_slice() else {
             continue;
         };
@@ -476,10 +507,10 @@ fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
             ));
         };
         let first = tokens.at(column.location).ok_or_else(mismatch)?;
-        edits.push(Edit {
-            range: tokens.bytes(first..first + 3).ok_or_else(mismatch)?,
-            text: format!("excluded.i{i}"),
-        });
+        edits.push(Edit::new(
+            tokens.bytes(first..first + 3).ok_or_else(mismatch)?,
+            format!("excluded.i{i}"),
+        ));
     }
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     Ok(edits)

@@ -9,10 +9,10 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::parse::{Copy, Statement};
-use crate::plan::{Context, Effect, Plan, Relay, Rewritten, Verb};
+use crate::plan::{Context, Doubled, Effect, Plan, Relay, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
-use crate::rewrite::change::{self, Found, Parts, list, mismatch};
+use crate::rewrite::change::{self, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
 
 pub(crate) fn plan(
@@ -135,10 +135,10 @@ fn to(
     };
     let source = merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(mismatch)?;
     let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));
-    let edit = Edit {
-        range: table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
-        text: format!("(SELECT {select} FROM {source} AS {})", q(name)),
-    };
+    let edit = Edit::new(
+        table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
+        format!("(SELECT {select} FROM {source} AS {})", q(name)),
+    );
     Ok(rewritten(statement, &[edit], vec![item.relation.id]))
 }
 
@@ -169,22 +169,26 @@ fn from(
             .iter()
             .map(|c| q(c)),
     );
-    let edit = Edit {
-        range: table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
-        text: format!("{}({names})", changed.head.inlet()),
-    };
+    let edit = Edit::new(
+        table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
+        format!("{}({names})", changed.head.inlet()),
+    );
     let mut splice = Splice::new(&statement.text);
     splice.copy_edited(0..statement.text.len(), &[edit]);
-    Ok(changed.write(
-        statement,
-        splice,
-        Parts {
-            verb: Verb::Copy,
-            returning: false,
+    let (text, positions) = splice.finish();
+    Ok(Plan::Write(Arc::new(Write {
+        rewritten: Rewritten {
+            text,
+            positions,
             merged: Vec::new(),
-            cascades: false,
-            counted: false,
-            key: None,
+            effect: Effect::None,
+            locks: false,
         },
-    ))
+        changes: vec![changed.relation.id],
+        verb: Verb::Copy,
+        redacted: change::redact(&statement.text),
+        returning: false,
+        doubled: Doubled::Same,
+        counted: false,
+    })))
 }

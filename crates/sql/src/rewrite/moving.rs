@@ -9,30 +9,28 @@ use report::Report;
 
 use crate::merge;
 use crate::rewrite::assign::Assignment;
-use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::returning::Returning;
 use crate::rewrite::update::image;
-use crate::splice::Splice;
+use crate::rewrite::work::{Work, Written};
 
 /// Appends everything behind the source.
 pub(crate) fn finish(
     work: &Work<'_>,
     assignments: &[Assignment],
     returning: &Returning,
-    splice: &mut Splice<'_>,
+    out: &mut Written<'_>,
 ) -> Result<(), Box<Report>> {
     let changed = &work.changed;
     let writable = changed.writable();
     let new = |i: usize| image(&writable, assignments, i);
-    let keys = Keys::of(changed, &writable, new).ok_or_else(mismatch)?;
-    splice.ours(&images(changed, &keys, new));
-    splice.ours(&rows(changed, &keys));
-    returning.select(
-        work,
-        splice,
-        "(SELECT * FROM pgdraft_row WHERE pgdraft_live)",
-        new,
-    )
+    let keys = Keys::of(work, &writable, new).ok_or_else(mismatch)?;
+    out.cte().ours(&images(work, &keys, new));
+    out.cte().ours(&log(work, &keys));
+    out.cte().ours(&rows(work, &keys));
+    out.counted = work.clauses.returning.is_none();
+    let rows = format!("(SELECT * FROM {} WHERE pgdraft_live)", work.name("row"));
+    returning.select(work, &mut out.body, &rows, new)
 }
 
 /// Conditions over old and new keys, by the key's own equality.
@@ -50,15 +48,15 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(changed: &Changed, writable: &[&Column], new: impl Fn(usize) -> String) -> Option<Self> {
-        let key = changed.relation.primary_key.as_ref()?;
+    fn of(work: &Work<'_>, writable: &[&Column], new: impl Fn(usize) -> String) -> Option<Self> {
+        let (key, src) = (work.changed.relation.primary_key.as_ref()?, work.src());
         let (mut same, mut taken) = (Vec::new(), Vec::new());
         let (mut left, mut targets) = (Vec::new(), Vec::new());
         for (n, column) in key.columns.iter().enumerate() {
             let i = writable.iter().position(|c| c.name == *column)?;
             let equals = merge::equals(key, n);
             same.push(format!("{} {equals} o{i}", new(i)));
-            taken.push(format!("t.{} {equals} pgdraft_src.o{i}", new(i)));
+            taken.push(format!("t.{} {equals} {src}.o{i}", new(i)));
             left.push(format!("s.o{i} {equals}"));
             targets.push(new(i));
         }
@@ -79,8 +77,9 @@ impl Keys {
     }
 }
 
-/// The images to be written, live ones and tombstones, and the log.
-fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> String {
+/// The images to be written, live ones and tombstones.
+fn images(work: &Work<'_>, keys: &Keys, new: impl Fn(usize) -> String) -> String {
+    let changed = &work.changed;
     let writable = changed.writable();
     let named = |of: &dyn Fn(usize) -> String| {
         let columns = writable.iter().enumerate();
@@ -88,25 +87,37 @@ fn images(changed: &Changed, keys: &Keys, new: impl Fn(usize) -> String) -> Stri
     };
     let same = &keys.same;
     format!(
-        "pgdraft_image AS (\
+        "{image} AS (\
          SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE true END AS pgdraft_live, \
-         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM pgdraft_src \
-         UNION ALL SELECT false, pgdraft_new, {old_images} FROM pgdraft_src WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM pgdraft_src t WHERE {taken})), \
-         pgdraft_log AS (INSERT INTO {log}(pgdraft_kind, {names}) \
-         SELECT (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM pgdraft_src ON CONFLICT DO NOTHING), ",
+         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src} \
+         UNION ALL SELECT false, pgdraft_new, {old_images} FROM {src} WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM {src} t WHERE {taken}))",
+        image = work.name("image"),
+        src = work.src(),
         targets = keys.new.join(", "),
         duplicate = changed.duplicate("true", &keys.new),
         new_images = named(&new),
         old_images = named(&|i| format!("o{i}")),
         taken = keys.taken,
+    )
+}
+
+fn log(work: &Work<'_>, keys: &Keys) -> String {
+    let changed = &work.changed;
+    format!(
+        "{name} AS (INSERT INTO {log}(pgdraft_kind, {names}) \
+         SELECT (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM {src} ON CONFLICT DO NOTHING)",
+        name = work.name("log"),
         log = changed.head.log(),
         names = changed.writable_list(),
-        old = list((0..writable.len()).map(|i| format!("o{i}"))),
+        same = keys.same,
+        old = list((0..changed.writable().len()).map(|i| format!("o{i}"))),
+        src = work.src(),
     )
 }
 
 /// The one INSERT of all images into the head, tombstones first: what they leave is free then.
-fn rows(changed: &Changed, keys: &Keys) -> String {
+fn rows(work: &Work<'_>, keys: &Keys) -> String {
+    let changed = &work.changed;
     let assign: String = changed
         .writable()
         .iter()
@@ -114,11 +125,14 @@ fn rows(changed: &Changed, keys: &Keys) -> String {
         .collect();
     let present: Vec<String> = keys.columns.iter().map(|c| format!("h.{c}")).collect();
     format!(
-        "pgdraft_row AS (INSERT INTO {head} AS h({names}, pgdraft_live, pgdraft_moved, pgdraft_new) \
-         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM pgdraft_image e ORDER BY pgdraft_live \
+        "{row} AS (INSERT INTO {head} AS h({names}, pgdraft_live, pgdraft_moved, pgdraft_new) \
+         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM {src} s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM {image} e ORDER BY pgdraft_live \
          ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = EXCLUDED.pgdraft_moved, \
-         pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM pgdraft_src s WHERE {left_head}) \
+         pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM {src} s WHERE {left_head}) \
          THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*)",
+        row = work.name("row"),
+        src = work.src(),
+        image = work.name("image"),
         head = changed.head.table(),
         names = changed.writable_list(),
         left_new = keys.was_left("e"),

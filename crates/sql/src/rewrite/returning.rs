@@ -1,9 +1,11 @@
 //! RETURNING: from the head's row where it only names the target, joined back to the source where
 //! it also names FROM or USING items.
 
-use catalog::quote_identifier as q;
+use std::sync::Arc;
+
+use catalog::{Relation, quote_identifier as q};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, ReturningClause};
+use pg_query::protobuf::{Node, RangeVar, ReturningClause};
 use report::Report;
 
 use crate::classify::unsupported;
@@ -11,8 +13,10 @@ use crate::facts::ColumnUse;
 use crate::merge;
 use crate::parse::Statement;
 use crate::resolve::{Resolved, resolve};
-use crate::rewrite::change::{Changed, Work, list, mismatch};
+use crate::rewrite::change::{Changed, list};
+use crate::rewrite::work::{Work, Written};
 use crate::splice::{Edit, Splice};
+use crate::walk::byte;
 
 /// The RETURNING of one change.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub(crate) struct Returning {
     edits: Vec<Edit>,
     /// Columns of FROM or USING items, computed in the source as `f0, f1, …`.
     lifted: Vec<String>,
+    /// Labels of FROM items whose columns are wanted as one row, `pgdraft_l0, pgdraft_l1, …`.
+    rows: Vec<String>,
     /// The change has FROM or USING and RETURNING: it ends in a join with the source.
     joined: bool,
 }
@@ -37,12 +43,9 @@ impl Returning {
             return Ok(returning);
         };
         returning.joined = !items.is_empty();
-        let content = work.clauses.content(keyword);
-        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
-        for column in &work.statement.facts.columns {
-            if range.contains(&column.location) {
-                returning.column(work, column, items)?;
-            }
+        let range = work.bytes(work.clauses.content(keyword))?;
+        for column in work.columns_in(range) {
+            returning.column(work, column, items)?;
         }
         Ok(returning)
     }
@@ -80,7 +83,7 @@ impl Returning {
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
             fields => format!("pgdraft_src.{}", self.lift(path(fields))),
         };
-        let text = if !is_star && is_whole_target(work.statement, column) {
+        let text = if !is_star && is_whole_target(work, column) {
             let name = column.fields.last().map_or("", String::as_str);
             format!("{text} AS {}", q(name))
         } else {
@@ -108,23 +111,53 @@ impl Returning {
             let left = self.star_of(work, left)?;
             return Ok(format!("{left}, {}", self.star_of(work, right)?));
         }
-        let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
-            return Err(star_refused());
-        };
-        let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
-        let Resolved::Known(relation) = resolve(work.context, schema, &table.relname)? else {
-            return Err(star_refused());
-        };
-        let label = table
-            .alias
-            .as_ref()
-            .map_or(&table.relname, |a| &a.aliasname);
-        let mut parts = Vec::with_capacity(relation.columns.len());
-        for column in &relation.columns {
-            let lifted = self.lift(format!("{}.{}", q(label), q(&column.name)));
-            parts.push(format!("pgdraft_src.{lifted} AS {}", q(&column.name)));
+        if let Some(NodeEnum::RangeVar(table)) = item.node.as_ref()
+            && let Some(relation) = self.table(work, table)?
+        {
+            let label = label_of(item).map_or(&table.relname, |l| l);
+            let mut parts = Vec::with_capacity(relation.columns.len());
+            for column in &relation.columns {
+                let lifted = self.lift(format!("{}.{}", q(label), q(&column.name)));
+                parts.push(format!("pgdraft_src.{lifted} AS {}", q(&column.name)));
+            }
+            return Ok(parts.join(", "));
         }
-        Ok(parts.join(", "))
+        let label = q(label_of(item).ok_or_else(star_refused)?);
+        // a whole row keeps the names and types of its columns; a function's may be no row
+        let row = if let Some(NodeEnum::RangeFunction(_)) = item.node.as_ref() {
+            self.rows.push(label);
+            format!("pgdraft_l{}", self.rows.len() - 1)
+        } else {
+            label
+        };
+        Ok(format!("(pgdraft_src.{}).*", self.lift(row)))
+    }
+
+    /// The table that a FROM item names, if it is one: not a CTE.
+    fn table(
+        &self,
+        work: &Work<'_>,
+        table: &RangeVar,
+    ) -> Result<Option<Arc<Relation>>, Box<Report>> {
+        let location = byte(table.location);
+        let relations = &work.statement.facts.relations;
+        if !relations.iter().any(|r| r.location == location) {
+            return Ok(None);
+        }
+        let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
+        match resolve(work.context, schema, &table.relname)? {
+            Resolved::Known(relation) => Ok(Some(relation)),
+            Resolved::System | Resolved::Unknown => Ok(None),
+        }
+    }
+
+    /// Items for the source's FROM.
+    pub(crate) fn rows(&self) -> String {
+        self.rows
+            .iter()
+            .enumerate()
+            .map(|(i, label)| format!(", LATERAL (SELECT {label}.*) AS pgdraft_l{i}"))
+            .collect()
     }
 
     /// `, expr AS f0, …` for the source's select list.
@@ -136,34 +169,31 @@ impl Returning {
             .collect()
     }
 
-    /// Begins the CTE around the head's INSERT where the result is a join.
-    pub(crate) fn open(&self) -> &'static str {
-        if self.joined {
-            ", pgdraft_row AS ("
-        } else {
-            ""
-        }
-    }
-
-    /// Ends a change: RETURNING of the INSERT itself, or the join with the source.
+    /// Ends a change with its INSERT into the head: RETURNING of that INSERT itself, or the join of
+    /// its rows with the source.
     pub(crate) fn close(
         &self,
         work: &Work<'_>,
-        splice: &mut Splice<'_>,
+        out: &mut Written<'_>,
+        insert: &Splice<'_>,
     ) -> Result<(), Box<Report>> {
         let Some(keyword) = work.clauses.returning else {
+            out.body.append(insert);
             return Ok(());
         };
-        splice.ours(if self.joined {
-            " RETURNING *) SELECT "
-        } else {
-            " RETURNING "
-        });
-        self.items(work, splice, keyword)?;
-        if self.joined {
-            let old = |i: usize| format!("o{i}");
-            self.join(work, splice, "pgdraft_row", old);
+        if !self.joined {
+            out.body.append(insert);
+            out.body.ours(" RETURNING ");
+            return self.items(work, &mut out.body, keyword);
         }
+        let row = work.name("row");
+        let cte = out.cte();
+        cte.ours(&format!("{row} AS ("));
+        cte.append(insert);
+        cte.ours(" RETURNING *)");
+        out.body.ours("SELECT ");
+        self.items(work, &mut out.body, keyword)?;
+        self.join(work, &mut out.body, &row, |i| format!("o{i}"));
         Ok(())
     }
 
@@ -177,7 +207,8 @@ impl Returning {
     ) {
         let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
         splice.ours(&format!(
-            " FROM {rows} AS {alias} JOIN (SELECT {keys}{columns} FROM pgdraft_src) AS pgdraft_src ON {on}",
+            " FROM {rows} AS {alias} JOIN (SELECT {keys}{columns} FROM {src}) AS pgdraft_src ON {on}",
+            src = work.src(),
             alias = work.changed.alias(),
             keys = key_columns(&work.changed, image),
             on = key_join(&work.changed),
@@ -194,10 +225,10 @@ impl Returning {
         image: impl Fn(usize) -> String,
     ) -> Result<(), Box<Report>> {
         let Some(keyword) = work.clauses.returning else {
-            splice.ours(" SELECT FROM pgdraft_src");
+            splice.ours(&format!("SELECT FROM {}", work.src()));
             return Ok(());
         };
-        splice.ours(" SELECT ");
+        splice.ours("SELECT ");
         self.items(work, splice, keyword)?;
         self.join(work, splice, rows, image);
         Ok(())
@@ -210,9 +241,8 @@ impl Returning {
         splice: &mut Splice<'_>,
         keyword: usize,
     ) -> Result<(), Box<Report>> {
-        let content = work.clauses.content(keyword);
-        let range = work.statement.tokens.bytes(content).ok_or_else(mismatch)?;
-        let mut all = work.edits.list.clone();
+        let range = work.bytes(work.clauses.content(keyword))?;
+        let mut all = work.edits.clone();
         all.retain(|e| !overlaps(e, &self.edits));
         all.extend(self.edits.iter().cloned());
         all.sort_by_key(|e| (e.range.start, e.range.end));
@@ -231,14 +261,10 @@ fn is_of_items(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> bool {
         [.., table, _] => {
             items.iter().any(|i| label_of(i) == Some(table)) || {
                 // joined tables lie deeper than the item itself
-                let facts = &work.statement.facts;
-                facts
-                    .relations
-                    .iter()
-                    .any(|r| Some(r.block) == facts.own_block && r.label() == table)
+                work.joined().any(|r| r.label() == table)
             }
         }
-        _ => Some(column.block) == work.statement.facts.own_block,
+        _ => column.block == work.place.block,
     }
 }
 
@@ -256,10 +282,10 @@ fn own_columns(changed: &Changed) -> String {
 fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit> {
     let first = statement.tokens.at(column.location)?;
     let tokens = 2 * column.fields.len() - 1;
-    Some(Edit {
-        range: statement.tokens.bytes(first..first + tokens)?,
-        text: text.to_owned(),
-    })
+    Some(Edit::new(
+        statement.tokens.bytes(first..first + tokens)?,
+        text.to_owned(),
+    ))
 }
 
 fn key_columns(changed: &Changed, image: impl Fn(usize) -> String) -> String {
@@ -304,22 +330,26 @@ fn label_of(item: &Node) -> Option<&String> {
                 .map_or(&table.relname, |a| &a.aliasname),
         ),
         NodeEnum::RangeSubselect(sub) => sub.alias.as_ref().map(|a| &a.aliasname),
+        NodeEnum::RangeFunction(function) => function.alias.as_ref().map(|a| &a.aliasname),
+        NodeEnum::JoinExpr(join) => join.alias.as_ref().map(|a| &a.aliasname),
         _ => None,
     }
 }
 
 /// Whether a column reference is a whole RETURNING item without a label of its own, so that its
 /// name must be kept.
-fn is_whole_target(statement: &Statement, column: &ColumnUse) -> bool {
+fn is_whole_target(work: &Work<'_>, column: &ColumnUse) -> bool {
     use pg_query::protobuf::Token as Kind;
-    let tokens = &statement.tokens;
+    let (tokens, depth) = (&work.statement.tokens, work.place.depth);
     let Some(first) = tokens.at(column.location) else {
         return false;
     };
     let before = first.checked_sub(1).and_then(|i| tokens.get(i));
     let after = tokens.get(first + 2 * column.fields.len() - 1);
     let opens =
-        before.is_some_and(|t| t.depth == 0 && (t.is(Kind::Returning) || t.is(Kind::Ascii44)));
-    let closes = after.is_none_or(|t| t.depth == 0 && t.is(Kind::Ascii44));
+        before.is_some_and(|t| t.depth == depth && (t.is(Kind::Returning) || t.is(Kind::Ascii44)));
+    let closes = after.is_none_or(|t| {
+        (t.depth == depth && t.is(Kind::Ascii44)) || (t.depth < depth && t.is(Kind::Ascii41))
+    });
     opens && closes
 }

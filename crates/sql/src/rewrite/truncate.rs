@@ -69,7 +69,7 @@ pub(crate) fn plan(
         verb: Verb::Truncate,
         redacted: redact(&statement.text),
         returning: false,
-        key: None,
+        doubled: crate::plan::Doubled::Same,
         counted: true,
     })))
 }

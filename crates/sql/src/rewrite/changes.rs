@@ -1,0 +1,209 @@
+//! A statement that changes rows, in one place or in several: its parts are written one by one and
+//! put together as one statement.
+//!
+//! PostgreSQL gives all parts the same snapshot; so do we, because every part reads the merged
+//! tables of that one statement. What a part puts before itself goes into the WITH before the
+//! part's own CTE, so that it sees the same CTEs.
+
+use std::sync::Arc;
+
+use catalog::RelationId;
+use pg_query::protobuf::{RangeVar, Token as Kind};
+use report::Report;
+
+use crate::facts::Change;
+use crate::parse::Statement;
+use crate::plan::{Context, Doubled, Effect, Plan, Rewritten, Verb, Write};
+use crate::rewrite::change::{mismatch, redact};
+use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
+use crate::rewrite::{Edits, delete, insert, update};
+use crate::splice::{Edit, Splice};
+
+/// Plans a statement whose outermost part is `outermost`, or a query.
+pub(crate) fn plan(
+    statement: &Statement,
+    outermost: Option<&Change>,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let Some(reads) = Edits::of_reads(statement, context)? else {
+        return Ok(Plan::NeedsCatalog);
+    };
+    let mut parts = Parts::default();
+    let mut edits = Vec::new();
+    for (i, part) in statement.facts.parts.iter().enumerate() {
+        let place = Place::under_with(statement, part, i + 1).ok_or_else(mismatch)?;
+        let bytes = statement.tokens.bytes(place.tokens.clone());
+        let bytes = bytes.ok_or_else(mismatch)?;
+        let begun = begin((statement, context), place, &part.change, &reads)?;
+        let Some((work, written)) = parts.take(begun, &part.change)? else {
+            continue;
+        };
+        let mut before = work.splice();
+        if let Some(own) = work.own_with()? {
+            before.copy_edited(own, &work.edits);
+            before.ours(", ");
+        }
+        if !written.ctes.is_empty() {
+            before.append(&written.ctes);
+            before.ours(", ");
+        }
+        edits.push(Edit::built(part.name..part.name, before));
+        edits.push(Edit::built(bytes, written.body));
+    }
+    let own = match outermost {
+        None => None,
+        Some(change) => {
+            let place = Place::outermost(statement);
+            let begun = begin((statement, context), place, change, &reads)?;
+            parts.take(begun, change)?
+        }
+    };
+    if let Some(plan) = parts.instead() {
+        return Ok(plan);
+    }
+    let inside = |e: &&Edit| !edits.iter().any(|part: &Edit| contains(part, e));
+    let mut all: Vec<Edit> = reads.list.iter().filter(inside).cloned().collect();
+    all.extend(edits);
+    all.sort_by_key(|e| (e.range.start, e.range.end));
+    let mut splice = Splice::new(&statement.text);
+    match &own {
+        None => splice.copy_edited(0..statement.text.len(), &all),
+        Some((work, written)) => outer(work, written, &all, &mut splice),
+    }
+    let own = own.as_ref().map(|(_, written)| written);
+    Ok(parts.finish(statement, splice, reads.merged, own))
+}
+
+fn contains(part: &Edit, other: &Edit) -> bool {
+    part.range.start <= other.range.start && other.range.end <= part.range.end
+}
+
+/// The outermost change behind its WITH.
+fn outer(work: &Work<'_>, written: &Written<'_>, edits: &[Edit], splice: &mut Splice<'_>) {
+    let with = work.statement.tokens.bytes(0..work.clauses.verb);
+    if let Some(with) = with.clone() {
+        splice.copy_edited(with, edits);
+    }
+    if !written.ctes.is_empty() {
+        splice.ours(if with.is_some() { ", " } else { "WITH " });
+        splice.append(&written.ctes);
+    }
+    if !splice.is_empty() {
+        splice.ours(" ");
+    }
+    splice.append(&written.body);
+}
+
+fn begin<'a>(
+    of: (&'a Statement, &'a Context<'a>),
+    place: Place,
+    change: &Change,
+    reads: &Edits,
+) -> Result<Begun<'a>, Box<Report>> {
+    let (relation, keywords): (&Option<RangeVar>, _) = match change {
+        Change::Insert(tree) => (&tree.relation, (Kind::Insert, Kind::Using)),
+        Change::Update(tree) => (&tree.relation, (Kind::Update, Kind::From)),
+        Change::Delete(tree) => (&tree.relation, (Kind::DeleteP, Kind::Using)),
+    };
+    Work::begin(of, place, relation.as_ref(), keywords, reads)
+}
+
+/// What the parts of a statement have in common.
+#[derive(Debug, Default)]
+struct Parts {
+    /// Tables each part changes itself.
+    targets: Vec<RelationId>,
+    changes: Vec<RelationId>,
+    twice: Vec<Twice>,
+    /// Tables without a head.
+    undrafted: Vec<RelationId>,
+    instead: Option<Plan>,
+}
+
+type Done<'a> = (Box<Work<'a>>, Written<'a>);
+
+impl Parts {
+    /// Writes one part, or notes what it needs first.
+    fn take<'a>(
+        &mut self,
+        begun: Begun<'a>,
+        change: &Change,
+    ) -> Result<Option<Done<'a>>, Box<Report>> {
+        let work = match begun {
+            Begun::Work(work) => work,
+            Begun::Instead(Plan::NeedsDraft(tables)) => {
+                self.undrafted.extend(tables);
+                return Ok(None);
+            }
+            Begun::Instead(plan) => {
+                self.instead = Some(plan);
+                return Ok(None);
+            }
+        };
+        let written = match change {
+            Change::Insert(tree) => insert::write(&work, tree),
+            Change::Update(tree) => update::write(&work, tree),
+            Change::Delete(tree) => delete::write(&work, tree),
+        }?;
+        self.targets.push(work.changed.relation.id);
+        for id in work.changed.changes(written.cascades) {
+            if !self.changes.contains(&id) {
+                self.changes.push(id);
+            }
+        }
+        self.twice.push(written.twice.clone());
+        Ok(Some((work, written)))
+    }
+
+    fn instead(&mut self) -> Option<Plan> {
+        if self.instead.is_none() && !self.undrafted.is_empty() {
+            let mut tables = std::mem::take(&mut self.undrafted);
+            tables.sort_unstable();
+            tables.dedup();
+            return Some(Plan::NeedsDraft(tables));
+        }
+        self.instead.take()
+    }
+
+    /// What 21000 from upstream means.
+    fn doubled(&self) -> Doubled {
+        let shared = self
+            .targets
+            .iter()
+            .enumerate()
+            .any(|(i, id)| self.targets.iter().skip(i + 1).any(|other| other == id));
+        if shared {
+            return Doubled::Parts;
+        }
+        let mut possible = self.twice.iter().filter(|t| **t != Twice::Never);
+        match (possible.next(), possible.next()) {
+            (Some(Twice::Duplicate(key)), None) => Doubled::Key(key.clone()),
+            _ => Doubled::Same,
+        }
+    }
+
+    fn finish(
+        self,
+        statement: &Statement,
+        splice: Splice<'_>,
+        merged: Vec<RelationId>,
+        own: Option<&Written<'_>>,
+    ) -> Plan {
+        let (text, positions) = splice.finish();
+        Plan::Write(Arc::new(Write {
+            rewritten: Rewritten {
+                text,
+                positions,
+                merged,
+                effect: Effect::None,
+                locks: false,
+            },
+            doubled: self.doubled(),
+            changes: self.changes,
+            verb: own.map_or(Verb::Select, |o| o.verb),
+            redacted: redact(&statement.text),
+            returning: own.is_none_or(|o| o.returning),
+            counted: own.is_some_and(|o| o.counted),
+        }))
+    }
+}

@@ -1,0 +1,434 @@
+//! One change of a statement on its way to its rewritten text: where it stands, what its clauses
+//! are, and what it becomes. The outermost change and one under WITH go the same way; only the
+//! names of what is put before them differ by a number.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pg_query::protobuf::{RangeVar, Token as Kind};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::facts::{ColumnUse, Part, TableRef};
+use crate::parse::Statement;
+use crate::plan::{Context, KeyName, Plan, Verb};
+use crate::resolve::{self, Merged, Resolved};
+use crate::rewrite::change::{Changed, Found, list, mismatch, target};
+use crate::rewrite::{Edits, unqualify};
+use crate::splice::{Edit, Splice};
+use crate::tokens::Token;
+use crate::walk::byte;
+
+/// Where a change stands in its statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Its tokens, its own WITH included.
+    pub(crate) tokens: Range<usize>,
+    /// Brackets around it.
+    pub(crate) depth: usize,
+    /// Its block: index into the facts' blocks.
+    pub(crate) block: usize,
+    /// 0 for the outermost change, else its number among those under WITH.
+    pub(crate) number: usize,
+}
+
+impl Place {
+    /// The outermost change.
+    pub(crate) fn outermost(statement: &Statement) -> Self {
+        Self {
+            tokens: 0..statement.tokens.len(),
+            depth: 0,
+            block: statement.facts.own_block.unwrap_or(usize::MAX),
+            number: 0,
+        }
+    }
+
+    /// A change under WITH: what stands in the brackets of its CTE.
+    pub(crate) fn under_with(statement: &Statement, part: &Part, number: usize) -> Option<Self> {
+        let tokens = &statement.tokens;
+        let name = tokens.at(part.name)?;
+        let depth = tokens.get(name)?.depth;
+        let after =
+            |from: usize, kind: Kind| tokens.find(from..tokens.len(), depth, |_, t| t.is(kind));
+        let open = after(after(name + 1, Kind::As)?, Kind::Ascii40)?;
+        let close = after(open, Kind::Ascii41)?;
+        Some(Self {
+            tokens: open + 1..close,
+            depth: depth + 1,
+            block: part.block,
+            number,
+        })
+    }
+}
+
+/// Clauses of a change by token index.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clauses {
+    /// UPDATE, INSERT or DELETE itself.
+    pub(crate) verb: usize,
+    /// Behind the target's name.
+    pub(crate) target_end: usize,
+    pub(crate) set: Option<usize>,
+    /// FROM of an UPDATE, USING of a DELETE.
+    pub(crate) from: Option<usize>,
+    pub(crate) filter: Option<usize>,
+    pub(crate) returning: Option<usize>,
+    pub(crate) end: usize,
+}
+
+impl Clauses {
+    fn find(
+        statement: &Statement,
+        place: &Place,
+        name: usize,
+        (verb, from): (Kind, Kind),
+    ) -> Option<Self> {
+        let tokens = &statement.tokens;
+        let end = place.tokens.end;
+        let first = tokens.at(name)?;
+        let verb = (place.tokens.start..first).rev().find(|&i| {
+            tokens
+                .get(i)
+                .is_some_and(|t| t.is(verb) && t.depth == place.depth)
+        })?;
+        let (_, target_end) = tokens.name_at(name)?;
+        let within = |start: usize, kind: Kind| {
+            tokens.find(start..end, place.depth, |before: Option<&Token>, t| {
+                // IS DISTINCT FROM is no clause
+                t.is(kind) && !before.is_some_and(|b| b.is(Kind::Distinct))
+            })
+        };
+        let set = within(target_end, Kind::Set);
+        let start = set.unwrap_or(target_end);
+        Some(Self {
+            verb,
+            target_end,
+            set,
+            from: within(start, from),
+            filter: within(start, Kind::Where),
+            returning: within(start, Kind::Returning),
+            end,
+        })
+    }
+
+    /// Token range of a clause's content: from behind its keyword to the next clause.
+    pub(crate) fn content(&self, keyword: usize) -> Range<usize> {
+        let next = [self.set, self.from, self.filter, self.returning]
+            .into_iter()
+            .flatten()
+            .filter(|k| *k > keyword)
+            .min()
+            .unwrap_or(self.end);
+        keyword + 1..next
+    }
+}
+
+/// What a change becomes: CTEs, comma separated, and the statement behind them.
+#[derive(Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) ctes: Splice<'a>,
+    pub(crate) body: Splice<'a>,
+    pub(crate) verb: Verb,
+    pub(crate) returning: bool,
+    /// A key that children may reference goes or changes.
+    pub(crate) cascades: bool,
+    /// Its rows are only there to be counted.
+    pub(crate) counted: bool,
+    /// What the server's 21000 (a row of the head touched twice) means here.
+    pub(crate) twice: Twice,
+}
+
+/// What it means that one INSERT comes to a row of the head a second time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Twice {
+    /// Cannot happen.
+    Never,
+    /// Two of the statement's own rows have the same primary key.
+    Duplicate(KeyName),
+    /// The same as in PostgreSQL.
+    Cardinality,
+}
+
+impl<'a> Written<'a> {
+    /// An item of the WITH list.
+    pub(crate) fn cte(&mut self) -> &mut Splice<'a> {
+        if !self.ctes.is_empty() {
+            self.ctes.ours(", ");
+        }
+        &mut self.ctes
+    }
+}
+
+/// A change being rewritten: what every step of it looks at.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) place: Place,
+    pub(crate) changed: Changed,
+    pub(crate) clauses: Clauses,
+    /// Merged reads and the target's own edits, sorted.
+    pub(crate) edits: Vec<Edit>,
+}
+
+/// What beginning a change leads to.
+#[derive(Debug)]
+pub(crate) enum Begun<'a> {
+    /// Go on.
+    Work(Box<Work<'a>>),
+    /// This plan instead.
+    Instead(Plan),
+}
+
+impl<'a> Work<'a> {
+    /// Resolves target and clauses. `from` is the keyword of the join list; `reads` are the edits
+    /// that merge the statement's reads.
+    pub(crate) fn begin(
+        (statement, context): (&'a Statement, &'a Context<'a>),
+        place: Place,
+        relation: Option<&RangeVar>,
+        keywords: (Kind, Kind),
+        reads: &Edits,
+    ) -> Result<Begun<'a>, Box<Report>> {
+        let changed = match target(context, relation)? {
+            Found::Changed(changed) => *changed,
+            Found::Instead(plan) => return Ok(Begun::Instead(plan)),
+        };
+        let name = relation.map_or(0, |r| byte(r.location));
+        let clauses = Clauses::find(statement, &place, name, keywords).ok_or_else(mismatch)?;
+        let mut work = Self {
+            statement,
+            context,
+            place,
+            changed,
+            clauses,
+            edits: Vec::new(),
+        };
+        work.no_twin()?;
+        let bytes = work.bytes(work.place.tokens.clone())?;
+        let mut edits = work.own_edits(&bytes);
+        let inside = |e: &&Edit| bytes.start <= e.range.start && e.range.end <= bytes.end;
+        edits.extend(reads.list.iter().filter(inside).cloned());
+        edits.sort_by_key(|e| (e.range.start, e.range.end));
+        edits.dedup();
+        work.edits = edits;
+        Ok(Begun::Work(Box::new(work)))
+    }
+
+    /// The bytes of these tokens.
+    pub(crate) fn bytes(&self, tokens: Range<usize>) -> Result<Range<usize>, Box<Report>> {
+        self.statement.tokens.bytes(tokens).ok_or_else(mismatch)
+    }
+
+    /// Whether the tree has the clauses that the tokens show.
+    pub(crate) fn agrees(&self, from: bool, filter: bool, returning: bool) -> bool {
+        self.clauses.from.is_some() == from
+            && self.clauses.filter.is_some() == filter
+            && self.clauses.returning.is_some() == returning
+    }
+
+    /// `pgdraft_src` and its kin: numbered under WITH.
+    pub(crate) fn name(&self, what: &str) -> String {
+        match self.place.number {
+            0 => format!("pgdraft_{what}"),
+            n => format!("pgdraft_{what}{n}"),
+        }
+    }
+
+    /// The name of the CTE with the rows found.
+    pub(crate) fn src(&self) -> String {
+        self.name("src")
+    }
+
+    pub(crate) fn splice(&self) -> Splice<'a> {
+        Splice::new(&self.statement.text)
+    }
+
+    /// Nothing written yet.
+    pub(crate) fn written(&self, verb: Verb) -> Written<'a> {
+        Written {
+            ctes: self.splice(),
+            body: self.splice(),
+            verb,
+            returning: self.clauses.returning.is_some(),
+            cascades: false,
+            counted: false,
+            twice: Twice::Never,
+        }
+    }
+
+    /// Appends the client's text of a clause, reads merged.
+    pub(crate) fn clause(
+        &self,
+        splice: &mut Splice<'_>,
+        keyword: usize,
+    ) -> Result<(), Box<Report>> {
+        let range = self.bytes(self.clauses.content(keyword))?;
+        splice.copy_edited(range, &self.edits);
+        Ok(())
+    }
+
+    /// `pgdraft_src AS MATERIALIZED (SELECT images, … FROM target, joins WHERE …)`: the rows an
+    /// UPDATE or DELETE finds, as they were; `more` adds columns, `rows` items to FROM.
+    pub(crate) fn source(
+        &self,
+        splice: &mut Splice<'_>,
+        rows: &str,
+        more: impl FnOnce(&mut Splice<'_>),
+    ) -> Result<(), Box<Report>> {
+        let changed = &self.changed;
+        splice.ours(&format!(
+            "{} AS MATERIALIZED (SELECT {}{}",
+            self.src(),
+            changed.distinct(self.clauses.from.is_some()),
+            changed.images(),
+        ));
+        more(splice);
+        let whole = self.clauses.filter.is_none();
+        let source = changed
+            .source(self.context, self.risky(), whole)
+            .ok_or_else(mismatch)?;
+        splice.ours(&format!(" FROM {source} AS {}", changed.alias()));
+        if let Some(from) = self.clauses.from {
+            splice.ours(", ");
+            self.clause(splice, from)?;
+            splice.ours(rows);
+        }
+        if let Some(filter) = self.clauses.filter {
+            splice.ours(" WHERE ");
+            self.clause(splice, filter)?;
+        }
+        splice.ours(")");
+        Ok(())
+    }
+
+    /// Whether the change's own WHERE holds an expression that can fail on a hidden row.
+    pub(crate) fn risky(&self) -> bool {
+        let own = self.statement.facts.blocks.get(self.place.block);
+        own.is_some_and(|b| b.risky)
+    }
+
+    /// The log of before-images, from the columns `o0, o1, …` of the source. Session and operation
+    /// come from the log's defaults: `pgdraft.sid()` verifies the token, which is too dear to do
+    /// for every row.
+    pub(crate) fn log(&self, kind: char, filter: &str) -> String {
+        let images = list((0..self.changed.writable().len()).map(|i| format!("o{i}")));
+        format!(
+            "{name} AS (INSERT INTO {log}(pgdraft_kind, {columns}) \
+             SELECT '{kind}', {images} FROM {src}{filter} ON CONFLICT DO NOTHING)",
+            name = self.name("log"),
+            log = self.changed.head.log(),
+            columns = self.changed.writable_list(),
+            src = self.src(),
+        )
+    }
+
+    /// The constraint that two rows of a plain INSERT with one key violate.
+    pub(crate) fn key_name(&self) -> Twice {
+        let relation = &self.changed.relation;
+        match &relation.primary_key {
+            Some(key) => Twice::Duplicate(KeyName {
+                schema: relation.schema.clone(),
+                table: relation.name.clone(),
+                constraint: key.name.clone(),
+            }),
+            None => Twice::Never,
+        }
+    }
+
+    /// The relations of the change's own FROM.
+    pub(crate) fn joined(&self) -> impl Iterator<Item = &TableRef> {
+        let relations = &self.statement.facts.relations;
+        relations.iter().filter(|r| r.block == self.place.block)
+    }
+
+    /// Column references within these bytes.
+    pub(crate) fn columns_in(&self, bytes: Range<usize>) -> impl Iterator<Item = &'a ColumnUse> {
+        let columns = &self.statement.facts.columns;
+        columns.iter().filter(move |c| bytes.contains(&c.location))
+    }
+
+    /// `schema.table.column` of the target loses its schema: the target has an alias now.
+    fn own_edits(&self, bytes: &Range<usize>) -> Vec<Edit> {
+        let item = Merged {
+            reference: self.changed.reference.clone(),
+            relation: Arc::clone(&self.changed.relation),
+        };
+        self.columns_in(bytes.clone())
+            .filter_map(|c| unqualify(self.statement, &item, c).or_else(|| self.whole_row(c)))
+            .collect()
+    }
+
+    /// A second table under the target's name: PostgreSQL refuses it too, unless the two are of
+    /// different schemas, which a derived table cannot be.
+    fn no_twin(&self) -> Result<(), Box<Report>> {
+        let changed = &self.changed;
+        let twin = self.joined().find(|r| r.label() == changed.label);
+        let Some(twin) = twin else { return Ok(()) };
+        let other = resolve::resolve(self.context, twin.schema.as_deref(), &twin.name)?;
+        let plain = twin.alias.is_none() && changed.reference.alias.is_none();
+        let report = match other {
+            Resolved::Known(other) if plain && other.id != changed.relation.id => {
+                unsupported(&format!("naming two tables \"{}\"", changed.label))
+            }
+            _ => Report::error(
+                "42712",
+                format!("table name \"{}\" specified more than once", changed.label),
+            ),
+        };
+        Err(Box::new(report.hint("give one of the tables an alias")))
+    }
+
+    /// The target as a value: the head has columns that the base's row type does not.
+    fn whole_row(&self, column: &ColumnUse) -> Option<Edit> {
+        let [name] = column.fields.as_slice() else {
+            return None;
+        };
+        let (facts, changed) = (&self.statement.facts, &self.changed);
+        let is_own = column.block == self.place.block
+            || facts.blocks.len() == 1
+            || !facts.relations.iter().any(|r| r.label() == name);
+        if *name != changed.label || changed.relation.column(name).is_some() || !is_own {
+            return None;
+        }
+        let columns = list(
+            changed
+                .relation
+                .columns
+                .iter()
+                .map(|c| changed.column(&c.name)),
+        );
+        let first = self.statement.tokens.at(column.location)?;
+        Some(Edit::new(
+            self.statement.tokens.bytes(first..first + 1)?,
+            format!("ROW({columns})::{}", changed.relation.qualified()),
+        ))
+    }
+
+    /// The list of the change's own WITH, if it stands under one: it moves to the outermost WITH.
+    pub(crate) fn own_with(&self) -> Result<Option<Range<usize>>, Box<Report>> {
+        let (place, facts) = (&self.place, &self.statement.facts);
+        if place.number == 0 || self.clauses.verb == place.tokens.start {
+            return Ok(None);
+        }
+        let tokens = &self.statement.tokens;
+        let list = place.tokens.start + 1..self.clauses.verb;
+        let recursive = tokens
+            .get(list.start)
+            .is_some_and(|t| t.is(Kind::Recursive));
+        let bytes = self.bytes(list)?;
+        let own = facts.ctes.iter().filter(|c| bytes.contains(&c.location));
+        let clash = own.clone().any(|own| {
+            let others = facts.ctes.iter().filter(|c| c.name == own.name).count();
+            let unqualified = |r: &&TableRef| r.schema.is_none() && r.name == own.name;
+            others > 1 || facts.relations.iter().any(|r| unqualified(&r))
+        });
+        if recursive || clash {
+            return Err(Box::new(
+                unsupported("this WITH inside a change under WITH")
+                    .hint("move its parts to the outermost WITH, under names of their own"),
+            ));
+        }
+        Ok(Some(bytes))
+    }
+}

@@ -1,0 +1,115 @@
+//! Statements that change rows: the outermost one, and those under its WITH.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DeleteStmt, InsertStmt, RangeVar, ReturningClause, UpdateStmt};
+
+use super::{Walked, Walker, unknown};
+use crate::facts::{Change, Part, Under, Unknown};
+
+impl Change {
+    /// The change that a node is.
+    pub(crate) fn of(node: &NodeEnum) -> Option<Self> {
+        Some(match node {
+            NodeEnum::InsertStmt(tree) => Self::Insert(tree.clone()),
+            NodeEnum::UpdateStmt(tree) => Self::Update(tree.clone()),
+            NodeEnum::DeleteStmt(tree) => Self::Delete(tree.clone()),
+            _ => return None,
+        })
+    }
+}
+
+impl Walker {
+    /// Walks the outermost statement.
+    pub(crate) fn change(&mut self, change: &Change) -> Walked {
+        let block = self.parts_of(change)?;
+        self.facts.own_block = Some(block);
+        Ok(())
+    }
+
+    /// Walks a change under WITH whose CTE has its name at that byte.
+    pub(super) fn part(&mut self, change: Change, name: usize) -> Walked {
+        let outside = std::mem::replace(&mut self.under, Under::With);
+        let block = self.parts_of(&change);
+        self.under = outside;
+        self.facts.parts.push(Part {
+            change,
+            name,
+            block: block?,
+        });
+        Ok(())
+    }
+
+    /// Gives the change's own block.
+    fn parts_of(&mut self, change: &Change) -> Result<usize, Unknown> {
+        match change {
+            Change::Insert(tree) => self.insert(tree),
+            Change::Update(tree) => self.update(tree),
+            Change::Delete(tree) => self.delete(tree),
+        }
+    }
+
+    fn target(&mut self, relation: Option<&RangeVar>) -> Walked {
+        let relation = relation.ok_or_else(|| unknown("a change without a table"))?;
+        self.facts.names.push(relation.relname.clone());
+        Ok(())
+    }
+
+    fn insert(&mut self, insert: &InsertStmt) -> Result<usize, Unknown> {
+        self.target(insert.relation.as_ref())?;
+        let mark = self.with(insert.with_clause.as_ref())?;
+        let block = self.open_block();
+        match insert.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::SelectStmt(select)) => {
+                self.select(select)?;
+            }
+            None => {}
+            Some(_) => return Err(unknown("this source of an INSERT")),
+        }
+        self.expressions(&insert.cols)?;
+        if let Some(conflict) = insert.on_conflict_clause.as_deref() {
+            self.expressions(&conflict.target_list)?;
+            self.pushed(conflict.where_clause.as_deref())?;
+        }
+        self.returning(insert.returning_clause.as_ref())?;
+        self.close_block();
+        self.leave(mark);
+        Ok(block)
+    }
+
+    fn update(&mut self, update: &UpdateStmt) -> Result<usize, Unknown> {
+        self.target(update.relation.as_ref())?;
+        let mark = self.with(update.with_clause.as_ref())?;
+        let block = self.open_block();
+        for item in &update.from_clause {
+            self.join_item(item, false)?;
+        }
+        self.expressions(&update.target_list)?;
+        self.pushed(update.where_clause.as_deref())?;
+        self.returning(update.returning_clause.as_ref())?;
+        self.close_block();
+        self.leave(mark);
+        Ok(block)
+    }
+
+    fn delete(&mut self, delete: &DeleteStmt) -> Result<usize, Unknown> {
+        self.target(delete.relation.as_ref())?;
+        let mark = self.with(delete.with_clause.as_ref())?;
+        let block = self.open_block();
+        for item in &delete.using_clause {
+            self.join_item(item, false)?;
+        }
+        self.pushed(delete.where_clause.as_deref())?;
+        self.returning(delete.returning_clause.as_ref())?;
+        self.close_block();
+        self.leave(mark);
+        Ok(block)
+    }
+
+    fn returning(&mut self, clause: Option<&ReturningClause>) -> Walked {
+        let Some(clause) = clause else { return Ok(()) };
+        if !clause.options.is_empty() {
+            return Err(unknown("RETURNING WITH"));
+        }
+        self.expressions(&clause.exprs).map(|_| ())
+    }
+}
