@@ -10,7 +10,7 @@ use std::sync::Arc;
 mod defaults;
 mod quote;
 
-pub use quote::{quote_identifier, quote_literal, quote_qualified};
+pub use quote::{quote_identifier, quote_literal, quote_qualified, shown_table};
 
 /// `pg_class.oid` of a base relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,6 +10,20 @@ pub fn quote_qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", quote_identifier(schema), quote_identifier(name))
 }
 
+/// `schema.table` as it is shown: quoted where it would have to be in a statement.
+pub fn shown_table(schema: &str, table: &str) -> String {
+    let plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if plain(schema) && plain(table) {
+        return format!("{schema}.{table}");
+    }
+    quote_qualified(schema, table)
+}
+
 /// A string constant that means the same whatever `standard_conforming_strings` says.
 pub fn quote_literal(text: &str) -> String {
     let body = text.replace('\'', "''");

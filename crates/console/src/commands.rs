@@ -13,7 +13,19 @@ pub enum Piece {
     Session,
     /// A table name, schema optional.
     Table,
-    /// What may be left out; begins with a word.
+    /// Operations: one or more string constants with commas between them.
+    Operations,
+    /// One operation.
+    Operation,
+    /// Values of a primary key: constants in parentheses, in the key's order.
+    Key,
+    /// A number of rows.
+    Rows,
+    /// The fingerprint of a diff: a string constant.
+    Fingerprint,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// What may be left out; begins with a word. Several in a row come in any order, each once.
     Optional(&'static [Piece]),
 }
 
@@ -89,6 +101,14 @@ const fn column(name: &'static str, kind: ColumnType) -> Column {
 const IN_SESSION: Piece =
     Piece::Optional(&[Piece::Word("IN"), Piece::Word("SESSION"), Piece::Session]);
 
+const FINGERPRINT: Piece = Piece::Optional(&[Piece::Word("FINGERPRINT"), Piece::Fingerprint]);
+const OPERATION: Piece = Piece::Optional(&[Piece::Word("OPERATION"), Piece::Operation]);
+const TABLE: Piece = Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]);
+const KIND: Piece = Piece::Optional(&[
+    Piece::Word("KIND"),
+    Piece::OneOf(&["ADDED", "MODIFIED", "REMOVED"]),
+]);
+
 /// Every command.
 pub static COMMANDS: &[Spec] = &[
     Spec {
@@ -117,6 +137,8 @@ pub static COMMANDS: &[Spec] = &[
             column("agent", ColumnType::Text),
             column("client_address", ColumnType::Text),
             column("started_at", ColumnType::Timestamp),
+            column("duration_ms", ColumnType::Int8),
+            column("state", ColumnType::Text),
             column("inserted", ColumnType::Int8),
             column("updated", ColumnType::Int8),
             column("deleted", ColumnType::Int8),
@@ -132,7 +154,13 @@ pub static COMMANDS: &[Spec] = &[
             Piece::Word("SHOW"),
             Piece::Word("DIFF"),
             IN_SESSION,
-            Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]),
+            OPERATION,
+            TABLE,
+            KIND,
+            Piece::Optional(&[Piece::Word("KEY"), Piece::Key]),
+            Piece::Optional(&[Piece::Word("STEP"), Piece::Word("BY"), Piece::Word("STEP")]),
+            Piece::Optional(&[Piece::Word("FULL")]),
+            Piece::Optional(&[Piece::Word("LIMIT"), Piece::Rows]),
         ],
         privilege: Privilege::SessionOwner,
         columns: &[
@@ -143,6 +171,7 @@ pub static COMMANDS: &[Spec] = &[
             column("from", ColumnType::Jsonb),
             column("to", ColumnType::Jsonb),
             column("changed_columns", ColumnType::TextArray),
+            column("fingerprint", ColumnType::Text),
         ],
         tag: "SHOW",
         about: "Shows every row that a session has added, modified or removed, before and after.",
@@ -150,9 +179,38 @@ pub static COMMANDS: &[Spec] = &[
     },
     Spec {
         pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("DIFF"),
+            IN_SESSION,
+            OPERATION,
+            TABLE,
+            KIND,
+            Piece::Word("SUMMARY"),
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("table", ColumnType::Text),
+            column("diff_type", ColumnType::Text),
+            column("what", ColumnType::Text),
+            column("column", ColumnType::Text),
+            column("from", ColumnType::Text),
+            column("to", ColumnType::Text),
+            column("difference", ColumnType::Text),
+            column("rows", ColumnType::Int8),
+            column("changes", ColumnType::Int8),
+            column("primary_key", ColumnType::Jsonb),
+            column("fingerprint", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Counts the rows of a diff and clusters their changes, outliers listed.",
+        handler: handlers::show_summary,
+    },
+    Spec {
+        pieces: &[
             Piece::Word("COMMIT"),
             Piece::Word("SESSION"),
             Piece::Session,
+            FINGERPRINT,
         ],
         privilege: Privilege::Reviewer,
         columns: &[],
@@ -212,7 +270,7 @@ impl Spec {
     pub(crate) fn leading_words(&self) -> (&'static str, &'static str) {
         let word = |i: usize| match self.pieces.get(i) {
             Some(Piece::Word(word)) => *word,
-            Some(Piece::Session | Piece::Table | Piece::Optional(_)) | None => "",
+            _ => "",
         };
         (word(0), word(1))
     }
@@ -233,6 +291,12 @@ fn usage(pieces: &[Piece]) -> String {
             Piece::Word(word) => (*word).to_owned(),
             Piece::Session => "'name'".to_owned(),
             Piece::Table => "table".to_owned(),
+            Piece::Operations => "'operation', …".to_owned(),
+            Piece::Operation => "'operation'".to_owned(),
+            Piece::Key => "('value', …)".to_owned(),
+            Piece::Rows => "rows".to_owned(),
+            Piece::Fingerprint => "'fingerprint'".to_owned(),
+            Piece::OneOf(words) => words.join("|"),
             Piece::Optional(inner) => format!("[{}]", usage(inner)),
         })
         .collect();

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use catalog::RelationId;
-use control::{Control, DiffRow, OperationSummary, SessionSummary};
+use control::{Control, DiffFilter, DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
 use report::Report;
 
-use crate::grammar::TableName;
+use crate::grammar::{Request, TableName};
 
 /// Most bytes of rows that one SHOW DIFF answers with: an answer is held whole until it is sent.
 const DIFF_BYTES_MAX: usize = 128 << 20;
@@ -33,6 +33,43 @@ impl std::fmt::Display for Ended {
     }
 }
 
+/// Which part of a diff.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// One table.
+    pub table: Option<TableName>,
+    /// Everything else.
+    pub filter: DiffFilter,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request) -> Self {
+        let kinds = [DiffType::Added, DiffType::Modified, DiffType::Removed];
+        Self {
+            table: request.table.clone(),
+            filter: DiffFilter {
+                table: None,
+                operation: request.operations.first().cloned(),
+                steps: request.has("STEP"),
+                kind: kinds
+                    .into_iter()
+                    .find(|kind| request.has(&kind.as_str().to_ascii_uppercase())),
+                key: request.key.clone(),
+                rows_max: request.rows,
+                whole: request.has("FULL"),
+            },
+        }
+    }
+
+    fn filter(&self, control: &Control) -> Result<DiffFilter, Report> {
+        let table = self.table.as_ref();
+        Ok(DiffFilter {
+            table: table.map(|name| find_table(control, name)).transpose()?,
+            ..self.filter.clone()
+        })
+    }
+}
+
 /// The control plane as the commands need it. Errors are ready for the client.
 #[async_trait]
 pub trait Drafts: Send + Sync {
@@ -45,11 +82,19 @@ pub trait Drafts: Send + Sync {
     /// Operations of a session in their order.
     async fn operations(&self, session: &str) -> Result<Vec<OperationSummary>, Report>;
 
-    /// Changed rows of a session, of one table if it is given.
-    async fn diff(&self, session: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report>;
+    /// Changed rows of a session, and the fingerprint of its draft.
+    async fn diff(&self, session: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report>;
 
-    /// Applies a draft to production.
-    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report>;
+    /// The same, counted and clustered.
+    async fn summary(&self, session: &str, asked: &Asked) -> Result<Summary, Report>;
+
+    /// Applies a draft to production, if its fingerprint is still the one given.
+    async fn commit(
+        &self,
+        session: &str,
+        by: &str,
+        fingerprint: Option<&str>,
+    ) -> Result<Ended, Report>;
 
     /// Throws a draft away.
     async fn discard(&self, session: &str, by: &str) -> Result<Ended, Report>;
@@ -71,9 +116,8 @@ impl Drafts for Control {
         Ok(Self::operations(self, session).await?)
     }
 
-    async fn diff(&self, session: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report> {
-        let only = table.map(|name| find_table(self, name)).transpose()?;
-        let mut diff = Self::diff(self, session, only).await?;
+    async fn diff(&self, session: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report> {
+        let mut diff = Self::diff(self, session, &asked.filter(self)?).await?;
         let mut rows = Vec::new();
         let mut bytes = 0_usize;
         while let Some(row) = diff.next().await? {
@@ -84,11 +128,20 @@ impl Drafts for Control {
             }
             rows.push(row);
         }
-        Ok(rows)
+        Ok((rows, diff.fingerprint().to_owned()))
     }
 
-    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report> {
-        let committed = Self::commit(self, session, by).await?;
+    async fn summary(&self, session: &str, asked: &Asked) -> Result<Summary, Report> {
+        Ok(Self::summary(self, session, &asked.filter(self)?).await?)
+    }
+
+    async fn commit(
+        &self,
+        session: &str,
+        by: &str,
+        fingerprint: Option<&str>,
+    ) -> Result<Ended, Report> {
+        let committed = Self::commit_bound(self, session, by, fingerprint).await?;
         Ok(Ended {
             rows: committed.rows(),
             tables: committed.tables.len(),
@@ -108,7 +161,7 @@ impl Drafts for Control {
 fn too_large(session: &str) -> Report {
     Report::error("54000", format!("the diff of session \"{session}\" is too large for one answer"))
         .detail(format!("Its rows have more than {} MiB.", DIFF_BYTES_MAX >> 20))
-        .hint("ask for one table, SHOW DIFF IN SESSION 'name' TABLE table, or run `pgdraft diff`, which has no limit")
+        .hint("ask for a part of it: SUMMARY, TABLE table, OPERATION 'operation' or LIMIT rows; or run `pgdraft diff`, which has no limit")
 }
 
 /// The table of that name; without a schema it has to be the only one.

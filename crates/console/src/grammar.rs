@@ -33,6 +33,37 @@ pub struct Request {
     pub session: Option<String>,
     /// The table it names.
     pub table: Option<TableName>,
+    /// The operations it names.
+    pub operations: Vec<String>,
+    /// Values of the primary key it names, in the key's order.
+    pub key: Vec<String>,
+    /// How many rows it asks for.
+    pub rows: Option<u32>,
+    /// The fingerprint it is bound to.
+    pub fingerprint: Option<String>,
+    /// The words it chose where there was a choice, and the first words of what it did not leave
+    /// out.
+    pub words: Vec<&'static str>,
+}
+
+impl Request {
+    fn new(spec: &'static Spec) -> Self {
+        Self {
+            spec,
+            session: None,
+            table: None,
+            operations: Vec::new(),
+            key: Vec::new(),
+            rows: None,
+            fingerprint: None,
+            words: Vec::new(),
+        }
+    }
+
+    /// Whether a word that may be left out, or be another one, was written.
+    pub fn has(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
 }
 
 /// What a text is to the console.
@@ -88,7 +119,11 @@ struct Failure {
 enum Expected {
     Word,
     SessionName,
+    OperationName,
     TableName,
+    Key,
+    Rows,
+    Text,
     End,
 }
 
@@ -96,11 +131,7 @@ fn parse(spec: &'static Spec, tokens: &[Token]) -> Result<Request, Failure> {
     let mut parser = Parser {
         tokens,
         at: 0,
-        request: Request {
-            spec,
-            session: None,
-            table: None,
-        },
+        request: Request::new(spec),
     };
     parser.pieces(spec.pieces)?;
     parser.end()?;
@@ -126,32 +157,140 @@ impl Parser<'_> {
     }
 
     fn pieces(&mut self, pieces: &'static [Piece]) -> Result<(), Failure> {
-        for piece in pieces {
-            match piece {
-                Piece::Word(word) => {
-                    if !is_word(self.kind(), word) {
-                        return self.fail(Expected::Word);
-                    }
-                    self.at += 1;
-                }
-                Piece::Session => match self.kind() {
-                    Some(Kind::Text(name)) => {
-                        self.request.session = Some(name.clone());
-                        self.at += 1;
-                    }
-                    _ => return self.fail(Expected::SessionName),
-                },
-                Piece::Table => self.table()?,
-                Piece::Optional(inner) => {
-                    let begins = inner.first().is_some_and(
-                        |p| matches!(p, Piece::Word(word) if is_word(self.kind(), word)),
-                    );
-                    if begins {
-                        self.pieces(inner)?;
-                    }
-                }
+        let mut rest = pieces;
+        while let Some((piece, after)) = rest.split_first() {
+            if matches!(piece, Piece::Optional(_)) {
+                let run = rest
+                    .iter()
+                    .take_while(|p| matches!(p, Piece::Optional(_)))
+                    .count();
+                let (options, after) = rest.split_at(run);
+                self.options(options)?;
+                rest = after;
+            } else {
+                self.piece(piece)?;
+                rest = after;
             }
         }
+        Ok(())
+    }
+
+    /// Pieces that may be left out, in any order, each once.
+    fn options(&mut self, options: &'static [Piece]) -> Result<(), Failure> {
+        let mut left: Vec<&'static [Piece]> = options
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Optional(inner) => Some(*inner),
+                _ => None,
+            })
+            .collect();
+        loop {
+            let found = left.iter().position(|inner| {
+                matches!(inner.first(), Some(Piece::Word(word)) if is_word(self.kind(), word))
+            });
+            let Some(found) = found else { return Ok(()) };
+            let inner = left.remove(found);
+            if let Some(Piece::Word(word)) = inner.first() {
+                self.request.words.push(word);
+            }
+            self.pieces(inner)?;
+        }
+    }
+
+    fn piece(&mut self, piece: &'static Piece) -> Result<(), Failure> {
+        match piece {
+            Piece::Word(word) => {
+                if !is_word(self.kind(), word) {
+                    return self.fail(Expected::Word);
+                }
+                self.at += 1;
+            }
+            Piece::OneOf(words) => {
+                let found = words.iter().find(|word| is_word(self.kind(), word));
+                let Some(word) = found else {
+                    return self.fail(Expected::Word);
+                };
+                self.request.words.push(word);
+                self.at += 1;
+            }
+            Piece::Session => {
+                let name = self.text(Expected::SessionName)?;
+                self.request.session = Some(name);
+            }
+            Piece::Fingerprint => {
+                let text = self.text(Expected::Text)?;
+                self.request.fingerprint = Some(text);
+            }
+            Piece::Operation => {
+                let name = self.text(Expected::OperationName)?;
+                self.request.operations.push(name);
+            }
+            Piece::Operations => loop {
+                let name = self.text(Expected::OperationName)?;
+                self.request.operations.push(name);
+                if !self.comma() {
+                    break;
+                }
+            },
+            Piece::Table => self.table()?,
+            Piece::Key => self.key()?,
+            Piece::Rows => {
+                let number = match self.kind() {
+                    Some(Kind::Number(digits)) => digits.parse().ok(),
+                    _ => None,
+                };
+                let Some(number) = number else {
+                    return self.fail(Expected::Rows);
+                };
+                self.request.rows = Some(number);
+                self.at += 1;
+            }
+            Piece::Optional(inner) => self.pieces(inner)?,
+        }
+        Ok(())
+    }
+
+    /// A string constant.
+    fn text(&mut self, expected: Expected) -> Result<String, Failure> {
+        match self.kind() {
+            Some(Kind::Text(text)) => {
+                let text = text.clone();
+                self.at += 1;
+                Ok(text)
+            }
+            _ => self.fail(expected),
+        }
+    }
+
+    /// Steps over a comma, if one stands here.
+    fn comma(&mut self) -> bool {
+        let here = self.kind() == Some(&Kind::Comma);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn key(&mut self) -> Result<(), Failure> {
+        if self.kind() != Some(&Kind::Open) {
+            return self.fail(Expected::Key);
+        }
+        self.at += 1;
+        loop {
+            match self.kind() {
+                Some(Kind::Text(value) | Kind::Number(value)) => {
+                    let value = value.clone();
+                    self.request.key.push(value);
+                    self.at += 1;
+                }
+                _ => return self.fail(Expected::Key),
+            }
+            if !self.comma() {
+                break;
+            }
+        }
+        if self.kind() != Some(&Kind::Close) {
+            return self.fail(Expected::Key);
+        }
+        self.at += 1;
         Ok(())
     }
 
@@ -268,6 +407,15 @@ fn explain(spec: &Spec, failure: &Failure, tokens: &[Token]) -> Report {
         (Expected::SessionName, _) => {
             "The name of the session is a string constant in single quotes.".to_owned()
         }
+        (Expected::OperationName, _) => {
+            "The name of an operation is a string constant in single quotes.".to_owned()
+        }
+        (Expected::Key, _) => {
+            "Here stand the values of the primary key in parentheses, as (7) or ('a', 7)."
+                .to_owned()
+        }
+        (Expected::Rows, _) => "Here stands a number of rows.".to_owned(),
+        (Expected::Text, _) => "Here stands a string constant in single quotes.".to_owned(),
         (Expected::TableName, _) => "Here stands the name of a table.".to_owned(),
         (Expected::End, _) => {
             "An admin command is sent alone, and nothing follows its last word.".to_owned()

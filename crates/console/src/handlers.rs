@@ -6,7 +6,7 @@ use std::pin::Pin;
 use report::{Report, Severity, code};
 
 use crate::commands::{COMMANDS, Privilege};
-use crate::drafts::Drafts;
+use crate::drafts::{Asked, Drafts};
 use crate::grammar::Request;
 use crate::{Caller, Rows, shown_table};
 
@@ -129,6 +129,8 @@ pub(crate) fn show_operations(call: Call<'_>) -> Outcome<'_> {
                 Some(r.agent),
                 r.client_address,
                 Some(r.started_at),
+                r.duration_ms.map(|ms| ms.to_string()),
+                Some(r.state.as_str().to_owned()),
                 Some(r.inserted.to_string()),
                 Some(r.updated.to_string()),
                 Some(r.deleted.to_string()),
@@ -141,19 +143,49 @@ pub(crate) fn show_operations(call: Call<'_>) -> Outcome<'_> {
 
 pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
-        let rows = call
-            .drafts
-            .diff(call.session, call.request.table.as_ref())
-            .await?;
-        Ok(Rows::from_iter(rows.into_iter().map(|r| {
+        let asked = Asked::of(call.request);
+        let (rows, fingerprint) = call.drafts.diff(call.session, &asked).await?;
+        let mut shown = told(format!(
+            "fingerprint of session \"{}\": {fingerprint}",
+            call.session
+        ));
+        shown.rows = rows
+            .into_iter()
+            .map(|r| {
+                vec![
+                    Some(r.operation),
+                    Some(shown_table(&r.schema, &r.table)),
+                    Some(r.diff_type.as_str().to_owned()),
+                    Some(r.primary_key),
+                    r.from,
+                    r.to,
+                    Some(array_literal(&r.changed_columns)),
+                    Some(fingerprint.clone()),
+                ]
+            })
+            .collect();
+        Ok(shown)
+    })
+}
+
+pub(crate) fn show_summary(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let asked = Asked::of(call.request);
+        let summary = call.drafts.summary(call.session, &asked).await?;
+        let fingerprint = summary.fingerprint;
+        Ok(Rows::from_iter(summary.rows.into_iter().map(|r| {
             vec![
-                Some(r.operation),
                 Some(shown_table(&r.schema, &r.table)),
                 Some(r.diff_type.as_str().to_owned()),
-                Some(r.primary_key),
+                Some(r.what),
+                r.column,
                 r.from,
                 r.to,
-                Some(array_literal(&r.changed_columns)),
+                r.difference,
+                Some(r.rows.to_string()),
+                r.changes.map(|n| n.to_string()),
+                r.primary_key,
+                Some(fingerprint.clone()),
             ]
         })))
     })
@@ -161,7 +193,11 @@ pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
 
 pub(crate) fn commit_session(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
-        let ended = call.drafts.commit(call.session, call.caller.name).await?;
+        let fingerprint = call.request.fingerprint.as_deref();
+        let ended = call
+            .drafts
+            .commit(call.session, call.caller.name, fingerprint)
+            .await?;
         Ok(told(format!(
             "session \"{}\" committed: {}",
             call.session, ended

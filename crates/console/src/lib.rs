@@ -14,8 +14,9 @@ mod grammar;
 mod handlers;
 mod tokens;
 
+pub use catalog::shown_table;
 pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
-pub use drafts::{Drafts, Ended, find_table};
+pub use drafts::{Asked, Drafts, Ended, find_table};
 pub use edits::edits;
 pub use grammar::{Recognised, Request, TableName, recognise};
 pub use handlers::no_such_session;
@@ -49,20 +50,6 @@ impl FromIterator<Vec<Option<String>>> for Rows {
             notices: Vec::new(),
         }
     }
-}
-
-/// `schema.table` as it is shown: quoted where it would have to be in a statement.
-pub fn shown_table(schema: &str, table: &str) -> String {
-    let plain = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    if plain(schema) && plain(table) {
-        return format!("{schema}.{table}");
-    }
-    catalog::quote_qualified(schema, table)
 }
 
 /// Runs a command for a caller.

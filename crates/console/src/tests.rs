@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
-use control::{DiffRow, DiffType, OperationSummary, SessionState, SessionSummary};
+use control::{
+    DiffRow, DiffType, OperationSummary, SessionState, SessionSummary, Summary, SummaryRow,
+};
 use report::code;
 
 /// Two agents with a session each; remembers what was ended.
@@ -50,6 +52,8 @@ impl Drafts for Fake {
             name: "restock".into(),
             agent: "ann".into(),
             started_at: "2026-01-01 00:00:00+00".into(),
+            duration_ms: Some(3),
+            state: SessionState::Open,
             client_address: None,
             inserted: 0,
             updated: 1,
@@ -59,24 +63,52 @@ impl Drafts for Fake {
         }])
     }
 
-    async fn diff(&self, _: &str, table: Option<&TableName>) -> Result<Vec<DiffRow>, Report> {
-        Ok(vec![DiffRow {
+    async fn diff(&self, _: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report> {
+        let rows = vec![DiffRow {
             operation: "restock".into(),
             schema: "shop".into(),
-            table: table.map_or("Stock".into(), |t| t.name.clone()),
-            diff_type: DiffType::Modified,
+            table: asked
+                .table
+                .as_ref()
+                .map_or("Stock".into(), |t| t.name.clone()),
+            diff_type: asked.filter.kind.unwrap_or(DiffType::Modified),
             primary_key: "{\"id\": 1}".into(),
             from: Some("{\"a b\": 1}".into()),
             to: Some("{\"a b\": 2}".into()),
             changed_columns: vec!["a b".into(), "c".into(), "d\"e".into(), "NULL".into()],
-        }])
+        }];
+        Ok((rows, "f00d".into()))
     }
 
-    async fn commit(&self, session: &str, by: &str) -> Result<Ended, Report> {
+    async fn summary(&self, _: &str, _: &Asked) -> Result<Summary, Report> {
+        Ok(Summary {
+            rows: vec![SummaryRow {
+                schema: "shop".into(),
+                table: "stock".into(),
+                diff_type: DiffType::Modified,
+                what: "cluster".into(),
+                column: Some("state".into()),
+                from: Some("todo".into()),
+                to: Some("done".into()),
+                difference: None,
+                rows: 4812,
+                changes: Some(1),
+                primary_key: None,
+            }],
+            fingerprint: "f00d".into(),
+        })
+    }
+
+    async fn commit(
+        &self,
+        session: &str,
+        by: &str,
+        fingerprint: Option<&str>,
+    ) -> Result<Ended, Report> {
         self.ended
             .lock()
             .unwrap()
-            .push(format!("commit {session} by {by}"));
+            .push(format!("commit {session} by {by} bound to {fingerprint:?}"));
         Ok(Ended { rows: 1, tables: 1 })
     }
 
@@ -125,15 +157,48 @@ fn render_report(report: &Report) -> String {
     )
 }
 
+/// What else was written, as far as it was.
+fn rest(
+    operations: &[String],
+    key: &[String],
+    rows: &Option<u32>,
+    fingerprint: &Option<String>,
+    words: &[&str],
+) -> String {
+    let mut out = String::new();
+    for (name, list) in [("operations", operations), ("key", key)] {
+        if !list.is_empty() {
+            write!(out, " {name}={list:?}").unwrap();
+        }
+    }
+    if let Some(rows) = rows {
+        write!(out, " rows={rows}").unwrap();
+    }
+    if let Some(fingerprint) = fingerprint {
+        write!(out, " fingerprint={fingerprint:?}").unwrap();
+    }
+    if !words.is_empty() {
+        write!(out, " words={words:?}").unwrap();
+    }
+    out
+}
+
 #[test]
 fn grammar() {
     check("grammar.txt", |input| match recognise(input) {
         None => "PostgreSQL's".into(),
         Some(Recognised::Command(request)) => format!(
-            "{} session={:?} table={:?}",
+            "{} session={:?} table={:?}{}",
             request.spec.usage(),
             request.session,
-            request.table.map(|t| (t.schema, t.name))
+            request.table.map(|t| (t.schema, t.name)),
+            rest(
+                &request.operations,
+                &request.key,
+                &request.rows,
+                &request.fingerprint,
+                &request.words
+            )
         ),
         Some(Recognised::NearMiss(report)) => render_report(&report),
     });
@@ -185,7 +250,12 @@ fn privileges() {
 #[test]
 fn every_command_is_read_from_its_own_usage() {
     for spec in COMMANDS {
-        let text = spec.usage().replace(['[', ']'], "");
+        let text = spec
+            .usage()
+            .replace(['[', ']'], "")
+            .replace(", …", "")
+            .replace("LIMIT rows", "LIMIT 7")
+            .replace("ADDED|MODIFIED|REMOVED", "REMOVED");
         let Some(Recognised::Command(request)) = recognise(&text) else {
             panic!("not recognised: {text}");
         };

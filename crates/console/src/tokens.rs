@@ -1,7 +1,7 @@
 //! The words of the admin language: identifiers, string constants, punctuation, comments.
 //!
 //! Lexical rules are PostgreSQL's (section 4.1), less what the language does not need: escape
-//! strings, dollar quotes, numbers and operators become [`Kind::Other`] and match nothing.
+//! strings, dollar quotes and operators become [`Kind::Other`] and match nothing.
 
 /// Longest text that is looked at, in bytes; an admin command is far shorter.
 pub(crate) const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -21,6 +21,14 @@ pub(crate) enum Kind {
     Semicolon,
     /// `.`
     Dot,
+    /// `,`
+    Comma,
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// Number as it was written.
+    Number(String),
     /// Anything else.
     Other,
 }
@@ -167,14 +175,12 @@ impl Reader {
         match first {
             '\'' => self.quoted('\'').map_or(Kind::Unterminated, Kind::Text),
             '"' => self.quoted('"').map_or(Kind::Unterminated, Kind::Quoted),
-            ';' => {
-                self.at += 1;
-                Kind::Semicolon
-            }
-            '.' => {
-                self.at += 1;
-                Kind::Dot
-            }
+            ';' => self.mark(Kind::Semicolon),
+            '.' => self.mark(Kind::Dot),
+            ',' => self.mark(Kind::Comma),
+            '(' => self.mark(Kind::Open),
+            ')' => self.mark(Kind::Close),
+            '-' if self.peek(1).is_some_and(|c| c.is_ascii_digit()) => self.number(),
             c if is_word(c) && !c.is_ascii_digit() && c != '$' => {
                 let mut word = String::new();
                 while let Some(c) = self.peek(0).filter(|&c| is_word(c)) {
@@ -183,6 +189,7 @@ impl Reader {
                 }
                 Kind::Word(word)
             }
+            c if c.is_ascii_digit() => self.number(),
             c if is_word(c) => {
                 while self.peek(0).is_some_and(is_word) {
                     self.at += 1;
@@ -193,6 +200,31 @@ impl Reader {
                 self.at += 1;
                 Kind::Other
             }
+        }
+    }
+
+    /// One character that is a token.
+    fn mark(&mut self, kind: Kind) -> Kind {
+        self.at += 1;
+        kind
+    }
+
+    /// `12`, `-3.5`; letters in it make it something else.
+    fn number(&mut self) -> Kind {
+        let mut out = String::new();
+        let mut plain = true;
+        while let Some(c) = self
+            .peek(0)
+            .filter(|&c| is_word(c) || c == '.' || (c == '-' && out.is_empty()))
+        {
+            plain &= !is_word(c) || c.is_ascii_digit();
+            out.push(c);
+            self.at += 1;
+        }
+        if plain && out.matches('.').count() < 2 && !out.ends_with('.') {
+            Kind::Number(out)
+        } else {
+            Kind::Other
         }
     }
 

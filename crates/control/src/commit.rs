@@ -17,7 +17,7 @@ use store::sessions::{self, Ending, Session, SessionState};
 use store::tables;
 use tokio_postgres::Transaction;
 
-use crate::diff::{drafted, head_numbers};
+use crate::diff::{bound, drafted, head_numbers};
 use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
 use crate::sessions::existing;
 use crate::{Control, ControlError};
@@ -101,9 +101,22 @@ impl Control {
     /// [`ControlError::NoSuchSession`], [`ControlError::Ended`], [`ControlError::Busy`],
     /// [`ControlError::SchemaMoved`], and what PostgreSQL says.
     pub async fn commit(&self, session: &str, who: &str) -> Result<Committed, ControlError> {
+        self.commit_bound(session, who, None).await
+    }
+
+    /// The same, if the draft still is the one with this fingerprint ([`crate::Diff::fingerprint`]).
+    ///
+    /// # Errors
+    /// [`ControlError::Moved`] where it is not, and as [`Control::commit`].
+    pub async fn commit_bound(
+        &self,
+        session: &str,
+        who: &str,
+        fingerprint: Option<&str>,
+    ) -> Result<Committed, ControlError> {
         for _ in 0..ATTEMPTS {
             let catalog = self.refresh_catalog().await?;
-            if let Some(done) = self.try_commit(&catalog, session, who).await? {
+            if let Some(done) = self.try_commit(&catalog, session, who, fingerprint).await? {
                 tracing::info!(
                     rows = done.rows(),
                     tables = done.tables.len(),
@@ -123,6 +136,7 @@ impl Control {
         catalog: &Catalog,
         name: &str,
         who: &str,
+        fingerprint: Option<&str>,
     ) -> Result<Option<Committed>, ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
@@ -144,6 +158,7 @@ impl Control {
         if store::catalog_mark(&transaction).await? != catalog.mark {
             return Ok(None);
         }
+        bound(&transaction, &session, &work.drafts, fingerprint).await?;
         work.no_conflicts().await?;
         transaction
             .execute(

@@ -3,43 +3,42 @@
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
-use catalog::{Catalog, RelationId};
+use catalog::{Catalog, RelationId, SessionId};
 use draft::Draft;
+pub use draft::diff::Kind as DiffType;
+use draft::diff::{self, Filter};
 use futures::StreamExt;
-use store::sessions;
+use store::sessions::{self, Session};
 use store::tables;
-use tokio_postgres::{Row, RowStream};
+use tokio_postgres::{GenericClient, IsolationLevel, Row, RowStream, Transaction};
 
 use crate::pool::Pooled;
 use crate::sessions::existing;
 use crate::{Control, ControlError};
 
-/// What happened to a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DiffType {
-    /// The draft made it.
-    Added,
-    /// The draft changed it.
-    Modified,
-    /// The draft removed it.
-    Removed,
+/// Which part of a diff, and how.
+#[derive(Debug, Clone, Default)]
+pub struct DiffFilter {
+    /// One table.
+    pub table: Option<RelationId>,
+    /// What one operation did.
+    pub operation: Option<String>,
+    /// What each operation did.
+    pub steps: bool,
+    /// Rows of one kind.
+    pub kind: Option<DiffType>,
+    /// The row with this primary key, a text for each of its columns; needs a table.
+    pub key: Vec<String>,
+    /// At most so many rows.
+    pub rows_max: Option<u32>,
+    /// Long values too are shown whole.
+    pub whole: bool,
 }
 
-impl DiffType {
-    /// `added`, `modified` or `removed`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Modified => "modified",
-            Self::Removed => "removed",
-        }
-    }
-}
-
-/// One changed row, net of all operations.
+/// One changed row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffRow {
-    /// The last operation that changed it.
+    /// The operation that changed it; of a net diff the last one.
     pub operation: String,
     /// Schema of its table.
     pub schema: String,
@@ -60,6 +59,9 @@ pub struct DiffRow {
 /// The rows of a diff as PostgreSQL sends them, by table and key; all of one moment.
 pub struct Diff {
     client: Option<Pooled>,
+    fingerprint: String,
+    /// Rows that may still come.
+    left: u32,
     /// Tables still to be read: schema, name, query.
     todo: VecDeque<(String, String, String)>,
     reading: Option<(String, String, Pin<Box<RowStream>>)>,
@@ -74,55 +76,178 @@ impl std::fmt::Debug for Diff {
 }
 
 impl Control {
-    /// The changed rows of a session, of one table where it is given; in order of schema,
-    /// table and key. Rows that ended as they were do not appear.
+    /// The changed rows of a session, in order of schema, table and key. Rows that ended as
+    /// they were do not appear.
     ///
     /// # Errors
     /// [`ControlError::NoSuchSession`], [`ControlError::Ended`] where its rows are gone,
-    /// [`ControlError::SchemaMoved`], and what PostgreSQL says.
-    pub async fn diff(
-        &self,
-        session: &str,
-        only: Option<RelationId>,
-    ) -> Result<Diff, ControlError> {
+    /// [`ControlError::NoSuchOperations`], [`ControlError::BadKey`], [`ControlError::SchemaMoved`],
+    /// and what PostgreSQL says.
+    pub async fn diff(&self, session: &str, asked: &DiffFilter) -> Result<Diff, ControlError> {
         let catalog = self.refresh_catalog().await?;
-        let client = self.client().await?;
-        // One snapshot for all tables. A connection that is not brought back by `next` is closed,
-        // not reused.
         let mut diff = Diff {
-            client: Some(client),
+            client: Some(self.client().await?),
+            fingerprint: String::new(),
+            left: asked.rows_max.unwrap_or(u32::MAX),
             todo: VecDeque::new(),
             reading: None,
         };
         let client = diff.client()?;
+        let heads = head_numbers(&catalog);
+        // A connection that is not brought back by `next` is closed, not reused.
         client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
-        let session = existing(sessions::find(client, session).await?, session)?;
-        if !session.has_rows {
-            return Err(ControlError::Ended(Box::new(session)));
-        }
-        let touched = tables::touched(client, session.sid).await?;
-        let heads = head_numbers(&catalog);
+        let view = View::of(client, &catalog, &heads, session).await?;
+        let filter = view.filter(client, asked).await?;
         let mut todo = Vec::new();
-        for (_, relation) in touched {
-            if only.is_some_and(|id| id != relation) {
-                continue;
-            }
-            let draft = drafted(&catalog, &heads, relation)?;
+        for draft in view.tables(asked.table) {
+            check_key(draft, asked)?;
             todo.push((
                 draft.relation.schema.clone(),
                 draft.relation.name.clone(),
-                draft::diff::rows(&draft, session.sid),
+                diff::rows(draft, view.session.sid, &filter),
             ));
         }
-        todo.sort();
+        let fingerprint = fingerprint(client, view.session.sid, &view.drafts).await?;
         diff.todo = todo.into();
+        diff.fingerprint = fingerprint;
         Ok(diff)
     }
 }
 
+/// One moment of a session.
+pub(crate) struct View<'a> {
+    pub(crate) session: Session,
+    /// By schema and name.
+    pub(crate) drafts: Vec<Draft<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// As a transaction with one snapshot for all sees it.
+    pub(crate) async fn of(
+        client: &impl GenericClient,
+        catalog: &'a Catalog,
+        heads: &'a HashMap<RelationId, catalog::DraftTableId>,
+        name: &str,
+    ) -> Result<Self, ControlError> {
+        let session = existing(sessions::find(client, name).await?, name)?;
+        if !session.has_rows {
+            return Err(ControlError::Ended(Box::new(session)));
+        }
+        let touched = tables::touched(client, session.sid).await?;
+        let mut drafts = touched
+            .into_iter()
+            .map(|(_, relation)| drafted(catalog, heads, relation))
+            .collect::<Result<Vec<_>, _>>()?;
+        drafts.sort_by_key(|d| (&d.relation.schema, &d.relation.name));
+        Ok(Self { session, drafts })
+    }
+
+    pub(crate) fn tables(&self, only: Option<RelationId>) -> impl Iterator<Item = &Draft<'a>> {
+        self.drafts
+            .iter()
+            .filter(move |d| only.is_none_or(|id| id == d.relation.id))
+    }
+
+    /// With the number of the operation.
+    pub(crate) async fn filter(
+        &self,
+        client: &impl GenericClient,
+        asked: &DiffFilter,
+    ) -> Result<Filter, ControlError> {
+        let mut operation = None;
+        if let Some(name) = &asked.operation {
+            let all = sessions::operations(client, self.session.sid).await?;
+            let found = all.into_iter().find(|o| o.name == *name);
+            operation = match found {
+                Some(found) => Some(found.op),
+                None => {
+                    return Err(ControlError::NoSuchOperations {
+                        session: self.session.name.clone(),
+                        operations: vec![name.clone()],
+                    });
+                }
+            };
+        }
+        Ok(Filter {
+            operation,
+            steps: asked.steps,
+            kind: asked.kind,
+            key: asked.key.clone(),
+            rows_max: asked.rows_max,
+            whole: asked.whole,
+        })
+    }
+}
+
+/// Only with a table, and with as many values as its key has columns.
+fn check_key(draft: &Draft<'_>, asked: &DiffFilter) -> Result<(), ControlError> {
+    let key = draft.relation.primary_key.as_ref();
+    let columns: &[String] = key.map_or(&[], |k| &k.columns);
+    if asked.key.is_empty() || (asked.table.is_some() && columns.len() == asked.key.len()) {
+        return Ok(());
+    }
+    Err(ControlError::BadKey {
+        table: asked.table.map(|_| draft.relation.name.clone()),
+        columns: columns.to_vec(),
+    })
+}
+
+/// A transaction that only reads, all at one moment.
+pub(crate) async fn reading(client: &mut Pooled) -> Result<Transaction<'_>, ControlError> {
+    let begin = client.build_transaction();
+    let begin = begin
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
+    Ok(begin.start().await?)
+}
+
+/// Demands that a draft still is what was reviewed.
+pub(crate) async fn bound(
+    client: &impl GenericClient,
+    session: &Session,
+    drafts: &[Draft<'_>],
+    wanted: Option<&str>,
+) -> Result<(), ControlError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let now = fingerprint(client, session.sid, drafts).await?;
+    if now == wanted {
+        return Ok(());
+    }
+    Err(ControlError::Moved {
+        session: session.name.clone(),
+        fingerprint: now,
+    })
+}
+
+/// What stands for everything that a commit of the session would apply.
+pub(crate) async fn fingerprint(
+    client: &impl GenericClient,
+    sid: SessionId,
+    drafts: &[Draft<'_>],
+) -> Result<String, ControlError> {
+    let mut parts = Vec::new();
+    for draft in drafts {
+        let row = client
+            .query_one(&diff::fingerprint(draft, sid), &[])
+            .await?;
+        let hash: String = row.try_get(0)?;
+        parts.push(format!("{} {hash}", draft.relation.qualified()));
+    }
+    parts.sort();
+    for id in tables::truncated(client, sid).await? {
+        parts.push(format!("{} truncated", id.0));
+    }
+    Ok(store::short_hash(&parts.join("\n")))
+}
+
 impl Diff {
+    /// The same as long as the draft does not move; a commit can be bound to it.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// The next row; `None` at the end.
     ///
     /// # Errors
@@ -130,7 +255,10 @@ impl Diff {
     pub async fn next(&mut self) -> Result<Option<DiffRow>, ControlError> {
         loop {
             if let Some((schema, table, stream)) = &mut self.reading {
-                if let Some(row) = stream.next().await {
+                if self.left == 0 {
+                    self.todo.clear();
+                } else if let Some(row) = stream.next().await {
+                    self.left -= u32::from(self.left < u32::MAX);
                     return Ok(Some(diff_row(&row?, schema, table)?));
                 }
                 self.reading = None;
@@ -181,11 +309,7 @@ fn diff_row(row: &Row, schema: &str, table: &str) -> Result<DiffRow, ControlErro
         operation: row.try_get("operation")?,
         schema: schema.to_owned(),
         table: table.to_owned(),
-        diff_type: match row.try_get("diff_type")? {
-            "added" => DiffType::Added,
-            "removed" => DiffType::Removed,
-            _ => DiffType::Modified,
-        },
+        diff_type: DiffType::named(row.try_get("diff_type")?),
         primary_key: row.try_get("primary_key")?,
         from: row.try_get("from_row")?,
         to: row.try_get("to_row")?,

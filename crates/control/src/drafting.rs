@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
-use draft::{Draft, head, trigger};
+use draft::{Draft, diff, head, trigger};
 use store::history;
 use store::tables::{self, DraftTable};
 use tokio_postgres::Transaction;
@@ -93,7 +93,8 @@ impl Control {
             return Ok(());
         }
         history::head_goes(&transaction, id).await?;
-        transaction.batch_execute(&head::drop(id)).await?;
+        let text = head::drop(id) + &diff::drop_functions(id);
+        transaction.batch_execute(&text).await?;
         transaction
             .execute("DELETE FROM pgdraft.tables WHERE id = $1", &[&id.0])
             .await?;
@@ -228,7 +229,9 @@ impl<'a> Work<'a> {
             let draft = self.draft(relation, table.id);
             let text = trigger::functions(&draft)
                 + &trigger::triggers(&draft)
-                + &head::comments(relation, table.id);
+                + &head::comments(relation, table.id)
+                + &diff::drop_functions(table.id)
+                + &diff::functions(&draft, self.agent);
             self.transaction.batch_execute(&text).await?;
             neighbours.extend(trigger::neighbours(relation));
         }

@@ -4,6 +4,8 @@ use catalog::RelationId;
 use report::{Report, code};
 use store::sessions::Session;
 
+use crate::Dependency;
+
 /// How many rows a conflict names.
 pub(crate) const CONFLICT_ROWS_MAX: usize = 20;
 
@@ -69,6 +71,42 @@ pub enum ControlError {
         count: i64,
         /// The first of them.
         rows: Vec<ConflictRow>,
+    },
+    /// The session has no such operations, or they were committed or discarded before.
+    #[error("session \"{session}\" has no open operation {}", quoted(.operations))]
+    NoSuchOperations {
+        /// The session.
+        session: String,
+        /// Their names.
+        operations: Vec<String>,
+    },
+    /// A primary key with another number of values, or without its table.
+    #[error("a key with this number of values is none of {}", .table.as_deref().map_or("all tables".to_owned(), |t| format!("table \"{t}\"")))]
+    BadKey {
+        /// The table, if one was named.
+        table: Option<String>,
+        /// Columns of its primary key.
+        columns: Vec<String>,
+    },
+    /// The draft is not what was reviewed.
+    #[error("the draft of session \"{session}\" has moved since it was reviewed")]
+    Moved {
+        /// The session.
+        session: String,
+        /// Its fingerprint now.
+        fingerprint: String,
+    },
+    /// A choice of operations that cannot be separated from others.
+    #[error("operations {} cannot be {what} without {}", quoted(.chosen), quoted(.missing))]
+    NotClosed {
+        /// `committed` or `discarded`.
+        what: &'static str,
+        /// The operations chosen.
+        chosen: Vec<String>,
+        /// What has to go with them.
+        missing: Vec<String>,
+        /// Why.
+        because: Vec<Dependency>,
     },
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
@@ -140,6 +178,13 @@ impl ControlError {
                 .detail("The draft's rows no longer have the columns of the table.")
                 .hint("Discard the session and do its work again in a new one."),
             Self::Conflict { count, rows } => conflict(*count, rows, message),
+            Self::NoSuchOperations { .. } => Report::error(code::NO_SUCH_OPERATION, message)
+                .hint("SHOW OPERATIONS lists the operations of a session and their states."),
+            Self::BadKey { table, columns } => bad_key(table.is_some(), columns, message),
+            Self::Moved { fingerprint, .. } => Report::error(code::DRAFT_MOVED, message)
+                .detail(format!("Its fingerprint is {fingerprint} now."))
+                .hint("Look at SHOW DIFF again; every diff carries its fingerprint."),
+            Self::NotClosed { because, .. } => not_closed(because, message),
             Self::Incomplete { .. } => Report::error("09000", message)
                 .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
                 .hint("Look at the triggers of that table, or discard the session."),
@@ -168,6 +213,40 @@ fn ended(session: &Session, message: String) -> Report {
             session.ended_by.as_deref().unwrap_or("an unknown person"),
         ))
         .hint("Use another session id to start a new draft.")
+}
+
+fn bad_key(table: bool, columns: &[String], message: String) -> Report {
+    if table {
+        Report::error("42601", message)
+            .detail(format!("Its primary key is ({}).", columns.join(", ")))
+            .hint("Give one value for each column, in this order: KEY (value, …).")
+    } else {
+        Report::error("42601", message)
+            .detail("A key belongs to a table.")
+            .hint("Name the table too: TABLE table KEY (value, …).")
+    }
+}
+
+/// `"a", "b"`.
+fn quoted(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
+    quoted.join(", ")
+}
+
+fn not_closed(because: &[Dependency], message: String) -> Report {
+    let lines: Vec<String> = because
+        .iter()
+        .take(CONFLICT_ROWS_MAX)
+        .map(|d| {
+            format!(
+                "\"{}\" depends on \"{}\": {}.",
+                d.operation, d.depends_on, d.reason
+            )
+        })
+        .collect();
+    Report::error(code::NOT_CLOSED, message)
+        .detail(lines.join("\n"))
+        .hint("Choose them too, or say CASCADE to take along what belongs to them.")
 }
 
 fn conflict(count: i64, rows: &[ConflictRow], message: String) -> Report {

@@ -11,6 +11,7 @@
 mod commit;
 mod connector;
 mod control;
+mod dependencies;
 mod diff;
 mod discard;
 mod drafting;
@@ -18,15 +19,18 @@ mod error;
 mod life;
 mod pool;
 mod sessions;
+mod summary;
 
 pub use commit::{Applied, Committed};
 pub use connector::Target;
 pub use control::{Control, Options};
-pub use diff::{Diff, DiffRow, DiffType};
+pub use dependencies::Dependency;
+pub use diff::{Diff, DiffFilter, DiffRow, DiffType};
 pub use discard::Discarded;
 pub use error::{ConflictRow, ControlError};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use store::sessions::SessionState;
+pub use summary::{Summary, SummaryRow};
 
 #[cfg(test)]
 mod tests;

@@ -51,12 +51,16 @@ pub struct SessionSummary {
 pub struct OperationSummary {
     /// Its id.
     pub name: String,
+    /// Where it stands: as its session, or committed or discarded before it.
+    pub state: SessionState,
     /// The agent.
     pub agent: String,
     /// Where the agent's client connected from, if known.
     pub client_address: Option<String>,
     /// When its first write began.
     pub started_at: String,
+    /// Milliseconds from there to its last change; `None` where it changed no row.
+    pub duration_ms: Option<i64>,
     /// Its statements, constants replaced, as far as they fit in 8192 characters.
     pub statement: String,
     /// Rows it inserted.
@@ -160,6 +164,8 @@ impl Control {
                     updated: count(operation.updated.unwrap_or(now.updated)),
                     deleted: count(operation.deleted.unwrap_or(now.deleted)),
                     tables: operation.tables.unwrap_or(now.tables),
+                    duration_ms: operation.duration_ms.or(now.duration_ms),
+                    state: operation.state,
                     name: operation.name,
                     agent: operation.agent,
                     client_address: operation.client_address,

@@ -21,6 +21,9 @@ const SESSION: &str = "pgdraft_sid bigint NOT NULL DEFAULT nullif(split_part(cur
 const OPERATION: &str =
     "pgdraft_op bigint NOT NULL DEFAULT nullif(current_setting('pgdraft.op', true), '')::bigint";
 
+/// When a row was changed: how long an operation took is read from its last one.
+const CHANGED_AT: &str = "pgdraft_at timestamptz NOT NULL DEFAULT clock_timestamp()";
+
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
@@ -70,7 +73,8 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
         "CREATE TABLE {log} (
     {SESSION},
     {OPERATION},
-    pgdraft_kind \"char\" NOT NULL,"
+    pgdraft_kind \"char\" NOT NULL,
+    {CHANGED_AT},"
     );
     for column in relation.writable() {
         let _ = writeln!(out, "    {},", log_column(column));

@@ -5,7 +5,7 @@ use report::Report;
 
 use crate::text::key_columns;
 
-/// A head has five columns more than its base, a log three; PostgreSQL allows 1600.
+/// A head has five columns more than its base, a log four; PostgreSQL allows 1600.
 const COLUMNS_MAX: usize = 1590;
 
 /// PostgreSQL allows 32 columns in an index; ours begin with the session.

@@ -154,7 +154,21 @@ impl World {
             "functions" => trigger::functions(&draft),
             "triggers" => trigger::triggers(&draft),
             "drop" => trigger::drop(&draft) + &head::drop(id),
-            "diff" => diff::rows(&draft, sid),
+            "diff" => diff::rows(&draft, sid, &diff::Filter::default()),
+            "steps" => {
+                let filter = diff::Filter {
+                    operation: Some(3),
+                    steps: true,
+                    kind: Some(diff::Kind::Modified),
+                    key: vec!["7".into(), "it's".into()],
+                    rows_max: Some(10),
+                    whole: true,
+                };
+                diff::rows(&draft, sid, &filter)
+            }
+            "summary" => diff::summary(&draft, sid, &diff::Filter::default()),
+            "fingerprint" => diff::fingerprint(&draft, sid),
+            "relations" => diff::functions(&draft, "\"the agent\""),
             "lock" => conflict::lock(&draft, sid),
             "conflicts" => conflict::rows(&draft, sid, 20),
             "followers" => lines(

@@ -30,6 +30,10 @@ mod parent;
 /// cached plan keeps the row count of the first execution (measured: 100,000 rows never ended).
 const STATIC_ROWS_MAX: u32 = 100;
 
+/// Where an operation writes. The control plane moves rows that were checked already from one
+/// session to another, or back to what they were, with no operation set.
+const OPERATION: &str = "pg_catalog.current_setting('pgdraft.op', true) <> ''";
+
 /// What the trigger is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
@@ -107,7 +111,7 @@ pub fn triggers(draft: &Draft<'_>) -> String {
             let function = function_name(draft, event, stage.name);
             let _ = writeln!(
                 out,
-                "CREATE TRIGGER pgdraft_{}_{} AFTER {word} ON {head} REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
+                "CREATE TRIGGER pgdraft_{}_{} AFTER {word} ON {head} REFERENCING {tables} FOR EACH STATEMENT WHEN ({OPERATION}) EXECUTE FUNCTION {function}();",
                 number + 1,
                 event.word(),
             );

@@ -90,10 +90,18 @@ Examples:
 Examples:
   pgdraft diff tidy-up
   pgdraft diff tidy-up --table shop.stock --rows 20
+  pgdraft diff tidy-up --summary              counts and clusters first, for large drafts
+  pgdraft diff tidy-up --operation restock    what one operation did
+  pgdraft diff tidy-up --table shop.stock --key 7 --steps
+                                              the story of one row
   pgdraft diff tidy-up --json | jq '.rows[] | select(.diff_type == \"removed\")'")]
     Diff(Diff),
     /// Apply the draft of a session to production, in one transaction
-    Commit(OperatorSession),
+    #[command(after_help = "\
+Examples:
+  pgdraft commit tidy-up
+  pgdraft commit tidy-up --fingerprint 0c9a…  only if the draft still is what was reviewed")]
+    Commit(Commit),
     /// Throw the draft of a session away
     Discard(OperatorSession),
     /// Look at the configuration
@@ -226,9 +234,57 @@ pub(crate) struct Diff {
     /// One table only: name, or schema.name
     #[arg(long, value_name = "TABLE", env = "PGDRAFT_TABLE")]
     pub(crate) table: Option<String>,
+    /// What this operation did, not what is left of it in the end
+    #[arg(long, value_name = "OPERATION", env = "PGDRAFT_OPERATION")]
+    pub(crate) operation: Option<String>,
+    /// Rows of this kind only
+    #[arg(long, value_name = "KIND", env = "PGDRAFT_KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// The row with this primary key; a composite key as VALUE,VALUE. Needs --table
+    #[arg(
+        long,
+        value_name = "VALUE",
+        value_delimiter = ',',
+        requires = "table",
+        env = "PGDRAFT_KEY"
+    )]
+    pub(crate) key: Vec<String>,
+    /// What each operation did, one after the other
+    #[arg(long, env = "PGDRAFT_STEPS")]
+    pub(crate) steps: bool,
+    /// Count the rows and cluster their changes instead of listing them
+    #[arg(long, env = "PGDRAFT_SUMMARY", conflicts_with_all = ["key", "steps", "limit", "full"])]
+    pub(crate) summary: bool,
+    /// Long values too are given whole by --json
+    #[arg(long, env = "PGDRAFT_FULL")]
+    pub(crate) full: bool,
+    /// Ask for at most so many rows
+    #[arg(long, value_name = "N", env = "PGDRAFT_LIMIT")]
+    pub(crate) limit: Option<u32>,
     /// Show at most so many rows of each table; --json always has them all
     #[arg(long, value_name = "N", env = "PGDRAFT_ROWS")]
     pub(crate) rows: Option<usize>,
+}
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// The draft made it.
+    Added,
+    /// The draft changed it.
+    Modified,
+    /// The draft removed it.
+    Removed,
+}
+
+/// `pgdraft commit`
+#[derive(Debug, Args)]
+pub(crate) struct Commit {
+    #[command(flatten)]
+    pub(crate) session: OperatorSession,
+    /// Only if the draft still has this fingerprint, which every diff carries
+    #[arg(long, value_name = "FINGERPRINT", env = "PGDRAFT_FINGERPRINT")]
+    pub(crate) fingerprint: Option<String>,
 }
 
 /// The private PostgreSQL.

@@ -4,9 +4,11 @@
 use std::io::Write as _;
 
 use console::{Drafts, Ended, TableName};
-use control::{Control, DiffRow, OperationSummary, Options, SessionSummary};
+use control::{
+    Control, DiffFilter, DiffRow, DiffType, OperationSummary, Options, SessionSummary, SummaryRow,
+};
 
-use crate::cli::{Diff, Operator, OperatorSession, UpstreamFlag};
+use crate::cli::{Commit, Diff, Kind, Operator, OperatorSession, UpstreamFlag};
 use crate::database;
 use crate::failure::Failure;
 use crate::render::{self, JsonObject, Paint, safe};
@@ -44,19 +46,22 @@ pub(crate) async fn operations(arguments: &OperatorSession) -> Result<(), Failur
 pub(crate) async fn diff(arguments: &Diff) -> Result<(), Failure> {
     let session = &arguments.session.session;
     let (control, _) = connect(&arguments.session.operator.upstream).await?;
-    let table = arguments.table.as_deref().map(table_name);
-    let only = table
-        .map(|name| console::find_table(&control, &name))
-        .transpose()?;
+    let filter = filter(&control, arguments)?;
+    if arguments.summary {
+        return summary(&control, arguments, &filter).await;
+    }
     let mut diff = control
-        .diff(session, only)
+        .diff(session, &filter)
         .await
         .map_err(|e| Failure::from(e.report()))?;
     let rows_max = arguments.rows.unwrap_or(usize::MAX);
     let mut text = render::DiffText::new(rows_max, Paint::for_stdout());
     let json = arguments.session.operator.json;
     if json {
-        let head = JsonObject::default().text("session", session).finish();
+        let head = JsonObject::default()
+            .text("session", session)
+            .text("fingerprint", diff.fingerprint())
+            .finish();
         print(&format!("{}, \"rows\": [", head.trim_end_matches('}')))?;
     }
     let mut first = true;
@@ -69,18 +74,57 @@ pub(crate) async fn diff(arguments: &Diff) -> Result<(), Failure> {
             text.row(&row)
         })?;
     }
+    let fingerprint = format!("fingerprint {}\n", diff.fingerprint());
     print(&if json {
         "]}\n".to_owned()
     } else {
-        text.finish()
+        text.finish() + &fingerprint
+    })
+}
+
+fn filter(control: &Control, arguments: &Diff) -> Result<DiffFilter, Failure> {
+    let table = arguments.table.as_deref().map(table_name);
+    Ok(DiffFilter {
+        table: table
+            .map(|name| console::find_table(control, &name))
+            .transpose()?,
+        operation: arguments.operation.clone(),
+        steps: arguments.steps,
+        kind: arguments.kind.map(|kind| match kind {
+            Kind::Added => DiffType::Added,
+            Kind::Modified => DiffType::Modified,
+            Kind::Removed => DiffType::Removed,
+        }),
+        key: arguments.key.clone(),
+        rows_max: arguments.limit,
+        whole: arguments.full,
+    })
+}
+
+async fn summary(control: &Control, arguments: &Diff, filter: &DiffFilter) -> Result<(), Failure> {
+    let session = &arguments.session.session;
+    let summary = control
+        .summary(session, filter)
+        .await
+        .map_err(|e| Failure::from(e.report()))?;
+    print(&if arguments.session.operator.json {
+        JsonObject::default()
+            .text("session", session)
+            .text("fingerprint", &summary.fingerprint)
+            .array("summary", summary.rows.iter().map(summary_json))
+            .finish()
+    } else {
+        render::summary(&summary, Paint::for_stdout())
     })
 }
 
 /// `pgdraft commit`
-pub(crate) async fn commit(arguments: &OperatorSession) -> Result<(), Failure> {
-    let (drafts, me) = connect(&arguments.operator.upstream).await?;
-    let ended = Drafts::commit(&drafts, &arguments.session, &me).await?;
-    print(&told(arguments, "committed", ended))
+pub(crate) async fn commit(arguments: &Commit) -> Result<(), Failure> {
+    let (drafts, me) = connect(&arguments.session.operator.upstream).await?;
+    let session = &arguments.session;
+    let fingerprint = arguments.fingerprint.as_deref();
+    let ended = Drafts::commit(&drafts, &session.session, &me, fingerprint).await?;
+    print(&told(session, "committed", ended))
 }
 
 /// `pgdraft discard`
@@ -152,6 +196,12 @@ fn operation_json(row: &OperationSummary) -> String {
         .text("agent", &row.agent)
         .maybe("client_address", row.client_address.as_deref())
         .text("started_at", &row.started_at)
+        .raw(
+            "duration_ms",
+            &row.duration_ms
+                .map_or("null".to_owned(), |ms| ms.to_string()),
+        )
+        .text("state", row.state.as_str())
         .number("inserted", row.inserted)
         .number("updated", row.updated)
         .number("deleted", row.deleted)
@@ -169,6 +219,24 @@ fn diff_json(row: &DiffRow) -> String {
         .raw("from", row.from.as_deref().unwrap_or("null"))
         .raw("to", row.to.as_deref().unwrap_or("null"))
         .texts("changed_columns", &row.changed_columns)
+        .finish()
+}
+
+fn summary_json(row: &SummaryRow) -> String {
+    JsonObject::default()
+        .text("table", &console::shown_table(&row.schema, &row.table))
+        .text("diff_type", row.diff_type.as_str())
+        .text("what", &row.what)
+        .maybe("column", row.column.as_deref())
+        .maybe("from", row.from.as_deref())
+        .maybe("to", row.to.as_deref())
+        .maybe("difference", row.difference.as_deref())
+        .number("rows", row.rows)
+        .raw(
+            "changes",
+            &row.changes.map_or("null".to_owned(), |n| n.to_string()),
+        )
+        .raw("primary_key", row.primary_key.as_deref().unwrap_or("null"))
         .finish()
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use control::{DiffRow, DiffType, OperationSummary, SessionSummary};
+use control::{DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
 
 pub(crate) use json::{JsonObject, members};
 
@@ -76,6 +76,8 @@ pub(crate) fn operations(rows: &[OperationSummary]) -> String {
         "operation",
         "agent",
         "started",
+        "ms",
+        "state",
         "ins",
         "upd",
         "del",
@@ -87,6 +89,8 @@ pub(crate) fn operations(rows: &[OperationSummary]) -> String {
             safe(&r.name),
             safe(&r.agent),
             safe(&r.started_at),
+            r.duration_ms.map(|ms| ms.to_string()).unwrap_or_default(),
+            r.state.as_str().to_owned(),
             r.inserted.to_string(),
             r.updated.to_string(),
             r.deleted.to_string(),
@@ -95,6 +99,53 @@ pub(crate) fn operations(rows: &[OperationSummary]) -> String {
         ]
     });
     columns(&head, lines.collect())
+}
+
+/// A summary, table by table: counts, then clusters, then what stands out.
+pub(crate) fn summary(summary: &Summary, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut table = None;
+    for row in &summary.rows {
+        let name = safe(&console::shown_table(&row.schema, &row.table));
+        if table.as_ref() != Some(&name) {
+            let _ = writeln!(out, "{}", paint.code("1", &name));
+            table = Some(name);
+        }
+        let kind = row.diff_type.as_str();
+        let Some(column) = &row.column else {
+            let _ = writeln!(out, "  {} {kind}", row.rows);
+            continue;
+        };
+        let value = |v: &Option<String>| v.as_deref().map_or("NULL".to_owned(), |v| clip(&safe(v)));
+        let change = match (&row.difference, row.what.as_str(), row.diff_type) {
+            (Some(difference), _, _) => safe(difference),
+            (None, "others", _) => {
+                format!("{} different changes", row.changes.unwrap_or_default())
+            }
+            (None, _, DiffType::Added) => paint.code("32", &value(&row.to)),
+            (None, _, DiffType::Removed) => paint.code("31", &value(&row.from)),
+            (None, _, DiffType::Modified) => format!(
+                "{} → {}",
+                paint.code("31", &value(&row.from)),
+                paint.code("32", &value(&row.to))
+            ),
+        };
+        let outlier = match (&row.primary_key, row.what.as_str()) {
+            (Some(key), "outlier") => format!("  outlier {}", clip(&safe(key))),
+            _ => String::new(),
+        };
+        let _ = writeln!(
+            out,
+            "    {kind} {}  {change} ×{}{outlier}",
+            safe(column),
+            row.rows
+        );
+    }
+    if out.is_empty() {
+        out.push_str("no changes\n");
+    }
+    let _ = writeln!(out, "fingerprint {}", summary.fingerprint);
+    out
 }
 
 /// A diff on its way out, row by row in the order of the tables; holds nothing but counts.

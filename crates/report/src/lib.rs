@@ -34,6 +34,14 @@ pub mod code {
     pub const NOT_INITIALISED: &str = "ZD007";
     /// The control plane could not be reached.
     pub const CONTROL_UNAVAILABLE: &str = "ZD008";
+    /// A session has no operation of that name, or it was committed or discarded before.
+    pub const NO_SUCH_OPERATION: &str = "ZD020";
+    /// The draft is not the one whose fingerprint was given.
+    pub const DRAFT_MOVED: &str = "ZD021";
+    /// Other operations depend on the chosen ones, or they on others.
+    pub const NOT_CLOSED: &str = "ZD022";
+    /// An operation id of an earlier transaction was used again.
+    pub const OPERATION_USED: &str = "ZD023";
 }
 
 /// One error or notice, ready to be told to a client.

@@ -163,6 +163,10 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
         check_set_config(call)?;
     }
     if call.schema.as_deref() == Some("pgdraft") {
+        // These show a session to itself; the database decides whose it is.
+        if call.name == "diff" || call.name.starts_with("diff_") {
+            return Ok(Verdict::Fine);
+        }
         return Err(Report::error(
             "42501",
             format!("permission denied for function {}", call.name),

@@ -24,5 +24,5 @@ pub use load::load_catalog;
 pub use mark::catalog_mark;
 pub use roles::Roles;
 pub use secret::Secret;
-pub use tables::shape;
+pub use tables::{shape, short_hash};
 pub use uninstall::{UninstallOptions, uninstall};

@@ -274,21 +274,25 @@ pub struct Operation {
     pub op: i64,
     /// Its id.
     pub name: String,
+    /// Where it stands: as its session, or ended before it.
+    pub state: SessionState,
     /// The agent.
     pub agent: String,
     /// Where the agent's client connected from, if known.
     pub client_address: Option<String>,
     /// When its first statement began, as PostgreSQL prints it.
     pub started_at: String,
+    /// Milliseconds from there to its last change, where that is kept.
+    pub duration_ms: Option<i64>,
     /// Its statements, as far as they fit in 8192 characters.
     pub statement: String,
-    /// Rows inserted, of an ended session.
+    /// Rows inserted, of one that has ended.
     pub inserted: Option<i64>,
-    /// Rows updated, of an ended session.
+    /// Rows updated, of one that has ended.
     pub updated: Option<i64>,
-    /// Rows deleted, of an ended session.
+    /// Rows deleted, of one that has ended.
     pub deleted: Option<i64>,
-    /// `schema.table`s, of an ended session.
+    /// `schema.table`s, of one that has ended.
     pub tables: Option<Vec<String>>,
 }
 
@@ -302,8 +306,10 @@ pub async fn operations(
 ) -> Result<Vec<Operation>, Error> {
     let rows = client
         .query(
-            "SELECT op, name, agent, client_address, started_at::text, statement, inserted, updated, deleted, tables
-             FROM pgdraft.operations WHERE sid = $1 ORDER BY op",
+            "SELECT o.op, o.name, CASE WHEN o.state = 'open' THEN s.state ELSE o.state END, o.agent, o.client_address,
+                    o.started_at::text, (ceil(extract(epoch FROM o.last_at - o.started_at) * 1000))::bigint,
+                    o.statement, o.inserted, o.updated, o.deleted, o.tables
+             FROM pgdraft.operations o JOIN pgdraft.sessions s ON s.sid = o.sid WHERE o.sid = $1 ORDER BY o.op",
             &[&sid.0],
         )
         .await?;
@@ -312,14 +318,16 @@ pub async fn operations(
             Ok(Operation {
                 op: row.try_get(0)?,
                 name: row.try_get(1)?,
-                agent: row.try_get(2)?,
-                client_address: row.try_get(3)?,
-                started_at: row.try_get(4)?,
-                statement: row.try_get(5)?,
-                inserted: row.try_get(6)?,
-                updated: row.try_get(7)?,
-                deleted: row.try_get(8)?,
-                tables: row.try_get(9)?,
+                state: SessionState::parse(row.try_get(2)?)?,
+                agent: row.try_get(3)?,
+                client_address: row.try_get(4)?,
+                started_at: row.try_get(5)?,
+                duration_ms: row.try_get(6)?,
+                statement: row.try_get(7)?,
+                inserted: row.try_get(8)?,
+                updated: row.try_get(9)?,
+                deleted: row.try_get(10)?,
+                tables: row.try_get(11)?,
             })
         })
         .collect()

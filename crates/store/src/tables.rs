@@ -246,6 +246,8 @@ pub struct OperationRows {
     pub deleted: i64,
     /// `schema.table` of each table changed, in the order they were first drafted.
     pub tables: Vec<String>,
+    /// Milliseconds from its beginning to its last change.
+    pub duration_ms: Option<i64>,
 }
 
 /// Counts of each operation of a session, by number.
@@ -267,9 +269,11 @@ pub async fn operation_rows(
     for table in names {
         let (id, name): (i32, String) = (table.try_get(0)?, table.try_get(1)?);
         let text = format!(
-            "SELECT pgdraft_op, count(*) FILTER (WHERE pgdraft_kind = 'I'), count(*) FILTER (WHERE pgdraft_kind = 'U'),
-                    count(*) FILTER (WHERE pgdraft_kind = 'D')
-             FROM pgdraft.d{id}_log WHERE pgdraft_sid = $1 GROUP BY pgdraft_op"
+            "SELECT l.*, (ceil(extract(epoch FROM l.last_at - o.started_at) * 1000))::bigint
+             FROM (SELECT pgdraft_op, count(*) FILTER (WHERE pgdraft_kind = 'I'), count(*) FILTER (WHERE pgdraft_kind = 'U'),
+                          count(*) FILTER (WHERE pgdraft_kind = 'D'), max(pgdraft_at)
+                   FROM pgdraft.d{id}_log WHERE pgdraft_sid = $1 GROUP BY pgdraft_op) l (op, i, u, d, last_at)
+             LEFT JOIN pgdraft.operations o ON o.sid = $1 AND o.op = l.op"
         );
         for row in client.query(&text, &[&sid.0]).await? {
             let entry = all.entry(row.try_get(0)?).or_default();
@@ -277,6 +281,7 @@ pub async fn operation_rows(
             entry.updated += row.try_get::<_, i64>(2)?;
             entry.deleted += row.try_get::<_, i64>(3)?;
             entry.tables.push(name.clone());
+            entry.duration_ms = entry.duration_ms.max(row.try_get(4)?);
         }
     }
     Ok(all)
@@ -291,8 +296,10 @@ pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) ->
     let mut ops = Vec::new();
     let mut counts = [Vec::new(), Vec::new(), Vec::new()];
     let mut names = Vec::new();
+    let mut durations = Vec::new();
     for (op, rows) in all {
         ops.push(op);
+        durations.push(rows.duration_ms);
         for (list, value) in counts
             .iter_mut()
             .zip([rows.inserted, rows.updated, rows.deleted])
@@ -306,10 +313,10 @@ pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) ->
     client
         .execute(
             "UPDATE pgdraft.operations o SET inserted = v.i, updated = v.u, deleted = v.d,
-                    tables = ARRAY(SELECT jsonb_array_elements_text(v.t))
-             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[]) AS v (op, i, u, d, t)
-             WHERE o.sid = $1 AND o.op = v.op",
-            &[&sid.0, &ops, &inserted, &updated, &deleted, &names],
+                    tables = ARRAY(SELECT jsonb_array_elements_text(v.t)), last_at = o.started_at + v.ms * interval '1 millisecond'
+             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::bigint[]) AS v (op, i, u, d, t, ms)
+             WHERE o.sid = $1 AND o.op = v.op AND o.state = 'open'",
+            &[&sid.0, &ops, &inserted, &updated, &deleted, &names, &durations],
         )
         .await?;
     client
@@ -339,6 +346,11 @@ pub async fn changed_rows(
 
 /// A short text that stands for a head's DDL in `pgdraft.tables.shape`.
 pub fn shape(ddl: &str) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, ddl.as_bytes());
+    short_hash(ddl)
+}
+
+/// 32 hexadecimal digits that stand for a text.
+pub fn short_hash(text: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     crate::secret::hex(hash.as_ref()).chars().take(32).collect()
 }

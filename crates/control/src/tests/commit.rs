@@ -3,7 +3,7 @@
 use super::agent::{Agent, Setup, setup, told};
 use super::cluster::Database;
 use super::drafting::SHOP;
-use crate::{Committed, ControlError, DiffRow, DiffType};
+use crate::{Committed, ControlError, DiffFilter, DiffRow, DiffType};
 
 /// A statement in the draft's shape and in its own.
 pub(super) enum Op {
@@ -497,7 +497,7 @@ async fn a_diff_is_net() {
         .unwrap();
     let rows = setup
         .control
-        .diff("s", None)
+        .diff("s", &DiffFilter::default())
         .await
         .unwrap()
         .collect()
@@ -553,12 +553,12 @@ async fn a_diff_is_net() {
     );
     let only = setup
         .control
-        .diff("s", Some(setup.relation("badge").id))
+        .diff("s", &DiffFilter { table: Some(setup.relation("badge").id), ..DiffFilter::default() })
         .await
         .unwrap();
     assert_eq!(only.collect().await.unwrap().len(), 1);
     // Dropped half-way it harms nobody.
-    let mut half = setup.control.diff("s", None).await.unwrap();
+    let mut half = setup.control.diff("s", &DiffFilter::default()).await.unwrap();
     half.next().await.unwrap().unwrap();
     drop(half);
     let summary = &setup.control.sessions().await.unwrap()[0];
@@ -578,7 +578,7 @@ async fn a_diff_is_net() {
     assert_eq!((discarded.rows, discarded.tables), (5, 2));
     assert_eq!(before, content(&setup.database));
     assert_no_rows(&setup).await;
-    let got = setup.control.diff("s", None).await.unwrap_err().report();
+    let got = setup.control.diff("s", &DiffFilter::default()).await.unwrap_err().report();
     assert_eq!(
         (got.code.as_str(), got.message.as_str()),
         ("ZD002", "session is already discarded")

@@ -6,7 +6,7 @@ use store::{InstallOptions, UninstallOptions};
 
 use super::agent::{options, rows, setup, target, told};
 use super::drafting::SHOP;
-use crate::{Control, Options};
+use crate::{Control, DiffFilter, Options};
 
 #[tokio::test]
 async fn production_changes_its_schema_as_before() {
@@ -69,7 +69,7 @@ async fn a_draft_of_an_older_shape_is_told() {
         .await
         .unwrap();
     for got in [
-        setup.control.diff("s", None).await.unwrap_err(),
+        setup.control.diff("s", &DiffFilter::default()).await.unwrap_err(),
         setup.control.commit("s", "alice").await.unwrap_err(),
         setup.draft(&["dept"]).await.unwrap_err(),
     ] {

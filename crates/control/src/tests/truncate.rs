@@ -1,7 +1,7 @@
 //! TRUNCATE in a draft: what a commit takes along, and what stops it.
 
 use super::agent::{Agent, Setup, setup};
-use crate::{Control, ControlError, DiffType};
+use crate::{Control, ControlError, DiffFilter, DiffType};
 
 const SCRIPT: &str = "CREATE SCHEMA app;
     CREATE TABLE app.p (id int PRIMARY KEY, v text);
@@ -37,7 +37,7 @@ async fn truncated(label: &str) -> (Setup, Agent) {
 
 async fn kept(control: &Control, session: &str) -> Vec<(DiffType, String)> {
     let rows = control
-        .diff(session, None)
+        .diff(session, &DiffFilter::default())
         .await
         .unwrap()
         .collect()

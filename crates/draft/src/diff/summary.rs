@@ -1,0 +1,111 @@
+//! A diff in few lines: how many rows of each kind, and which values became which.
+
+use catalog::{Column, SessionId, quote_literal};
+
+use super::{Filter, Hidden, Images, Kind, is_key, json};
+use crate::Draft;
+use crate::text::column;
+
+/// Values of more characters are shortened before they are counted.
+const VALUE_CHARS_MAX: usize = 100;
+
+/// Outliers of a column that are shown one by one.
+const OUTLIERS_MAX: usize = 20;
+
+/// `int2`, `int4`, `int8`, `float4`, `float8`, `numeric`.
+const NUMBERS: [u32; 6] = [21, 23, 20, 700, 701, 1700];
+
+/// The summary of one table. Columns: `diff_type` text, `what` text, `column_name` text,
+/// `from_value` text, `to_value` text, `difference` text, `rows` bigint, `changes` bigint (how many
+/// different changes of the value the line stands for), `primary_key` text (of one such row).
+///
+/// `what` is `rows` (a count of the kind, first), `cluster` (a change that at least a twentieth of
+/// the column's changed rows share, or one of at most five), `outlier` (one of the few where
+/// clusters hold nine tenths) or `others`. Numbers that no cluster holds are clustered once more by
+/// their difference. Of added and removed rows only what many share is told.
+pub fn summary(draft: &Draft<'_>, sid: SessionId, filter: &Filter) -> String {
+    let sid = sid.0.to_string();
+    let images = Images::of(draft, &sid, filter);
+    let cells: Vec<String> = draft
+        .relation
+        .writable()
+        .enumerate()
+        .map(|(place, c)| cell(draft, &images, place + 1, c))
+        .collect();
+    let key = json(
+        draft.relation.writable().filter(|c| is_key(draft, c)),
+        |c| column(images.key, &c.name),
+    );
+    let (with, comma) = if images.with.is_empty() {
+        ("WITH ", "")
+    } else {
+        (images.with.trim_end(), ",\n")
+    };
+    format!(
+        "{with}{comma}d AS MATERIALIZED (SELECT {kind} AS diff_type, {key}::text AS key, c.* FROM {from} CROSS JOIN LATERAL (VALUES (0, NULL::text, NULL::text, NULL::text, NULL::text, true), {cells}) c (place, name, f, t, delta, told) WHERE c.told AND {which}{hidden}),
+g AS (SELECT diff_type, place, name, f, t, delta, count(*) AS n, min(key) AS key FROM d WHERE place > 0 GROUP BY 1, 2, 3, 4, 5, 6),
+m AS (SELECT g.*, sum(n) OVER c AS total, count(*) OVER c AS changes, n > 1 AND n * 20 >= sum(n) OVER c AS big FROM g WINDOW c AS (PARTITION BY diff_type, place)),
+k AS (SELECT m.*, coalesce(sum(n) FILTER (WHERE big) OVER c, 0) * 10 >= total * 9 AS clear, row_number() OVER (PARTITION BY diff_type, place, big ORDER BY n, key) AS number FROM m WINDOW c AS (PARTITION BY diff_type, place)),
+w AS (SELECT k.*, CASE
+        WHEN diff_type <> 'modified' THEN CASE WHEN big AND changes * 2 <= total THEN 'cluster' END
+        WHEN big OR changes <= 5 AND NOT clear THEN 'cluster'
+        WHEN clear AND number <= {OUTLIERS_MAX} THEN 'outlier'
+        ELSE 'others' END AS what FROM k),
+o AS (SELECT diff_type, place, name, delta, sum(n) AS n, count(*) AS changes, min(key) AS key, max(total) AS total FROM w WHERE what = 'others' GROUP BY 1, 2, 3, 4),
+b AS (SELECT o.*, coalesce(delta IS NOT NULL AND n > 1 AND n * 20 >= total, false) AS big FROM o)
+SELECT q.diff_type, q.what, q.name AS column_name, q.f AS from_value, q.t AS to_value, q.delta AS difference, q.n::bigint AS rows, q.changes::bigint AS changes, q.key AS primary_key
+FROM (SELECT diff_type, 0 AS place, 'rows' AS what, NULL AS name, NULL AS f, NULL AS t, NULL AS delta, count(*) AS n, NULL::bigint AS changes, NULL AS key FROM d WHERE place = 0 GROUP BY diff_type
+UNION ALL SELECT diff_type, place, what, name, f, t, NULL, n, 1, key FROM w WHERE what IN ('cluster', 'outlier')
+UNION ALL SELECT diff_type, place, 'cluster', name, NULL, NULL, CASE WHEN delta LIKE '-%' THEN delta ELSE '+' || delta END, n, changes, key FROM b WHERE big
+UNION ALL SELECT diff_type, place, 'others', name, NULL, NULL, NULL, sum(n), sum(changes), min(key) FROM b WHERE NOT big GROUP BY diff_type, place, name) q
+ORDER BY q.place > 0, q.diff_type, q.place, q.what = 'others', q.what = 'outlier', q.n DESC, q.f, q.t, q.key",
+        kind = images.kind(),
+        from = images.from,
+        cells = cells.join(", "),
+        which = images.which(filter),
+        hidden = hidden(draft, &sid, filter),
+    )
+}
+
+/// Rows of a truncated base are counted.
+fn hidden(draft: &Draft<'_>, sid: &str, filter: &Filter) -> String {
+    if filter.kind.is_some_and(|kind| kind != Kind::Removed) {
+        return String::new();
+    }
+    let hidden = Hidden::of(draft, sid, filter);
+    format!(
+        " UNION ALL SELECT 'removed', NULL, 0, NULL, NULL, NULL, NULL, true FROM {} WHERE {}",
+        hidden.from, hidden.which
+    )
+}
+
+/// One column of a row: its place, its name, its values, their difference, and whether it is told.
+fn cell(draft: &Draft<'_>, images: &Images<'_, '_>, place: usize, of: &Column) -> String {
+    let (before, after) = (images.before(of), images.after(of));
+    let number = NUMBERS.contains(&of.type_id) && of.base_type.is_none();
+    let delta = if number {
+        format!(
+            "CASE WHEN x.before AND x.after THEN (({after})::numeric - ({before})::numeric)::text END"
+        )
+    } else {
+        "NULL".to_owned()
+    };
+    let alone = if is_key(draft, of) {
+        "false".to_owned()
+    } else {
+        format!("CASE WHEN x.before THEN ({before}) IS NOT NULL ELSE ({after}) IS NOT NULL END")
+    };
+    format!(
+        "({place}, {}, CASE WHEN x.before THEN {} END, CASE WHEN x.after THEN {} END, {delta}, CASE WHEN x.before AND x.after THEN {} ELSE {alone} END)",
+        quote_literal(&of.name),
+        short(&before),
+        short(&after),
+        images.differs(of),
+    )
+}
+
+fn short(value: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN length(s.t) > {VALUE_CHARS_MAX} THEN left(s.t, {VALUE_CHARS_MAX}) || '… (' || length(s.t) || ' characters)' ELSE s.t END FROM (SELECT ({value})::text AS t) s)"
+    )
+}
