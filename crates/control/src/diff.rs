@@ -189,6 +189,7 @@ fn check_key(draft: &Draft<'_>, asked: &DiffFilter) -> Result<(), ControlError> 
         return Ok(());
     }
     Err(ControlError::BadKey {
+        values: asked.key.len(),
         table: asked.table.map(|_| draft.relation.name.clone()),
         columns: columns.to_vec(),
     })

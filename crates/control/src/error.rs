@@ -81,8 +81,13 @@ pub enum ControlError {
         operations: Vec<String>,
     },
     /// A primary key with another number of values, or without its table.
-    #[error("a key with this number of values is none of {}", .table.as_deref().map_or("all tables".to_owned(), |t| format!("table \"{t}\"")))]
+    #[error("{}", match .table {
+        Some(table) => format!("the primary key of table \"{table}\" has {} columns, not {}", .columns.len(), .values),
+        None => "a key was given without its table".to_owned(),
+    })]
     BadKey {
+        /// How many were given.
+        values: usize,
         /// The table, if one was named.
         table: Option<String>,
         /// Columns of its primary key.
@@ -180,7 +185,7 @@ impl ControlError {
             Self::Conflict { count, rows } => conflict(*count, rows, message),
             Self::NoSuchOperations { .. } => Report::error(code::NO_SUCH_OPERATION, message)
                 .hint("SHOW OPERATIONS lists the operations of a session and their states."),
-            Self::BadKey { table, columns } => bad_key(table.is_some(), columns, message),
+            Self::BadKey { table, columns, .. } => bad_key(table.is_some(), columns, message),
             Self::Moved { fingerprint, .. } => Report::error(code::DRAFT_MOVED, message)
                 .detail(format!("Its fingerprint is {fingerprint} now."))
                 .hint("Look at SHOW DIFF again; every diff carries its fingerprint."),

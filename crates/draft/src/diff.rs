@@ -94,7 +94,10 @@ fn rows_of(draft: &Draft<'_>, sid: &str, filter: &Filter) -> String {
         draft,
         alias: images.key,
         kind: images.kind(),
-        from_row: format!("CASE WHEN x.before THEN {} END", image(&|c| images.before(c))),
+        from_row: format!(
+            "CASE WHEN x.before THEN {} END",
+            image(&|c| images.before(c))
+        ),
         to_row: format!("CASE WHEN x.after THEN {} END", image(&|c| images.after(c))),
         changed: images.changed_columns(),
         from: &images.from,
@@ -146,7 +149,12 @@ struct Select<'a, 'b> {
 
 impl Select<'_, '_> {
     fn text(&self, sid: &str) -> String {
-        let key = || self.draft.relation.writable().filter(|c| is_key(self.draft, c));
+        let key = || {
+            self.draft
+                .relation
+                .writable()
+                .filter(|c| is_key(self.draft, c))
+        };
         format!(
             "SELECT coalesce(p.name, x.op::text) AS operation, x.op,
     {} AS diff_type,
@@ -172,7 +180,11 @@ WHERE {}",
 
 /// `'id', 'name'`.
 fn names(draft: &Draft<'_>) -> String {
-    join(", ", draft.relation.writable().map(|c| &c.name), catalog::quote_literal)
+    join(
+        ", ",
+        draft.relation.writable().map(|c| &c.name),
+        catalog::quote_literal,
+    )
 }
 
 fn is_key(draft: &Draft<'_>, column: &Column) -> bool {

@@ -269,7 +269,7 @@ pub async fn operation_rows(
     for table in names {
         let (id, name): (i32, String) = (table.try_get(0)?, table.try_get(1)?);
         let text = format!(
-            "SELECT l.*, (ceil(extract(epoch FROM l.last_at - o.started_at) * 1000))::bigint
+            "SELECT l.op, l.i, l.u, l.d, (ceil(extract(epoch FROM l.last_at - o.started_at) * 1000))::bigint
              FROM (SELECT pgdraft_op, count(*) FILTER (WHERE pgdraft_kind = 'I'), count(*) FILTER (WHERE pgdraft_kind = 'U'),
                           count(*) FILTER (WHERE pgdraft_kind = 'D'), max(pgdraft_at)
                    FROM pgdraft.d{id}_log WHERE pgdraft_sid = $1 GROUP BY pgdraft_op) l (op, i, u, d, last_at)

@@ -553,12 +553,22 @@ async fn a_diff_is_net() {
     );
     let only = setup
         .control
-        .diff("s", &DiffFilter { table: Some(setup.relation("badge").id), ..DiffFilter::default() })
+        .diff(
+            "s",
+            &DiffFilter {
+                table: Some(setup.relation("badge").id),
+                ..DiffFilter::default()
+            },
+        )
         .await
         .unwrap();
     assert_eq!(only.collect().await.unwrap().len(), 1);
     // Dropped half-way it harms nobody.
-    let mut half = setup.control.diff("s", &DiffFilter::default()).await.unwrap();
+    let mut half = setup
+        .control
+        .diff("s", &DiffFilter::default())
+        .await
+        .unwrap();
     half.next().await.unwrap().unwrap();
     drop(half);
     let summary = &setup.control.sessions().await.unwrap()[0];
@@ -578,7 +588,12 @@ async fn a_diff_is_net() {
     assert_eq!((discarded.rows, discarded.tables), (5, 2));
     assert_eq!(before, content(&setup.database));
     assert_no_rows(&setup).await;
-    let got = setup.control.diff("s", &DiffFilter::default()).await.unwrap_err().report();
+    let got = setup
+        .control
+        .diff("s", &DiffFilter::default())
+        .await
+        .unwrap_err()
+        .report();
     assert_eq!(
         (got.code.as_str(), got.message.as_str()),
         ("ZD002", "session is already discarded")

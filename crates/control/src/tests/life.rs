@@ -69,7 +69,11 @@ async fn a_draft_of_an_older_shape_is_told() {
         .await
         .unwrap();
     for got in [
-        setup.control.diff("s", &DiffFilter::default()).await.unwrap_err(),
+        setup
+            .control
+            .diff("s", &DiffFilter::default())
+            .await
+            .unwrap_err(),
         setup.control.commit("s", "alice").await.unwrap_err(),
         setup.draft(&["dept"]).await.unwrap_err(),
     ] {

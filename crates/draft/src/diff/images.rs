@@ -199,9 +199,10 @@ fn has_key(draft: &Draft<'_>, alias: &str, key: &[String]) -> Vec<String> {
     let typed = primary.columns.iter().zip(key).enumerate();
     typed
         .map(|(place, (name, value))| {
-            let kind = draft.relation.column(name).map_or("text", |c| {
-                c.base_type.as_deref().unwrap_or(&c.type_name)
-            });
+            let kind = draft
+                .relation
+                .column(name)
+                .map_or("text", |c| c.base_type.as_deref().unwrap_or(&c.type_name));
             let value = format!("{}::{kind}", quote_literal(value));
             equal(operator(primary, place), &column(alias, name), &value)
         })

@@ -21,8 +21,8 @@ const NUMBERS: [u32; 6] = [21, 23, 20, 700, 701, 1700];
 ///
 /// `what` is `rows` (a count of the kind, first), `cluster` (a change that at least a twentieth of
 /// the column's changed rows share, or one of at most five), `outlier` (one of the few where
-/// clusters hold nine tenths) or `others`. Numbers that no cluster holds are clustered once more by
-/// their difference. Of added and removed rows only what many share is told.
+/// clusters hold nine tenths) or `others`. Numbers of which nine tenths moved by the same difference,
+/// and those that no cluster holds, are clustered by their difference. Of added and removed rows only what many share is told.
 pub fn summary(draft: &Draft<'_>, sid: SessionId, filter: &Filter) -> String {
     let sid = sid.0.to_string();
     let images = Images::of(draft, &sid, filter);
@@ -44,10 +44,12 @@ pub fn summary(draft: &Draft<'_>, sid: SessionId, filter: &Filter) -> String {
     format!(
         "{with}{comma}d AS MATERIALIZED (SELECT {kind} AS diff_type, {key}::text AS key, c.* FROM {from} CROSS JOIN LATERAL (VALUES (0, NULL::text, NULL::text, NULL::text, NULL::text, true), {cells}) c (place, name, f, t, delta, told) WHERE c.told AND {which}{hidden}),
 g AS (SELECT diff_type, place, name, f, t, delta, count(*) AS n, min(key) AS key FROM d WHERE place > 0 GROUP BY 1, 2, 3, 4, 5, 6),
-m AS (SELECT g.*, sum(n) OVER c AS total, count(*) OVER c AS changes, n > 1 AND n * 20 >= sum(n) OVER c AS big FROM g WINDOW c AS (PARTITION BY diff_type, place)),
-k AS (SELECT m.*, coalesce(sum(n) FILTER (WHERE big) OVER c, 0) * 10 >= total * 9 AS clear, row_number() OVER (PARTITION BY diff_type, place, big ORDER BY n, key) AS number FROM m WINDOW c AS (PARTITION BY diff_type, place)),
+m AS (SELECT g.*, sum(n) OVER c AS total, count(*) OVER c AS changes, n > 1 AND n * 20 >= sum(n) OVER c AS big, sum(n) FILTER (WHERE delta IS NOT NULL) OVER (PARTITION BY diff_type, place, delta) AS alike FROM g WINDOW c AS (PARTITION BY diff_type, place)),
+k AS (SELECT m.*, coalesce(sum(n) FILTER (WHERE big) OVER c, 0) * 10 >= total * 9 AS clear, changes > 1 AND max(alike) OVER c * 10 >= total * 9 AS moved, max(alike) OVER c = alike AS most, row_number() OVER (PARTITION BY diff_type, place, big ORDER BY n, key) AS number FROM m WINDOW c AS (PARTITION BY diff_type, place)),
 w AS (SELECT k.*, CASE
         WHEN diff_type <> 'modified' THEN CASE WHEN big AND changes * 2 <= total THEN 'cluster' END
+        WHEN moved AND most THEN 'others'
+        WHEN moved AND number <= {OUTLIERS_MAX} THEN 'outlier'
         WHEN big OR changes <= 5 AND NOT clear THEN 'cluster'
         WHEN clear AND number <= {OUTLIERS_MAX} THEN 'outlier'
         ELSE 'others' END AS what FROM k),

@@ -1,0 +1,347 @@
+//! Operations and diffs as a reviewer sees them: parts of a diff, summaries, fingerprints, relations.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use testkit::proxy::{Proxy, over};
+use testkit::wire::Reply;
+
+const SETUP: &str = "\
+CREATE TABLE orders (id int PRIMARY KEY, status text NOT NULL, qty int, note text);
+CREATE TABLE lines (order_id int REFERENCES orders ON DELETE CASCADE, no int, sku text UNIQUE, PRIMARY KEY (order_id, no));
+INSERT INTO orders SELECT i, 'todo', 10, 'note ' || i FROM generate_series(1, 300) i;
+INSERT INTO lines SELECT i, 1, 'sku-' || i FROM generate_series(1, 20) i;
+";
+
+fn column(reply: &Reply, name: &str) -> Vec<String> {
+    let columns = reply.columns.as_ref().expect("a row description");
+    let at = columns
+        .iter()
+        .position(|c| c.name == name)
+        .unwrap_or_else(|| panic!("no column {name}: {columns:?}"));
+    (0..reply.rows.len())
+        .map(|row| reply.value(row, at).unwrap_or_default())
+        .collect()
+}
+
+/// Chosen columns of every row, put together with blanks.
+fn lines(reply: &Reply, names: &[&str]) -> Vec<String> {
+    let columns: Vec<Vec<String>> = names.iter().map(|name| column(reply, name)).collect();
+    (0..reply.rows.len())
+        .map(|row| {
+            let values: Vec<&str> = columns.iter().map(|c| c[row].as_str()).collect();
+            values.join(" ")
+        })
+        .collect()
+}
+
+/// One operation of a session.
+fn operation(proxy: &Proxy, session: &str, name: &str, statements: &str) {
+    let mut agent = proxy.connect(session);
+    agent.run(&format!(
+        "BEGIN; SET LOCAL pgdraft.operation = '{name}'; {statements}; COMMIT"
+    ));
+}
+
+#[test]
+fn parts_of_a_diff() {
+    let (_database, mut proxy) = over(SETUP);
+    operation(
+        &proxy,
+        "s",
+        "close",
+        "UPDATE orders SET status = 'done' WHERE id <= 3",
+    );
+    operation(
+        &proxy,
+        "s",
+        "count",
+        "UPDATE orders SET qty = 9 WHERE id = 3",
+    );
+    operation(
+        &proxy,
+        "s",
+        "swap",
+        "DELETE FROM orders WHERE id = 1; INSERT INTO orders VALUES (301, 'new', 1, repeat('x', 2000))",
+    );
+    operation(
+        &proxy,
+        "s",
+        "undo",
+        "UPDATE orders SET status = 'todo' WHERE id = 2",
+    );
+    let show = |rest: &str| proxy.review(&format!("SHOW DIFF IN SESSION 's' {rest}"));
+    let keys = |rest: &str| {
+        lines(
+            &show(rest),
+            &["operation", "table", "diff_type", "primary_key"],
+        )
+    };
+
+    // Net: what went back to what it was is not there.
+    assert_eq!(
+        keys(""),
+        [
+            "swap public.lines removed {\"no\": 1, \"order_id\": 1}",
+            "swap public.orders removed {\"id\": 1}",
+            "count public.orders modified {\"id\": 3}",
+            "swap public.orders added {\"id\": 301}",
+        ]
+    );
+    assert_eq!(
+        keys("TABLE orders STEP BY STEP KEY (2)"),
+        [
+            "close public.orders modified {\"id\": 2}",
+            "undo public.orders modified {\"id\": 2}"
+        ]
+    );
+    assert_eq!(keys("OPERATION 'close'").len(), 3);
+    assert_eq!(keys("OPERATION 'close' KIND removed").len(), 0);
+    assert_eq!(
+        keys("KIND removed TABLE orders"),
+        ["swap public.orders removed {\"id\": 1}"]
+    );
+    assert_eq!(keys("TABLE lines KEY ('1', 1)").len(), 1);
+    assert_eq!(keys("LIMIT 2").len(), 2);
+    assert_eq!(keys("LIMIT 0").len(), 0);
+
+    // The images of an operation, not of the end.
+    let close = show("OPERATION 'close' TABLE orders KEY (3)");
+    assert!(column(&close, "to")[0].contains("\"qty\": 10"), "{close:?}");
+    assert_eq!(column(&close, "changed_columns"), ["{status}"]);
+
+    let short = column(&show("KIND added"), "to");
+    assert!(
+        short[0].contains("… (2000 characters)") && short[0].len() < 500,
+        "{short:?}"
+    );
+    let whole = column(&show("KIND added FULL"), "to");
+    assert!(whole[0].contains(&"x".repeat(2000)));
+
+    let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
+    for (statement, code) in [
+        ("SHOW DIFF IN SESSION 's' OPERATION 'none'", "ZD020"),
+        ("SHOW DIFF IN SESSION 's' KEY (1)", "42601"),
+        ("SHOW DIFF IN SESSION 's' TABLE lines KEY (1)", "42601"),
+        ("SHOW DIFF IN SESSION 's' TABLE orders KEY ('x')", "22P02"),
+        ("SHOW DIFF IN SESSION 's' TABLE nowhere", "42P01"),
+    ] {
+        let failure = reviewer.fail(statement);
+        assert_eq!(failure.code(), code, "{statement}: {failure}");
+    }
+    proxy.assert_sound();
+}
+
+#[test]
+fn a_summary_tells_clusters_and_outliers() {
+    let (_database, mut proxy) = over(SETUP);
+    operation(
+        &proxy,
+        "s",
+        "close",
+        "UPDATE orders SET status = 'done', note = id::text WHERE id <= 200",
+    );
+    operation(
+        &proxy,
+        "s",
+        "wrong",
+        "UPDATE orders SET status = 'lost' WHERE id IN (7, 299)",
+    );
+    operation(
+        &proxy,
+        "s",
+        "ship",
+        "UPDATE orders SET qty = qty - 1; INSERT INTO orders SELECT i, 'new', i, NULL FROM generate_series(301, 340) i",
+    );
+    let summary = proxy.review("SHOW DIFF IN SESSION 's' SUMMARY");
+    let told = lines(
+        &summary,
+        &[
+            "diff_type",
+            "what",
+            "column",
+            "from",
+            "to",
+            "difference",
+            "rows",
+        ],
+    );
+    for line in [
+        "added rows     40",
+        "modified rows     300",
+        "modified cluster status todo done  199",
+        "modified outlier status todo lost  2",
+        "modified cluster qty 10 9  300",
+        "modified others note    200",
+        "added cluster status  new  40",
+    ] {
+        assert!(told.iter().any(|l| l == line), "{line}: {told:#?}");
+    }
+    assert_eq!(told.len(), 7, "{told:#?}");
+    let one = proxy.review("SHOW DIFF IN SESSION 's' OPERATION 'wrong' SUMMARY");
+    assert_eq!(
+        lines(&one, &["what", "from", "to", "rows"]),
+        ["rows   2", "cluster done lost 1", "cluster todo lost 1"]
+    );
+    proxy.assert_sound();
+}
+
+#[test]
+fn a_commit_is_bound_to_what_was_reviewed() {
+    let (database, mut proxy) = over(SETUP);
+    operation(&proxy, "s", "a", "UPDATE orders SET qty = 1 WHERE id = 1");
+    let fingerprint =
+        || column(&proxy.review("SHOW DIFF IN SESSION 's'"), "fingerprint")[0].clone();
+    let reviewed = fingerprint();
+    assert_eq!(reviewed, fingerprint(), "it moves with the draft alone");
+    let summary = proxy.review("SHOW DIFF IN SESSION 's' SUMMARY");
+    assert_eq!(column(&summary, "fingerprint")[0], reviewed);
+    operation(&proxy, "s", "b", "UPDATE orders SET qty = 2 WHERE id = 1");
+    let moved = fingerprint();
+    assert_ne!(reviewed, moved);
+    let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
+    let failure = reviewer.fail(&format!("COMMIT SESSION 's' FINGERPRINT '{reviewed}'"));
+    assert_eq!(failure.code(), "ZD021", "{failure}");
+    assert!(failure.field('D').contains(&moved), "{failure}");
+    let production = |column: &str| {
+        database
+            .connect()
+            .value(&format!("SELECT {column} FROM orders WHERE id = 1"))
+    };
+    assert_eq!(production("qty"), "10");
+    reviewer.run(&format!("COMMIT SESSION 's' FINGERPRINT '{moved}'"));
+    assert_eq!(production("qty"), "2");
+    proxy.assert_sound();
+}
+
+/// Whoever writes a head behind the proxy's back, without an operation, moves the fingerprint too.
+#[test]
+fn a_fingerprint_is_of_the_rows() {
+    let (database, mut proxy) = over(SETUP);
+    operation(&proxy, "s", "a", "UPDATE orders SET qty = 1 WHERE id = 1");
+    let before = column(&proxy.review("SHOW DIFF IN SESSION 's'"), "fingerprint");
+    let mut owner = database.connect();
+    let head =
+        owner.value("SELECT 'pgdraft.d' || id FROM pgdraft.tables WHERE table_name = 'orders'");
+    owner.run(&format!("UPDATE {head} SET note = 'slipped in'"));
+    let after = column(&proxy.review("SHOW DIFF IN SESSION 's'"), "fingerprint");
+    assert_ne!(before, after);
+    proxy.assert_sound();
+}
+
+#[test]
+fn a_diff_is_a_relation() {
+    let (database, mut proxy) = over(SETUP);
+    operation(
+        &proxy,
+        "s",
+        "close",
+        "UPDATE orders SET status = 'done', qty = qty + id WHERE id <= 3; DELETE FROM lines WHERE order_id = 9",
+    );
+    operation(
+        &proxy,
+        "t",
+        "other",
+        "UPDATE orders SET status = 'secret' WHERE id = 5",
+    );
+    let mut agent = proxy.connect("s");
+    assert_eq!(agent.value("SELECT count(*) FROM pgdraft.diff('s')"), "4");
+    let typed = agent.run(
+        "SELECT d.from_id, d.to_qty - d.from_qty AS more, l.sku FROM pgdraft.diff_orders('s') d JOIN lines l ON l.order_id = d.from_id WHERE d.from_status = 'todo' ORDER BY 1",
+    );
+    assert_eq!(
+        lines(&typed, &["from_id", "more", "sku"]),
+        ["1 1 sku-1", "2 2 sku-2", "3 3 sku-3"]
+    );
+    let exchange = agent
+        .extended(
+            "SELECT \"to\" ->> 'status' AS status FROM pgdraft.diff($1) WHERE primary_key = $2",
+            &[Some("s".into()), Some("{\"id\": 2}".into())],
+        )
+        .unwrap();
+    assert_eq!(lines(exchange.last(), &["status"]), ["done"]);
+    // Of its own session alone.
+    for statement in [
+        "SELECT * FROM pgdraft.diff('t')",
+        "SELECT * FROM pgdraft.diff_orders('t')",
+        "SELECT * FROM pgdraft.diff('none')",
+    ] {
+        assert_eq!(agent.fail(statement).code(), "ZD003", "{statement}");
+    }
+    for statement in [
+        "SELECT pgdraft.readable('t')",
+        "SELECT * FROM pgdraft.d1_diff(2)",
+    ] {
+        assert_eq!(agent.fail(statement).code(), "42501", "{statement}");
+    }
+    // The operator sees all; the agents' role without a token nothing, whatever it calls.
+    let mut owner = database.connect();
+    assert_eq!(
+        owner.value("SELECT \"to\" ->> 'status' FROM pgdraft.diff('t')"),
+        "secret"
+    );
+    let role = owner.value("SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgdraft_agent_%' AND rolname LIKE '%' || current_database()");
+    owner.run(&format!("SET SESSION AUTHORIZATION \"{role}\""));
+    for statement in [
+        "SELECT * FROM pgdraft.diff('t')",
+        "SELECT * FROM pgdraft.diff_orders('t')",
+        "SELECT pgdraft.readable('t')",
+        "SELECT * FROM pgdraft.d1_diff(1)",
+    ] {
+        assert_eq!(owner.fail(statement).code(), "42501", "{statement}");
+    }
+    proxy.assert_sound();
+}
+
+/// Two tables of one name, a name too long for `from_`, a table of another schema.
+#[test]
+fn relations_of_odd_tables() {
+    let long = "c".repeat(63);
+    let (database, mut proxy) = over(&format!(
+        "CREATE SCHEMA shop;
+CREATE TABLE items (id int PRIMARY KEY, \"{long}\" text, \"Odd \"\"Name\" numeric(5, 2));
+CREATE TABLE shop.items (id int PRIMARY KEY, n int);
+CREATE TABLE {name} (id int PRIMARY KEY);
+INSERT INTO items VALUES (1, 'a', 1.5);
+INSERT INTO shop.items VALUES (1, 1);",
+        name = "t".repeat(63)
+    ));
+    operation(
+        &proxy,
+        "s",
+        "a",
+        &format!(
+            "UPDATE items SET \"{long}\" = 'b'; UPDATE shop.items SET n = 2; INSERT INTO {} VALUES (7)",
+            "t".repeat(63)
+        ),
+    );
+    let mut agent = proxy.connect("s");
+    assert_eq!(
+        agent.value("SELECT \"from_Odd \"\"Name\" FROM pgdraft.diff_items('s')"),
+        "1.50"
+    );
+    assert_eq!(agent.value("SELECT to_2 FROM pgdraft.diff_items('s')"), "b");
+    assert_eq!(
+        agent.value("SELECT to_n FROM pgdraft.diff_shop_items('s')"),
+        "2"
+    );
+    assert_eq!(agent.value("SELECT count(*) FROM pgdraft.diff('s')"), "3");
+    // They follow the table.
+    let mut owner = database.connect();
+    proxy.review("DISCARD SESSION 's'");
+    owner.run("ALTER TABLE items RENAME id TO number");
+    // A look at a diff is a look at the schema.
+    let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
+    reviewer.fail("SHOW DIFF IN SESSION 't'");
+    operation(&proxy, "t", "a", "UPDATE items SET \"Odd \"\"Name\" = 2");
+    let mut agent = proxy.connect("t");
+    assert_eq!(
+        agent.value("SELECT to_number FROM pgdraft.diff('t') x, pgdraft.diff_public_items('t')"),
+        "1"
+    );
+    proxy.assert_sound();
+}
