@@ -121,7 +121,18 @@ fn parts_of_a_diff() {
     );
     let whole = column(&show("KIND added FULL"), "to");
     assert!(whole[0].contains(&"x".repeat(2000)));
+    proxy.assert_sound();
+}
 
+#[test]
+fn questions_without_an_answer() {
+    let (_database, mut proxy) = over(SETUP);
+    operation(
+        &proxy,
+        "s",
+        "a",
+        "UPDATE orders SET qty = 1; DELETE FROM lines",
+    );
     let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
     for (statement, code) in [
         ("SHOW DIFF IN SESSION 's' OPERATION 'none'", "ZD020"),
