@@ -13,7 +13,7 @@ mod quote;
 pub use quote::{quote_identifier, quote_literal, quote_qualified, shown_table};
 
 /// `pg_class.oid` of a base relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RelationId(pub u32);
 
 /// Number of a drafted table (`pgdraft.tables.id`); its head is `pgdraft.d<id>`.
@@ -46,9 +46,10 @@ pub struct Catalog {
 }
 
 /// `pg_class.relkind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RelationKind {
     /// Ordinary table.
+    #[default]
     Table,
     /// Partitioned table.
     Partitioned,
@@ -65,7 +66,7 @@ pub enum RelationKind {
 }
 
 /// One relation of the base.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Relation {
     /// Its oid.
     pub id: RelationId,
@@ -79,8 +80,14 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// The primary key, if it has one.
     pub primary_key: Option<Key>,
-    /// Unique constraints and unique indexes other than the primary key.
+    /// Where there is no primary key: the unique key that tells rows apart all the same. It is in
+    /// `unique` too.
+    pub stand_in: Option<Key>,
+    /// Unique constraints and unique indexes other than the primary key, oldest first: the order
+    /// PostgreSQL checks them in.
     pub unique: Vec<Key>,
+    /// Exclusion constraints; their operators need not be equalities.
+    pub exclusions: Vec<Key>,
     /// Plain (not unique) indexes, as far as a head needs them.
     pub indexes: Vec<Index>,
     /// CHECK constraints in name order, the order PostgreSQL checks them in.
@@ -91,8 +98,6 @@ pub struct Relation {
     pub referenced_by: Vec<Arc<ForeignKey>>,
     /// It has inheritance parents or children, or is a partition.
     pub inherits: bool,
-    /// It has an exclusion constraint.
-    pub exclusion: bool,
     /// It has user triggers or rules besides a view's own.
     pub triggers: bool,
     /// Row-level security is enabled on it.
@@ -177,18 +182,31 @@ pub enum Identity {
     ByDefault,
 }
 
-/// A primary key, unique constraint or unique index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A primary key, unique constraint, unique index or exclusion constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Key {
     /// Name of the index (equal to the constraint's where there is one).
     pub name: String,
-    /// Column names in key order; empty where the index is over expressions.
+    /// Column names in key order; empty where one of the elements is an expression.
     pub columns: Vec<String>,
-    /// Set for what a head cannot enforce by plain columns: expression or partial indexes,
-    /// NULLS NOT DISTINCT, deferrable constraints.
+    /// Set for what is not simply unique columns: expression or partial indexes, NULLS NOT
+    /// DISTINCT, deferrable constraints, another operator class or collation than the column's.
     pub special: bool,
-    /// Type-equality operator for each column, for example `pg_catalog.=`; from the index's operator class.
+    /// Type-equality operator for each element, for example `pg_catalog.=`; from the index's
+    /// operator class. For an exclusion constraint, its operators.
     pub operators: Vec<String>,
+    /// The elements as expressions over bare column names; empty means the columns themselves.
+    pub elements: Vec<String>,
+    /// The elements as PostgreSQL writes them in a DETAIL, for example `lower(email), "Id"`.
+    pub label: String,
+    /// The condition of a partial index, over bare column names.
+    pub predicate: Option<String>,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+    /// `pg_constraint.oid` of a DEFERRABLE constraint.
+    pub deferrable: Option<u32>,
+    /// INITIALLY DEFERRED.
+    pub deferred: bool,
 }
 
 /// A plain index.
@@ -229,6 +247,8 @@ pub enum ReferentialAction {
 /// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
+    /// `pg_constraint.oid`.
+    pub id: u32,
     /// Constraint name.
     pub name: String,
     /// The referencing table.
@@ -323,6 +343,14 @@ pub const HEAD_COLUMNS: [&str; 5] = [
     "pgdraft_moved",
 ];
 
+/// The key of heads whose base has none; it stands behind [`HEAD_COLUMNS`].
+pub const ROW_COLUMN: &str = "pgdraft_number";
+
+/// Name of the triggers on heads that check a DEFERRABLE constraint of that oid.
+pub fn deferrable_trigger(constraint: u32) -> String {
+    format!("pgdraft_c{constraint}")
+}
+
 impl Relation {
     /// Quoted, qualified name.
     pub fn qualified(&self) -> String {
@@ -332,6 +360,11 @@ impl Relation {
     /// The column of that (unquoted) name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The key by which rows are told apart: the primary key, or what stands in for it.
+    pub fn key(&self) -> Option<&Key> {
+        self.primary_key.as_ref().or(self.stand_in.as_ref())
     }
 
     /// Columns that are stored by a write, that is all but the generated ones.

@@ -308,12 +308,17 @@ impl Work<'_> {
 
     /// Applies the draft, in the first way that keeps every key.
     async fn apply(&self) -> Result<Committed, ControlError> {
+        // What production lets wait may be broken on the way; it is looked at when all is there.
+        self.transaction
+            .batch_execute("SET CONSTRAINTS ALL DEFERRED")
+            .await?;
         let gone = self.truncate().await?;
         for order in net::Order::ALL {
             self.transaction
                 .batch_execute("SAVEPOINT pgdraft_apply")
                 .await?;
-            match self.apply_net(order, &gone).await {
+            let applied = self.apply_net(order, &gone).await;
+            match self.kept(applied).await {
                 Ok(done) => return Ok(done),
                 // operations before a truncation cannot be done again after it
                 Err(error) if order == net::Order::LAST && !gone.is_empty() => return Err(error),
@@ -326,7 +331,17 @@ impl Work<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.replay().await
+        let applied = self.replay().await;
+        self.kept(applied).await
+    }
+
+    /// Checks now what would be checked at COMMIT.
+    async fn kept<T>(&self, applied: Result<T, ControlError>) -> Result<T, ControlError> {
+        let done = applied?;
+        self.transaction
+            .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
+            .await?;
+        Ok(done)
     }
 }
 
@@ -342,7 +357,7 @@ fn another_way(error: &ControlError) -> bool {
     matches!(error, ControlError::Incomplete { .. })
         || matches!(
             error.sqlstate(),
-            Some("23505" | "23503" | "23001" | "23502")
+            Some("23505" | "23503" | "23001" | "23502" | "23P01")
         )
 }
 

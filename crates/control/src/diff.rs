@@ -183,7 +183,7 @@ impl<'a> View<'a> {
 
 /// Only with a table, and with as many values as its key has columns.
 fn check_key(draft: &Draft<'_>, asked: &DiffFilter) -> Result<(), ControlError> {
-    let key = draft.relation.primary_key.as_ref();
+    let key = draft.relation.key();
     let columns: &[String] = key.map_or(&[], |k| &k.columns);
     if asked.key.is_empty() || (asked.table.is_some() && columns.len() == asked.key.len()) {
         return Ok(());

@@ -7,7 +7,7 @@ use catalog::{Relation, RelationId, SessionId, quote_identifier, quote_literal};
 
 use crate::Draft;
 use crate::diff::{changed_at_all, differs, first};
-use crate::text::{column, columns, key_columns, same_key, writable};
+use crate::text::{column, columns, key_columns, same_base, same_key, writable};
 
 /// How many rows there are to insert and to delete: two bigint columns.
 pub fn counts(draft: &Draft<'_>, sid: SessionId) -> String {
@@ -53,7 +53,7 @@ pub fn update(draft: &Draft<'_>, sid: SessionId, set: &[String], exact: bool) ->
         draft.relation.qualified(),
         draft.table(),
         same_key(draft.relation, "f", "h"),
-        same_key(draft.relation, "b", "h"),
+        same_base(draft.relation, "b", "h"),
         updated(draft, sid)
     )
 }
@@ -93,7 +93,7 @@ pub fn fill_later(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String
         "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND {} AND ({})",
         draft.relation.qualified(),
         draft.table(),
-        same_key(draft.relation, "b", "h"),
+        same_base(draft.relation, "b", "h"),
         sid.0,
         new(draft, sid),
         any.join(" OR ")
@@ -106,7 +106,7 @@ pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
         "DELETE FROM {} b USING {} h WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT {}",
         draft.relation.qualified(),
         draft.table(),
-        same_key(draft.relation, "b", "h"),
+        same_base(draft.relation, "b", "h"),
         sid.0,
         new(draft, sid)
     )
@@ -118,7 +118,7 @@ pub fn not_deleted(draft: &Draft<'_>, sid: SessionId) -> String {
         "SELECT count(*) FROM {} b JOIN {} h ON {} WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new",
         draft.relation.qualified(),
         draft.table(),
-        same_key(draft.relation, "b", "h"),
+        same_base(draft.relation, "b", "h"),
         sid.0
     )
 }

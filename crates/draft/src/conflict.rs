@@ -6,7 +6,7 @@ use crate::Draft;
 use crate::diff::first;
 use crate::text::{
     NOT_IDENTICAL, column, columns, equal, head_table, image, key_columns, record,
-    reference_operators, same_key, truncated,
+    reference_operators, same_base, same_key, shown_key, truncated,
 };
 
 /// Locks the base rows of a draft in key order until the transaction ends; one count comes back.
@@ -24,8 +24,8 @@ pub fn lock(draft: &Draft<'_>, sid: SessionId) -> String {
         draft.relation.qualified(),
         draft.table(),
         sid.0,
-        same_key(draft.relation, "b", "h"),
-        columns("b", key_columns(draft.relation)),
+        same_base(draft.relation, "b", "h"),
+        columns("h", key_columns(draft.relation)),
     )
 }
 
@@ -33,7 +33,11 @@ pub fn lock(draft: &Draft<'_>, sid: SessionId) -> String {
 /// draft's first one. Columns: `key` text, `what` text, `total` bigint.
 pub fn rows(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
     let key = key_columns(draft.relation);
-    let mark = key.first().map(|c| column("b", c)).unwrap_or_default();
+    let mark = draft.relation.columns.first();
+    let mark = shown_key(draft.relation)
+        .first()
+        .or(mark.map(|c| &c.name))
+        .map_or_else(|| "NULL".to_owned(), |c| column("b", c));
     format!(
         "WITH f AS ({first})
 SELECT {text} AS key, x.what, count(*) OVER () AS total
@@ -56,7 +60,7 @@ ORDER BY {order} LIMIT {rows_max}",
         head = draft.table(),
         first_same = same_key(draft.relation, "f", "h"),
         base = draft.relation.qualified(),
-        base_same = same_key(draft.relation, "b", "h"),
+        base_same = same_base(draft.relation, "b", "h"),
         now = image("b", draft.relation.writable(), true),
         then = image("f", draft.relation.writable(), false),
         sid = sid.0,
@@ -67,7 +71,17 @@ ORDER BY {order} LIMIT {rows_max}",
 /// Rows of a truncated table that the truncation did not know: they appeared or changed since.
 /// Columns as of [`rows`].
 pub fn appeared(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
-    let key = key_columns(draft.relation);
+    let all: Vec<String> = draft
+        .relation
+        .columns
+        .iter()
+        .map(|c| c.name.clone())
+        .collect();
+    let (key, order) = match shown_key(draft.relation) {
+        // Rows without a key are told by all of their columns, in no order.
+        [] => (all.as_slice(), "1".to_owned()),
+        key => (key, columns("b", key)),
+    };
     format!(
         "SELECT {} AS key, 'the row appeared or changed since the table was truncated'::text AS what, count(*) OVER () AS total
 FROM (SELECT x.horizon, x.running FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {} ORDER BY x.op LIMIT 1) x
@@ -78,8 +92,8 @@ ORDER BY {} LIMIT {rows_max}",
         draft.id.0,
         Draft::base(draft.relation),
         draft.table(),
-        same_key(draft.relation, "h", "b"),
-        columns("b", key),
+        same_base(draft.relation, "h", "b"),
+        order,
         sid = sid.0,
     )
 }
@@ -137,12 +151,12 @@ fn followers_by(
                 " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {}) AND NOT {}",
                 head_table(*id),
                 sid.0,
-                same_key(child, "z", "c"),
+                same_base(child, "z", "c"),
                 truncated(*id, &sid.0.to_string())
             )
         })
         .unwrap_or_default();
-    let shown = match key_columns(child) {
+    let shown = match shown_key(child) {
         [] => key.child_columns.as_slice(),
         primary => primary,
     };

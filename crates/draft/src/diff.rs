@@ -171,7 +171,11 @@ WHERE {}",
             self.from_row,
             self.to_row,
             self.changed,
-            aliased(self.alias, key_columns(self.draft.relation), "pgdraft_k"),
+            match self.draft.relation.key() {
+                // A base row without a key has no number either.
+                None if self.alias == "b" => "NULL".to_owned(),
+                _ => aliased(self.alias, key_columns(self.draft.relation), "pgdraft_k"),
+            },
             self.from,
             self.which,
         )

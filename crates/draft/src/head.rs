@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use catalog::{Check, Column, DraftTableId, Generated, Relation, quote_identifier, quote_literal};
+use catalog::{
+    Column, DraftTableId, Generated, ROW_COLUMN, Relation, quote_identifier, quote_literal,
+};
 
-use crate::inlet;
-use crate::text::{columns, head_table, key_columns, log_table};
+use crate::text::{columns, head_table, key_columns, log_table, short_name};
+use crate::{checks, inlet};
 
 /// A session sees and writes its own rows only, and none once it has ended. The subselect is
 /// evaluated once a statement, not once a row (measured: 1.1 against 2.9 times the cost on 1,000
@@ -38,15 +40,18 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     {OPERATION},
     pgdraft_live boolean NOT NULL DEFAULT true,
     pgdraft_new boolean NOT NULL DEFAULT true,
-    pgdraft_moved boolean NOT NULL DEFAULT false,"
+    pgdraft_moved boolean NOT NULL DEFAULT false{}{}
+) WITH (fillfactor = 85);",
+        row_number(relation),
+        checks::all(relation)
     );
-    for check in relation.checks.iter().filter_map(head_check) {
-        let _ = writeln!(out, "    {check},");
-    }
     let key = columns("", key_columns(relation));
+    // No PRIMARY KEY, whose NOT NULL would fail before our own checks can say why. Without one
+    // PostgreSQL needs to be told how an UPDATE is published, should everything be.
     let _ = writeln!(
         out,
-        "    CONSTRAINT {} PRIMARY KEY (pgdraft_sid, {key})\n) WITH (fillfactor = 85);",
+        "CREATE UNIQUE INDEX {} ON {head} (pgdraft_sid, {key});
+ALTER TABLE {head} REPLICA IDENTITY FULL;",
         primary_name(id)
     );
     // Without statistics a session that grew since the last ANALYZE is not planned as an empty one.
@@ -55,17 +60,11 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
         "ALTER TABLE {head} ALTER COLUMN pgdraft_sid SET STATISTICS 0;"
     );
     for index in indexes(relation, id) {
-        let unique = if index.unique { "UNIQUE " } else { "" };
-        let live = if index.unique {
-            " WHERE pgdraft_live"
-        } else {
-            ""
-        };
-        let list = columns("", &index.columns);
+        let list = index.elements.join(", ");
         let _ = writeln!(
             out,
-            "CREATE {unique}INDEX {} ON {head} (pgdraft_sid, {list}){live};",
-            index.name
+            "CREATE INDEX {} ON {head} (pgdraft_sid, {list}){};",
+            index.name, index.filter
         );
     }
     let _ = writeln!(
@@ -78,6 +77,9 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     );
     for column in relation.writable() {
         let _ = writeln!(out, "    {},", log_column(column));
+    }
+    if relation.key().is_none() {
+        let _ = writeln!(out, "    {ROW_COLUMN} bigint,");
     }
     let _ = writeln!(
         out,
@@ -119,51 +121,67 @@ pub fn drop(id: DraftTableId) -> String {
 /// Head index name → base index or constraint name, to map names in errors back.
 pub fn constraints(relation: &Relation, id: DraftTableId) -> BTreeMap<String, String> {
     let primary = relation
-        .primary_key
-        .iter()
+        .key()
         .map(|key| (primary_name(id), key.name.clone()));
     let others = indexes(relation, id)
         .into_iter()
         .map(|index| (index.name, index.base));
-    primary.chain(others).collect()
+    primary.into_iter().chain(others).collect()
 }
 
-/// One index of a head besides the primary key.
+/// One index of a head besides the key's.
 struct HeadIndex {
     name: String,
     base: String,
-    columns: Vec<String>,
-    unique: bool,
+    /// As they stand in CREATE INDEX.
+    elements: Vec<String>,
+    /// `` or ` WHERE …`.
+    filter: String,
 }
 
+/// The base's indexes, unique ones too: what they say is checked by triggers, against the base as
+/// well, but rows are found by them.
 fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
     let mut all: Vec<HeadIndex> = Vec::new();
-    let unique = relation.unique.iter().map(|k| (&k.name, &k.columns, true));
-    let plain = relation
-        .indexes
-        .iter()
-        .map(|i| (&i.name, &i.columns, false));
-    for (base, columns, unique) in unique.chain(plain) {
+    let quoted = |names: &[String]| names.iter().map(|n| quote_identifier(n)).collect();
+    let unique = relation.unique.iter().map(|key| {
+        if key.special && !key.elements.is_empty() {
+            let elements = key.elements.iter().map(|e| format!("({e})")).collect();
+            let condition = key.predicate.as_ref();
+            let filter = condition.map_or_else(String::new, |p| format!(" WHERE {p}"));
+            return (&key.name, elements, filter);
+        }
+        (&key.name, quoted(&key.columns), String::new())
+    });
+    let plain = relation.indexes.iter();
+    let plain = plain.map(|index| (&index.name, quoted(&index.columns), String::new()));
+    let primary: Vec<String> = quoted(key_columns(relation));
+    for (base, elements, filter) in unique.chain(plain) {
         // 31 columns are the most that fit beside the session; a second index over the same
         // columns would only cost.
-        let useless = columns.len() > 31
-            || columns == key_columns(relation)
-            || all.iter().any(|other| &other.columns == columns);
-        if !unique && useless {
-            continue;
+        let useless = elements.len() > 31
+            || (filter.is_empty() && elements == primary)
+            || all
+                .iter()
+                .any(|other| other.elements == elements && other.filter == filter);
+        if !useless {
+            all.push(HeadIndex {
+                name: format!("{}_i{}", short_name(id), all.len() + 1),
+                base: base.clone(),
+                elements,
+                filter,
+            });
         }
-        all.push(HeadIndex {
-            name: format!("{}_i{}", short_name(id), all.len() + 1),
-            base: base.clone(),
-            columns: columns.clone(),
-            unique,
-        });
     }
     all
 }
 
-fn short_name(id: DraftTableId) -> String {
-    format!("d{}", id.0)
+/// The number of a row whose base has no key.
+fn row_number(relation: &Relation) -> String {
+    match relation.key() {
+        Some(_) => String::new(),
+        None => format!(",\n    {ROW_COLUMN} bigint NOT NULL DEFAULT pgdraft.next_row()"),
+    }
 }
 
 fn primary_name(id: DraftTableId) -> String {
@@ -185,27 +203,7 @@ fn head_column(relation: &Relation, column: &Column) -> String {
     } else if let Some(default) = relation.draft_default(column) {
         let _ = write!(out, " DEFAULT {default}");
     }
-    if column.not_null {
-        out.push_str(" NOT NULL");
-    }
     out
-}
-
-/// A tombstone keeps its row as it was, so it need not satisfy a check that the base has only
-/// since then (NOT VALID).
-fn head_check(check: &Check) -> Option<String> {
-    let mut definition = check.definition.as_str();
-    if definition.ends_with(" NOT ENFORCED") {
-        return None;
-    }
-    for suffix in [" NOT VALID", " NO INHERIT"] {
-        definition = definition.strip_suffix(suffix).unwrap_or(definition);
-    }
-    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
-    Some(format!(
-        "CONSTRAINT {} CHECK (NOT pgdraft_live OR {expression})",
-        quote_identifier(&check.name)
-    ))
 }
 
 /// Before-images: every column may be missing, because an insert records its key only.

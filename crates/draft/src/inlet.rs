@@ -7,9 +7,10 @@
 
 use std::fmt::Write as _;
 
-use catalog::{DraftTableId, Relation, quote_identifier, quote_literal};
+use catalog::{DraftTableId, Relation, quote_identifier};
 
-use crate::text::{columns, dollar_quoted, head_table, key_columns, writable};
+use crate::text::{columns, dollar_quoted, head_table, writable};
+use crate::trigger::guard;
 
 /// Quoted, qualified inlet table; its trigger function has the same name.
 pub(crate) fn inlet_table(id: DraftTableId) -> String {
@@ -57,15 +58,16 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
         .iter()
         .map(|name| format!(", {n} = EXCLUDED.{n}", n = quote_identifier(name)))
         .collect();
-    let key = key_columns(relation);
-    let values: Vec<String> = key
-        .iter()
-        .map(|name| format!("EXCLUDED.{}", quote_identifier(name)))
-        .collect();
-    let constraint = relation
-        .primary_key
-        .as_ref()
-        .map_or("", |key| key.name.as_str());
+    // A row that was removed comes back; a row without a key is always another one.
+    let conflict = relation.key().map_or_else(String::new, |key| {
+        format!(
+            "
+    ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
+        pgdraft_live = {}{assignments}",
+            columns("", &key.columns),
+            guard(relation, key, "h.pgdraft_live", "EXCLUDED")
+        )
+    });
     format!(
         "
 DECLARE
@@ -74,18 +76,10 @@ BEGIN
     IF own_sid IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
     END IF;
-    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {list}, own_sid FROM pgdraft_n
-    ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
-        pgdraft_live = pgdraft.dup_guard(h.pgdraft_live, {schema}, {table}, {constraint}, concat({opening}, {values}, ') already exists.')){assignments};
+    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {list}, own_sid FROM pgdraft_n{conflict};
     DELETE FROM {inlet};
     RETURN NULL;
-END ",
-        keys = columns("", key),
-        schema = quote_literal(&relation.schema),
-        table = quote_literal(&relation.name),
-        constraint = quote_literal(constraint),
-        opening = quote_literal(&format!("Key ({})=(", key.join(", "))),
-        values = values.join(", ', ', "),
+END "
     )
 }
 

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
 
 pub mod apply;
+mod checks;
 pub mod conflict;
 pub mod diff;
 pub mod head;

@@ -124,36 +124,16 @@ fn columns(relation: &Relation) -> Option<(String, &'static str)> {
 }
 
 fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
-    const UNIQUE: &str = "Only plain unique keys can be checked in a draft: columns, no WHERE, \
-                          NULLS DISTINCT, not deferrable, the default operator class and collation.";
-    let Some(key) = &relation.primary_key else {
+    if key_columns(relation).len() > KEY_COLUMNS_MAX {
         return Some((
-            "{} has no primary key, so its rows cannot be told apart.".into(),
-            "Add a primary key to the table, or leave it out of the draft.",
-        ));
-    };
-    if relation.exclusion {
-        return Some((
-            "{} has an exclusion constraint, which cannot be checked in a draft.".into(),
+            format!("The key of {{}} has more than {KEY_COLUMNS_MAX} columns."),
             "Leave this table to the application that owns it.",
         ));
     }
-    if let Some(special) = std::iter::once(key)
-        .chain(&relation.unique)
-        .find(|k| k.special || k.columns.is_empty())
-    {
+    let stored = |name: &String| relation.writable().any(|c| c.name == *name);
+    if let Some(key) = relation.key().filter(|key| !key.columns.iter().all(stored)) {
         return Some((
-            format!(
-                "Unique key \"{}\" of {{}} is of a special kind.",
-                special.name
-            ),
-            UNIQUE,
-        ));
-    }
-    let longest = relation.unique.iter().map(|k| k.columns.len()).max();
-    if key_columns(relation).len().max(longest.unwrap_or(0)) > KEY_COLUMNS_MAX {
-        return Some((
-            format!("A key of {{}} has more than {KEY_COLUMNS_MAX} columns."),
+            format!("The key \"{}\" of {{}} has a generated column.", key.name),
             "Leave this table to the application that owns it.",
         ));
     }

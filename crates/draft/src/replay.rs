@@ -2,10 +2,10 @@
 //! rows that swap a unique value, a key that is freed and used again across tables. Every state
 //! between two operations was legal in the draft, so it is in production.
 
-use catalog::{SessionId, quote_identifier};
+use catalog::{ROW_COLUMN, SessionId, quote_identifier};
 
 use crate::Draft;
-use crate::text::{column, columns, key_columns, same_key, writable};
+use crate::text::{column, columns, key_columns, same_base, same_key, writable};
 
 /// Makes a work table with what each operation did to each row: `pgdraft_op`, `pgdraft_act`
 /// (`I`, `U`, `D`), and the row's stored columns as they were after it. It lives in the schema
@@ -15,7 +15,7 @@ use crate::text::{column, columns, key_columns, same_key, writable};
 pub fn prepare(draft: &Draft<'_>, sid: SessionId) -> String {
     let work = work_table(draft, sid);
     let key = columns("l", key_columns(draft.relation));
-    let values = crate::text::join(", ", writable(draft.relation), |name| {
+    let mut values = crate::text::join(", ", writable(draft.relation), |name| {
         format!(
             "CASE WHEN l.pgdraft_last THEN {} ELSE {} END AS {}",
             plain("h", draft, name),
@@ -23,6 +23,9 @@ pub fn prepare(draft: &Draft<'_>, sid: SessionId) -> String {
             quote_identifier(name)
         )
     });
+    if draft.relation.key().is_none() {
+        values.push_str(&format!(", h.{ROW_COLUMN}"));
+    }
     format!(
         "CREATE TABLE {work} AS
 SELECT l.pgdraft_op, CASE
@@ -92,7 +95,7 @@ pub fn update(draft: &Draft<'_>, sid: SessionId) -> Option<String> {
         "UPDATE {} b SET {assignments} FROM {} w WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'U' AND {}",
         draft.relation.qualified(),
         work_table(draft, sid),
-        same_key(draft.relation, "b", "w")
+        same_base(draft.relation, "b", "w")
     ))
 }
 
@@ -102,7 +105,7 @@ pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
         "DELETE FROM {} b USING {} w WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'D' AND {}",
         draft.relation.qualified(),
         work_table(draft, sid),
-        same_key(draft.relation, "b", "w")
+        same_base(draft.relation, "b", "w")
     )
 }
 

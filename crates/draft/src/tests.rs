@@ -241,19 +241,9 @@ fn table(place: usize, parts: &[&str]) -> Relation {
         schema: parts[0].into(),
         name: parts[1].into(),
         kind,
-        columns: Vec::new(),
-        primary_key: None,
-        unique: Vec::new(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        referenced_by: Vec::new(),
         inherits: parts.contains(&"inherits"),
-        exclusion: parts.contains(&"exclusion"),
-        triggers: false,
         row_security: parts.contains(&"row security"),
-        view: None,
-        fingerprint: String::new(),
+        ..Relation::default()
     }
 }
 
@@ -265,19 +255,37 @@ fn part(relation: &mut Relation, word: &str, parts: &[&str]) {
             let number = i16::try_from(relation.columns.len()).unwrap() + 1;
             relation.columns.push(column(number, parts));
         }
-        "key" | "unique" => {
-            let columns = names(parts[1]);
-            let operator = parts.iter().find_map(|p| p.strip_prefix("operator "));
+        "key" | "unique" | "exclude" => {
+            let elements = names(parts[1]);
+            let plain = |e: &String| relation.column(e).is_some();
+            let columns = if elements.iter().all(plain) {
+                elements.clone()
+            } else {
+                Vec::new()
+            };
+            let after = |word| parts.iter().find_map(|p| p.strip_prefix(word));
+            let operator: Option<&str> = after("operator ");
             let key = Key {
                 name: parts[0].into(),
-                operators: vec![operator.unwrap_or("pg_catalog.=").into(); columns.len()],
+                operators: vec![operator.unwrap_or("pg_catalog.=").into(); elements.len()],
                 columns,
+                label: elements.join(", "),
+                elements,
                 special: parts.contains(&"special"),
+                predicate: after("where ").map(str::to_owned),
+                nulls_not_distinct: parts.contains(&"nulls not distinct"),
+                deferrable: parts.contains(&"deferrable").then_some(400),
+                deferred: parts.contains(&"deferred"),
             };
-            if word == "key" {
-                relation.primary_key = Some(key);
-            } else {
-                relation.unique.push(key);
+            match word {
+                "key" => relation.primary_key = Some(key),
+                "exclude" => relation.exclusions.push(key),
+                _ => {
+                    if parts.contains(&"stands in") {
+                        relation.stand_in = Some(key.clone());
+                    }
+                    relation.unique.push(key);
+                }
             }
         }
         "index" => relation.indexes.push(Index {
@@ -346,6 +354,7 @@ fn foreign_key(tables: &mut [Relation], child: usize, text: &str) {
     let parent = tables.iter().position(|t| t.name == parts[2]).unwrap();
     let set = parts.iter().find_map(|p| p.strip_prefix("only "));
     let key = Arc::new(ForeignKey {
+        id: 500 + u32::try_from(tables[child].foreign_keys.len()).unwrap(),
         name: parts[0].into(),
         child: tables[child].id,
         parent: tables[parent].id,
@@ -354,8 +363,8 @@ fn foreign_key(tables: &mut [Relation], child: usize, text: &str) {
         on_delete: action("on delete "),
         on_update: action("on update "),
         match_full: parts.contains(&"match full"),
-        deferrable: false,
-        deferred: false,
+        deferrable: parts.contains(&"deferrable"),
+        deferred: parts.contains(&"deferred"),
         set_columns: set.map(names).unwrap_or_default(),
     });
     tables[child].foreign_keys.push(Arc::clone(&key));

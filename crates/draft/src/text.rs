@@ -1,6 +1,10 @@
 //! Small pieces of SQL text. Every name is quoted.
 
-use catalog::{Column, DraftTableId, ForeignKey, Key, Relation, quote_identifier, quote_literal};
+use std::sync::LazyLock;
+
+use catalog::{
+    Column, DraftTableId, ForeignKey, Key, ROW_COLUMN, Relation, quote_identifier, quote_literal,
+};
 
 /// The operator where none is known; all built-in types have it.
 const EQUAL: &str = "pg_catalog.=";
@@ -8,6 +12,11 @@ const EQUAL: &str = "pg_catalog.=";
 /// Identity of two rows: by the bytes of every value, so that nothing that changed is hidden
 /// (a nondeterministic collation or `-0` = `0` would) and no type needs an equality (json has none).
 pub(crate) const NOT_IDENTICAL: &str = "OPERATOR(pg_catalog.*<>)";
+
+/// `d7`.
+pub(crate) fn short_name(id: DraftTableId) -> String {
+    format!("d{}", id.0)
+}
 
 /// `pgdraft.d7`.
 pub(crate) fn head_table(id: DraftTableId) -> String {
@@ -45,12 +54,18 @@ pub(crate) fn join<S: AsRef<str>>(
     parts.join(separator)
 }
 
-/// The primary key; drafted tables have one ([`crate::check`]), others give an empty list.
+/// Columns of a head that tell its rows apart: the base's key, or the head's own number of the row
+/// where the base has none.
 pub(crate) fn key_columns(relation: &Relation) -> &[String] {
+    static ROW: LazyLock<[String; 1]> = LazyLock::new(|| [ROW_COLUMN.to_owned()]);
     relation
-        .primary_key
-        .as_ref()
-        .map_or(&[], |key| key.columns.as_slice())
+        .key()
+        .map_or(ROW.as_slice(), |key| key.columns.as_slice())
+}
+
+/// The base's key as people see it; empty where it has none.
+pub(crate) fn shown_key(relation: &Relation) -> &[String] {
+    relation.key().map_or(&[], |key| key.columns.as_slice())
 }
 
 /// Names of the columns a write stores.
@@ -63,18 +78,26 @@ pub(crate) fn equal(operator: &str, left: &str, right: &str) -> String {
     format!("{left} OPERATOR({operator}) {right}")
 }
 
-/// Equality of two rows of a relation by its primary key.
+/// Equality of two rows of a head or log by the key.
 pub(crate) fn same_key(relation: &Relation, left: &str, right: &str) -> String {
-    let Some(key) = &relation.primary_key else {
-        return "false".into();
-    };
-    let parts: Vec<String> = key
-        .columns
+    let parts: Vec<String> = key_columns(relation)
         .iter()
         .enumerate()
-        .map(|(i, name)| equal(operator(key, i), &column(left, name), &column(right, name)))
+        .map(|(i, name)| {
+            let op = relation.key().map_or(EQUAL, |key| operator(key, i));
+            equal(op, &column(left, name), &column(right, name))
+        })
         .collect();
     parts.join(" AND ")
+}
+
+/// Equality of two rows of which one is the base's. A row of a table without a key is never the
+/// same as another.
+pub(crate) fn same_base(relation: &Relation, left: &str, right: &str) -> String {
+    match relation.key() {
+        Some(_) => same_key(relation, left, right),
+        None => "false".into(),
+    }
 }
 
 /// The equality of a key's column by place.
@@ -95,7 +118,7 @@ pub(crate) fn reference_operators<'a>(
                 .primary_key
                 .iter()
                 .chain(&parent.unique)
-                .filter(|k| k.columns.len() == key.parent_columns.len())
+                .filter(|k| k.predicate.is_none() && k.columns.len() == key.parent_columns.len())
                 .filter(|k| k.columns.iter().all(|c| key.parent_columns.contains(c)))
                 .find_map(|k| {
                     let place = k.columns.iter().position(|c| c == name)?;

@@ -1,34 +1,37 @@
 //! Triggers of a head: keys against the base, foreign keys and their actions, the log of inserts.
 //!
-//! They are statement-level AFTER triggers that see the changed rows as two tables, `pgdraft_o`
-//! (old) and `pgdraft_n` (new). In up to three stages, in this order:
+//! Most are statement-level AFTER triggers that see the changed rows as two tables, `pgdraft_o`
+//! (old) and `pgdraft_n` (new). In up to four stages, in this order:
 //!
-//! 1. `keys`: logs inserted rows, checks the primary and unique keys against the base.
-//! 2. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
-//!    It runs with the agent's own rights: a head's CHECK, domain and default expressions may call
-//!    functions of production, and those must never run as a role that can write to it.
-//! 3. `references`: what must be true at the end of the statement, as parent and as child.
+//! 1. `keys`: logs inserted rows, checks keys over plain columns.
+//! 2. `expressions`: checks keys over expressions, partial ones and exclusion constraints.
+//! 3. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
+//! 4. `references`: what must be true at the end of the statement, as parent and as child.
 //!
-//! `keys` and `references` run as the control role, because they look at all of the base; they
-//! evaluate nothing but the equality and the output functions of types. They see a session's rows
-//! only, by `pgdraft_sid` of the changed rows, which row-level security has checked.
+//! `expressions` and `actions` run with the agent's own rights: what they evaluate may call
+//! functions of production, and those must never run as a role that can write to it. `keys` and
+//! `references` run as the control role, because they look at all of the base; they evaluate
+//! nothing but the equality and the output functions of types. They see a session's rows only, by
+//! `pgdraft_sid` of the changed rows, which row-level security has checked.
+//!
+//! A DEFERRABLE constraint has row-level constraint triggers of its own, which look at the row as it
+//! is when they run. A table of which nothing but the log and its primary key is to be kept has
+//! row-level triggers as well, which a row that is neither new nor back does not start.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use catalog::{ForeignKey, ReferentialAction, Relation, RelationId, quote_literal};
+use catalog::{ForeignKey, ReferentialAction, Relation, RelationId, deferrable_trigger};
 
 use crate::Draft;
 
 mod action;
+mod body;
 mod child;
 mod keys;
 mod parent;
 
-/// Up to so many changed rows the checks run as static SQL with cached plans (all-dynamic costs
-/// about 1 ms a statement); above, they are planned anew with the real row count, because the
-/// cached plan keeps the row count of the first execution (measured: 100,000 rows never ended).
-const STATIC_ROWS_MAX: u32 = 100;
+pub(crate) use keys::guard;
 
 /// Where an operation writes. The control plane moves rows that were checked already from one
 /// session to another, or back to what they were, with no operation set.
@@ -39,15 +42,6 @@ const OPERATION: &str = "pg_catalog.current_setting('pgdraft.op', true) <> ''";
 enum Event {
     Insert,
     Update,
-}
-
-impl Event {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Insert => "insert",
-            Self::Update => "update",
-        }
-    }
 }
 
 /// One thing a trigger function does.
@@ -70,67 +64,129 @@ struct Raise {
     table: String,
 }
 
-/// One trigger function.
+/// How the triggers of a stage are fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fires {
+    /// Once a statement.
+    Statement,
+    /// For each row that is new or back to life.
+    NewRow,
+    /// For each row, at the end of the statement or of the transaction.
+    Constraint { constraint: u32, deferred: bool },
+}
+
+/// One pair of trigger functions, for INSERT and for UPDATE; one without steps has no trigger.
 struct Stage {
-    name: &'static str,
+    name: String,
     definer: bool,
+    fires: Fires,
     steps: [Vec<Step>; 2],
 }
 
 const EVENTS: [Event; 2] = [Event::Insert, Event::Update];
-const STAGES: [&str; 3] = ["keys", "actions", "references"];
+
+impl Stage {
+    /// The functions' bodies; `None` stands for both events.
+    fn bodies(&self, draft: &Draft<'_>) -> Vec<(Option<Event>, String)> {
+        let [insert, update] = &self.steps;
+        if matches!(self.fires, Fires::Constraint { .. }) {
+            let either = body::either(draft, insert, update);
+            return either.map(|body| (None, body)).into_iter().collect();
+        }
+        let events = EVENTS.into_iter().zip(&self.steps);
+        events
+            .filter(|(_, steps)| !steps.is_empty())
+            .map(|(event, steps)| {
+                let body = match self.fires {
+                    Fires::NewRow => body::new_row(steps),
+                    Fires::Statement | Fires::Constraint { .. } => body::statement(steps),
+                };
+                (Some(event), body)
+            })
+            .collect()
+    }
+
+    fn trigger(&self, draft: &Draft<'_>, number: usize, event: Option<Event>) -> String {
+        let (head, function) = (draft.table(), function_name(draft, event, &self.name));
+        let (upper, word) = match event {
+            Some(Event::Insert) => ("INSERT", "insert"),
+            Some(Event::Update) => ("UPDATE", "update"),
+            None => ("INSERT OR UPDATE", "either"),
+        };
+        let how = match (self.fires, event) {
+            (
+                Fires::Constraint {
+                    constraint,
+                    deferred,
+                },
+                _,
+            ) => {
+                let name = deferrable_trigger(constraint);
+                let when = if deferred { "DEFERRED" } else { "IMMEDIATE" };
+                return format!(
+                    "CREATE CONSTRAINT TRIGGER {name} AFTER {upper} ON {head} DEFERRABLE INITIALLY {when} FOR EACH ROW WHEN ({OPERATION}) EXECUTE FUNCTION {function}();"
+                );
+            }
+            (Fires::NewRow, Some(Event::Update)) => {
+                "FOR EACH ROW WHEN (NEW.pgdraft_live AND NOT OLD.pgdraft_live AND "
+            }
+            (Fires::NewRow, _) => "FOR EACH ROW WHEN (NEW.pgdraft_new AND NEW.pgdraft_live AND ",
+            (Fires::Statement, Some(Event::Update)) => {
+                "REFERENCING OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ("
+            }
+            (Fires::Statement, _) => "REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN (",
+        };
+        format!(
+            "CREATE TRIGGER pgdraft_{number}_{word} AFTER {upper} ON {head} {how}{OPERATION}) EXECUTE FUNCTION {function}();"
+        )
+    }
+}
 
 /// The trigger functions of a head, as CREATE OR REPLACE: run it again when a neighbour by foreign
 /// key gets its head. The functions are for the role that runs this; it must be the control role.
 pub fn functions(draft: &Draft<'_>) -> String {
     let mut out = String::new();
     for stage in stages(draft) {
-        for (event, steps) in EVENTS.iter().zip(&stage.steps) {
-            let name = function_name(draft, *event, stage.name);
+        for (event, body) in stage.bodies(draft) {
+            let name = function_name(draft, event, &stage.name);
             let rights = if stage.definer { "DEFINER" } else { "INVOKER" };
             let _ = writeln!(
                 out,
                 "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\nLANGUAGE plpgsql SECURITY {rights} SET search_path = pg_catalog, pg_temp AS {};\nREVOKE ALL ON FUNCTION {name}() FROM PUBLIC;",
-                crate::text::dollar_quoted(&body(steps))
+                crate::text::dollar_quoted(&body)
             );
         }
     }
     out
 }
 
-/// The triggers themselves; once a head.
+/// The triggers themselves, after [`drop`] where there were others.
 pub fn triggers(draft: &Draft<'_>) -> String {
     let mut out = String::new();
-    let head = draft.table();
     for (number, stage) in stages(draft).iter().enumerate() {
-        for event in EVENTS {
-            let (word, tables) = match event {
-                Event::Insert => ("INSERT", "NEW TABLE AS pgdraft_n"),
-                Event::Update => ("UPDATE", "OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n"),
-            };
-            let function = function_name(draft, event, stage.name);
-            let _ = writeln!(
-                out,
-                "CREATE TRIGGER pgdraft_{}_{} AFTER {word} ON {head} REFERENCING {tables} FOR EACH STATEMENT WHEN ({OPERATION}) EXECUTE FUNCTION {function}();",
-                number + 1,
-                event.word(),
-            );
+        for (event, _) in stage.bodies(draft) {
+            let _ = writeln!(out, "{}", stage.trigger(draft, number + 1, event));
         }
     }
     out
 }
 
-/// Takes all triggers and their functions away, whichever there are; for a head that stays while
-/// its foreign keys changed.
+/// Takes all triggers and their functions away, whichever there are.
 pub fn drop(draft: &Draft<'_>) -> String {
-    let mut out = String::new();
-    for event in EVENTS {
-        for stage in STAGES {
-            let name = function_name(draft, event, stage);
-            let _ = writeln!(out, "DROP FUNCTION IF EXISTS {name}() CASCADE;");
-        }
-    }
-    out
+    // The functions are found by name, because which there were depends on what the table was.
+    format!(
+        "DO $pgdraft$
+DECLARE
+    name regprocedure;
+BEGIN
+    FOR name IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'pgdraft'::regnamespace AND p.proname ~ '^{}_(insert|update|either)_' LOOP
+        EXECUTE format('DROP FUNCTION %s CASCADE', name);
+    END LOOP;
+END $pgdraft$;
+",
+        crate::text::short_name(draft.id)
+    )
 }
 
 /// Tables whose trigger functions name the head of `relation` and have a head themselves.
@@ -146,121 +202,124 @@ pub fn neighbours(relation: &Relation) -> Vec<RelationId> {
     all
 }
 
-fn function_name(draft: &Draft<'_>, event: Event, stage: &str) -> String {
-    format!("{}_{}_{stage}", draft.table(), event.word())
+fn function_name(draft: &Draft<'_>, event: Option<Event>, stage: &str) -> String {
+    let word = match event {
+        Some(Event::Insert) => "insert",
+        Some(Event::Update) => "update",
+        None => "either",
+    };
+    format!("{}_{word}_{stage}", draft.table())
 }
 
 fn stages(draft: &Draft<'_>) -> Vec<Stage> {
-    let keys = EVENTS.map(|event| {
+    let mut keys = EVENTS.map(|event| {
         let mut steps = keys::log(draft, event);
-        steps.extend(keys::unique(draft, event));
+        steps.extend(keys::primary(draft, event));
         steps
     });
+    let mut expressions = [Vec::new(), Vec::new()];
+    let mut deferrable = Vec::new();
+    for (key, excludes) in keys::others(draft) {
+        let steps = EVENTS.map(|event| vec![keys::check(draft, event, key, excludes)]);
+        let evaluates = keys::evaluates(key, excludes);
+        match key.deferrable {
+            Some(constraint) => {
+                deferrable.push(constraint_stage(
+                    constraint,
+                    key.deferred,
+                    !evaluates,
+                    steps,
+                ));
+            }
+            None if evaluates => extend(&mut expressions, steps),
+            None => extend(&mut keys, steps),
+        }
+    }
     let actions = EVENTS.map(|event| action::actions(draft, event));
     let references = EVENTS.map(|event| {
         let mut steps = parent::checks(draft, event);
         steps.extend(child::checks(draft, event));
         steps
     });
-    if actions.iter().all(Vec::is_empty) {
+    deferrable.extend(deferrable_references(draft));
+    let mut all = Vec::new();
+    let simple = expressions
+        .iter()
+        .chain(&actions)
+        .chain(&references)
+        .all(Vec::is_empty);
+    if simple && keys::others(draft).all(|(key, _)| key.deferrable.is_some()) {
+        let rows = EVENTS.map(|event| keys::of_row(draft, event));
+        all.push(stage("keys", true, Fires::NewRow, rows));
+    } else if actions.iter().chain(&expressions).all(Vec::is_empty) {
         // One function is cheaper than two.
-        let [mut insert, mut update] = keys;
-        let [more_insert, more_update] = references;
-        insert.extend(more_insert);
-        update.extend(more_update);
-        return vec![stage("keys", true, [insert, update])];
+        extend(&mut keys, references);
+        all.push(stage("keys", true, Fires::Statement, keys));
+    } else {
+        all.push(stage("keys", true, Fires::Statement, keys));
+        all.push(stage("expressions", false, Fires::Statement, expressions));
+        all.push(stage("actions", false, Fires::Statement, actions));
+        all.push(stage("references", true, Fires::Statement, references));
     }
-    let all = vec![
-        stage("keys", true, keys),
-        stage("actions", false, actions),
-        stage("references", true, references),
-    ];
-    all.into_iter()
-        .filter(|s| s.steps.iter().any(|steps| !steps.is_empty()))
+    all.extend(deferrable);
+    all
+}
+
+/// The DEFERRABLE foreign keys of a table, as child and as parent.
+fn deferrable_references(draft: &Draft<'_>) -> Vec<Stage> {
+    let relation = draft.relation;
+    let mut keys: Vec<_> = relation
+        .foreign_keys
+        .iter()
+        .chain(&relation.referenced_by)
+        .collect();
+    keys.retain(|key| key.deferrable);
+    keys.sort_by_key(|key| key.id);
+    // A table that refers to itself has the key on both sides.
+    keys.dedup_by_key(|key| key.id);
+    keys.into_iter()
+        .map(|key| {
+            let steps = EVENTS.map(|event| {
+                let mut steps = Vec::new();
+                if key.parent == relation.id {
+                    steps.extend(parent::deferred(draft, event, key));
+                }
+                if key.child == relation.id {
+                    steps.extend(child::of_key(draft, event, key));
+                }
+                steps
+            });
+            constraint_stage(key.id, key.deferred, true, steps)
+        })
         .collect()
 }
 
-fn stage(name: &'static str, definer: bool, steps: [Vec<Step>; 2]) -> Stage {
+fn extend(all: &mut [Vec<Step>; 2], more: [Vec<Step>; 2]) {
+    for (steps, more) in all.iter_mut().zip(more) {
+        steps.extend(more);
+    }
+}
+
+fn stage(name: &str, definer: bool, fires: Fires, steps: [Vec<Step>; 2]) -> Stage {
     Stage {
-        name,
+        name: name.to_owned(),
         definer,
+        fires,
         steps,
     }
 }
 
-/// The body of a trigger function: every step twice, static and dynamic.
-fn body(steps: &[Step]) -> String {
-    if steps.is_empty() {
-        return "\nBEGIN\n    RETURN NULL;\nEND\n".into();
-    }
-    // TRUNCATE makes tombstones that no other table follows.
-    let small: String = steps.iter().map(static_step).collect();
-    let large: String = steps.iter().map(dynamic_step).collect();
-    format!(
-        "
-DECLARE
-    pgdraft_count bigint;
-    pgdraft_gone boolean;
-    pgdraft_detail text;
-BEGIN
-    IF current_setting('pgdraft.truncating', true) = 'on' THEN
-        RETURN NULL;
-    END IF;
-    SELECT count(*), bool_or(NOT n.pgdraft_live) INTO pgdraft_count, pgdraft_gone FROM (SELECT n.pgdraft_live FROM pgdraft_n n LIMIT {}) n;
-    IF pgdraft_count = 0 THEN
-        RETURN NULL;
-    END IF;
-    IF pgdraft_count <= {STATIC_ROWS_MAX} THEN
-{small}    ELSE
-{large}    END IF;
-    RETURN NULL;
-END
-",
-        STATIC_ROWS_MAX + 1
-    )
-}
-
-fn static_step(step: &Step) -> String {
-    match step {
-        Step::Run(text) => format!("        {text};\n"),
-        Step::Refuse { query, error } => {
-            format!("        pgdraft_detail := ({query});\n{}\n", raise(error))
-        }
-        Step::Gone(step) => format!(
-            "        IF pgdraft_gone THEN\n{}        END IF;\n",
-            static_step(step)
-        ),
-    }
-}
-
-fn dynamic_step(step: &Step) -> String {
-    match step {
-        Step::Run(text) => format!("        EXECUTE {};\n", quote_literal(text)),
-        Step::Refuse { query, error } => format!(
-            "        EXECUTE {} INTO pgdraft_detail;\n{}\n",
-            quote_literal(query),
-            raise(error)
-        ),
-        Step::Gone(step) => dynamic_step(step),
-    }
-}
-
-fn raise(error: &Raise) -> String {
-    let hint = error
-        .hint
-        .map(|text| format!(", HINT = {}", quote_literal(text)))
-        .unwrap_or_default();
-    format!(
-        "        IF pgdraft_detail IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {}, DETAIL = pgdraft_detail{hint},
-                SCHEMA = {}, TABLE = {}, CONSTRAINT = {};
-        END IF;",
-        quote_literal(error.code),
-        quote_literal(&error.message),
-        quote_literal(&error.schema),
-        quote_literal(&error.table),
-        quote_literal(&error.constraint)
-    )
+fn constraint_stage(
+    constraint: u32,
+    deferred: bool,
+    definer: bool,
+    steps: [Vec<Step>; 2],
+) -> Stage {
+    let fires = Fires::Constraint {
+        constraint,
+        deferred,
+    };
+    stage(&format!("c{constraint}"), definer, fires, steps)
 }
 
 impl<'a> Draft<'a> {
@@ -289,7 +348,7 @@ impl<'a> Draft<'a> {
                 format!(
                     " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {by}.pgdraft_sid AND {}) AND NOT {}",
                     crate::text::head_table(*id),
-                    crate::text::same_key(relation, "z", alias),
+                    crate::text::same_base(relation, "z", alias),
                     crate::text::truncated(*id, &format!("{by}.pgdraft_sid"))
                 )
             })
@@ -302,8 +361,8 @@ impl<'a> Draft<'a> {
         match event {
             Event::Insert => format!(
                 "pgdraft_n n LEFT JOIN {} o ON NOT n.pgdraft_new AND {}",
-                self.relation.qualified(),
-                crate::text::same_key(self.relation, "o", "n")
+                Draft::base(self.relation),
+                crate::text::same_base(self.relation, "o", "n")
             ),
             Event::Update => format!(
                 "pgdraft_n n JOIN pgdraft_o o ON o.pgdraft_sid = n.pgdraft_sid AND {}",

@@ -67,8 +67,17 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         | NodeEnum::FetchStmt(_)
         | NodeEnum::ClosePortalStmt(_)
         | NodeEnum::ListenStmt(_)
-        | NodeEnum::UnlistenStmt(_)
-        | NodeEnum::ConstraintsSetStmt(_) => Body::Harmless,
+        | NodeEnum::UnlistenStmt(_) => Body::Harmless,
+        NodeEnum::ConstraintsSetStmt(set) if set.constraints.is_empty() => Body::Harmless,
+        NodeEnum::ConstraintsSetStmt(set) => Body::Constraints(
+            set.constraints
+                .into_iter()
+                .filter_map(|node| match node.node {
+                    Some(NodeEnum::RangeVar(name)) => Some(name),
+                    _ => None,
+                })
+                .collect(),
+        ),
         NodeEnum::NotifyStmt(_) => Body::Refused(Box::new(
             unsupported("NOTIFY").hint("a notification cannot be taken back: leave it to the application that reacts to the commit"),
         )),

@@ -55,17 +55,16 @@ fn columns(relation: &Relation, alias: &str) -> String {
         .join(", ")
 }
 
-/// The derived table, in brackets, without an alias; `None` for a relation without a key.
+/// The derived table, in brackets, without an alias.
 pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted) -> Option<String> {
-    let key = relation.primary_key.as_ref()?;
-    if wanted.bare_count && !wanted.truncated {
-        return Some(counted(relation, head, sid, key));
-    }
     let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
-    let arms = if probe {
-        probing(head, sid, key)
-    } else {
-        hashing(head, sid, key)?
+    let arms = match relation.key() {
+        Some(key) if wanted.bare_count && !wanted.truncated => {
+            return Some(counted(relation, head, sid, key));
+        }
+        Some(key) if probe => probing(head, sid, key),
+        Some(key) => hashing(head, sid, key)?,
+        None => Arms::beside(),
     };
     let (new_out, new_base, new_head) = if wanted.with_new {
         (
@@ -110,6 +109,17 @@ struct Arms {
     mark_base: String,
     mark_head: &'static str,
     hidden: String,
+}
+
+impl Arms {
+    /// Without a key no base row is ever replaced: the session's rows stand beside the base's.
+    fn beside() -> Self {
+        Self {
+            mark_base: "NULL AS pgdraft_key".to_owned(),
+            mark_head: "NULL",
+            hidden: "true".to_owned(),
+        }
+    }
 }
 
 /// Small drafts: an anti join on a copy of the key. The copy is an expression, or the arm would

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Token as Kind, TruncateStmt};
+use pg_query::protobuf::{RangeVar, Token as Kind, TruncateStmt};
 use report::Report;
 
 use crate::facts::{Change, Facts};
@@ -65,6 +65,8 @@ pub(crate) enum Body {
     Show(String),
     Deallocate(Option<String>),
     DiscardAll,
+    /// SET CONSTRAINTS with names.
+    Constraints(Vec<RangeVar>),
     /// FETCH, CLOSE, LISTEN, DISCARD PLANS, …: of no interest.
     Harmless,
     /// Refused whatever the catalog says.

@@ -185,22 +185,9 @@ pub(crate) fn target(
     }
 }
 
-fn refusal(relation: &Relation) -> Option<Report> {
+pub(crate) fn refusal(relation: &Relation) -> Option<Report> {
     let what = match relation.kind {
         RelationKind::Table if relation.inherits => "a partition or inherited table",
-        RelationKind::Table if relation.primary_key.is_none() => {
-            return Some(
-                Report::error(
-                    "0A000",
-                    format!(
-                        "table \"{}\" cannot be drafted: it has no primary key",
-                        relation.name
-                    ),
-                )
-                .detail("Without a key a changed row cannot be told from another.")
-                .hint("ask for a primary key on the table, or leave this change to a person"),
-            );
-        }
         RelationKind::Table => return None,
         RelationKind::Partitioned => "a partitioned table",
         RelationKind::View => "a view",
@@ -217,7 +204,7 @@ fn refusal(relation: &Relation) -> Option<Report> {
                 relation.name
             ),
         )
-        .detail("Only ordinary tables with a primary key are drafted.")
+        .detail("Only ordinary tables are drafted.")
         .hint("change the tables behind it, or leave this change to a person"),
     )
 }

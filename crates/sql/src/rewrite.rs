@@ -20,6 +20,7 @@ mod assign;
 mod change;
 mod changes;
 mod conflict;
+mod constraints;
 mod copy;
 mod delete;
 mod insert;
@@ -68,6 +69,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         }),
         Body::Deallocate(name) => Ok(relay(Effect::Deallocate(name.clone()))),
         Body::DiscardAll => Ok(relay(Effect::Reset)),
+        Body::Constraints(names) => constraints::plan(statement, names, context),
         Body::Harmless => Ok(relay(Effect::None)),
         Body::Refused(report) => Err(report.clone()),
     }

@@ -41,6 +41,7 @@ fn key(name: &str, columns: &[&str]) -> Key {
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         special: false,
         operators: Vec::new(),
+        ..Key::default()
     }
 }
 
@@ -52,17 +53,8 @@ fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key
         kind: RelationKind::Table,
         columns,
         primary_key: pk,
-        unique: Vec::new(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        referenced_by: Vec::new(),
-        inherits: false,
-        exclusion: false,
-        triggers: false,
-        row_security: false,
-        view: None,
         fingerprint: format!("f{id}"),
+        ..Relation::default()
     }
 }
 
@@ -135,6 +127,7 @@ fn shop() -> Catalog {
     });
     relations.push(view);
     let foreign = Arc::new(ForeignKey {
+        id: 1,
         name: "lines_order".into(),
         child: RelationId(3),
         parent: RelationId(1),

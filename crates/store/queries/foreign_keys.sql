@@ -1,5 +1,5 @@
 -- One row a foreign key, in the order its triggers fire; a partition's copy of its parent's key is left out.
-SELECT c.conname::text AS name, c.conrelid AS child, c.confrelid AS parent,
+SELECT c.oid AS id, c.conname::text AS name, c.conrelid AS child, c.confrelid AS parent,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k (attnum, place)
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.place) AS child_columns,
        ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k (attnum, place)

@@ -2,7 +2,6 @@
 SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkind AS kind,
        c.relispartition OR c.relkind = 'p'
            OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid) AS inherits,
-       EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x') AS exclusion,
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS triggers,
        c.relrowsecurity AS row_security,

@@ -103,15 +103,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             schema: row.try_get("schema")?,
             name: row.try_get("name")?,
             kind,
-            columns: Vec::new(),
-            primary_key: None,
-            unique: Vec::new(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            foreign_keys: Vec::new(),
-            referenced_by: Vec::new(),
             inherits: row.try_get("inherits")?,
-            exclusion: row.try_get("exclusion")?,
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
             view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
@@ -125,7 +117,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
                     })
                 })
                 .transpose()?,
-            fingerprint: String::new(),
+            ..Relation::default()
         };
         parts.insert(id, relation);
     }
@@ -177,26 +169,52 @@ async fn indexes(client: &impl GenericClient, parts: &mut Parts) -> Result<(), E
             continue;
         };
         let name: String = row.try_get("name")?;
-        let special: bool = row.try_get("special")?;
-        let simple: bool = row.try_get("simple")?;
         let columns: Vec<String> = row.try_get("columns")?;
-        if row.try_get("is_unique")? {
-            let key = Key {
-                name,
-                columns,
-                special,
-                operators: row.try_get("operators")?,
-            };
-            if row.try_get("is_primary")? {
-                relation.primary_key = Some(key);
-            } else {
-                relation.unique.push(key);
+        let exclusion: bool = row.try_get("is_exclusion")?;
+        if !exclusion && !row.try_get::<_, bool>("is_unique")? {
+            if row.try_get("simple")? {
+                relation.indexes.push(Index { name, columns });
             }
-        } else if simple {
-            relation.indexes.push(Index { name, columns });
+            continue;
+        }
+        let expressions: bool = row.try_get("expressions")?;
+        let key = Key {
+            name,
+            columns: if expressions { Vec::new() } else { columns },
+            special: row.try_get("special")?,
+            operators: row.try_get("operators")?,
+            elements: row.try_get("elements")?,
+            label: row.try_get("label")?,
+            predicate: row.try_get("predicate")?,
+            nulls_not_distinct: row.try_get("nulls_not_distinct")?,
+            deferrable: row.try_get("deferrable")?,
+            deferred: row.try_get("deferred")?,
+        };
+        if exclusion {
+            relation.exclusions.push(key);
+        } else if row.try_get("is_primary")? {
+            relation.primary_key = Some(key);
+        } else {
+            if row.try_get("is_replica_identity")? || stands_in(relation, &key) {
+                relation.stand_in = Some(key.clone());
+            }
+            relation.unique.push(key);
         }
     }
+    for relation in parts.values_mut().filter(|r| r.primary_key.is_some()) {
+        relation.stand_in = None;
+    }
     Ok(())
+}
+
+/// A unique key over NOT NULL columns tells rows apart as well as a primary key; the first one does.
+fn stands_in(relation: &Relation, key: &Key) -> bool {
+    let filled = |name: &String| relation.column(name).is_some_and(|c| c.not_null);
+    relation.stand_in.is_none()
+        && !key.columns.is_empty()
+        && key.columns.iter().all(filled)
+        && key.predicate.is_none()
+        && key.deferrable.is_none()
 }
 
 async fn checks(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
@@ -221,6 +239,7 @@ async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<
         .await?;
     for row in rows {
         let key = Arc::new(ForeignKey {
+            id: row.try_get("id")?,
             name: row.try_get("name")?,
             child: RelationId(row.try_get("child")?),
             parent: RelationId(row.try_get("parent")?),

@@ -100,7 +100,7 @@ async fn everything_is_read() {
     );
     assert!(catalog.relation("app", "part1").unwrap().inherits);
     let ex = catalog.relation("app", "ex").unwrap();
-    assert!(ex.exclusion && ex.row_security && !ex.inherits);
+    assert!(!ex.exclusions.is_empty() && ex.row_security && !ex.inherits);
     assert_eq!(catalog.operators["==="][0].name, "same");
     assert!(catalog.functions["danger"][0].security_definer);
     assert!(

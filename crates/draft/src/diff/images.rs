@@ -4,7 +4,7 @@ use catalog::{Column, quote_literal};
 
 use super::{Filter, Kind, equal, first_of, image, operator, record};
 use crate::Draft;
-use crate::text::{NOT_IDENTICAL, column, columns, key_columns, same_key, truncated};
+use crate::text::{NOT_IDENTICAL, column, columns, key_columns, same_base, same_key, truncated};
 
 /// A FROM clause and what stands in it. `x` holds `op` (number of the operation), `before` and
 /// `after` (whether the row exists then).
@@ -175,7 +175,7 @@ impl Hidden {
             format!(
                 "NOT EXISTS (SELECT FROM {} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {})",
                 draft.table(),
-                same_key(draft.relation, "h", "b")
+                same_base(draft.relation, "h", "b")
             ),
         ];
         which.extend(filter.operation.map(|op| format!("x.op = {op}")));
@@ -193,7 +193,7 @@ impl Hidden {
 
 /// The row has this key, by the equality of the key's types.
 fn has_key(draft: &Draft<'_>, alias: &str, key: &[String]) -> Vec<String> {
-    let Some(primary) = &draft.relation.primary_key else {
+    let Some(primary) = draft.relation.key() else {
         return Vec::new();
     };
     let typed = primary.columns.iter().zip(key).enumerate();

@@ -78,7 +78,7 @@ fn moved(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> String {
 
 /// Key columns that no parent's action changes, with their equality.
 fn rest_of_key<'a>(draft: &Draft<'a>) -> Vec<(&'a str, &'a str)> {
-    let Some(key) = &draft.relation.primary_key else {
+    let Some(key) = draft.relation.key() else {
         return Vec::new();
     };
     let changes = |name: &String| {
@@ -218,11 +218,10 @@ impl Write<'_, '_> {
             .filter(|n| !primary.iter().any(|p| p == *n))
             .map(|n| format!(", {0} = EXCLUDED.{0}", catalog::quote_identifier(n)))
             .collect();
-        let guard = self
-            .child
-            .primary_key
-            .as_ref()
-            .map_or_else(|| "true".to_owned(), |key| keys::guard(self.child, key));
+        let guard = self.child.key().map_or_else(
+            || "true".to_owned(),
+            |key| keys::guard(self.child, key, "h.pgdraft_live", "h"),
+        );
         format!(
             "INSERT INTO {} AS h ({list}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_moved, pgdraft_new) SELECT {}, k.pgdraft_sid, k.pgdraft_op, true, false, true FROM k UNION ALL SELECT {}, k.pgdraft_sid, k.pgdraft_op, false, true, k.pgdraft_new FROM k ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live THEN {guard} ELSE false END, pgdraft_moved = EXCLUDED.pgdraft_moved{updates}",
             head_table(self.id),

@@ -2,6 +2,7 @@
 
 use catalog::{ForeignKey, Relation, quote_literal};
 
+use super::keys::first_of;
 use super::{Event, Raise, Step};
 use crate::Draft;
 use crate::text::{
@@ -10,13 +11,20 @@ use crate::text::{
 
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     let mut steps = Vec::new();
-    for key in &draft.relation.foreign_keys {
-        if key.match_full && key.child_columns.len() > 1 {
-            steps.push(whole(draft, event, key));
-        }
-        if let Some(parent) = draft.relation(key.parent) {
-            steps.push(present(draft, event, key, parent));
-        }
+    for key in draft.relation.foreign_keys.iter().filter(|k| !k.deferrable) {
+        steps.extend(of_key(draft, event, key));
+    }
+    steps
+}
+
+/// The checks of one foreign key.
+pub(super) fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if key.match_full && key.child_columns.len() > 1 {
+        steps.push(whole(draft, event, key));
+    }
+    if let Some(parent) = draft.relation(key.parent) {
+        steps.push(present(draft, event, key, parent));
     }
     steps
 }
@@ -73,9 +81,9 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
     let values: Vec<String> = key.child_columns.iter().map(|c| column("c", c)).collect();
     let after = format!(" is not present in table {}.", plain_quotes(&parent.name));
     let query = format!(
-        "WITH c AS MATERIALIZED ({}) SELECT pg_catalog.min({}) FROM c WHERE NOT EXISTS (SELECT FROM {} p WHERE {matches}{}){in_head}",
+        "WITH c AS MATERIALIZED ({}) SELECT {} FROM c WHERE NOT EXISTS (SELECT FROM {} p WHERE {matches}{}){in_head}",
         changed(draft, event, key, &filled.join(" AND ")),
-        key_detail(&key.child_columns, &values, "Key ", &after),
+        first_of(&key_detail(&key.child_columns, &values, "Key ", &after)),
         Draft::base(parent),
         draft.not_shadowed(parent, "p", "c"),
     );

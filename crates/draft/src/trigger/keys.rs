@@ -1,10 +1,14 @@
-//! Stage `keys`: the log of inserted rows; primary and unique keys against the base.
+//! The log of inserted rows; primary keys, unique keys and exclusion constraints against the merged
+//! table.
+//!
+//! A head's own indexes are not unique: here base rows and the session's own are looked at alike, so
+//! that the error says which key there is already.
 
-use catalog::{Key, quote_literal};
+use catalog::{Key, quote_identifier, quote_literal};
 
 use super::{Event, Raise, Step};
 use crate::Draft;
-use crate::text::{column, columns, equal, key_columns, key_detail, operator, same_key, truncated};
+use crate::text::{column, columns, equal, key_columns, operator, same_base, same_key, truncated};
 
 /// Inserted rows are logged with their key: rows that are new, and removed ones that came back.
 pub(super) fn log(draft: &Draft<'_>, event: Event) -> Vec<Step> {
@@ -24,67 +28,260 @@ pub(super) fn log(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     ))]
 }
 
-/// No base row outside the draft has the key of a new row.
-pub(super) fn unique(draft: &Draft<'_>, event: Event) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if let (Event::Insert, Some(key)) = (event, &draft.relation.primary_key) {
-        // A row that is new must not exist in the base; a later change cannot make it so.
+/// The same two things for one row: cheaper where nothing else is to be kept.
+pub(super) fn of_row(draft: &Draft<'_>, event: Event) -> Vec<Step> {
+    let relation = draft.relation;
+    let key = key_columns(relation);
+    let mut steps = vec![Step::Run(format!(
+        "INSERT INTO {} (pgdraft_sid, pgdraft_op, pgdraft_kind, {}) VALUES (NEW.pgdraft_sid, NEW.pgdraft_op, 'I', {}) ON CONFLICT DO NOTHING",
+        draft.log(),
+        columns("", key),
+        columns("NEW", key)
+    ))];
+    if let (Event::Insert, Some(own)) = (event, relation.key()) {
+        let values: Vec<String> = key.iter().map(|c| column("NEW", c)).collect();
         let query = format!(
-            "SELECT pg_catalog.min({}) FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new AND NOT {}",
-            exists_detail(key, "n"),
-            draft.relation.qualified(),
-            same_key(draft.relation, "b", "n"),
-            truncated(draft.id, "n.pgdraft_sid")
+            "SELECT {} FROM {} b WHERE {} AND NOT {}",
+            exists(own, &values),
+            Draft::base(relation),
+            same_base(relation, "b", "NEW"),
+            truncated(draft.id, "NEW.pgdraft_sid")
         );
-        steps.push(refusal(draft, key, query));
-    }
-    for key in &draft.relation.unique {
-        let changed: Vec<String> = pairs(key)
-            .map(|(op, name)| {
-                let same = equal(op, &column("o", name), &column("n", name));
-                format!("({same}) IS NOT TRUE")
-            })
-            .collect();
-        let matches: Vec<String> = pairs(key)
-            .map(|(op, name)| equal(op, &column("b", name), &column("c", name)))
-            .collect();
-        let query = format!(
-            "WITH c AS MATERIALIZED (SELECT n.pgdraft_sid, {} FROM {} WHERE n.pgdraft_live AND ({} OR {})) SELECT pg_catalog.min({}) FROM c JOIN {} b ON {}{}",
-            columns("n", &key.columns),
-            draft.pairs(event),
-            Draft::fresh(event),
-            changed.join(" OR "),
-            exists_detail(key, "c"),
-            draft.relation.qualified(),
-            matches.join(" AND "),
-            draft.not_shadowed(draft.relation, "b", "c")
-        );
-        steps.push(refusal(draft, key, query));
+        steps.push(refusal(draft, own, query));
     }
     steps
 }
 
-fn pairs(key: &Key) -> impl Iterator<Item = (&str, &str)> {
-    key.columns
-        .iter()
-        .enumerate()
-        .map(|(place, name)| (operator(key, place), name.as_str()))
+/// A row that is new must not exist in the base; a later change cannot make it so.
+pub(super) fn primary(draft: &Draft<'_>, event: Event) -> Option<Step> {
+    let key = draft.relation.key()?;
+    if event != Event::Insert {
+        return None;
+    }
+    let values: Vec<String> = key.columns.iter().map(|c| column("n", c)).collect();
+    let query = format!(
+        "SELECT {} FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new AND NOT {}",
+        first_of(&exists(key, &values)),
+        Draft::base(draft.relation),
+        same_base(draft.relation, "b", "n"),
+        truncated(draft.id, "n.pgdraft_sid")
+    );
+    Some(refusal(draft, key, query))
 }
 
-fn exists_detail(key: &Key, alias: &str) -> String {
-    let values: Vec<String> = key.columns.iter().map(|c| column(alias, c)).collect();
-    key_detail(&key.columns, &values, "Key ", " already exists.")
+/// Keys besides the one that tells rows apart, in PostgreSQL's order; exclusion constraints last.
+pub(super) fn others<'a>(draft: &Draft<'a>) -> impl Iterator<Item = (&'a Key, bool)> {
+    let relation = draft.relation;
+    let own = relation.key().map(|key| key.name.as_str());
+    let unique = relation
+        .unique
+        .iter()
+        .filter(move |k| Some(k.name.as_str()) != own);
+    let unique = unique.map(|key| (key, false));
+    unique.chain(relation.exclusions.iter().map(|key| (key, true)))
+}
+
+/// Whether checking the key evaluates more than the equality of columns: then it is done with the
+/// agent's rights, because the expressions are production's own.
+pub(super) fn evaluates(key: &Key, excludes: bool) -> bool {
+    excludes
+        || key.columns.is_empty()
+        || key.predicate.is_some()
+        || key.elements.iter().any(|e| e.contains(" COLLATE "))
+}
+
+/// No other row of the merged table has the key of a changed row, or conflicts with it.
+pub(super) fn check(draft: &Draft<'_>, event: Event, key: &Key, excludes: bool) -> Step {
+    let parts = Parts {
+        draft,
+        key,
+        excludes,
+    };
+    let arm = |table: &str, which: &str| {
+        format!(
+            "SELECT {} AS detail FROM c JOIN {table} b ON {}{}{which}",
+            parts.detail(),
+            parts.matches(),
+            parts.predicate(" AND ")
+        )
+    };
+    let shadow = draft.not_shadowed(draft.relation, "b", "c");
+    let own = format!(
+        " AND b.pgdraft_sid = c.pgdraft_sid AND b.pgdraft_live AND NOT ({})",
+        parts.same_row()
+    );
+    let query = format!(
+        "WITH c AS MATERIALIZED ({}) SELECT {} FROM ({} UNION ALL {}) x",
+        parts.changed(event),
+        first_of("x.detail"),
+        arm(&Draft::base(draft.relation), &shadow),
+        arm(&draft.table(), &own)
+    );
+    refusal_of(draft, key, excludes, query)
+}
+
+/// The texts of one check: `c` has the changed rows (`pgdraft_k<n>` their keys, `pgdraft_e<n>` the
+/// elements), `b` is what they are compared with. Expressions are over bare column names, so nothing
+/// beside `b`, or `n` alone, may have such names.
+struct Parts<'a, 'b> {
+    draft: &'b Draft<'a>,
+    key: &'b Key,
+    excludes: bool,
+}
+
+impl Parts<'_, '_> {
+    fn elements(&self, alias: &str) -> Vec<String> {
+        if evaluates(self.key, self.excludes) && !self.key.elements.is_empty() {
+            return self.key.elements.iter().map(|e| format!("({e})")).collect();
+        }
+        self.key.columns.iter().map(|c| column(alias, c)).collect()
+    }
+
+    fn changed(&self, event: Event) -> String {
+        let keys = key_columns(self.draft.relation).iter().enumerate();
+        let keys: Vec<String> = keys
+            .map(|(i, name)| format!("{} AS pgdraft_k{}", column("n", name), i + 1))
+            .collect();
+        let values: Vec<String> = self
+            .elements("n")
+            .iter()
+            .enumerate()
+            .map(|(i, element)| format!("{element} AS pgdraft_e{}", i + 1))
+            .collect();
+        let (keys, values) = (keys.join(", "), values.join(", "));
+        if evaluates(self.key, self.excludes) {
+            return format!(
+                "SELECT n.pgdraft_sid, {keys}, {values} FROM pgdraft_n n WHERE n.pgdraft_live{}",
+                self.predicate(" AND ")
+            );
+        }
+        let differs: Vec<String> = self
+            .key
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                let op = operator(self.key, i);
+                format!(
+                    "({}) IS NOT TRUE",
+                    equal(op, &column("o", name), &column("n", name))
+                )
+            })
+            .collect();
+        format!(
+            "SELECT n.pgdraft_sid, {keys}, {values} FROM {} WHERE n.pgdraft_live AND ({} OR {})",
+            self.draft.pairs(event),
+            Draft::fresh(event),
+            differs.join(" OR ")
+        )
+    }
+
+    fn predicate(&self, before: &str) -> String {
+        let condition = self.key.predicate.as_ref();
+        condition.map_or_else(String::new, |p| format!("{before}({p})"))
+    }
+
+    fn matches(&self) -> String {
+        let parts: Vec<String> = self
+            .elements("b")
+            .iter()
+            .enumerate()
+            .map(|(i, element)| {
+                let (op, other) = (operator(self.key, i), format!("c.pgdraft_e{}", i + 1));
+                let same = equal(op, element, &other);
+                if self.key.nulls_not_distinct {
+                    format!("({same} OR ({element} IS NULL AND {other} IS NULL))")
+                } else {
+                    same
+                }
+            })
+            .collect();
+        parts.join(" AND ")
+    }
+
+    /// `b` is the row of `c` itself.
+    fn same_row(&self) -> String {
+        let relation = self.draft.relation;
+        let keys = key_columns(relation).iter().enumerate();
+        let parts: Vec<String> = keys
+            .map(|(i, name)| {
+                let op = relation
+                    .key()
+                    .map_or("pg_catalog.=", |key| operator(key, i));
+                equal(op, &column("b", name), &format!("c.pgdraft_k{}", i + 1))
+            })
+            .collect();
+        parts.join(" AND ")
+    }
+
+    fn detail(&self) -> String {
+        let proposed: Vec<String> = (1..=self.elements("b").len())
+            .map(|i| format!("c.pgdraft_e{i}"))
+            .collect();
+        if !self.excludes {
+            return exists(self.key, &proposed);
+        }
+        let between = format!(") conflicts with existing key ({})=(", self.key.label);
+        format!(
+            "pg_catalog.concat({}, {}, {}, {}, ').')",
+            quote_literal(&format!("Key ({})=(", self.key.label)),
+            proposed.join(", ', ', "),
+            quote_literal(&between),
+            self.elements("b").join(", ', ', ")
+        )
+    }
+}
+
+/// The first of some texts: rows come in the order in which they were written.
+pub(super) fn first_of(text: &str) -> String {
+    format!("(pg_catalog.array_agg({text}))[1]")
+}
+
+/// `Key (a)=(1) already exists.`
+fn exists(key: &Key, values: &[String]) -> String {
+    let shown: Vec<String> = values
+        .iter()
+        .map(|value| {
+            if key.nulls_not_distinct {
+                format!("CASE WHEN pg_catalog.num_nulls({value}) = 1 THEN 'null' ELSE pg_catalog.concat({value}) END")
+            } else {
+                value.clone()
+            }
+        })
+        .collect();
+    format!(
+        "pg_catalog.concat({}, {}, ') already exists.')",
+        quote_literal(&format!("Key ({})=(", label(key))),
+        shown.join(", ', ', ")
+    )
+}
+
+fn label(key: &Key) -> String {
+    if key.label.is_empty() {
+        key.columns.join(", ")
+    } else {
+        key.label.clone()
+    }
 }
 
 fn refusal(draft: &Draft<'_>, key: &Key, query: String) -> Step {
+    refusal_of(draft, key, false, query)
+}
+
+fn refusal_of(draft: &Draft<'_>, key: &Key, excludes: bool, query: String) -> Step {
+    let (code, what) = if excludes {
+        (
+            "23P01",
+            "conflicting key value violates exclusion constraint",
+        )
+    } else {
+        ("23505", "duplicate key value violates unique constraint")
+    };
     Step::Refuse {
         query,
         error: Raise {
-            code: "23505",
-            message: format!(
-                "duplicate key value violates unique constraint \"{}\"",
-                key.name
-            ),
+            code,
+            message: format!("{what} \"{}\"", key.name),
             hint: None,
             constraint: key.name.clone(),
             schema: draft.relation.schema.clone(),
@@ -93,13 +290,26 @@ fn refusal(draft: &Draft<'_>, key: &Key, query: String) -> Step {
     }
 }
 
-/// `pgdraft.dup_guard(…)` for the primary key of a relation.
-pub(super) fn guard(relation: &catalog::Relation, key: &Key) -> String {
+/// `pgdraft.dup_guard(…)` for the key of a relation over the row `alias` of its head.
+pub(crate) fn guard(relation: &catalog::Relation, key: &Key, live: &str, alias: &str) -> String {
+    let values: Vec<String> = key
+        .columns
+        .iter()
+        .map(|name| format!("{alias}.{}", quote_identifier(name)))
+        .collect();
     format!(
-        "pgdraft.dup_guard(h.pgdraft_live, {}, {}, {}, {})",
+        "pgdraft.dup_guard({live}, {}, {}, {}, {})",
         quote_literal(&relation.schema),
         quote_literal(&relation.name),
         quote_literal(&key.name),
-        exists_detail(key, "h")
+        exists(key, &values)
+    )
+}
+
+/// Whether two rows of the head are the same row.
+pub(super) fn same_head_row(draft: &Draft<'_>, left: &str, right: &str) -> String {
+    format!(
+        "{left}.pgdraft_sid = {right}.pgdraft_sid AND {}",
+        same_key(draft.relation, left, right)
     )
 }

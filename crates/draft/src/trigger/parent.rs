@@ -3,6 +3,7 @@
 use catalog::{ForeignKey, ReferentialAction, Relation};
 
 use super::child::plain_quotes;
+use super::keys::first_of;
 use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
@@ -25,9 +26,19 @@ pub(super) enum Change {
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     let mut steps = Vec::new();
     for key in &draft.relation.referenced_by {
-        let Some(child) = draft.relation(key.child) else {
-            continue;
-        };
+        steps.extend(of_key(draft, event, key, false));
+    }
+    steps
+}
+
+/// What a DEFERRABLE foreign key checks at the end: NO ACTION. Its actions are not deferred.
+pub(super) fn deferred(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Vec<Step> {
+    of_key(draft, event, key, true)
+}
+
+fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey, deferred: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Some(child) = draft.relation(key.child) {
         let drafted = child_head(draft, key).is_some();
         for (action, changes) in [
             (key.on_delete, &[Change::Removed][..]),
@@ -46,7 +57,8 @@ pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                         || (*c == Change::Moved && action == ReferentialAction::Cascade)
                 })
                 .collect();
-            if changes.is_empty() {
+            let at_the_end = key.deferrable && action == ReferentialAction::NoAction;
+            if changes.is_empty() || at_the_end != deferred {
                 continue;
             }
             let query = left_behind(draft, event, key, child, (action, &changes));
@@ -60,10 +72,10 @@ pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                 Step::Gone(Box::new(step))
             });
         }
-        if drafted && acts(key.on_update) {
+        if drafted && acts(key.on_update) && !deferred {
             steps.push(taken_over(draft, event, key, child));
         }
-        if drafted && key.on_update == ReferentialAction::Cascade {
+        if drafted && !deferred && key.on_update == ReferentialAction::Cascade {
             steps.extend(kept_unique(draft, key, child));
         }
     }
@@ -293,8 +305,8 @@ fn children_of(
         plain_quotes(&child.name)
     );
     format!(
-        "WITH g AS MATERIALIZED ({gone}) SELECT pg_catalog.min({}) FROM ({children}) x{condition}",
-        key_detail(&key.parent_columns, &values, "Key ", &after)
+        "WITH g AS MATERIALIZED ({gone}) SELECT {} FROM ({children}) x{condition}",
+        first_of(&key_detail(&key.parent_columns, &values, "Key ", &after))
     )
 }
 

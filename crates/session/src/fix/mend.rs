@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Catalog, HEAD_COLUMNS, Head, Relation};
+use catalog::{Catalog, Head, Relation};
 
 use super::Positions;
 
@@ -168,7 +168,7 @@ fn lead_names(fields: &mut Fields, catalog: &Catalog) -> bool {
                     value.clear();
                 }
             }
-            b'c' if HEAD_COLUMNS.contains(&name.as_str()) => value.clear(),
+            b'c' if name.starts_with("pgdraft_") => value.clear(),
             _ => {}
         }
     }
@@ -199,7 +199,7 @@ fn constraint(name: &str, catalog: &Catalog) -> Option<String> {
     if let Some(base) = found.head.constraints.get(name) {
         return Some(base.clone());
     }
-    let key = found.relation.primary_key.as_ref();
+    let key = found.relation.key();
     key.filter(|_| name.ends_with("_pkey"))
         .map(|key| key.name.clone())
 }
@@ -270,18 +270,6 @@ fn own_values(detail: &str) -> String {
         && sid.bytes().all(|b| b.is_ascii_digit())
     {
         return format!("{before}Key ({columns})=({values}");
-    }
-    if detail.starts_with("Failing row contains (")
-        && let Some(row) = detail.strip_suffix(").")
-    {
-        let mut row = row;
-        for _ in HEAD_COLUMNS {
-            let Some((kept, _)) = row.rsplit_once(", ") else {
-                return String::new();
-            };
-            row = kept;
-        }
-        return format!("{row}).");
     }
     if detail.contains("pgdraft") {
         return String::new();

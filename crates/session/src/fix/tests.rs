@@ -85,38 +85,6 @@ fn a_duplicate_key_names_the_base() {
 }
 
 #[test]
-fn a_failing_row_loses_the_head_columns() {
-    assert_eq!(
-        one(b'D', "Failing row contains (1, a, b, 77, 12, t, t, f)."),
-        "Failing row contains (1, a, b, 77, 12, t, t, f).",
-        "nothing says that it is ours"
-    );
-    let fields = mended(
-        &[
-            (
-                b'M',
-                "null value in column \"name\" of relation \"d7\" violates not-null constraint",
-            ),
-            (
-                b'D',
-                "Failing row contains (1, a, b, null, 77, 12, t, t, f).",
-            ),
-            (b's', "pgdraft"),
-            (b't', "d7"),
-            (b'c', "name"),
-        ],
-        &Positions::Keep,
-    );
-    assert_eq!(
-        fields[0].1,
-        "null value in column \"name\" of relation \"orders\" violates not-null constraint"
-    );
-    assert_eq!(fields[1].1, "Failing row contains (1, a, b, null).");
-    assert_eq!(fields[3], ('t', "orders".to_owned()));
-    assert_eq!(fields[4], ('c', "name".to_owned()));
-}
-
-#[test]
 fn values_of_the_client_are_left_alone() {
     for text in [
         "invalid input syntax for type integer: \"d7\"",

@@ -52,18 +52,10 @@ pub(crate) fn relation(id: u32, schema: &str, name: &str, columns: &[&str]) -> R
             columns: vec!["id".to_owned()],
             special: false,
             operators: vec!["pg_catalog.=".to_owned()],
+            ..Key::default()
         }),
-        unique: Vec::new(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        referenced_by: Vec::new(),
-        inherits: false,
-        exclusion: false,
-        triggers: false,
-        row_security: false,
-        view: None,
         fingerprint: "f".to_owned(),
+        ..Relation::default()
     }
 }
 

@@ -105,10 +105,7 @@ impl Changed {
     }
 
     pub(crate) fn key(&self) -> &[String] {
-        self.relation
-            .primary_key
-            .as_ref()
-            .map_or(&[], |k| k.columns.as_slice())
+        self.relation.key().map_or(&[], |k| k.columns.as_slice())
     }
 
     pub(crate) fn is_key(&self, column: &str) -> bool {
@@ -160,6 +157,9 @@ impl Changed {
 
     /// ON CONFLICT … DO UPDATE of a plain INSERT: raises 23505 over a live row, revives a tombstone.
     pub(crate) fn guard(&self) -> String {
+        if self.relation.key().is_none() {
+            return String::new();
+        }
         let proposed = self.key().iter().map(|k| format!("EXCLUDED.{}", q(k)));
         let proposed: Vec<String> = proposed.collect();
         let live = format!("{}.pgdraft_live", self.alias());
@@ -179,17 +179,15 @@ impl Changed {
     /// A call that raises PostgreSQL's 23505 on the primary key if `live`, else gives true;
     /// `values` are expressions of the key.
     pub(crate) fn duplicate(&self, live: &str, values: &[String]) -> String {
-        let constraint = self
-            .relation
-            .primary_key
-            .as_ref()
-            .map_or("", |k| k.name.as_str());
+        let key = self.relation.key();
+        let constraint = key.map_or("", |k| k.name.as_str());
+        let label = key.map_or("", |k| k.label.as_str());
         format!(
             "pgdraft.dup_guard({live}, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.'))",
             schema = quote_literal(&self.relation.schema),
             table = quote_literal(&self.relation.name),
             constraint = quote_literal(constraint),
-            opening = quote_literal(&format!("Key ({})=(", self.key().join(", "))),
+            opening = quote_literal(&format!("Key ({label})=(")),
             values = values.join(", ', ', "),
         )
     }

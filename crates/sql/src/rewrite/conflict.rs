@@ -84,6 +84,12 @@ fn arbiters<'a>(
     let relation = &work.changed.relation;
     let keys = || relation.primary_key.iter().chain(&relation.unique);
     let Some(infer) = infer else {
+        if keys().any(|k| k.special) || !relation.exclusions.is_empty() {
+            return Err(Box::new(
+                unsupported("ON CONFLICT without a target on a table whose unique keys are not all plain columns")
+                    .hint("name the columns of a plain unique key"),
+            ));
+        }
         return Ok(keys().collect());
     };
     let found: Vec<&Key> = if infer.conname.is_empty() {
@@ -105,14 +111,23 @@ fn arbiters<'a>(
         }
         keys()
             .filter(|k| {
-                k.columns.iter().all(|c| wanted.contains(&c.as_str()))
+                !k.special
+                    && k.columns.iter().all(|c| wanted.contains(&c.as_str()))
                     && wanted.iter().all(|w| k.columns.iter().any(|c| c == w))
             })
             .collect()
     } else {
-        keys().filter(|k| k.name == infer.conname).collect()
+        keys()
+            .filter(|k| !k.special && k.name == infer.conname)
+            .collect()
     };
     // PostgreSQL reports a missing arbiter itself, on the original statement
+    if found.is_empty() && keys().any(|k| k.special) {
+        return Err(Box::new(
+            unsupported("ON CONFLICT on a unique key that is not of plain columns")
+                .hint("name the columns of a plain unique key"),
+        ));
+    }
     if found.is_empty() {
         return Err(Box::new(
             Report::error(
@@ -356,12 +371,20 @@ fn nothing<'a>(
         head = work.changed.head.table(),
         alias = work.changed.alias(),
         columns = work.changed.writable_list(),
-        first = first.join(" AND "),
-        absent = absent.join(" AND "),
+        first = all_of(&first),
+        absent = all_of(&absent),
         input = work.name("in"),
         guard = work.changed.guard(),
     ));
     Ok(insert)
+}
+
+/// A table without keys has nothing to conflict with.
+fn all_of(conditions: &[String]) -> String {
+    if conditions.is_empty() {
+        return "true".to_owned();
+    }
+    conditions.join(" AND ")
 }
 
 /// DO UPDATE: hits with their new image, misses as they were proposed.
@@ -446,7 +469,7 @@ fn update<'a>(
 /// Two proposed rows that are equal on the arbiter: the second meets what the first wrote. Where
 /// the arbiter is the primary key the head says so itself.
 fn once(work: &Work<'_>, arbiter: &Key, live: &str) -> String {
-    if work.changed.relation.primary_key.as_ref() == Some(arbiter) {
+    if work.changed.relation.key() == Some(arbiter) {
         return live.to_owned();
     }
     let writable = work.changed.writable();
@@ -467,7 +490,7 @@ fn once(work: &Work<'_>, arbiter: &Key, live: &str) -> String {
 /// A miss on the arbiter can still meet the primary key: that is 23505, as in PostgreSQL.
 fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
     let relation = &work.changed.relation;
-    let key = relation.primary_key.as_ref().ok_or_else(mismatch)?;
+    let key = relation.key().ok_or_else(mismatch)?;
     if key == arbiter {
         return Ok("true".to_owned());
     }

@@ -9,6 +9,7 @@ use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a>, Box<Report>> {
+    work.needs_key()?;
     let has_from = !tree.using_clause.is_empty();
     let has_returning = tree.returning_clause.is_some();
     if !work.agrees(has_from, tree.where_clause.is_some(), has_returning) {

@@ -49,7 +49,7 @@ struct Keys {
 
 impl Keys {
     fn of(work: &Work<'_>, writable: &[&Column], new: impl Fn(usize) -> String) -> Option<Self> {
-        let (key, src) = (work.changed.relation.primary_key.as_ref()?, work.src());
+        let (key, src) = (work.changed.relation.key()?, work.src());
         let (mut same, mut taken) = (Vec::new(), Vec::new());
         let (mut left, mut targets) = (Vec::new(), Vec::new());
         for (n, column) in key.columns.iter().enumerate() {

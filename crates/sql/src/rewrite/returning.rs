@@ -297,7 +297,7 @@ fn key_columns(changed: &Changed, image: impl Fn(usize) -> String) -> String {
 }
 
 fn key_join(changed: &Changed) -> String {
-    let Some(key) = &changed.relation.primary_key else {
+    let Some(key) = changed.relation.key() else {
         return "false".to_owned();
     };
     key.columns

@@ -12,6 +12,7 @@ use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a>, Box<Report>> {
+    work.needs_key()?;
     let has_from = !tree.from_clause.is_empty();
     let has_returning = tree.returning_clause.is_some();
     if !work.agrees(has_from, tree.where_clause.is_some(), has_returning) {

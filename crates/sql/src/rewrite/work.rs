@@ -181,6 +181,25 @@ pub(crate) enum Begun<'a> {
 }
 
 impl<'a> Work<'a> {
+    /// Rows of a table without a key can be added, but not told apart.
+    pub(crate) fn needs_key(&self) -> Result<(), Box<Report>> {
+        let relation = &self.changed.relation;
+        if relation.key().is_some() {
+            return Ok(());
+        }
+        Err(Box::new(
+            Report::error(
+                "0A000",
+                format!("rows of table \"{}\" cannot be changed or removed in a draft", relation.name),
+            )
+            .detail(format!(
+                "{} has no primary key and no unique key over NOT NULL columns, so its rows cannot be told apart.",
+                relation.qualified()
+            ))
+            .hint("add rows only; or ask for a primary key, or for a unique index over NOT NULL columns"),
+        ))
+    }
+
     /// Resolves target and clauses. `from` is the keyword of the join list; `reads` are the edits
     /// that merge the statement's reads.
     pub(crate) fn begin(
@@ -326,7 +345,7 @@ impl<'a> Work<'a> {
     /// The constraint that two rows of a plain INSERT with one key violate.
     pub(crate) fn key_name(&self) -> Twice {
         let relation = &self.changed.relation;
-        match &relation.primary_key {
+        match relation.key() {
             Some(key) => Twice::Duplicate(KeyName {
                 schema: relation.schema.clone(),
                 table: relation.name.clone(),

@@ -16,10 +16,12 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
         context.update(format!("{part:?}\n").as_bytes());
     };
     add(&(&relation.schema, &relation.name, relation.kind));
-    add(&(relation.inherits, relation.exclusion, relation.row_security));
+    add(&(relation.inherits, relation.row_security));
     add(&relation.columns);
     add(&relation.primary_key);
+    add(&relation.stand_in);
     add(&relation.unique);
+    add(&relation.exclusions);
     add(&relation.indexes);
     add(&relation.checks);
     for (keys, other) in [

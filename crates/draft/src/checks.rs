@@ -1,0 +1,94 @@
+//! NOT NULL and CHECK of a head: the base's conditions, with the base's errors.
+//!
+//! A head is under row-level security, and PostgreSQL tells no values of such a row. So a head's
+//! checks end in a function that raises PostgreSQL's own error with its DETAIL, which costs nothing
+//! while the condition holds. They are named in the order in which PostgreSQL looks at them.
+
+use std::fmt::Write as _;
+
+use catalog::{Check, Generated, Relation, quote_identifier, quote_literal};
+
+use crate::text::join;
+
+/// PostgreSQL passes at most 100 arguments to a function.
+const ARGUMENTS_MAX: usize = 100;
+
+/// `,\n CONSTRAINT …` for each of them.
+pub(crate) fn all(relation: &Relation) -> String {
+    let checks = relation.checks.iter().filter_map(|c| check(relation, c));
+    let mut out = String::new();
+    for (number, check) in not_null(relation).into_iter().chain(checks).enumerate() {
+        // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
+        let _ = write!(
+            out,
+            ",\n    CONSTRAINT pgdraft_{number:04} CHECK (NOT pgdraft_live OR {check})"
+        );
+    }
+    out
+}
+
+/// No required column is NULL. By `num_nulls`, because a composite value of NULLs `IS NULL`.
+fn not_null(relation: &Relation) -> Option<String> {
+    let required: Vec<&str> = relation
+        .columns
+        .iter()
+        .filter(|c| c.not_null)
+        .map(|c| c.name.as_str())
+        .collect();
+    if required.is_empty() {
+        return None;
+    }
+    let filled: Vec<String> = required
+        .chunks(ARGUMENTS_MAX)
+        .map(|names| {
+            format!(
+                "pg_catalog.num_nulls({}) = 0",
+                join(", ", names, quote_identifier)
+            )
+        })
+        .collect();
+    Some(format!(
+        "{} OR pgdraft.not_null_failed({}, {}, {}, {}, {})",
+        filled.join(" AND "),
+        quote_literal(&relation.schema),
+        quote_literal(&relation.name),
+        names(relation.columns.iter().map(|c| c.name.as_str())),
+        names(required.iter().copied()),
+        row(relation)
+    ))
+}
+
+fn check(relation: &Relation, check: &Check) -> Option<String> {
+    let mut definition = check.definition.as_str();
+    if definition.ends_with(" NOT ENFORCED") {
+        return None;
+    }
+    for suffix in [" NOT VALID", " NO INHERIT"] {
+        definition = definition.strip_suffix(suffix).unwrap_or(definition);
+    }
+    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
+    Some(format!(
+        "{expression} IS NOT FALSE OR pgdraft.check_failed({}, {}, {}, {})",
+        quote_literal(&relation.schema),
+        quote_literal(&relation.name),
+        quote_literal(&check.name),
+        row(relation)
+    ))
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    format!("ARRAY[{}]", join(", ", names, quote_literal))
+}
+
+/// The whole row as PostgreSQL shows it: a virtual column is not computed for an error.
+fn row(relation: &Relation) -> String {
+    let values: Vec<String> = relation
+        .columns
+        .iter()
+        .map(|c| match c.generated {
+            Generated::Virtual => "'virtual'::text".to_owned(),
+            Generated::No | Generated::Stored => quote_identifier(&c.name),
+        })
+        .collect();
+    format!("ROW({})::pg_catalog.text", values.join(", "))
+}

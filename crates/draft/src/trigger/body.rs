@@ -1,0 +1,149 @@
+//! The bodies of trigger functions.
+
+use catalog::quote_literal;
+
+use super::keys::same_head_row;
+use super::{Event, Raise, Step};
+use crate::Draft;
+
+/// Up to so many changed rows the checks run as static SQL with cached plans (all-dynamic costs
+/// about 1 ms a statement); above, they are planned anew with the real row count, because the
+/// cached plan keeps the row count of the first execution (measured: 100,000 rows never ended).
+const STATIC_ROWS_MAX: u32 = 100;
+
+/// For each row, under a condition; the steps are about NEW.
+pub(super) fn new_row(steps: &[Step]) -> String {
+    let steps: String = steps.iter().map(static_step).collect();
+    row(&steps)
+}
+
+/// For each row, at the end of the statement or of the transaction: by then the row may have
+/// changed again, and what counts is what it is. `None` where there is nothing to do.
+pub(super) fn either(draft: &Draft<'_>, insert: &[Step], update: &[Step]) -> Option<String> {
+    if insert.is_empty() && update.is_empty() {
+        return None;
+    }
+    let now = format!(
+        "SELECT pgdraft_h.* FROM {} pgdraft_h WHERE {}",
+        draft.table(),
+        same_head_row(draft, "pgdraft_h", "NEW")
+    );
+    Some(row(&format!(
+        "    IF TG_OP = 'INSERT' THEN
+{}        NULL;
+    ELSE
+{}        NULL;
+    END IF;
+",
+        row_steps(Event::Insert, &now, insert),
+        row_steps(Event::Update, &now, update)
+    )))
+}
+
+fn row_steps(event: Event, new: &str, steps: &[Step]) -> String {
+    let tables = row_tables(event, new);
+    steps.iter().map(|step| row_step(&tables, step)).collect()
+}
+
+/// The tables of a statement-level trigger, of one row.
+fn row_tables(event: Event, new: &str) -> String {
+    let old = match event {
+        Event::Insert => "",
+        Event::Update => ", pgdraft_o AS (SELECT OLD.*)",
+    };
+    format!("WITH pgdraft_n AS ({new}){old}")
+}
+
+fn row(steps: &str) -> String {
+    format!(
+        "
+DECLARE
+    pgdraft_detail text;
+BEGIN
+{steps}    RETURN NULL;
+END
+"
+    )
+}
+
+fn row_step(tables: &str, step: &Step) -> String {
+    match step {
+        Step::Run(text) => format!("    {tables} {text};\n"),
+        Step::Refuse { query, error } => format!(
+            "    pgdraft_detail := ({tables} SELECT * FROM ({query}) pgdraft_q);\n{}\n",
+            raise(error)
+        ),
+        Step::Gone(step) => row_step(tables, step),
+    }
+}
+
+/// Every step twice, static and dynamic. TRUNCATE makes tombstones that no other table follows.
+pub(super) fn statement(steps: &[Step]) -> String {
+    let small: String = steps.iter().map(static_step).collect();
+    let large: String = steps.iter().map(dynamic_step).collect();
+    format!(
+        "
+DECLARE
+    pgdraft_count bigint;
+    pgdraft_gone boolean;
+    pgdraft_detail text;
+BEGIN
+    IF current_setting('pgdraft.truncating', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    SELECT count(*), bool_or(NOT n.pgdraft_live) INTO pgdraft_count, pgdraft_gone FROM (SELECT n.pgdraft_live FROM pgdraft_n n LIMIT {}) n;
+    IF pgdraft_count = 0 THEN
+        RETURN NULL;
+    END IF;
+    IF pgdraft_count <= {STATIC_ROWS_MAX} THEN
+{small}    ELSE
+{large}    END IF;
+    RETURN NULL;
+END
+",
+        STATIC_ROWS_MAX + 1
+    )
+}
+
+fn static_step(step: &Step) -> String {
+    match step {
+        Step::Run(text) => format!("        {text};\n"),
+        Step::Refuse { query, error } => {
+            format!("        pgdraft_detail := ({query});\n{}\n", raise(error))
+        }
+        Step::Gone(step) => format!(
+            "        IF pgdraft_gone THEN\n{}        END IF;\n",
+            static_step(step)
+        ),
+    }
+}
+
+fn dynamic_step(step: &Step) -> String {
+    match step {
+        Step::Run(text) => format!("        EXECUTE {};\n", quote_literal(text)),
+        Step::Refuse { query, error } => format!(
+            "        EXECUTE {} INTO pgdraft_detail;\n{}\n",
+            quote_literal(query),
+            raise(error)
+        ),
+        Step::Gone(step) => dynamic_step(step),
+    }
+}
+
+fn raise(error: &Raise) -> String {
+    let hint = error
+        .hint
+        .map(|text| format!(", HINT = {}", quote_literal(text)))
+        .unwrap_or_default();
+    format!(
+        "        IF pgdraft_detail IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {}, DETAIL = pgdraft_detail{hint},
+                SCHEMA = {}, TABLE = {}, CONSTRAINT = {};
+        END IF;",
+        quote_literal(error.code),
+        quote_literal(&error.message),
+        quote_literal(&error.schema),
+        quote_literal(&error.table),
+        quote_literal(&error.constraint)
+    )
+}
