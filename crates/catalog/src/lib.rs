@@ -98,6 +98,12 @@ pub struct Relation {
     pub referenced_by: Vec<Arc<ForeignKey>>,
     /// It has inheritance parents or children, or is a partition.
     pub inherits: bool,
+    /// Of a partition: where it belongs.
+    pub partition: Option<Partition>,
+    /// Of the root of a partition tree: where a row can find no partition.
+    pub routes: Vec<Route>,
+    /// Of the root of a partition tree: the tables that hold its rows.
+    pub leaves: Vec<Leaf>,
     /// It has user triggers or rules besides a view's own.
     pub triggers: bool,
     /// Row-level security is enabled on it.
@@ -106,6 +112,41 @@ pub struct Relation {
     pub view: Option<View>,
     /// A fingerprint of all that a head depends on; a head made for another is out of date.
     pub fingerprint: String,
+}
+
+/// A table's place in a partition tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// The root of the tree, which has the head.
+    pub root: RelationId,
+    /// What holds for its rows, over bare column names; `None` where all rows of the root are its.
+    pub bound: Option<String>,
+}
+
+/// A partitioned table without a default partition: a row that reaches it may find no way on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// What holds for the rows that reach it.
+    pub bound: Option<String>,
+    /// Its partition key as PostgreSQL writes it in a DETAIL, for example `k, lower(v)`.
+    pub key: String,
+    /// What holds for the rows of each of its partitions.
+    pub parts: Vec<String>,
+}
+
+/// A partition that holds rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// What holds for its rows.
+    pub bound: Option<String>,
 }
 
 /// What a view or materialised view reads.
@@ -387,8 +428,16 @@ impl Catalog {
         search_path.iter().find_map(|s| self.relation(s, name))
     }
 
+    /// The table that has the head for this one: itself, or the root of its partition tree.
+    pub fn drafted_as(&self, id: RelationId) -> RelationId {
+        let relation = self.relations.get(&id);
+        let partition = relation.and_then(|r| r.partition.as_ref());
+        partition.map_or(id, |p| p.root)
+    }
+
     /// The head of a relation, if it has been drafted for its present shape.
     pub fn head(&self, id: RelationId) -> Option<&Arc<Head>> {
+        let id = self.drafted_as(id);
         let head = self.heads.get(&id)?;
         let relation = self.relations.get(&id)?;
         (head.fingerprint == relation.fingerprint).then_some(head)

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use catalog::{Check, Generated, Relation, quote_identifier, quote_literal};
+use catalog::{Check, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
 
 use crate::text::join;
 
@@ -15,9 +15,11 @@ const ARGUMENTS_MAX: usize = 100;
 
 /// `,\n CONSTRAINT …` for each of them.
 pub(crate) fn all(relation: &Relation) -> String {
+    let routes = relation.routes.iter().map(route);
     let checks = relation.checks.iter().filter_map(|c| check(relation, c));
     let mut out = String::new();
-    for (number, check) in not_null(relation).into_iter().chain(checks).enumerate() {
+    let all = routes.chain(not_null(relation)).chain(checks);
+    for (number, check) in all.enumerate() {
         // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
         let _ = write!(
             out,
@@ -25,6 +27,49 @@ pub(crate) fn all(relation: &Relation) -> String {
         );
     }
     out
+}
+
+/// A row finds a partition: as PostgreSQL, which looks for it before anything else.
+fn route(route: &Route) -> String {
+    let within = route.bound.as_ref();
+    let mut ways: Vec<String> = within
+        .map(|b| format!("({b}) IS NOT TRUE"))
+        .into_iter()
+        .collect();
+    ways.extend(route.parts.iter().map(|part| format!("({part})")));
+    ways.push(format!(
+        "pgdraft.no_partition({}, {}, {}, ROW({})::pg_catalog.text)",
+        quote_literal(&route.schema),
+        quote_literal(&route.table),
+        quote_literal(&route.key),
+        route.key
+    ));
+    ways.join(" OR ")
+}
+
+/// Schema and name of the table that holds the row, as arguments: PostgreSQL's errors name the
+/// partition.
+fn holder(relation: &Relation) -> String {
+    let case = |own: &str, name: fn(&Leaf) -> &str| {
+        let mut whens = String::new();
+        for leaf in relation.leaves.iter().filter(|leaf| leaf.bound.is_some()) {
+            let bound = leaf.bound.as_deref().unwrap_or("true");
+            let _ = write!(whens, " WHEN {bound} THEN {}", quote_literal(name(leaf)));
+        }
+        // What no other partition has is in the one without a bound.
+        let rest = relation.leaves.iter().find(|leaf| leaf.bound.is_none());
+        let rest = quote_literal(rest.map_or(own, name));
+        if whens.is_empty() {
+            rest
+        } else {
+            format!("CASE{whens} ELSE {rest} END")
+        }
+    };
+    format!(
+        "{}, {}",
+        case(&relation.schema, |leaf| &leaf.schema),
+        case(&relation.name, |leaf| &leaf.table)
+    )
 }
 
 /// No required column is NULL. By `num_nulls`, because a composite value of NULLs `IS NULL`.
@@ -48,10 +93,9 @@ fn not_null(relation: &Relation) -> Option<String> {
         })
         .collect();
     Some(format!(
-        "{} OR pgdraft.not_null_failed({}, {}, {}, {}, {})",
+        "{} OR pgdraft.not_null_failed({}, {}, {}, {})",
         filled.join(" AND "),
-        quote_literal(&relation.schema),
-        quote_literal(&relation.name),
+        holder(relation),
         names(relation.columns.iter().map(|c| c.name.as_str())),
         names(required.iter().copied()),
         row(relation)
@@ -68,9 +112,8 @@ fn check(relation: &Relation, check: &Check) -> Option<String> {
     }
     let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
     Some(format!(
-        "{expression} IS NOT FALSE OR pgdraft.check_failed({}, {}, {}, {})",
-        quote_literal(&relation.schema),
-        quote_literal(&relation.name),
+        "{expression} IS NOT FALSE OR pgdraft.check_failed({}, {}, {})",
+        holder(relation),
         quote_literal(&check.name),
         row(relation)
     ))

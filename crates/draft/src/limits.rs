@@ -75,21 +75,26 @@ fn reason(relation: &Relation) -> Option<(String, &'static str)> {
 
 fn kind(relation: &Relation) -> Option<(String, &'static str)> {
     let what = match relation.kind {
-        RelationKind::Table if relation.inherits => {
+        RelationKind::Table | RelationKind::Partitioned if relation.partition.is_some() => {
             return Some((
-                "{} is a partition or has inheritance parents or children.".into(),
-                "Change an ordinary table; partitioned and inherited tables cannot be drafted yet.",
+                "{} is a partition; a draft keeps the rows of all partitions together.".into(),
+                "Change the partitioned table it belongs to.",
             ));
         }
-        RelationKind::Table if relation.row_security => {
+        RelationKind::Table if relation.inherits => {
+            return Some((
+                "{} has inheritance parents or children.".into(),
+                "Leave this table to the application that owns it.",
+            ));
+        }
+        RelationKind::Table | RelationKind::Partitioned if relation.row_security => {
             return Some((
                 "{} has row-level security, whose policies are not made for pgdraft's roles."
                     .into(),
                 "Leave this table to the application that owns it.",
             ));
         }
-        RelationKind::Table => return None,
-        RelationKind::Partitioned => "a partitioned table",
+        RelationKind::Table | RelationKind::Partitioned => return None,
         RelationKind::View => "a view",
         RelationKind::MaterializedView => "a materialized view",
         RelationKind::Foreign => "a foreign table",

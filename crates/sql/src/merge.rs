@@ -83,7 +83,7 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
     Some(format!(
         "(SELECT {m}{new_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base}{gone_base} FROM {base} b \
          UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head}{gone_head} FROM {table} h) m \
-         WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live{gone} AND {hidden}{fence})",
+         WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live{gone}{bound} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
@@ -91,9 +91,18 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
         table = head.table(),
         mark_base = arms.mark_base,
         mark_head = arms.mark_head,
+        bound = bound(relation),
         hidden = arms.hidden,
         fence = if wanted.fenced { " OFFSET 0" } else { "" },
     ))
+}
+
+/// Of all rows in the head of a partition tree, those of this partition. The names in it are bare;
+/// `m` alone has them.
+fn bound(relation: &Relation) -> String {
+    let partition = relation.partition.as_ref();
+    let bound = partition.and_then(|p| p.bound.as_ref());
+    bound.map_or_else(String::new, |bound| format!(" AND ({bound})"))
 }
 
 /// A condition that the planner turns into one test before the base's arm is begun, if at all.
@@ -166,7 +175,8 @@ fn counted(relation: &Relation, head: &Head, sid: i64, key: &Key) -> String {
     let shadow = key_equality(key, "s", "b");
     format!(
         "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE s.pgdraft_sid = {sid} AND {shadow}) \
-         UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live)",
+         UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live{bound})",
+        bound = bound(relation),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
         base = relation.qualified(),

@@ -101,11 +101,18 @@ fn must_merge(
     reference: &TableRef,
     relation: &Relation,
 ) -> Result<bool, Report> {
-    let dirty = |id: &RelationId| context.draft.dirty.contains_key(id);
+    let dirty = |id: &RelationId| {
+        let drafted = context.catalog.drafted_as(*id);
+        context.draft.dirty.contains_key(&drafted)
+    };
     if relation.kind == RelationKind::View {
         return view_is_dirty(context, relation, dirty);
     }
     if !dirty(&relation.id) {
+        return Ok(false);
+    }
+    if reference.only && relation.kind == RelationKind::Partitioned {
+        // It holds no rows of its own.
         return Ok(false);
     }
     if reference.sampled {
@@ -187,9 +194,19 @@ pub(crate) fn target(
 
 pub(crate) fn refusal(relation: &Relation) -> Option<Report> {
     let what = match relation.kind {
-        RelationKind::Table if relation.inherits => "a partition or inherited table",
+        RelationKind::Table | RelationKind::Partitioned if relation.partition.is_some() => {
+            return Some(
+                Report::error(
+                    "0A000",
+                    format!("cannot change partition \"{}\" by its own name in a draft", relation.name),
+                )
+                .detail("A draft keeps the rows of all partitions together.")
+                .hint("write to the partitioned table it belongs to; reads of the partition see the change"),
+            );
+        }
+        RelationKind::Table if relation.inherits => "an inherited table",
+        RelationKind::Partitioned => return None,
         RelationKind::Table => return None,
-        RelationKind::Partitioned => "a partitioned table",
         RelationKind::View => "a view",
         RelationKind::MaterializedView => "a materialized view",
         RelationKind::Foreign => "a foreign table",

@@ -60,10 +60,23 @@ BEGIN
         SCHEMA = schema_name, TABLE = table_name, COLUMN = missing;
 END $$;
 
+-- The same for a row of a partitioned table that no partition takes.
+CREATE FUNCTION pgdraft.no_partition(schema_name text, table_name text, key text, image text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '23514',
+        MESSAGE = 'no partition of relation "' || table_name || '" found for row',
+        DETAIL = 'Partition key of the failing row contains (' || key || ') = '
+            || substr(pgdraft.failing_row(pgdraft.fields(image)), char_length('Failing row contains ') + 1),
+        SCHEMA = schema_name, TABLE = table_name;
+END $$;
+
 REVOKE ALL ON FUNCTION pgdraft.fields(text), pgdraft.failing_row(text[]),
+    pgdraft.no_partition(text, text, text, text),
     pgdraft.check_failed(text, text, text, text),
     pgdraft.not_null_failed(text, text, text[], text[], text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.fields(text), pgdraft.failing_row(text[]),
+    pgdraft.no_partition(text, text, text, text),
     pgdraft.check_failed(text, text, text, text),
     pgdraft.not_null_failed(text, text, text[], text[], text) TO {{agent}};
 

@@ -12,6 +12,7 @@ use tokio_postgres::{GenericClient, Row};
 use crate::{Error, catalog_mark, tables};
 
 mod fingerprint;
+mod partitions;
 
 /// How often a read is begun again when the schema moves under it.
 const ATTEMPTS: usize = 5;
@@ -51,6 +52,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     indexes(client, &mut parts).await?;
     checks(client, &mut parts).await?;
     foreign_keys(client, &mut parts).await?;
+    partitions::partitions(client, &mut parts).await?;
     let mut catalog = Catalog::default();
     let by_oid = functions(client, &mut catalog).await?;
     views(client, &mut parts, &by_oid).await?;

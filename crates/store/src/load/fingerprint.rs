@@ -24,6 +24,7 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
     add(&relation.exclusions);
     add(&relation.indexes);
     add(&relation.checks);
+    add(&(&relation.routes, &relation.leaves));
     for (keys, other) in [
         (
             &relation.foreign_keys,

@@ -1,0 +1,96 @@
+//! Partition trees: which table a row belongs to.
+
+use catalog::{Leaf, Partition, RelationId, Route};
+use tokio_postgres::GenericClient;
+
+use super::Parts;
+use crate::Error;
+
+/// One table of a tree.
+struct Member {
+    root: RelationId,
+    id: RelationId,
+    parent: Option<RelationId>,
+    partitioned: bool,
+    bound: Option<String>,
+    has_default: bool,
+    key: String,
+}
+
+/// Tells partitions of their roots and roots how rows find their partitions.
+pub(super) async fn partitions(
+    client: &impl GenericClient,
+    parts: &mut Parts,
+) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../../queries/partitions.sql"), &[])
+        .await?;
+    let mut members = Vec::with_capacity(rows.len());
+    for row in rows {
+        let parent: Option<u32> = row.try_get("parent")?;
+        members.push(Member {
+            root: RelationId(row.try_get("root")?),
+            id: RelationId(row.try_get("id")?),
+            parent: parent.map(RelationId),
+            partitioned: row.try_get("is_partitioned")?,
+            bound: row.try_get("bound")?,
+            has_default: row.try_get("has_default")?,
+            key: row.try_get::<_, Option<String>>("key")?.unwrap_or_default(),
+        });
+    }
+    for member in &members {
+        if member.id == member.root {
+            routes(parts, &members, member.root);
+        } else {
+            // Rows are told apart in the root's head, so by the root's key.
+            let root = parts.get(&member.root);
+            let keys = root.map(|r| (r.primary_key.clone(), r.stand_in.clone()));
+            let Some(relation) = parts.get_mut(&member.id) else {
+                continue;
+            };
+            (relation.primary_key, relation.stand_in) = keys.unwrap_or_default();
+            relation.partition = Some(Partition {
+                root: member.root,
+                bound: member.bound.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn routes(parts: &mut Parts, members: &[Member], root: RelationId) {
+    let name = |id: RelationId| {
+        let found = parts.get(&id);
+        found.map(|r| (r.schema.clone(), r.name.clone()))
+    };
+    let of_root = || members.iter().filter(|m| m.root == root);
+    let mut routes = Vec::new();
+    let mut leaves = Vec::new();
+    for member in of_root() {
+        let Some((schema, table)) = name(member.id) else {
+            continue;
+        };
+        if !member.partitioned {
+            leaves.push(Leaf {
+                schema,
+                table,
+                bound: member.bound.clone(),
+            });
+        } else if !member.has_default {
+            routes.push(Route {
+                schema,
+                table,
+                bound: member.bound.clone(),
+                key: member.key.clone(),
+                parts: of_root()
+                    .filter(|part| part.parent == Some(member.id))
+                    .filter_map(|part| part.bound.clone())
+                    .collect(),
+            });
+        }
+    }
+    if let Some(relation) = parts.get_mut(&root) {
+        relation.routes = routes;
+        relation.leaves = leaves;
+    }
+}
