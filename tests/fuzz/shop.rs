@@ -1,0 +1,207 @@
+//! A small catalog: users(id, name, age), teams(id, label), lines(order_id, no, qty), log without
+//! a key, the view adults.
+
+use std::sync::Arc;
+
+use catalog::{
+    Catalog, Column, DraftTableId, ForeignKey, Function, Generated, Head, Identity, Key,
+    ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+};
+
+fn column(number: i16, name: &str, type_id: u32, type_name: &str) -> Column {
+    Column {
+        number,
+        name: name.into(),
+        type_id,
+        type_modifier: -1,
+        type_name: type_name.into(),
+        declared: type_name.into(),
+        collation: None,
+        not_null: false,
+        default: None,
+        generated: Generated::No,
+        identity: Identity::No,
+        sequence: None,
+        base_type: None,
+        definer_default: false,
+    }
+}
+
+fn key(name: &str, columns: &[&str]) -> Key {
+    Key {
+        name: name.into(),
+        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        special: false,
+        operators: Vec::new(),
+    }
+}
+
+fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key>) -> Relation {
+    Relation {
+        id: RelationId(id),
+        schema: schema.into(),
+        name: name.into(),
+        kind: RelationKind::Table,
+        columns,
+        primary_key: pk,
+        unique: Vec::new(),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        referenced_by: Vec::new(),
+        inherits: false,
+        exclusion: false,
+        triggers: false,
+        row_security: false,
+        view: None,
+        fingerprint: format!("f{id}"),
+    }
+}
+
+/// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults.
+pub fn shop() -> Catalog {
+    let mut age = column(3, "age", 23, "integer");
+    age.default = Some("18".into());
+    let mut relations = vec![
+        table(
+            1,
+            "public",
+            "users",
+            vec![
+                column(1, "id", 20, "bigint"),
+                column(2, "name", 1043, "character varying"),
+                age,
+                column(4, "code", 1042, "character"),
+            ],
+            Some(key("users_pkey", &["id"])),
+        ),
+        table(
+            2,
+            "public",
+            "teams",
+            vec![
+                column(1, "id", 23, "integer"),
+                column(2, "label", 25, "text"),
+            ],
+            Some(key("teams_pkey", &["id"])),
+        ),
+        table(
+            3,
+            "public",
+            "lines",
+            vec![
+                column(1, "order_id", 20, "bigint"),
+                column(2, "no", 23, "integer"),
+                column(3, "qty", 23, "integer"),
+            ],
+            Some(key("lines_pkey", &["order_id", "no"])),
+        ),
+        table(
+            4,
+            "public",
+            "log",
+            vec![column(1, "message", 25, "text")],
+            None,
+        ),
+        table(
+            5,
+            "app",
+            "users",
+            vec![column(1, "id", 20, "bigint")],
+            Some(key("users_pkey", &["id"])),
+        ),
+    ];
+    let mut view = table(
+        6,
+        "public",
+        "adults",
+        vec![column(1, "id", 20, "bigint")],
+        None,
+    );
+    view.kind = RelationKind::View;
+    view.view = Some(View {
+        relations: vec![RelationId(1)],
+        functions: Vec::new(),
+        definition: " SELECT u.id\n   FROM public.users u\n  WHERE u.age >= 18;".into(),
+        security_barrier: false,
+    });
+    relations.push(view);
+    let foreign = Arc::new(ForeignKey {
+        name: "lines_order".into(),
+        child: RelationId(3),
+        parent: RelationId(1),
+        child_columns: vec!["order_id".into()],
+        parent_columns: vec!["id".into()],
+        on_delete: ReferentialAction::Cascade,
+        on_update: ReferentialAction::NoAction,
+        match_full: false,
+        deferrable: false,
+        deferred: false,
+        set_columns: Vec::new(),
+    });
+    let mut catalog = Catalog {
+        epoch: 1,
+        server_version: 150_018,
+        ..Catalog::default()
+    };
+    for mut relation in relations {
+        if relation.id == RelationId(3) {
+            relation.foreign_keys.push(Arc::clone(&foreign));
+        }
+        if relation.kind == RelationKind::Table
+            && relation.primary_key.is_some()
+            && relation.id != RelationId(5)
+        {
+            catalog.heads.insert(
+                relation.id,
+                Arc::new(Head {
+                    id: DraftTableId(i32::try_from(relation.id.0).unwrap_or(0) + 10),
+                    relation: relation.id,
+                    fingerprint: relation.fingerprint.clone(),
+                    constraints: std::collections::HashMap::new(),
+                    cascades: if relation.id == RelationId(1) {
+                        vec![RelationId(3)]
+                    } else {
+                        Vec::new()
+                    },
+                }),
+            );
+        }
+        catalog
+            .names
+            .entry(relation.schema.clone())
+            .or_default()
+            .insert(relation.name.clone(), relation.id);
+        catalog.relations.insert(relation.id, Arc::new(relation));
+    }
+    for (schema, name, volatility) in [
+        ("pg_catalog", "count", Volatility::Immutable),
+        ("pg_catalog", "lower", Volatility::Immutable),
+        ("pg_catalog", "now", Volatility::Stable),
+        ("pg_catalog", "max", Volatility::Immutable),
+        ("pg_catalog", "sum", Volatility::Immutable),
+        ("pg_catalog", "set_config", Volatility::Volatile),
+        ("pg_catalog", "generate_series", Volatility::Immutable),
+        ("pg_catalog", "pg_terminate_backend", Volatility::Volatile),
+        ("pg_catalog", "lo_create", Volatility::Volatile),
+        ("pg_catalog", "query_to_xml", Volatility::Stable),
+        ("pg_catalog", "jsonb_array_elements", Volatility::Immutable),
+        ("public", "wipe", Volatility::Volatile),
+        ("public", "pure", Volatility::Immutable),
+    ] {
+        catalog
+            .functions
+            .entry(name.into())
+            .or_default()
+            .push(Function {
+                schema: schema.into(),
+                name: name.into(),
+                volatility,
+                security_definer: false,
+                language: "sql".into(),
+                extension: false,
+            });
+    }
+    catalog
+}
+
