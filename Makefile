@@ -5,7 +5,7 @@ SHELL := bash
 KEEP ?=
 ORDER_LINES ?=
 
-.PHONY: help test check demo bench fuzz
+.PHONY: help test test-matrix check demo bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ script = @if [ -x $(1) ]; then exec $(1) $(2); else echo "make: $(1) is missing 
 
 test: ## Everything that gates a change; installs what is missing
 	$(call script,tests/run)
+
+test-matrix: ## The differential suite on PostgreSQL 14 to 18
+	$(call script,tests/matrix)
 
 check: ## Formatting, lints, documentation
 	cargo fmt --all --check

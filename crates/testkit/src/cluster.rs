@@ -161,8 +161,11 @@ impl Cluster {
 
     /// `pg_dump` of all schemas but pgdraft's, without the lines that only say how far sequences
     /// have moved: a draft takes its ids from the base's sequences, as a rolled back transaction
-    /// does in PostgreSQL.
+    /// does in PostgreSQL. Where the server came without `pg_dump`, the same by SQL.
     pub fn dump(&self, database: &str) -> String {
+        if !self.bin.join("pg_dump").exists() {
+            return crate::dump::by_sql(&mut self.connect(database));
+        }
         let output = Command::new(self.bin.join("pg_dump"))
             .args(["-h", "127.0.0.1", "-U", SUPERUSER, "-N", "pgdraft", "-p"])
             .arg(self.port.to_string())
@@ -183,6 +186,15 @@ impl Cluster {
             })
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// Its major version.
+    pub fn version(&self) -> u32 {
+        static VERSION: OnceLock<u32> = OnceLock::new();
+        *VERSION.get_or_init(|| {
+            let number = self.connect("postgres").value("SHOW server_version_num");
+            number.parse::<u32>().expect("a number") / 10_000
+        })
     }
 
     /// Path of a program of this PostgreSQL, for example `psql`.

@@ -23,6 +23,7 @@
 
 pub mod cluster;
 pub mod differential;
+mod dump;
 pub mod harness;
 pub mod proxy;
 pub mod random;

@@ -35,6 +35,7 @@ pub fn workload(seed: u64, length: usize) -> Case {
     let steps = maker.steps;
     Case {
         name: format!("random_{seed}"),
+        needs: 15,
         setup: schema.setup,
         steps,
     }

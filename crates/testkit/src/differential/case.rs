@@ -8,6 +8,8 @@
 //! -- params: 1, NULL, 'a b'
 //! SELECT * FROM t WHERE id = $1;
 //! ```
+//! A line `-- needs: PostgreSQL 15` before the script keeps the case from older servers.
+//!
 //! Directives stand on lines of their own before a statement and hold for it alone, but
 //! `-- connection N` and `-- session N`, which hold until the next one:
 //!
@@ -129,6 +131,8 @@ pub struct Case {
     pub name: String,
     /// Run on both databases before anything else.
     pub setup: String,
+    /// Oldest major version of PostgreSQL that has all it uses.
+    pub needs: u32,
     /// The script.
     pub steps: Vec<Step>,
 }
@@ -151,8 +155,14 @@ impl Case {
             steps: Vec::new(),
         };
         reader.script(script, first_line);
+        let needs = setup
+            .lines()
+            .find_map(|l| l.strip_prefix("-- needs: PostgreSQL "));
         Self {
             name: name.to_owned(),
+            needs: needs.map_or(0, |version| {
+                version.trim().parse().expect("a major version")
+            }),
             setup,
             steps: reader.steps,
         }
