@@ -27,7 +27,7 @@ DELETE FROM p WHERE id IN (3, 50) RETURNING *;
 SELECT count(*) FROM cas;
 SELECT count(*) FROM grand;
 SELECT * FROM nul WHERE p_id IS NULL ORDER BY id;
--- expect error 23503
+-- expect error 23503 or 23001
 DELETE FROM p WHERE id = 11;
 DELETE FROM res;
 DELETE FROM p WHERE id = 11;

@@ -15,7 +15,8 @@
 //!
 //! * `-- params: 1, NULL, 'a'`: run by the extended protocol with these values, always
 //! * `-- ordered`, `-- unordered`: otherwise order counts where ORDER BY stands in the text
-//! * `-- expect error 23505`: it must fail on plain PostgreSQL too (and equally); a statement
+//! * `-- expect error 23505`: it must fail on plain PostgreSQL too (and equally), or where versions
+//!   of it differ `-- expect error 23503 or 23001`; a statement
 //!   without it must succeed there
 //! * `-- expect any`: both must do the same, whatever it is; `-- expect any or refused`: pgdraft
 //!   may also refuse it with 0A000, which is counted, and plain PostgreSQL is not asked then
@@ -337,6 +338,10 @@ impl Reader<'_> {
             ["expect", "any", "or", "refused"] => step.expect = Expect::AnyOrRefusal,
             ["expect", "any"] => step.expect = Expect::Any,
             ["expect", "error", code] => step.expect = Expect::Failure((*code).to_owned()),
+            // Versions of PostgreSQL have two codes for it.
+            ["expect", "error", code, "or", other] => {
+                step.expect = Expect::Failure(format!("{code} or {other}"));
+            }
             ["expect", "refused", code] => step.expect = Expect::Refusal((*code).to_owned()),
             // Anything else is a comment for the reader; a word that looks like a directive with
             // a slip of the pen must not pass for one.
