@@ -11,7 +11,7 @@ use crate::facts::{Call, Facts};
 use crate::plan::Context;
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
-const SAFE_VOLATILE: [&str; 64] = [
+const SAFE_VOLATILE: [&str; 65] = [
     "pg_partition_ancestors",
     "pg_partition_tree",
     "pg_partition_root",
@@ -36,6 +36,8 @@ const SAFE_VOLATILE: [&str; 64] = [
     "setseed",
     "clock_timestamp",
     "timeofday",
+    // of timetz, by mistake, before PostgreSQL 15
+    "timezone",
     "gen_random_uuid",
     "uuidv4",
     "uuidv7",

@@ -391,7 +391,11 @@ fn expectation(step: &Step, plain: &Outcome) -> Result<(), String> {
         (Expect::Success, Some(failure)) => Err(format!(
             "the case is wrong, plain PostgreSQL fails: {failure}"
         )),
-        (Expect::Failure(codes), Some(failure)) if codes.split(" or ").any(|c| c == failure.code()) => Ok(()),
+        (Expect::Failure(codes), Some(failure))
+            if codes.split(" or ").any(|c| c == failure.code()) =>
+        {
+            Ok(())
+        }
         (Expect::Failure(code), Some(failure)) => Err(format!(
             "the case is wrong, {code} was expected, plain PostgreSQL says {failure}"
         )),
