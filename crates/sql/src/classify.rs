@@ -88,7 +88,6 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
 /// `CreateStmt(…)` → `CREATE TABLE` and so on, for the message.
 fn kind_name(node: &NodeEnum) -> String {
     let known = match node {
-        NodeEnum::MergeStmt(_) => "MERGE",
         NodeEnum::DoStmt(_) => "DO",
         NodeEnum::CallStmt(_) => "CALL",
         NodeEnum::LockStmt(_) => "LOCK TABLE",

@@ -1,6 +1,6 @@
 //! What a statement's tree says about itself, before any catalog is asked.
 
-use pg_query::protobuf::{DeleteStmt, InsertStmt, UpdateStmt};
+use pg_query::protobuf::{DeleteStmt, InsertStmt, MergeStmt, UpdateStmt};
 
 /// A relation read in a FROM, JOIN or USING: never a CTE, never the target of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,7 @@ pub(crate) enum Change {
     Insert(Box<InsertStmt>),
     Update(Box<UpdateStmt>),
     Delete(Box<DeleteStmt>),
+    Merge(Box<MergeStmt>),
 }
 
 /// A change under the WITH of the outermost statement.
@@ -147,6 +148,8 @@ pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
     /// Locking clauses (`FOR UPDATE` and its kin).
     pub(crate) locking: usize,
+    /// Bytes where `merge_action()` stands.
+    pub(crate) merge_actions: Vec<usize>,
     /// Changes under WITH, in the order of the text.
     pub(crate) parts: Vec<Part>,
     /// A change under a WITH that is not the outermost: PostgreSQL refuses it; byte of its name.

@@ -52,7 +52,7 @@ pub struct Statement {
 pub(crate) enum Body {
     /// SELECT, VALUES, TABLE; also under EXPLAIN or DECLARE CURSOR. Changes may stand under its WITH.
     Query,
-    /// INSERT, UPDATE or DELETE.
+    /// INSERT, UPDATE, DELETE or MERGE.
     Change(Change),
     Copy(Copy),
     Truncate(TruncateStmt),

@@ -24,6 +24,7 @@ mod constraints;
 mod copy;
 mod delete;
 mod insert;
+mod merging;
 mod moving;
 mod returning;
 mod truncate;

@@ -33,6 +33,7 @@ pub(crate) fn agree(text: &str, body: &Body, facts: &Facts) -> Result<(), Report
     let same_kind = match body {
         Body::Change(Change::Insert(_)) => matches!(&ast, Ast::Insert(_) | Ast::Query(_)),
         Body::Change(Change::Update(_)) => matches!(&ast, Ast::Update(_) | Ast::Query(_)),
+        Body::Change(Change::Merge(_)) => matches!(&ast, Ast::Merge(_) | Ast::Query(_)),
         Body::Change(Change::Delete(_)) => matches!(&ast, Ast::Delete(_) | Ast::Query(_)),
         _ => !matches!(
             &ast,

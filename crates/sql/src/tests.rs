@@ -388,7 +388,7 @@ impl Dice {
 #[test]
 fn mutants_never_panic_and_never_write_a_base_table() {
     let mut texts = Vec::new();
-    for name in ["read.txt", "write.txt", "parts.txt"] {
+    for name in ["read.txt", "write.txt", "parts.txt", "merge.txt"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/cases")
             .join(name);

@@ -16,7 +16,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
-use crate::rewrite::{Edits, delete, insert, update};
+use crate::rewrite::{Edits, delete, insert, merging, update};
 use crate::splice::{Edit, Splice};
 
 /// Plans a statement whose outermost part is `outermost`, or a query.
@@ -104,6 +104,7 @@ fn begin<'a>(
         Change::Insert(tree) => (&tree.relation, (Kind::Insert, Kind::Using)),
         Change::Update(tree) => (&tree.relation, (Kind::Update, Kind::From)),
         Change::Delete(tree) => (&tree.relation, (Kind::DeleteP, Kind::Using)),
+        Change::Merge(tree) => (&tree.relation, (Kind::Merge, Kind::Using)),
     };
     Work::begin(of, place, relation.as_ref(), keywords, reads)
 }
@@ -144,6 +145,7 @@ impl Parts {
             Change::Insert(tree) => insert::write(&work, tree),
             Change::Update(tree) => update::write(&work, tree),
             Change::Delete(tree) => delete::write(&work, tree),
+            Change::Merge(tree) => merging::write(&work, tree),
         }?;
         self.targets.push(work.changed.relation.id);
         for id in work.changed.changes(written.cascades) {

@@ -1,35 +1,44 @@
-//! UPDATE of a primary key: the row leaves a tombstone under its old key and lives under its new
-//! one, both written by one INSERT.
+//! UPDATE of a primary key, and MERGE: a row whose key changes leaves a tombstone under its old key
+//! and lives under its new one, both written by one INSERT.
 //!
 //! Where keys are shifted over each other (`id = id + 1`) one key can be left and taken in the same
 //! statement: then it has no tombstone. Two rows that come to one key are PostgreSQL's 23505.
 
-use catalog::{Column, quote_identifier as q};
+use catalog::quote_identifier as q;
 use report::Report;
 
 use crate::merge;
-use crate::rewrite::assign::Assignment;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::returning::Returning;
-use crate::rewrite::update::image;
 use crate::rewrite::work::{Work, Written};
 
-/// Appends everything behind the source.
+/// What the rows of a source are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// All of them are updated.
+    Updated,
+    /// Column `pgdraft_kind` says it of each: `I`, `U` or `D`; `pgdraft_once` is true, or raises.
+    Mixed,
+}
+
+/// Appends everything behind the source; `new` names the source's columns with the new images.
 pub(crate) fn finish(
     work: &Work<'_>,
-    assignments: &[Assignment],
+    kind: Rows,
+    new: impl Fn(usize) -> String,
     returning: &Returning,
     out: &mut Written<'_>,
 ) -> Result<(), Box<Report>> {
-    let changed = &work.changed;
-    let writable = changed.writable();
-    let new = |i: usize| image(&writable, assignments, i);
-    let keys = Keys::of(work, &writable, new).ok_or_else(mismatch)?;
-    out.cte().ours(&images(work, &keys, new));
-    out.cte().ours(&log(work, &keys));
-    out.cte().ours(&rows(work, &keys));
+    let keys = Keys::of(work, &new).ok_or_else(mismatch)?;
+    out.cte().ours(&images(work, kind, &keys, &new));
+    out.cte().ours(&log(work, kind, &keys));
+    out.cte().ours(&rows(work, kind, &keys));
     out.counted = work.clauses.returning.is_none();
-    let rows = format!("(SELECT * FROM {} WHERE pgdraft_live)", work.name("row"));
+    let filter = match kind {
+        Rows::Updated => "pgdraft_live",
+        Rows::Mixed => "NOT pgdraft_moved",
+    };
+    let rows = format!("(SELECT * FROM {} WHERE {filter})", work.name("row"));
     returning.select(work, &mut out.body, &rows, new)
 }
 
@@ -48,8 +57,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(work: &Work<'_>, writable: &[&Column], new: impl Fn(usize) -> String) -> Option<Self> {
+    fn of(work: &Work<'_>, new: impl Fn(usize) -> String) -> Option<Self> {
         let (key, src) = (work.changed.relation.key()?, work.src());
+        let writable = work.changed.writable();
         let (mut same, mut taken) = (Vec::new(), Vec::new());
         let (mut left, mut targets) = (Vec::new(), Vec::new());
         for (n, column) in key.columns.iter().enumerate() {
@@ -78,7 +88,7 @@ impl Keys {
 }
 
 /// The images to be written, live ones and tombstones.
-fn images(work: &Work<'_>, keys: &Keys, new: impl Fn(usize) -> String) -> String {
+fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> String) -> String {
     let changed = &work.changed;
     let writable = changed.writable();
     let named = |of: &dyn Fn(usize) -> String| {
@@ -86,11 +96,21 @@ fn images(work: &Work<'_>, keys: &Keys, new: impl Fn(usize) -> String) -> String
         list(columns.map(|(i, c)| format!("{} AS {}", of(i), q(&c.name))))
     };
     let same = &keys.same;
+    let (once, stays, gone, moved, taker) = match kind {
+        Rows::Updated => ("true", "", format!("NOT ({same})"), "true", ""),
+        Rows::Mixed => (
+            "pgdraft_once",
+            " WHERE pgdraft_kind <> 'D'",
+            format!("pgdraft_once AND (pgdraft_kind = 'D' OR pgdraft_kind = 'U' AND NOT ({same}))"),
+            "pgdraft_kind = 'U'",
+            "t.pgdraft_kind <> 'D' AND ",
+        ),
+    };
     format!(
         "{image} AS (\
-         SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE true END AS pgdraft_live, \
-         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src} \
-         UNION ALL SELECT false, pgdraft_new, {old_images} FROM {src} WHERE NOT ({same}) AND NOT EXISTS (SELECT 1 FROM {src} t WHERE {taken}))",
+         SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE {once} END AS pgdraft_live, false AS pgdraft_moved, \
+         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src}{stays} \
+         UNION ALL SELECT false, {moved}, pgdraft_new, {old_images} FROM {src} WHERE {gone} AND NOT EXISTS (SELECT 1 FROM {src} t WHERE {taker}{taken}))",
         image = work.name("image"),
         src = work.src(),
         targets = keys.new.join(", "),
@@ -101,22 +121,29 @@ fn images(work: &Work<'_>, keys: &Keys, new: impl Fn(usize) -> String) -> String
     )
 }
 
-fn log(work: &Work<'_>, keys: &Keys) -> String {
+fn log(work: &Work<'_>, kind: Rows, keys: &Keys) -> String {
     let changed = &work.changed;
+    let same = &keys.same;
+    let (letter, filter) = match kind {
+        Rows::Updated => (format!("CASE WHEN {same} THEN 'U' ELSE 'D' END"), ""),
+        Rows::Mixed => (
+            format!("CASE WHEN pgdraft_kind = 'U' AND {same} THEN 'U' ELSE 'D' END"),
+            " WHERE pgdraft_kind <> 'I'",
+        ),
+    };
     format!(
         "{name} AS (INSERT INTO {log}(pgdraft_kind, {names}) \
-         SELECT (CASE WHEN {same} THEN 'U' ELSE 'D' END)::\"char\", {old} FROM {src} ON CONFLICT DO NOTHING)",
+         SELECT ({letter})::\"char\", {old} FROM {src}{filter} ON CONFLICT DO NOTHING)",
         name = work.name("log"),
         log = changed.head.log(),
         names = changed.writable_list(),
-        same = keys.same,
         old = list((0..changed.writable().len()).map(|i| format!("o{i}"))),
         src = work.src(),
     )
 }
 
 /// The one INSERT of all images into the head, tombstones first: what they leave is free then.
-fn rows(work: &Work<'_>, keys: &Keys) -> String {
+fn rows(work: &Work<'_>, kind: Rows, keys: &Keys) -> String {
     let changed = &work.changed;
     let assign: String = changed
         .writable()
@@ -124,11 +151,15 @@ fn rows(work: &Work<'_>, keys: &Keys) -> String {
         .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
         .collect();
     let present: Vec<String> = keys.columns.iter().map(|c| format!("h.{c}")).collect();
+    let found = match kind {
+        Rows::Updated => "",
+        Rows::Mixed => "s.pgdraft_kind <> 'I' AND ",
+    };
     format!(
         "{row} AS (INSERT INTO {head} AS h({names}, pgdraft_live, pgdraft_moved, pgdraft_new) \
-         SELECT {names}, pgdraft_live, NOT pgdraft_live, CASE WHEN EXISTS (SELECT 1 FROM {src} s WHERE {left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM {image} e ORDER BY pgdraft_live \
+         SELECT {names}, pgdraft_live, pgdraft_moved, CASE WHEN EXISTS (SELECT 1 FROM {src} s WHERE {found}{left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM {image} e ORDER BY pgdraft_live \
          ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = EXCLUDED.pgdraft_moved, \
-         pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM {src} s WHERE {left_head}) \
+         pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM {src} s WHERE {found}{left_head}) \
          THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*)",
         row = work.name("row"),
         src = work.src(),

@@ -1,11 +1,12 @@
 //! RETURNING: from the head's row where it only names the target, joined back to the source where
 //! it also names FROM or USING items.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use catalog::{Relation, quote_identifier as q};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, RangeVar, ReturningClause};
+use pg_query::protobuf::{Node, RangeVar, ReturningClause, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
@@ -13,7 +14,7 @@ use crate::facts::ColumnUse;
 use crate::merge;
 use crate::parse::Statement;
 use crate::resolve::{Resolved, resolve};
-use crate::rewrite::change::{Changed, list};
+use crate::rewrite::change::{Changed, list, mismatch};
 use crate::rewrite::work::{Work, Written};
 use crate::splice::{Edit, Splice};
 use crate::walk::byte;
@@ -29,6 +30,8 @@ pub(crate) struct Returning {
     rows: Vec<String>,
     /// The change has FROM or USING and RETURNING: it ends in a join with the source.
     joined: bool,
+    /// `*` gives the items' columns before the target's.
+    items_first: bool,
 }
 
 impl Returning {
@@ -39,15 +42,59 @@ impl Returning {
         items: &[Node],
     ) -> Result<Self, Box<Report>> {
         let mut returning = Self::default();
-        let (Some(_), Some(keyword)) = (clause, work.clauses.returning) else {
+        returning.look(work, clause, items)?;
+        Ok(returning)
+    }
+
+    /// The same for MERGE: its source's columns come first, and `merge_action()` is `action`.
+    pub(crate) fn find_merge(
+        work: &Work<'_>,
+        clause: Option<&ReturningClause>,
+        source: &[Node],
+        action: &str,
+    ) -> Result<Self, Box<Report>> {
+        let mut returning = Self {
+            items_first: true,
+            ..Self::default()
+        };
+        let Some(bytes) = returning.look(work, clause, source)? else {
             return Ok(returning);
         };
-        returning.joined = !items.is_empty();
-        let range = work.bytes(work.clauses.content(keyword))?;
-        for column in work.columns_in(range) {
-            returning.column(work, column, items)?;
+        let tokens = &work.statement.tokens;
+        for location in &work.statement.facts.merge_actions {
+            if bytes.contains(location) {
+                let first = tokens.at(*location).ok_or_else(mismatch)?;
+                let lifted = returning.lift(action.to_owned());
+                let label = if is_whole_target(work, first, 3) {
+                    " AS merge_action"
+                } else {
+                    ""
+                };
+                let text = format!("pgdraft_src.{lifted}{label}");
+                returning
+                    .edits
+                    .push(Edit::new(work.bytes(first..first + 3)?, text));
+            }
         }
         Ok(returning)
+    }
+
+    /// Gives the bytes of the client's list.
+    fn look(
+        &mut self,
+        work: &Work<'_>,
+        clause: Option<&ReturningClause>,
+        items: &[Node],
+    ) -> Result<Option<Range<usize>>, Box<Report>> {
+        let (Some(_), Some(keyword)) = (clause, work.clauses.returning) else {
+            return Ok(None);
+        };
+        self.joined = !items.is_empty();
+        let range = work.bytes(work.clauses.content(keyword))?;
+        for column in work.columns_in(range.clone()) {
+            self.column(work, column, items)?;
+        }
+        Ok(Some(range))
     }
 
     /// One column reference: of the target it stays, a star is written out, of a FROM item it is
@@ -62,10 +109,12 @@ impl Returning {
         let is_star = column.fields.last().is_some_and(|f| f == "*");
         let text = match column.fields.as_slice() {
             [_] if is_star => {
-                let mut parts = vec![own_columns(changed)];
+                let mut parts = Vec::with_capacity(items.len() + 1);
                 for item in items {
                     parts.push(self.star_of(work, item)?);
                 }
+                let own = if self.items_first { parts.len() } else { 0 };
+                parts.insert(own, own_columns(changed));
                 parts.join(", ")
             }
             [.., table, _] if *table == changed.label => {
@@ -83,7 +132,9 @@ impl Returning {
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
             fields => format!("pgdraft_src.{}", self.lift(path(fields))),
         };
-        let text = if !is_star && is_whole_target(work, column) {
+        let first = work.statement.tokens.at(column.location);
+        let whole = |first| is_whole_target(work, first, 2 * column.fields.len() - 1);
+        let text = if !is_star && first.is_some_and(whole) {
             let name = column.fields.last().map_or("", String::as_str);
             format!("{text} AS {}", q(name))
         } else {
@@ -321,7 +372,7 @@ fn path(fields: &[String]) -> String {
     fields.iter().map(|f| q(f)).collect::<Vec<_>>().join(".")
 }
 
-fn label_of(item: &Node) -> Option<&String> {
+pub(crate) fn label_of(item: &Node) -> Option<&String> {
     match item.node.as_ref()? {
         NodeEnum::RangeVar(table) => Some(
             table
@@ -336,16 +387,12 @@ fn label_of(item: &Node) -> Option<&String> {
     }
 }
 
-/// Whether a column reference is a whole RETURNING item without a label of its own, so that its
-/// name must be kept.
-fn is_whole_target(work: &Work<'_>, column: &ColumnUse) -> bool {
-    use pg_query::protobuf::Token as Kind;
+/// Whether so many tokens are a whole RETURNING item without a label of its own, so that its name
+/// must be kept.
+fn is_whole_target(work: &Work<'_>, first: usize, count: usize) -> bool {
     let (tokens, depth) = (&work.statement.tokens, work.place.depth);
-    let Some(first) = tokens.at(column.location) else {
-        return false;
-    };
     let before = first.checked_sub(1).and_then(|i| tokens.get(i));
-    let after = tokens.get(first + 2 * column.fields.len() - 1);
+    let after = tokens.get(first + count);
     let opens =
         before.is_some_and(|t| t.depth == depth && (t.is(Kind::Returning) || t.is(Kind::Ascii44)));
     let closes = after.is_none_or(|t| {

@@ -7,7 +7,7 @@ use report::Report;
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
-use crate::rewrite::moving;
+use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
 
@@ -33,7 +33,9 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     })?;
     out.cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
     if assignments.iter().any(|a| changed.is_key(&a.column)) {
-        moving::finish(work, &assignments, &returning, &mut out)?;
+        let writable = changed.writable();
+        let new = |i: usize| image(&writable, &assignments, i);
+        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
         return Ok(out);
     }
     out.cte().ours(&work.log('U', ""));
@@ -44,7 +46,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
 }
 
 /// The source's column with the new value of the `i`th writable column.
-pub(crate) fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
+fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
     let assigned = writable
         .get(i)
         .and_then(|column| assignments.iter().position(|a| a.column == column.name));

@@ -86,6 +86,7 @@ impl Clauses {
         let tokens = &statement.tokens;
         let end = place.tokens.end;
         let first = tokens.at(name)?;
+        let updates = verb == Kind::Update;
         let verb = (place.tokens.start..first).rev().find(|&i| {
             tokens
                 .get(i)
@@ -98,7 +99,7 @@ impl Clauses {
                 t.is(kind) && !before.is_some_and(|b| b.is(Kind::Distinct))
             })
         };
-        let set = within(target_end, Kind::Set);
+        let set = updates.then(|| within(target_end, Kind::Set)).flatten();
         let start = set.unwrap_or(target_end);
         Some(Self {
             verb,

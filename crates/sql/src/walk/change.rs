@@ -1,7 +1,9 @@
 //! Statements that change rows: the outermost one, and those under its WITH.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{DeleteStmt, InsertStmt, RangeVar, ReturningClause, UpdateStmt};
+use pg_query::protobuf::{
+    DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReturningClause, UpdateStmt,
+};
 
 use super::{Walked, Walker, unknown};
 use crate::facts::{Change, Part, Under, Unknown};
@@ -13,6 +15,7 @@ impl Change {
             NodeEnum::InsertStmt(tree) => Self::Insert(tree.clone()),
             NodeEnum::UpdateStmt(tree) => Self::Update(tree.clone()),
             NodeEnum::DeleteStmt(tree) => Self::Delete(tree.clone()),
+            NodeEnum::MergeStmt(tree) => Self::Merge(tree.clone()),
             _ => return None,
         })
     }
@@ -45,6 +48,7 @@ impl Walker {
             Change::Insert(tree) => self.insert(tree),
             Change::Update(tree) => self.update(tree),
             Change::Delete(tree) => self.delete(tree),
+            Change::Merge(tree) => self.merge(tree),
         }
     }
 
@@ -100,6 +104,28 @@ impl Walker {
         }
         self.pushed(delete.where_clause.as_deref())?;
         self.returning(delete.returning_clause.as_ref())?;
+        self.close_block();
+        self.leave(mark);
+        Ok(block)
+    }
+
+    fn merge(&mut self, merge: &MergeStmt) -> Result<usize, Unknown> {
+        self.target(merge.relation.as_ref())?;
+        let mark = self.with(merge.with_clause.as_ref())?;
+        let block = self.open_block();
+        if let Some(source) = merge.source_relation.as_deref() {
+            self.join_item(source, false)?;
+        }
+        self.pushed(merge.join_condition.as_deref())?;
+        for clause in &merge.merge_when_clauses {
+            let Some(NodeEnum::MergeWhenClause(clause)) = clause.node.as_ref() else {
+                return Err(unknown("this clause of MERGE"));
+            };
+            self.pushed(clause.condition.as_deref())?;
+            self.expressions(&clause.target_list)?;
+            self.expressions(&clause.values)?;
+        }
+        self.returning(merge.returning_clause.as_ref())?;
         self.close_block();
         self.leave(mark);
         Ok(block)

@@ -181,6 +181,10 @@ impl Walker {
                 self.facts.operators.extend(string_fields(&e.use_op).pop());
                 self.optional(e.node.as_deref())
             }
+            NodeEnum::MergeSupportFunc(e) => {
+                self.facts.merge_actions.push(byte(e.location));
+                Ok(Shape::default())
+            }
             NodeEnum::MultiAssignRef(e) => self.optional(e.source.as_deref()),
             other => self.markup(other),
         }

@@ -1,0 +1,456 @@
+//! MERGE: the source is joined with the merged read of the target, each pair of rows gets the first
+//! clause whose condition holds, and what the clauses do is written like an UPDATE of keys.
+//!
+//! PostgreSQL lets a clause for rows without a target see the source alone (and one for rows
+//! without a source the target alone), so that a name both have is not ambiguous there. Here such
+//! an expression stands in a subquery over the row it may see, which hides the other.
+
+use std::ops::Range;
+
+use catalog::{Column, Generated, Identity, quote_identifier as q};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CmdType, JoinType, MergeMatchKind, MergeStmt, MergeWhenClause, Node, OverridingKind,
+    Token as Kind,
+};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::plan::Verb;
+use crate::rewrite::assign::{Assignment, assignments, cast_type, default_of};
+use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::moving::{self, Rows};
+use crate::rewrite::returning::{Returning, label_of};
+use crate::rewrite::work::{Work, Written};
+use crate::splice::Splice;
+
+const TWICE: &str = "pgdraft.second_time('MERGE', 'Ensure that not more than one source row matches any one target row.')";
+
+pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>, Box<Report>> {
+    work.needs_key()?;
+    let changed = &work.changed;
+    let merge = Merge::of(work, tree)?;
+    let source: Vec<Node> = tree.source_relation.iter().map(|n| (**n).clone()).collect();
+    let action = merge.actions("pg_catalog.text", ["INSERT", "UPDATE", "DELETE"]);
+    let returning = Returning::find_merge(work, tree.returning_clause.as_ref(), &source, &action)?;
+    let mut out = work.written(Verb::Merge);
+    out.cascades = merge.clauses.iter().any(|c| match &c.action {
+        Action::Delete => true,
+        Action::Update(set) => set.iter().any(|a| changed.is_referenced(&a.column)),
+        Action::Insert(_) | Action::Nothing => false,
+    });
+    let src = work.src();
+    let splice = out.cte();
+    splice.ours(&format!(
+        "{src} AS MATERIALIZED (SELECT q.*, CASE WHEN pgdraft_kind <> 'I' AND pg_catalog.count(*) OVER (PARTITION BY pgdraft_kind = 'I', {keys}) > 1 THEN {TWICE} ELSE true END AS pgdraft_once FROM (SELECT {images}{lifted}, {kinds} AS pgdraft_kind",
+        keys = list(merge.old_key(work)),
+        images = changed.images(),
+        lifted = returning.lifted(),
+        kinds = merge.actions("pg_catalog.text", ["I", "U", "D"]),
+    ));
+    for (i, column) in changed.writable().into_iter().enumerate() {
+        splice.ours(", ");
+        merge.image(work, column, splice)?;
+        splice.ours(&format!(" AS n{i}"));
+    }
+    splice.ours(" FROM ");
+    splice.copy_edited(work.bytes(merge.source.clone())?, &work.edits);
+    let target = changed
+        .source(work.context, work.risky(), false)
+        .ok_or_else(mismatch)?;
+    splice.ours(&format!(
+        "{} {} {target} AS {} ON (",
+        returning.rows(),
+        merge.join,
+        changed.alias()
+    ));
+    splice.copy_edited(work.bytes(merge.on.clone())?, &work.edits);
+    splice.ours(") CROSS JOIN LATERAL (SELECT ");
+    merge.choose(work, splice)?;
+    splice.ours(
+        " AS pgdraft_clause OFFSET 0) AS pgdraft_c WHERE pgdraft_c.pgdraft_clause IS NOT NULL) AS q)",
+    );
+    moving::finish(work, Rows::Mixed, |i| format!("n{i}"), &returning, &mut out)?;
+    Ok(out)
+}
+
+/// A MERGE taken apart.
+struct Merge {
+    /// Tokens of the source.
+    source: Range<usize>,
+    /// Tokens of the join condition.
+    on: Range<usize>,
+    clauses: Vec<Clause>,
+    join: &'static str,
+    /// Labels of the source's items, quoted.
+    labels: Vec<String>,
+}
+
+/// One WHEN clause.
+struct Clause {
+    on: MergeMatchKind,
+    /// Tokens of its condition.
+    condition: Option<Range<usize>>,
+    action: Action,
+}
+
+enum Action {
+    Update(Vec<Assignment>),
+    Delete,
+    /// What each column named gets.
+    Insert(Vec<(String, Given)>),
+    Nothing,
+}
+
+/// One value of an INSERT.
+enum Given {
+    Default,
+    /// Tokens of the client's expression.
+    Text(Range<usize>),
+}
+
+impl Merge {
+    fn of(work: &Work<'_>, tree: &MergeStmt) -> Result<Self, Box<Report>> {
+        let tokens = &work.statement.tokens;
+        let using = work.clauses.from.ok_or_else(mismatch)?;
+        let end = work.clauses.returning.unwrap_or(work.clauses.end);
+        let whens = whens(work, using..end);
+        let first = whens.first().copied().ok_or_else(mismatch)?;
+        let on = (using..first).rev().find(|&i| {
+            tokens
+                .get(i)
+                .is_some_and(|t| t.depth == work.place.depth && t.is(Kind::On))
+        });
+        let on = on.ok_or_else(mismatch)?;
+        if whens.len() != tree.merge_when_clauses.len() {
+            return Err(mismatch());
+        }
+        let mut clauses = Vec::with_capacity(whens.len());
+        for (n, node) in tree.merge_when_clauses.iter().enumerate() {
+            let Some(NodeEnum::MergeWhenClause(clause)) = node.node.as_ref() else {
+                return Err(mismatch());
+            };
+            let from = whens.get(n).copied().unwrap_or(end);
+            let to = whens.get(n + 1).copied().unwrap_or(end);
+            clauses.push(self::clause(work, clause, from..to)?);
+        }
+        let mut labels = Vec::new();
+        tree.source_relation
+            .as_deref()
+            .map_or(Ok(()), |item| self::labels(item, &mut labels))?;
+        let has = |kind: MergeMatchKind| clauses.iter().any(|c| c.on == kind);
+        let join = match (
+            has(MergeMatchKind::MergeWhenNotMatchedByTarget),
+            has(MergeMatchKind::MergeWhenNotMatchedBySource),
+        ) {
+            (true, true) => "FULL JOIN",
+            (true, false) => "LEFT JOIN",
+            (false, true) => "RIGHT JOIN",
+            (false, false) => "JOIN",
+        };
+        Ok(Self {
+            source: using + 1..on,
+            on: on + 1..first,
+            clauses,
+            join,
+            labels,
+        })
+    }
+
+    /// What is done to the row, in these words for INSERT, UPDATE and DELETE.
+    fn actions(&self, type_name: &str, [insert, update, delete]: [&str; 3]) -> String {
+        let arms: String = self
+            .clauses
+            .iter()
+            .enumerate()
+            .filter_map(|(n, c)| {
+                let word = match c.action {
+                    Action::Update(_) => update,
+                    Action::Delete => delete,
+                    Action::Insert(_) => insert,
+                    Action::Nothing => return None,
+                };
+                Some(format!(" WHEN {n} THEN '{word}'"))
+            })
+            .collect();
+        if arms.is_empty() {
+            format!("NULL::{type_name}")
+        } else {
+            format!("(CASE pgdraft_c.pgdraft_clause{arms} END)::{type_name}")
+        }
+    }
+
+    /// The columns of the source with the key that the row had.
+    fn old_key(&self, work: &Work<'_>) -> Vec<String> {
+        let writable = work.changed.writable();
+        let key = work.changed.key().iter();
+        key.filter_map(|k| writable.iter().position(|c| c.name == *k))
+            .map(|i| format!("o{i}"))
+            .collect()
+    }
+
+    /// The number of the clause that a row gets; NULL where nothing is done.
+    fn choose(&self, work: &Work<'_>, splice: &mut Splice<'_>) -> Result<(), Box<Report>> {
+        let found = format!("{}.pgdraft_new IS NOT NULL", work.changed.alias());
+        let present: Vec<String> = self
+            .labels
+            .iter()
+            .map(|l| format!("{l} IS DISTINCT FROM NULL"))
+            .collect();
+        let target = [work.changed.alias()];
+        let sides: [(MergeMatchKind, String, &[String]); 3] = [
+            (
+                MergeMatchKind::MergeWhenNotMatchedBySource,
+                format!("NOT ({})", present.join(" OR ")),
+                &target,
+            ),
+            (MergeMatchKind::MergeWhenMatched, found, &[]),
+            (
+                MergeMatchKind::MergeWhenNotMatchedByTarget,
+                "true".to_owned(),
+                &self.labels,
+            ),
+        ];
+        splice.ours("CASE");
+        for (kind, when, seen) in sides {
+            let clauses = self.clauses.iter().enumerate();
+            let clauses: Vec<_> = clauses.filter(|(_, c)| c.on == kind).collect();
+            if clauses.is_empty() && kind == MergeMatchKind::MergeWhenNotMatchedBySource {
+                continue;
+            }
+            splice.ours(&format!(" WHEN {when} THEN CASE"));
+            for (n, clause) in clauses {
+                splice.ours(" WHEN ");
+                match &clause.condition {
+                    None => splice.ours("true"),
+                    Some(condition) => seeing(work, condition, seen, splice)?,
+                }
+                match clause.action {
+                    Action::Nothing => splice.ours(" THEN NULL"),
+                    _ => splice.ours(&format!(" THEN {n}")),
+                }
+            }
+            splice.ours(" WHEN false THEN 0 END");
+        }
+        splice.ours(" END");
+        Ok(())
+    }
+
+    /// The new image of one column: by clause, else as it was.
+    fn image(
+        &self,
+        work: &Work<'_>,
+        column: &Column,
+        splice: &mut Splice<'_>,
+    ) -> Result<(), Box<Report>> {
+        let kept = work.changed.column(&column.name);
+        let type_name = cast_type(column);
+        let mut any = false;
+        for (n, clause) in self.clauses.iter().enumerate() {
+            let value: &dyn Fn(&mut Splice<'_>) -> Result<(), Box<Report>> = match &clause.action {
+                Action::Nothing | Action::Delete => continue,
+                Action::Update(set) => {
+                    let Some(assignment) = set.iter().find(|a| a.column == column.name) else {
+                        continue;
+                    };
+                    &|splice| {
+                        assignment.value.write(splice, &work.edits);
+                        Ok(())
+                    }
+                }
+                Action::Insert(given) => {
+                    &|splice| match given.iter().find(|(name, _)| *name == column.name) {
+                        Some((_, Given::Text(range))) => seeing(work, range, &self.labels, splice),
+                        Some((_, Given::Default)) | None => {
+                            splice.ours(&default_of(&work.changed.relation, column));
+                            Ok(())
+                        }
+                    }
+                }
+            };
+            let word = if any {
+                ""
+            } else {
+                "CASE pgdraft_c.pgdraft_clause"
+            };
+            splice.ours(&format!("{word} WHEN {n} THEN CAST("));
+            value(splice)?;
+            splice.ours(&format!(" AS {type_name})"));
+            any = true;
+        }
+        splice.ours(&if any {
+            format!(" ELSE {kept} END")
+        } else {
+            kept
+        });
+        Ok(())
+    }
+}
+
+/// The client's expression, where it can see these labels only; none: it sees both sides.
+fn seeing(
+    work: &Work<'_>,
+    range: &Range<usize>,
+    labels: &[String],
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let bytes = work.bytes(range.clone())?;
+    let unqualified = work.columns_in(bytes.clone()).any(|c| c.fields.len() == 1);
+    if !unqualified || labels.is_empty() {
+        splice.ours("(");
+        splice.copy_edited(bytes, &work.edits);
+        splice.ours(")");
+        return Ok(());
+    }
+    splice.ours("(SELECT ");
+    splice.copy_edited(bytes, &work.edits);
+    let items = labels.iter().map(|l| format!("(SELECT {l}.*) AS {l}"));
+    splice.ours(&format!(" FROM {})", list(items)));
+    Ok(())
+}
+
+/// The WHEN tokens of the clauses, not those of CASE.
+fn whens(work: &Work<'_>, range: Range<usize>) -> Vec<usize> {
+    outside_case(work, range)
+        .filter(|(_, kind)| *kind == Kind::When as i32)
+        .map(|(i, _)| i)
+        .collect()
+}
+
+/// Tokens at the change's own level that are not inside CASE … END.
+fn outside_case<'a>(
+    work: &'a Work<'_>,
+    range: Range<usize>,
+) -> impl Iterator<Item = (usize, i32)> + 'a {
+    let mut open = 0usize;
+    range.filter_map(move |i| {
+        let token = work.statement.tokens.get(i)?;
+        if token.depth != work.place.depth {
+            return None;
+        }
+        if token.is(Kind::Case) {
+            open += 1;
+        } else if token.is(Kind::EndP) {
+            open = open.saturating_sub(1);
+        }
+        (open == 0).then_some((i, token.kind))
+    })
+}
+
+/// One clause between its WHEN and the next.
+fn clause(
+    work: &Work<'_>,
+    tree: &MergeWhenClause,
+    range: Range<usize>,
+) -> Result<Clause, Box<Report>> {
+    let find = |kind: Kind| {
+        outside_case(work, range.clone())
+            .find(|(_, k)| *k == kind as i32)
+            .map(|(i, _)| i)
+    };
+    let then = find(Kind::Then).ok_or_else(mismatch)?;
+    let condition = match (&tree.condition, find(Kind::And)) {
+        (None, _) => None,
+        (Some(_), Some(and)) => Some(and + 1..then),
+        (Some(_), None) => return Err(mismatch()),
+    };
+    let action = match CmdType::try_from(tree.command_type) {
+        Ok(CmdType::CmdUpdate) => {
+            let set = find(Kind::Set).ok_or_else(mismatch)?;
+            Action::Update(assignments(work, &tree.target_list, set + 1..range.end)?)
+        }
+        Ok(CmdType::CmdDelete) => Action::Delete,
+        Ok(CmdType::CmdInsert) => Action::Insert(given(work, tree, then..range.end)?),
+        Ok(CmdType::CmdNothing) => Action::Nothing,
+        _ => return Err(mismatch()),
+    };
+    Ok(Clause {
+        on: MergeMatchKind::try_from(tree.match_kind).map_err(|_| mismatch())?,
+        condition,
+        action,
+    })
+}
+
+/// What an INSERT clause gives each column it names.
+fn given(
+    work: &Work<'_>,
+    tree: &MergeWhenClause,
+    range: Range<usize>,
+) -> Result<Vec<(String, Given)>, Box<Report>> {
+    if tree.values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (tokens, depth) = (&work.statement.tokens, work.place.depth);
+    let relation = &work.changed.relation;
+    let names: Vec<&str> = if tree.target_list.is_empty() {
+        relation.columns.iter().map(|c| c.name.as_str()).collect()
+    } else {
+        let targets = tree.target_list.iter().map(|n| match n.node.as_ref() {
+            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => Ok(t.name.as_str()),
+            _ => Err(Box::new(unsupported(
+                "inserting into an array element or a field by MERGE",
+            ))),
+        });
+        targets.collect::<Result<_, _>>()?
+    };
+    let open = tokens
+        .find(range.clone(), depth, |before, t| {
+            t.is(Kind::Ascii40) && before.is_some_and(|b| b.is(Kind::Values))
+        })
+        .ok_or_else(mismatch)?;
+    let close = tokens
+        .find(open..range.end, depth, |_, t| t.is(Kind::Ascii41))
+        .ok_or_else(mismatch)?;
+    let items = tokens.split_commas(open + 1..close, depth + 1);
+    if items.len() != tree.values.len() || items.len() > names.len() {
+        return Err(mismatch());
+    }
+    let user = tree.r#override == OverridingKind::OverridingUserValue as i32;
+    let mut out = Vec::with_capacity(items.len());
+    for ((item, node), name) in items.into_iter().zip(&tree.values).zip(names) {
+        let column = relation.column(name).ok_or_else(mismatch)?;
+        let value = match node.node.as_ref() {
+            Some(NodeEnum::SetToDefault(_)) => Given::Default,
+            _ if user && column.identity != Identity::No => Given::Default,
+            Some(NodeEnum::ColumnRef(c))
+                if matches!(
+                    c.fields.last().and_then(|f| f.node.as_ref()),
+                    Some(NodeEnum::AStar(_))
+                ) =>
+            {
+                return Err(Box::new(
+                    unsupported("a star among the values of MERGE").hint("name the columns"),
+                ));
+            }
+            _ => Given::Text(item),
+        };
+        if column.generated == Generated::No {
+            out.push((name.to_owned(), value));
+        }
+    }
+    Ok(out)
+}
+
+/// Labels of the source's items.
+fn labels(item: &Node, out: &mut Vec<String>) -> Result<(), Box<Report>> {
+    if let Some(label) = label_of(item) {
+        out.push(q(label));
+        return Ok(());
+    }
+    let refused = || {
+        Box::new(unsupported("this source of MERGE").hint("give it an alias, or use a subquery"))
+    };
+    match item.node.as_ref() {
+        Some(NodeEnum::JoinExpr(join))
+            if join.using_clause.is_empty()
+                && !join.is_natural
+                && join.jointype != JoinType::JoinFull as i32 =>
+        {
+            for side in [&join.larg, &join.rarg] {
+                labels(side.as_deref().ok_or_else(refused)?, out)?;
+            }
+            Ok(())
+        }
+        _ => Err(refused()),
+    }
+}
