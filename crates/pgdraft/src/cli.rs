@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use session::PoolMode;
 
 use crate::failure::EXIT_CODES;
 use crate::settings::values::{self, LogFormat, TlsMode, VerifierFile};
@@ -361,7 +362,7 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, env = "PGDRAFT_INSECURE_NO_TLS")]
     pub(crate) insecure_no_tls: Option<bool>,
-    /// Most clients at the same time; each has one upstream connection [default: 200]
+    /// Most clients at the same time [default: 200]
     #[arg(long, value_name = "N", env = "PGDRAFT_CONNECTIONS_MAX", value_parser = values::connections)]
     pub(crate) connections_max: Option<usize>,
     /// Longest statement, in bytes [default: 16777216]
@@ -402,7 +403,38 @@ pub(crate) struct ServeFlags {
     #[command(flatten)]
     pub(crate) log: LogFlags,
     #[command(flatten)]
+    pub(crate) pool: PoolFlags,
+    #[command(flatten)]
     pub(crate) embedded: EmbeddedFlags,
+}
+
+/// How server connections are shared.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PoolFlags {
+    /// When a client holds a server connection: session or transaction [default: session]
+    #[arg(long, value_name = "MODE", env = "PGDRAFT_POOL_MODE", value_parser = values::pool_mode)]
+    pub(crate) pool_mode: Option<PoolMode>,
+    /// Most server connections in all [default: 200]
+    #[arg(long, value_name = "N", env = "PGDRAFT_POOL_SIZE", value_parser = values::connections)]
+    pub(crate) pool_size: Option<usize>,
+    /// Most server connections of one agent at a time, 0 for no limit [default: 0]
+    #[arg(long, value_name = "N", env = "PGDRAFT_POOL_SIZE_PER_AGENT", value_parser = values::connections_or_none)]
+    pub(crate) pool_size_per_agent: Option<usize>,
+    /// Longest wait for a server connection [default: 30000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_POOL_WAIT_TIMEOUT_MS", value_parser = values::milliseconds)]
+    pub(crate) pool_wait_timeout_ms: Option<Duration>,
+    /// Age at which an idle server connection is closed [default: 3600000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SERVER_LIFETIME_MS", value_parser = values::milliseconds)]
+    pub(crate) server_lifetime_ms: Option<Duration>,
+    /// Idle time after which a server connection is closed [default: 600000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SERVER_IDLE_TIMEOUT_MS", value_parser = values::milliseconds)]
+    pub(crate) server_idle_timeout_ms: Option<Duration>,
+    /// Idle time after which the server is asked whether it still answers [default: 30000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SERVER_CHECK_MS", value_parser = values::milliseconds)]
+    pub(crate) server_check_ms: Option<Duration>,
+    /// Most prepared statements kept on one server connection in transaction mode [default: 500]
+    #[arg(long, value_name = "N", env = "PGDRAFT_SERVER_STATEMENTS_MAX", value_parser = values::statements)]
+    pub(crate) server_statements_max: Option<usize>,
 }
 
 /// An address, or off. An alias, so that clap does not take the inner `Option` for its own.

@@ -209,6 +209,7 @@ impl Server {
                 statement_bytes_max: settings.message_bytes_max,
                 ..Limits::default()
             },
+            pool: settings.pool.clone(),
             functions: FunctionPolicy {
                 allowed: settings.functions_allow.clone(),
             },
@@ -275,6 +276,7 @@ impl Server {
             tasks.spawn(web::serve(listener, endpoint));
         }
         tasks.spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
+        tasks.spawn(Arc::clone(&self.shared).upkeep());
         let mut clients = listener::Clients::new(
             self.acceptor,
             self.shared,

@@ -13,13 +13,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use session::PoolSettings;
 use wire::startup::Verifier;
 
 pub(crate) use document::ConfigError;
 use document::{Document, Found};
 use values::{LogFormat, TlsMode, VerifierFile};
 
-use crate::cli::{ConfigFile, LogFlags, ServeFlags};
+use crate::cli::{ConfigFile, LogFlags, PoolFlags, ServeFlags};
 
 /// The file that is read where it exists and no other is named.
 pub(crate) const DEFAULT_FILE: &str = "config/pgdraft.toml";
@@ -135,6 +136,8 @@ pub(crate) struct Settings {
     pub(crate) agents: Vec<Member>,
     /// Reviewers.
     pub(crate) reviewers: Vec<Member>,
+    /// How server connections are shared.
+    pub(crate) pool: PoolSettings,
     /// The private PostgreSQL.
     pub(crate) embedded: EmbeddedSettings,
 }
@@ -226,6 +229,7 @@ impl Settings {
             },
             agents: members(d, "agents", &flags.agents)?,
             reviewers: members(d, "reviewers", &flags.reviewers)?,
+            pool: pool(&flags.pool, d)?,
             embedded: embedded(flags, d)?,
         })
     }
@@ -313,6 +317,61 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
             Duration::from_secs(5),
         )?,
         delta: flags.merge_delta.clone().or(from_file).unwrap_or_default(),
+    })
+}
+
+fn pool(flags: &PoolFlags, document: &mut Document<'_>) -> Result<PoolSettings> {
+    let d = document;
+    let default = PoolSettings::default();
+    Ok(PoolSettings {
+        mode: d.choose(
+            flags.pool_mode,
+            "pool_mode",
+            values::pool_mode,
+            default.mode,
+        )?,
+        size: d.choose(
+            flags.pool_size,
+            "pool_size",
+            values::connections,
+            default.size,
+        )?,
+        size_per_agent: d.choose(
+            flags.pool_size_per_agent,
+            "pool_size_per_agent",
+            values::connections_or_none,
+            default.size_per_agent,
+        )?,
+        wait_timeout: d.choose(
+            flags.pool_wait_timeout_ms,
+            "pool_wait_timeout_ms",
+            values::milliseconds,
+            default.wait_timeout,
+        )?,
+        lifetime: d.choose(
+            flags.server_lifetime_ms,
+            "server_lifetime_ms",
+            values::milliseconds,
+            default.lifetime,
+        )?,
+        idle_timeout: d.choose(
+            flags.server_idle_timeout_ms,
+            "server_idle_timeout_ms",
+            values::milliseconds,
+            default.idle_timeout,
+        )?,
+        check_after: d.choose(
+            flags.server_check_ms,
+            "server_check_ms",
+            values::milliseconds,
+            default.check_after,
+        )?,
+        statements_max: d.choose(
+            flags.server_statements_max,
+            "server_statements_max",
+            values::statements,
+            default.statements_max,
+        )?,
     })
 }
 

@@ -1,11 +1,12 @@
 //! Cancel requests: clients know a process id and key of ours, never upstream's.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::Notify;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 
 /// What a client was given to cancel with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,6 +20,48 @@ pub(crate) struct CancelKey {
 pub(crate) struct CancelTarget {
     pub(crate) pid: i32,
     pub(crate) key: Vec<u8>,
+}
+
+/// The server connection that a client has at this moment, for those who want to cancel.
+///
+/// A connection is given to another client only once no cancel for it is on its way ([`Self::clear`]),
+/// so that a cancel that comes late stops nobody else's statement.
+#[derive(Debug, Default)]
+pub(crate) struct CancelSlot {
+    state: Mutex<(Option<CancelTarget>, usize)>,
+    done: Notify,
+}
+
+impl CancelSlot {
+    /// The client has this connection now.
+    pub(crate) fn set(&self, target: CancelTarget) {
+        lock(&self.state).0 = Some(target);
+    }
+
+    /// The client has none any more; waits for cancels that are on their way.
+    pub(crate) async fn clear(&self) {
+        lock(&self.state).0 = None;
+        loop {
+            let done = self.done.notified();
+            if lock(&self.state).1 == 0 {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    /// What the client runs on, held until [`Self::sent`].
+    fn aim(&self) -> Option<CancelTarget> {
+        let mut state = lock(&self.state);
+        let target = state.0.clone()?;
+        state.1 += 1;
+        Some(target)
+    }
+
+    fn sent(&self) {
+        lock(&self.state).1 -= 1;
+        self.done.notify_waiters();
+    }
 }
 
 /// Random bytes; `None` where the system gives none.
@@ -44,17 +87,22 @@ impl CancelKey {
 /// Stops what the client of this (process id, key) runs. A wrong key does nothing, and nobody is
 /// told, as in PostgreSQL.
 pub async fn cancel(shared: Arc<Shared>, pid: i32, key: Vec<u8>) {
-    let target = shared
+    let slot = shared
         .cancels
         .get(&CancelKey { pid, key })
-        .map(|target| target.clone());
-    let Some(target) = target else {
+        .map(|slot| Arc::clone(&slot));
+    let Some(slot) = slot else {
         shared.metrics.cancels.with_label_values(&["unknown"]).inc();
         tracing::info!(pid, "cancel request with a wrong key");
         return;
     };
+    let Some(target) = slot.aim() else {
+        shared.metrics.cancels.with_label_values(&["idle"]).inc();
+        return;
+    };
     shared.metrics.cancels.with_label_values(&["sent"]).inc();
     upstream_cancel(&shared, &target).await;
+    slot.sent();
 }
 
 /// Stops what this upstream connection runs.

@@ -9,18 +9,18 @@ use wire::startup::Client;
 
 use crate::admin::not_open;
 use crate::api::{Identity, OpenedSession, Role, SessionState};
-use crate::cancel::{CancelKey, CancelTarget, random, upstream_cancel};
+use crate::cancel::random;
 use crate::conn::{Conn, End};
+use crate::handover::Settings;
 use crate::ids::{CONSOLE_DATABASE, Wishes, generated, wishes};
 use crate::lane::Lane;
 use crate::request::{ClientSession, Requests};
+use crate::seat::Seat;
+use crate::servers::Wish;
 use crate::shared::Shared;
 
 /// Most time for what a client is told last.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Cancels sent for a client that is gone; the waits between them double from 50 ms, 12 s in all.
-const WIND_UP_TURNS: u32 = 8;
+pub(crate) const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Serves one client from AuthenticationOk to its end. Never fails: whatever goes wrong is told to
 /// the client, logged and counted.
@@ -33,7 +33,7 @@ pub async fn serve_client(mut client: Client, shared: Arc<Shared>) {
         Ok(End::Lost) => "lost",
         Ok(End::Upstream) => "upstream",
         Ok(End::Told) => "told",
-        Ok(End::Drained) => "drained",
+        Ok(End::Drained | End::Free) => "drained",
         Err(report) => {
             shared.metrics.error(&report.code, true);
             tracing::info!(
@@ -104,129 +104,69 @@ async fn serve_agent(
     identity: Identity,
     wishes: Wishes,
 ) -> Result<End, Box<Report>> {
-    let mut session = open_session(shared, &identity, wishes.session).await?;
+    let mut session = open_session(shared, &identity, wishes.session.clone()).await?;
     session.address = client.peer.ip().to_string();
-    let timer = shared.metrics.connect.start_timer();
-    let upstream = upstream::connect(&shared.upstream, &wishes.parameters)
-        .await
-        .map_err(|error| {
-            shared.metrics.upstream_errors.inc();
-            tracing::warn!(%error, "upstream refused a connection");
-            error.report()
-        })?;
-    timer.observe_duration();
-    let key = CancelKey::new(shared, client.protocol_minor).ok_or_else(|| {
-        Report::fatal("58000", "the system gives no random bytes").hint("Try again.")
-    })?;
-    let target = CancelTarget {
-        pid: upstream.pid,
-        key: upstream.key.clone(),
-    };
-    let mut lane = Lane::new(wishes.operation);
-    for (name, value) in &upstream.parameters {
-        lane.parameter(name.as_bytes(), value.as_bytes());
-    }
-    let greeting = greeting(&upstream, &key);
-    let registered = Registered::new(shared, key, target);
-    if wire::startup::welcome(client, &greeting).await.is_err() {
+    let number = shared.number();
+    let conn = Conn::new(
+        Arc::clone(shared),
+        identity,
+        number,
+        Lane::new(wishes.operation.clone()),
+    );
+    conn.sid.store(session.sid, Ordering::Relaxed);
+    let early = std::mem::take(&mut client.early);
+    let mut requests = Requests::new(&conn, session, &early);
+    drop(early);
+    let wish = wish(&conn, wishes, &mut requests.settings);
+    let mut seat = Seat::new(shared, wish, client.protocol_minor)?;
+    if !seat.greet(client, &conn, &requests.settings).await? {
         return Ok(End::Lost);
     }
     tracing::info!(
-        agent = identity.name,
-        session = session.name,
+        agent = conn.identity.name,
+        session = requests.session.name,
         peer = %client.peer,
         tls = client.tls,
-        upstream_pid = upstream.pid,
+        client = number,
         "connection opened"
     );
-    let name = session.name.clone();
-    let conn = Conn::new(Arc::clone(shared), identity, lane);
-    conn.sid.store(session.sid, Ordering::Relaxed);
-    let mut upstream = upstream;
-    let end = Box::pin(relay(client, &mut upstream, &conn, session)).await;
+    let end = Box::pin(seat.relay(client, &mut requests)).await;
     let in_flight = conn.lane().replies.len();
     tracing::info!(
         agent = conn.identity.name,
-        session = name,
+        session = requests.session.name,
         peer = %client.peer,
         statements = conn.statements.load(Ordering::Relaxed),
         in_flight,
         ?end,
         "connection closed"
     );
-    if in_flight > 0 && matches!(end, End::Lost | End::Told) {
-        Box::pin(wind_up(shared, &registered.target, upstream.stream)).await;
-    }
+    drop(requests);
+    Box::pin(seat.leave(&conn, end)).await;
     let sid = catalog::SessionId(conn.sid.load(Ordering::Relaxed));
     drop(conn);
     shared.leave_draft(sid);
     Ok(end)
 }
 
-/// Both directions, until one of them ends.
-async fn relay(
-    client: &mut Client,
-    upstream: &mut upstream::Connection,
-    conn: &Conn,
-    session: ClientSession,
-) -> End {
-    let early = std::mem::take(&mut client.early);
-    let (from_client, to_client) = tokio::io::split(&mut client.stream);
-    let (from_upstream, to_upstream) = tokio::io::split(&mut upstream.stream);
-    let requests = Requests::new(conn, to_upstream, session, upstream.pid);
-    let requests = Box::pin(requests.run(from_client, &early));
-    let mut replies = Box::pin(crate::reply::run(
-        conn,
-        from_upstream,
-        to_client,
-        std::mem::take(&mut upstream.read_ahead),
-    ));
-    tokio::select! {
-        end = &mut replies => end,
-        // what upstream says last is still passed on
-        end = requests => match end {
-            End::Upstream => tokio::time::timeout(GOODBYE, replies).await.unwrap_or(end),
-            End::Closed | End::Lost | End::Told | End::Drained => end,
-        },
+/// What the client needs of a server connection. An application name does not make it another one:
+/// it is set when the connection changes hands.
+fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
+    let mut key = wishes.parameters;
+    if conn.pooled {
+        key.retain(|(name, value)| {
+            let is_name = name == "application_name";
+            if is_name {
+                settings.values.insert(name.clone(), value.clone());
+            }
+            !is_name
+        });
     }
-}
-
-/// Stops what a client that is gone left running. A cancel that comes before the statement has begun
-/// does nothing, so it is repeated until upstream has closed the connection.
-async fn wind_up(shared: &Shared, target: &CancelTarget, mut stream: upstream::UpstreamStream) {
-    let mut goodbye = Vec::new();
-    wire::encode::terminate(&mut goodbye);
-    drop(tokio::time::timeout(GOODBYE, stream.write_all(&goodbye)).await);
-    let mut wait = std::time::Duration::from_millis(50);
-    for _ in 0..WIND_UP_TURNS {
-        upstream_cancel(shared, target).await;
-        let closed = async {
-            while crate::pool::read(&mut stream)
-                .await
-                .is_ok_and(|chunk| !chunk.is_empty())
-            {}
-        };
-        if tokio::time::timeout(wait, closed).await.is_ok() {
-            return;
-        }
-        wait *= 2;
+    Wish {
+        agent: conn.identity.name.as_str().into(),
+        key: key.into(),
+        client: conn.number,
     }
-    tracing::warn!(
-        upstream_pid = target.pid,
-        "a statement goes on without its client"
-    );
-}
-
-/// ParameterStatus, notices, our own cancel key, ReadyForQuery.
-fn greeting(upstream: &upstream::Connection, key: &CancelKey) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in &upstream.parameters {
-        wire::encode::parameter_status(&mut out, name, value);
-    }
-    out.extend_from_slice(&upstream.notices);
-    wire::encode::backend_key(&mut out, key.pid, &key.key);
-    wire::encode::ready(&mut out, b'I');
-    out
 }
 
 /// The session a client asks for, or a new name for one that has no row yet.
@@ -275,29 +215,5 @@ pub(crate) fn open_draft(opened: Option<&OpenedSession>) -> sql::DraftView {
             truncated: opened.truncated.iter().copied().collect(),
         },
         _ => sql::DraftView::default(),
-    }
-}
-
-/// A cancel key for as long as its connection lives.
-struct Registered<'s> {
-    shared: &'s Shared,
-    key: CancelKey,
-    target: CancelTarget,
-}
-
-impl<'s> Registered<'s> {
-    fn new(shared: &'s Shared, key: CancelKey, target: CancelTarget) -> Self {
-        shared.cancels.insert(key.clone(), target.clone());
-        Self {
-            shared,
-            key,
-            target,
-        }
-    }
-}
-
-impl Drop for Registered<'_> {
-    fn drop(&mut self) {
-        self.shared.cancels.remove(&self.key);
     }
 }

@@ -8,12 +8,19 @@ use tokio::sync::Notify;
 
 use crate::api::Identity;
 use crate::lane::Lane;
+use crate::servers::PoolMode;
 use crate::shared::{Shared, lock};
 
 /// One client connection.
 pub(crate) struct Conn {
     pub(crate) shared: Arc<Shared>,
     pub(crate) identity: Identity,
+    /// Its number in this process.
+    pub(crate) number: u64,
+    /// It holds a server connection for its transactions only.
+    pub(crate) pooled: bool,
+    /// Most prepared statements on one server connection.
+    pub(crate) statements_max: usize,
     lane: Mutex<Lane>,
     /// There is something to tell the client that no message of upstream will bring.
     pub(crate) to_reply: Notify,
@@ -38,6 +45,8 @@ pub(crate) enum End {
     Told,
     /// The process drains.
     Drained,
+    /// Its transaction is over and it does not need its server connection.
+    Free,
 }
 
 /// Why a request cannot go on.
@@ -66,10 +75,14 @@ impl From<Report> for Failure {
 }
 
 impl Conn {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, lane: Lane) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, number: u64, lane: Lane) -> Self {
+        let settings = shared.servers.settings();
         Self {
             shared,
             identity,
+            number,
+            pooled: settings.mode == PoolMode::Transaction,
+            statements_max: settings.statements_max,
             lane: Mutex::new(lane),
             statements: AtomicU64::new(0),
             sid: AtomicI64::new(0),

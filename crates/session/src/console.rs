@@ -127,11 +127,7 @@ impl Console<'_> {
             }
             self.flush(client).await?;
             if *drain.borrow_and_update() && self.status == b'I' {
-                let report = Report::fatal(
-                    "57P01",
-                    "terminating connection due to administrator command",
-                )
-                .hint("pgdraft is shutting down; connect again in a moment.");
+                let report = crate::reply::shutting_down();
                 return self.end(client, &report, End::Drained).await;
             }
             tokio::select! {

@@ -97,6 +97,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {
             let (plan, stamp) = self.plan(piece, refreshed).await?;
+            if let Some(statement) = &piece.parsed {
+                self.note_leaves(&statement.leaves);
+            }
             match plan.as_ref() {
                 Plan::NeedsCatalog if !refreshed => {
                     refreshed = true;
@@ -193,6 +196,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Notes what a relayed statement does to the connection; returned is what takes it back.
     pub(crate) fn take_effect(&mut self, effect: &Effect) -> Vec<Undo> {
+        if let Effect::Deallocate(Some(name)) = effect {
+            self.lend_name(name);
+        }
         let mut lane = self.conn.lane();
         let group = lane.replies.group() + 1;
         match effect {
@@ -205,26 +211,31 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 }
                 Vec::new()
             }
-            Effect::Settings | Effect::Reset => {
+            Effect::Settings | Effect::Reset | Effect::Discard => {
                 lane.settings_stale = true;
                 lane.set_in = Some(group);
                 if *effect == Effect::Settings {
                     return Vec::new();
                 }
                 lane.bound = Bound::No;
-                lane.own.clear();
                 let before = lane.operation.clone();
                 lane.operation.set(None, false, group);
-                vec![Undo::Operation(before)]
+                let mut undo = vec![Undo::Operation(before)];
+                if *effect == Effect::Discard {
+                    lane.held.deallocate_all();
+                    undo.push(Undo::Statements(std::mem::take(&mut lane.statements)));
+                    undo.push(Undo::Pin(lane.pinned.take()));
+                }
+                undo
             }
             // noted when it has been done, with the types it has
             Effect::Prepare(_) => Vec::new(),
             Effect::Deallocate(Some(name)) => {
-                lane.own.retain(|own| own != name);
+                lane.held.own.retain(|own| own != name);
                 vec![lane.install(name.as_bytes(), None)]
             }
             Effect::Deallocate(None) => {
-                lane.own.clear();
+                lane.held.deallocate_all();
                 vec![Undo::Statements(std::mem::take(&mut lane.statements))]
             }
         }

@@ -35,6 +35,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             // upstream does not know it either, and says so when it is run
             return Ok(own);
         };
+        let known = self.adopt(name, known);
         let prepared = self.up_to_date(name.as_bytes(), known).await?;
         match &prepared.kind {
             Kind::Sql { plan, stamp, .. } => Ok((with_text(plan, &piece.text), stamp.clone())),
@@ -45,6 +46,19 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     .into(),
             ),
         }
+    }
+
+    /// A statement that upstream has under a name made from its text gets the client's name, which
+    /// the EXECUTE says. It stays on this server connection from now on, and the client with it.
+    fn adopt(&mut self, name: &str, known: Arc<Prepared>) -> Arc<Prepared> {
+        if !self.conn.pooled || !known.is_shared() || known.is_local() {
+            return known;
+        }
+        let own = known.lost(name.as_bytes());
+        let mut lane = self.conn.lane();
+        lane.pinned = lane.pinned.or(Some("PREPARE"));
+        lane.install(name.as_bytes(), Some(Arc::clone(&own)));
+        own
     }
 
     /// PREPARE went upstream: what came of it is learned, and kept under its name.
@@ -67,6 +81,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         });
         let prepared = Prepared {
             types: description(&got)?.parameters,
+            name: name.as_bytes().to_vec(),
+            number: self.conn.shared.number(),
             kind: Kind::Sql {
                 piece: inner.clone(),
                 shift: 0,

@@ -50,8 +50,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             frontend::PARSE => Box::pin(self.parse_message(body)).await,
             frontend::BIND => {
                 let bind = frontend::bind(body).map_err(malformed)?;
-                self.bind(bind.portal, bind.statement, &bind.result_formats)
-                    .await
+                let names = (bind.portal, bind.statement);
+                self.bind(names, body.len(), &bind.result_formats).await
             }
             frontend::DESCRIBE => match frontend::describe(body).map_err(malformed)? {
                 Target::Statement(name) => self.describe_statement(name).await,
@@ -96,7 +96,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         };
         let piece = match script.as_ref() {
-            [] => return Ok(self.install(&parse, Kind::Empty, Positions::Keep)),
+            [] => {
+                return Ok(self.install(&parse, Kind::Empty, ("", &parse.types), Positions::Keep));
+            }
             [piece] => piece.clone(),
             // PostgreSQL has its own words for two statements in one Parse
             _ => {
@@ -125,16 +127,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 let described = self
                     .described(&piece, (parse.text, &parse.types), &stamp)
                     .await?;
-                let (name, types) = (parse.name.to_vec(), described.parameters.clone());
-                let sent = self.install(&parse, kind(Some(described)), positions(&plan, shift));
-                if sent == Stream::Pass {
-                    let text = upstream_text(&plan, &piece);
-                    wire::encode::parse(&mut self.out, &name, text, &types);
-                }
-                Ok(Stream::Discard)
+                let types = described.parameters.clone();
+                let text = (upstream_text(&plan, &piece), types.as_slice());
+                Ok(self.install(&parse, kind(Some(described)), text, positions(&plan, shift)))
             }
             Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
-                Ok(self.install(&parse, kind(None), Positions::Keep))
+                let text = (parse.text, parse.types.as_slice());
+                Ok(self.install(&parse, kind(None), text, Positions::Keep))
             }
         }
     }
@@ -143,7 +142,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let limit = self.conn.shared.limits.prepared_statements_max;
         let lane = self.conn.lane();
         if let Some(known) = lane.statements.get(name) {
-            if !name.is_empty() && known.is_local() {
+            if !name.is_empty() && (known.is_local() || self.conn.pooled) {
                 let name = String::from_utf8_lossy(name);
                 return Err(Report::error(
                     "42P05",
@@ -163,22 +162,36 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .into())
     }
 
-    /// Installs a statement that upstream has under the client's name.
-    fn install(&mut self, parse: &frontend::Parse<'_>, kind: Kind, positions: Positions) -> Stream {
+    /// Installs a statement that upstream has with this text and these types.
+    fn install(
+        &mut self,
+        parse: &frontend::Parse<'_>,
+        kind: Kind,
+        (text, types): (&str, &[u32]),
+        positions: Positions,
+    ) -> Stream {
+        let name = self.upstream_name(parse.name, text, types);
         let prepared = Prepared {
             types: parse.types.clone(),
+            name: name.clone(),
+            number: self.conn.shared.number(),
             kind,
         };
-        let mut lane = self.conn.lane();
-        let undo = vec![lane.install(parse.name, Some(Arc::new(prepared)))];
-        drop(lane);
+        let mut undo = self.hold(&prepared);
+        let installed = self
+            .conn
+            .lane()
+            .install(parse.name, Some(Arc::new(prepared)));
+        undo.push(installed);
         let fix = Fix {
             undo,
             positions,
             ..Fix::default()
         };
-        let expected = self.expect(Want::Parse, Some(fix));
-        self.passes(expected)
+        if self.expect(Want::Parse, Some(fix)) {
+            wire::encode::parse(&mut self.out, &name, text, types);
+        }
+        Stream::Discard
     }
 
     /// Installs a statement that the proxy answers by itself.
@@ -200,6 +213,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         wire::encode::parse_complete(&mut told);
         let prepared = Prepared {
             types: parse.types.clone(),
+            name: parse.name.to_vec(),
+            number: self.conn.shared.number(),
             kind,
         };
         let undo = vec![
@@ -220,10 +235,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// A Bind: `formats` of its results matter for answers of our own alone.
+    /// `length` is that of the message's body.
     pub(crate) async fn bind(
         &mut self,
-        portal: &[u8],
-        statement: &[u8],
+        (portal, statement): (&[u8], &[u8]),
+        length: usize,
         formats: &[i16],
     ) -> Result<Stream, Failure> {
         not_reserved(portal)?;
@@ -248,6 +264,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(Stream::Discard);
         }
         let prepared = self.up_to_date(statement, prepared).await?;
+        self.ensure(&prepared);
+        let name = prepared.name.clone();
         let mut fix = Fix::default();
         if let Kind::Sql { plan, shift, .. } = &prepared.kind {
             if let Plan::Write(write) = plan.as_ref() {
@@ -257,8 +275,15 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             fix.positions = positions(plan, *shift);
         }
         fix.undo = vec![self.open_portal(portal, prepared, formats)];
-        let expected = self.expect(Want::Bind, Some(fix));
-        Ok(self.passes(expected))
+        if !self.expect(Want::Bind, Some(fix)) {
+            return Ok(Stream::Discard);
+        }
+        if name == statement {
+            return Ok(Stream::Pass);
+        }
+        let names = portal.len() + statement.len() + 2;
+        wire::encode::bind_names(&mut self.out, portal, &name, length - names);
+        Ok(Stream::Tail(wire::frame::HEADER_LEN + names))
     }
 
     fn open_portal(
@@ -301,8 +326,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }),
             _ => None,
         };
-        let expected = self.expect(Want::Describe, fix);
-        Ok(self.passes(expected))
+        let name = match &known {
+            Some(prepared) => {
+                self.ensure(prepared);
+                prepared.name.as_slice()
+            }
+            None => name,
+        };
+        if self.expect(Want::Describe, fix) {
+            wire::encode::describe_statement(&mut self.out, name);
+        }
+        Ok(Stream::Discard)
     }
 
     fn describe_portal(&mut self, name: &[u8]) -> Result<Stream, Failure> {
@@ -405,7 +439,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     fn close_statement(&mut self, name: &[u8]) -> Result<Stream, Failure> {
         not_reserved(name)?;
         let mut lane = self.conn.lane();
-        let is_local = lane.statements.get(name).is_some_and(|s| s.is_local());
+        if name.is_empty() {
+            lane.held.unnamed = 0;
+        }
+        // others may use it on a shared connection, where its name is not the client's
+        let stays = |known: &Arc<Prepared>| known.is_local() || known.name != name;
+        let is_local = lane.statements.get(name).is_some_and(stays);
         let undo = vec![lane.install(name, None)];
         drop(lane);
         Ok(self.close(is_local, undo))

@@ -2,12 +2,13 @@
 //!
 //! Behind a `std::sync::Mutex` held for moments only, never over an await.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::fix::rows_of;
 use crate::prepared::{Name, Note, Portal, Prepared, Undo};
 use crate::queue::{Event, Fix, Replies, Want};
+use crate::servers::Held;
 
 /// The state.
 #[derive(Debug)]
@@ -18,8 +19,14 @@ pub(crate) struct Lane {
     pub(crate) statements: HashMap<Name, Arc<Prepared>>,
     /// Portals: confirmed and in flight.
     pub(crate) portals: HashMap<Name, Portal>,
-    /// Our own statements that upstream has.
-    pub(crate) own: HashSet<&'static str>,
+    /// What the server connection has.
+    pub(crate) held: Held,
+    /// What keeps the client on its server connection between transactions.
+    pub(crate) pinned: Option<&'static str>,
+    /// Settings whose values are not known yet: a transaction that is over may have set them.
+    pub(crate) learn: BTreeSet<String>,
+    /// The request side waits for the client and is in the middle of nothing.
+    pub(crate) resting: bool,
     /// Transaction status of the last ReadyForQuery.
     pub(crate) status: u8,
     /// Extended requests were sent that no Sync follows yet.
@@ -135,7 +142,10 @@ impl Lane {
             replies: Replies::default(),
             statements: HashMap::new(),
             portals: HashMap::new(),
-            own: HashSet::new(),
+            held: Held::default(),
+            pinned: None,
+            learn: BTreeSet::new(),
+            resting: false,
             status: b'I',
             unsynced: false,
             bound: Bound::No,
@@ -177,6 +187,16 @@ impl Lane {
         self.replies.idle() && self.status == b'I' && !self.unsynced
     }
 
+    /// The server connection can serve others meanwhile.
+    pub(crate) fn is_free(&self) -> bool {
+        self.resting
+            && self.pinned.is_none()
+            && self.learn.is_empty()
+            && !self.copy_waits
+            && self.quiet()
+            && self.replies.at_boundary()
+    }
+
     /// Binds the name; the undo is for the entry that does it upstream.
     pub(crate) fn install(&mut self, name: &[u8], prepared: Option<Arc<Prepared>>) -> Undo {
         let before = match prepared {
@@ -206,8 +226,11 @@ impl Lane {
                 }
                 Undo::Statements(before) => self.statements = before,
                 Undo::Own(name) => {
-                    self.own.remove(name);
+                    self.held.own.remove(name);
                 }
+                Undo::Held(name) => self.held.remove(&name),
+                Undo::Unnamed => self.held.unnamed = 0,
+                Undo::Pin(before) => self.pinned = before,
                 Undo::Unbind => self.bound = Bound::No,
                 Undo::Operation(before) => self.operation = before,
             }

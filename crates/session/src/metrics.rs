@@ -27,7 +27,9 @@ pub(crate) struct Metrics {
     pub(crate) plan_hit: IntCounter,
     /// Plans made.
     pub(crate) plan_miss: IntCounter,
-    /// Cancel requests: `sent`, `unknown`.
+    /// Clients that waited for a server connection in vain.
+    pub(crate) wait_timeouts: IntCounter,
+    /// Cancel requests: `sent`, `idle`, `unknown`.
     pub(crate) cancels: IntCounterVec,
     /// Seconds of a phase.
     pub(crate) parse: Histogram,
@@ -39,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) draft: Histogram,
     /// As `parse`.
     pub(crate) connect: Histogram,
+    /// As `parse`.
+    pub(crate) wait: Histogram,
 }
 
 impl Metrics {
@@ -65,6 +69,11 @@ impl Metrics {
             "Upstream connections that could not be opened or broke",
         )?;
         registry.register(Box::new(upstream_errors.clone()))?;
+        let wait_timeouts = IntCounter::new(
+            "pgdraft_pool_wait_timeouts_total",
+            "Clients that waited for a server connection in vain",
+        )?;
+        registry.register(Box::new(wait_timeouts.clone()))?;
         let bytes = counters(
             "pgdraft_bytes_total",
             "Bytes relayed, by direction",
@@ -94,6 +103,7 @@ impl Metrics {
                 "class",
             )?,
             upstream_errors,
+            wait_timeouts,
             from_client: bytes.with_label_values(&["from_client"]),
             to_client: bytes.with_label_values(&["to_client"]),
             plan_hit: plans.with_label_values(&["hit"]),
@@ -108,6 +118,7 @@ impl Metrics {
             describe: phases.with_label_values(&["describe"]),
             draft: phases.with_label_values(&["draft"]),
             connect: phases.with_label_values(&["connect"]),
+            wait: phases.with_label_values(&["wait"]),
         })
     }
 

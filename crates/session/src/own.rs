@@ -21,9 +21,9 @@ pub(crate) const RESERVED: &[u8] = b"pgdraft_";
 /// One of our statements.
 #[derive(Debug)]
 pub(crate) struct OwnStatement {
-    name: &'static str,
-    text: &'static str,
-    types: &'static [u32],
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) types: &'static [u32],
 }
 
 /// The effective search path.
@@ -42,11 +42,16 @@ static TOKEN: OwnStatement = OwnStatement {
     types: &[25, 25, 25],
 };
 
-/// Begins a write.
+/// The settings that [`TOKEN`] sets.
+pub(crate) const BINDING: [&str; 3] = ["pgdraft.tok", "pgdraft.client_address", "pgdraft.session"];
+
+/// Begins a write, on a connection that has the token of this session and of no other.
 static BEGIN_WRITE: OwnStatement = OwnStatement {
     name: "pgdraft_begin_write",
-    text: "SELECT pgdraft.begin_write($1, $2, $3::pg_catalog.int4[])",
-    types: &[25, 25, 1007],
+    text: "SELECT CASE pg_catalog.split_part(pg_catalog.current_setting('pgdraft.tok', true), '.', 1) \
+           WHEN $4 THEN pgdraft.begin_write($1, $2, $3::pg_catalog.int4[]) \
+           ELSE pgdraft.other_session() END",
+    types: &[25, 25, 1007, 25],
 };
 
 /// Takes the session's lock for a read that asked for row locks.
@@ -73,6 +78,15 @@ pub(crate) fn silent() -> Fix {
         swallow: true,
         positions: Positions::Drop,
         ..Fix::default()
+    }
+}
+
+/// A fix for what hands a connection over: its failure ends the connection.
+fn take_over() -> Fix {
+    Fix {
+        private: true,
+        hands_over: true,
+        ..silent()
     }
 }
 
@@ -106,28 +120,55 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         own: &'static OwnStatement,
         params: &[Option<&str>],
         private: bool,
-        (capture, mut undo): (Option<Capture>, Vec<Undo>),
+        (capture, undo): (Option<Capture>, Vec<Undo>),
     ) {
         let fix = || Fix {
             private,
             ..silent()
         };
+        self.send_own(own, params, &fix, (capture, undo));
+        if private && self.expect(Want::Sync, Some(fix())) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
+
+    /// One of the statements by which a connection changes hands.
+    pub(crate) fn run_in_take_over(&mut self, own: &'static OwnStatement, params: &[Option<&str>]) {
+        self.send_own(own, params, &take_over, (None, Vec::new()));
+    }
+
+    /// The end of their transaction.
+    pub(crate) fn end_take_over(&mut self) {
+        if self.expect(Want::Sync, Some(take_over())) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
+
+    fn send_own(
+        &mut self,
+        own: &'static OwnStatement,
+        params: &[Option<&str>],
+        fix: &dyn Fn() -> Fix,
+        (capture, undo): (Option<Capture>, Vec<Undo>),
+    ) {
         let name = own.name.as_bytes();
-        if !self.conn.lane().own.contains(own.name) {
+        if !self.conn.lane().held.own.contains(own.name) {
             if self.expect(Want::Close, Some(fix())) {
                 wire::encode::close_statement(&mut self.out, name);
             }
-            let undo = vec![Undo::Own(own.name)];
-            if self.expect(Want::Parse, Some(Fix { undo, ..fix() })) {
+            let lost = vec![Undo::Own(own.name)];
+            if self.expect(
+                Want::Parse,
+                Some(Fix {
+                    undo: lost,
+                    ..fix()
+                }),
+            ) {
                 wire::encode::parse(&mut self.out, name, own.text, own.types);
-                self.conn.lane().own.insert(own.name);
+                self.conn.lane().held.own.insert(own.name);
             }
         }
-        let taken_back = std::mem::take(&mut undo);
-        let bind = Fix {
-            undo: taken_back,
-            ..fix()
-        };
+        let bind = Fix { undo, ..fix() };
         if self.expect(Want::Bind, Some(bind)) {
             wire::encode::bind_text(&mut self.out, PORTAL, name, params);
         }
@@ -137,14 +178,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Close, Some(fix())) {
             wire::encode::close_portal(&mut self.out, PORTAL);
         }
-        if private && self.expect(Want::Sync, Some(fix())) {
-            wire::encode::sync(&mut self.out);
-        }
     }
 
     /// Runs one of our statements and waits for its first value. `None` where it failed, or could
     /// not be run because the transaction has failed.
-    async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         own: &'static OwnStatement,
         params: &[Option<&str>],
@@ -260,6 +298,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let operation = lane.operation.current.clone();
             (operation, lane.replies.group() + 1, lane.unsynced)
         };
+        let sid = self.session.sid.to_string();
         let numbers: Vec<String> = tables.iter().map(ToString::to_string).collect();
         let begun = Begun {
             group,
@@ -274,6 +313,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             begun.operation.as_deref(),
             Some(begun.statement.as_str()),
             Some(begun.tables.as_str()),
+            Some(sid.as_str()),
         ];
         self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
         self.begun = Some(begun);

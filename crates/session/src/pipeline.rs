@@ -98,7 +98,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Relay(relay) => match &relay.effect {
                     Effect::None => {}
                     // what follows depends on it
-                    Effect::Settings | Effect::Reset | Effect::Deallocate(_)
+                    Effect::Settings | Effect::Reset | Effect::Discard | Effect::Deallocate(_)
                         if script.len() > 1 =>
                     {
                         return Ok(None);
@@ -134,6 +134,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut lane = self.conn.lane();
         lane.install(b"", None);
         lane.open(b"", None);
+        lane.held.unnamed = 0;
     }
 
     /// Runs statements of a Query from the `next`th on, up to the Sync or to a COPY.
@@ -289,6 +290,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             | Effect::Settings
             | Effect::Reset
             | Effect::Prepare(_)
+            | Effect::Discard
             | Effect::Deallocate(_) => None,
         };
         let execute = Fix {

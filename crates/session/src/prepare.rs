@@ -10,7 +10,7 @@ use crate::fix::{Described, Positions};
 use crate::own::{capture, silent};
 use crate::pipeline::as_error;
 use crate::planner::{Piece, Stamp};
-use crate::prepared::{Kind, Prepared};
+use crate::prepared::{Kind, Name, Prepared, Undo};
 use crate::queue::{Captured, Fix, Want};
 use crate::request::Requests;
 
@@ -107,8 +107,19 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let types = described
             .as_ref()
             .map_or_else(|| prepared.types.clone(), |found| found.parameters.clone());
+        let shared = self.conn.pooled && prepared.is_shared();
         let renewed = Arc::new(Prepared {
             types: prepared.types.clone(),
+            name: if shared {
+                self.upstream_name(name, upstream_text(&plan, piece), &types)
+            } else {
+                name.to_vec()
+            },
+            number: if same {
+                prepared.number
+            } else {
+                self.conn.shared.number()
+            },
             kind: Kind::Sql {
                 piece: piece.clone(),
                 shift: *shift,
@@ -120,13 +131,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         });
         let undo = {
             let mut lane = self.conn.lane();
-            if !same {
+            if !same && !shared {
                 // should the new text not be taken, upstream has none under this name
-                lane.install(name, Some(prepared.lost()));
+                lane.install(name, Some(prepared.lost(name)));
             }
             lane.install(name, Some(Arc::clone(&renewed)))
         };
-        if same {
+        if same || shared {
             // nothing was sent, so nothing can fail
             return Ok(renewed);
         }
@@ -167,6 +178,98 @@ pub(crate) fn description(got: &[Captured]) -> Result<Described, Failure> {
         }
     }
     Ok(described)
+}
+
+/// What a shared server connection has of the client's statements.
+impl<W: AsyncWrite + Unpin> Requests<'_, W> {
+    /// The name upstream of the client's statement.
+    pub(crate) fn upstream_name(&self, name: &[u8], text: &str, types: &[u32]) -> Name {
+        if self.conn.pooled {
+            crate::prepared::upstream_name(name, text, types)
+        } else {
+            name.to_vec()
+        }
+    }
+
+    /// The server connection is about to be sent this statement; returned is what takes that back.
+    pub(crate) fn hold(&mut self, prepared: &Prepared) -> Vec<Undo> {
+        if !self.conn.pooled {
+            return Vec::new();
+        }
+        if prepared.name.is_empty() {
+            self.conn.lane().held.unnamed = prepared.number;
+            return vec![Undo::Unnamed];
+        }
+        let limit = self.conn.statements_max;
+        let evicted = self.conn.lane().held.add(&prepared.name, limit);
+        for name in evicted.iter().chain([&prepared.name]) {
+            // it may be there all the same, after a request that was taken back
+            if self.expect(Want::Close, Some(silent())) {
+                wire::encode::close_statement(&mut self.out, name);
+            }
+        }
+        vec![Undo::Held(prepared.name.clone())]
+    }
+
+    /// Prepares the client's statement again where the server connection does not have it.
+    pub(crate) fn ensure(&mut self, prepared: &Prepared) {
+        if !self.conn.pooled || prepared.is_local() || !prepared.is_shared() {
+            return;
+        }
+        let has = {
+            let held = &mut self.conn.lane().held;
+            match prepared.name.as_slice() {
+                [] => held.unnamed == prepared.number,
+                name => held.has(name),
+            }
+        };
+        if has {
+            return;
+        }
+        let (text, types, positions) = match &prepared.kind {
+            Kind::Sql {
+                piece,
+                shift,
+                plan,
+                described,
+                ..
+            } => {
+                let described = described.as_ref();
+                let types = described.map_or(&prepared.types, |found| &found.parameters);
+                (upstream_text(plan, piece), types, positions(plan, *shift))
+            }
+            Kind::Empty | Kind::Admin(_) => ("", &prepared.types, Positions::Keep),
+        };
+        let undo = self.hold(prepared);
+        let fix = Fix {
+            swallow: true,
+            positions,
+            undo,
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix)) {
+            wire::encode::parse(&mut self.out, &prepared.name, text, types);
+        }
+    }
+
+    /// DEALLOCATE of a statement whose name upstream is another: upstream gets one of that name to
+    /// take away.
+    pub(crate) fn lend_name(&mut self, name: &str) {
+        let known = self.conn.lane().statements.get(name.as_bytes()).cloned();
+        if known.is_none_or(|known| known.name == name.as_bytes()) {
+            return;
+        }
+        let unsynced = self.conn.lane().unsynced;
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, name.as_bytes());
+        }
+        if self.expect(Want::Parse, Some(silent())) {
+            wire::encode::parse(&mut self.out, name.as_bytes(), "", &[]);
+        }
+        if !unsynced && self.expect(Want::Sync, Some(silent())) {
+            wire::encode::sync(&mut self.out);
+        }
+    }
 }
 
 /// Where positions in errors about this plan's text lead.

@@ -1,7 +1,8 @@
 //! Prepared statements and portals as the client knows them.
 //!
-//! The upstream connection belongs to this client alone, so names are the client's own, one to
-//! one; only texts differ.
+//! Where the server connection belongs to this client alone names are the client's own, one to one,
+//! and only texts differ. Where it is shared a name is made from the text, so that all clients that
+//! prepare a text share it ([`upstream_name`]), and it is prepared again wherever it is missing.
 
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ pub(crate) type Name = Vec<u8>;
 pub(crate) struct Prepared {
     /// Parameter types as the client gave them.
     pub(crate) types: Vec<u32>,
+    /// Its name upstream.
+    pub(crate) name: Name,
+    /// Its number in this process.
+    pub(crate) number: u64,
     /// What it is.
     pub(crate) kind: Kind,
 }
@@ -59,8 +64,8 @@ impl Prepared {
         }
     }
 
-    /// The same after upstream has lost it: to be prepared anew when it is bound.
-    pub(crate) fn lost(&self) -> Arc<Self> {
+    /// The same where upstream does not have it under this name: prepared anew when it is bound.
+    pub(crate) fn lost(&self, name: &[u8]) -> Arc<Self> {
         let kind = match &self.kind {
             Kind::Sql {
                 piece,
@@ -82,8 +87,15 @@ impl Prepared {
         };
         Arc::new(Self {
             types: self.types.clone(),
+            name: name.to_vec(),
+            number: self.number,
             kind,
         })
+    }
+
+    /// Its name upstream is made from its text, so that others use it too; or it has none.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.name.is_empty() || self.name.starts_with(crate::own::RESERVED)
     }
 
     /// Upstream does not have it: every message for it is answered by the proxy.
@@ -97,6 +109,24 @@ impl Prepared {
             Kind::Empty => false,
         }
     }
+}
+
+/// The name upstream of a statement on a shared connection: the same for the same text and types.
+/// The unnamed statement stays unnamed.
+pub(crate) fn upstream_name(client: &[u8], text: &str, types: &[u32]) -> Name {
+    if client.is_empty() {
+        return Name::new();
+    }
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    for type_id in types {
+        digest.update(&type_id.to_be_bytes());
+    }
+    digest.update(text.as_bytes());
+    let mut name = b"pgdraft_".to_vec();
+    for byte in digest.finish().as_ref().iter().take(16) {
+        name.extend_from_slice(format!("{byte:02x}").as_bytes());
+    }
+    name
 }
 
 /// A portal that the client bound.
@@ -121,6 +151,12 @@ pub(crate) enum Undo {
     Statements(std::collections::HashMap<Name, Arc<Prepared>>),
     /// One of our own statements was not prepared after all.
     Own(&'static str),
+    /// A client's statement was not prepared on the server connection after all.
+    Held(Name),
+    /// The unnamed statement on the server connection is not the client's after all.
+    Unnamed,
+    /// What kept the client on its server connection before.
+    Pin(Option<&'static str>),
     /// The session token was not set after all.
     Unbind,
     /// The operation id before.

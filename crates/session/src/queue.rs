@@ -11,6 +11,7 @@
 //! answered.
 
 mod fix;
+mod known;
 mod receive;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use crate::prepared::{Note, Undo};
 use receive::Gather;
 
 pub(crate) use fix::{Capture, Captured, Fix, Rows};
+pub(crate) use known::Known;
 pub(crate) use receive::Forward;
 
 /// What was asked.
@@ -101,6 +103,8 @@ pub(crate) struct Desync {
     pub(crate) tag: char,
     /// What the head of the queue was.
     pub(crate) want: Option<Want>,
+    /// The server connection did not become the client's.
+    pub(crate) hand_over: bool,
 }
 
 /// The queue.
@@ -117,6 +121,8 @@ pub(crate) struct Replies {
     copy_in: bool,
     /// Row description kept back.
     rows: Vec<u8>,
+    /// Settings as the client was told them.
+    pub(crate) known: Known,
     gather: Gather,
 }
 
@@ -211,7 +217,13 @@ impl Replies {
         let (out, events) = output;
         match tag {
             b'N' => Ok(self.notice(body, out, names)),
-            b'E' => Ok(self.error(body, out, events, names)),
+            b'E' => {
+                let verdict = self.error(body, out, events, names);
+                verdict.ok_or_else(|| Desync {
+                    hand_over: true,
+                    ..self.desync(b'E')
+                })
+            }
             b'Z' => self.ready(body, events),
             b'S' => {
                 if let Ok((name, value)) = wire::frame::backend::parameter_status(body) {
@@ -219,6 +231,10 @@ impl Replies {
                         name: name.to_vec(),
                         value: value.to_vec(),
                     });
+                    if self.known.tell(name, value) {
+                        return Ok(Verdict::Keep);
+                    }
+                    return Ok(Verdict::Replace);
                 }
                 Ok(Verdict::Keep)
             }
@@ -295,19 +311,21 @@ impl Replies {
         Desync {
             tag: char::from(tag),
             want: self.queue.front().map(|entry| entry.want),
+            hand_over: false,
         }
     }
 
     /// An ErrorResponse: told (mended, replaced or not at all), and what upstream skips is dropped.
+    /// `None` where the connection was to change hands and did not.
     fn error(
         &mut self,
         body: &[u8],
         out: &mut Vec<u8>,
         events: &mut Vec<Event>,
         names: Names<'_>,
-    ) -> Verdict {
+    ) -> Option<Verdict> {
         let Ok(mut fields) = wire::frame::backend::error_fields(body) else {
-            return Verdict::Keep;
+            return Some(Verdict::Keep);
         };
         let field = |code: u8| {
             let found = fields.iter().find(|(c, _)| *c == code);
@@ -320,6 +338,9 @@ impl Replies {
         let mut refused = false;
         let keep = Positions::Keep;
         let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
+        if fix.is_some_and(|fix| fix.hands_over) && !fatal {
+            return None;
+        }
         let private = fix.is_some_and(|fix| fix.private) && !fatal;
         let poison = fix.and_then(|fix| fix.poison.as_ref());
         if private {
@@ -347,7 +368,7 @@ impl Replies {
             refused,
             undo,
         });
-        verdict
+        Some(verdict)
     }
 
     /// Drops what the server throws away after an error at the head.

@@ -58,16 +58,23 @@ fn own_words(conn: &Conn, draining: bool, out: &mut Vec<u8>) -> Option<End> {
         out.extend_from_slice(&words);
         return Some(End::Told);
     }
+    if conn.pooled && lane.is_free() {
+        return Some(End::Free);
+    }
     if draining && lane.quiet() && !lane.copy_waits {
-        let report = Report::fatal(
-            "57P01",
-            "terminating connection due to administrator command",
-        )
-        .hint("pgdraft is shutting down; connect again in a moment.");
-        wire::encode::error(out, &report);
+        wire::encode::error(out, &shutting_down());
         return Some(End::Drained);
     }
     None
+}
+
+/// What a client is told whose connection ends because the process does.
+pub(crate) fn shutting_down() -> Report {
+    Report::fatal(
+        "57P01",
+        "terminating connection due to administrator command",
+    )
+    .hint("pgdraft is shutting down; connect again in a moment.")
 }
 
 /// Takes one chunk of upstream's bytes.
@@ -142,11 +149,24 @@ async fn upstream_gone<W: AsyncWrite + Unpin>(conn: &Conn, to: &mut W) -> End {
 }
 
 async fn lost_track<W: AsyncWrite + Unpin>(conn: &Conn, desync: &Desync, to: &mut W) -> End {
-    tracing::error!(agent = conn.identity.name, %desync, "lost track of the upstream connection");
-    let report = Report::fatal("XX000", "lost track of the upstream connection")
-        .detail("The upstream server sent a message that no request had asked for.")
-        .hint("Connect again; if it comes back, please report the statements before it.");
-    conn.shared.metrics.error("XX000", true);
+    let report = if desync.hand_over {
+        tracing::warn!(
+            agent = conn.identity.name,
+            "a server connection could not be handed over"
+        );
+        Report::fatal(
+            "08006",
+            "the server connection could not be made this client's",
+        )
+        .detail("The statement was not run, or was rolled back with the connection.")
+        .hint("Connect again, and send the statement again.")
+    } else {
+        tracing::error!(agent = conn.identity.name, %desync, "lost track of the upstream connection");
+        Report::fatal("XX000", "lost track of the upstream connection")
+            .detail("The upstream server sent a message that no request had asked for.")
+            .hint("Connect again; if it comes back, please report the statements before it.")
+    };
+    conn.shared.metrics.error(&report.code, true);
     let boundary = conn.lane().replies.at_boundary();
     if boundary {
         let mut out = Vec::new();

@@ -12,6 +12,7 @@ use wire::frame::frontend as tag;
 
 use crate::conn::{Conn, End, Failure};
 use crate::copy::Rest;
+use crate::handover::Settings;
 use crate::lane::Lane;
 use crate::own::Begun;
 use crate::pool;
@@ -33,7 +34,14 @@ pub(crate) struct ClientSession {
 /// The request side of a connection.
 pub(crate) struct Requests<'c, W> {
     pub(crate) conn: &'c Conn,
-    to: W,
+    /// Where upstream is, while there is one.
+    pub(crate) to: Option<W>,
+    /// Bytes of the client that are no whole frame yet, or were not taken yet.
+    pub(crate) held: Vec<u8>,
+    /// A frame whose bytes are streamed, and how many are still to come.
+    open: Option<(Stream, usize)>,
+    /// What the client has set.
+    pub(crate) settings: Settings,
     /// Bytes for upstream, not yet written.
     pub(crate) out: Vec<u8>,
     pub(crate) session: ClientSession,
@@ -63,17 +71,22 @@ pub(crate) enum Stream {
     Pass,
     /// Its bytes are thrown away as they come.
     Discard,
+    /// So many bytes were replaced, the others go upstream as they come.
+    Tail(usize),
 }
 
 impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
-    /// The request side of `conn`, writing to `to`.
-    pub(crate) fn new(conn: &'c Conn, to: W, session: ClientSession, upstream_pid: i32) -> Self {
+    /// The request side of `conn`, with the bytes that came with the startup.
+    pub(crate) fn new(conn: &'c Conn, session: ClientSession, early: &[u8]) -> Self {
         Self {
             conn,
-            to,
+            to: None,
+            held: early.to_vec(),
+            open: None,
+            settings: Settings::default(),
             out: Vec::new(),
             session,
-            upstream_pid,
+            upstream_pid: 0,
             path: Arc::default(),
             schemas: (0, 0),
             rest: None,
@@ -81,9 +94,10 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         }
     }
 
-    /// Takes requests until the client goes, or one of the peers does.
-    pub(crate) async fn run<R: AsyncRead + Unpin>(mut self, from: R, early: &[u8]) -> End {
-        match Box::pin(self.take_all(from, early)).await {
+    /// Takes requests until the client goes, or one of the peers does. May be dropped while the
+    /// lane is resting, and be called again.
+    pub(crate) async fn run<R: AsyncRead + Unpin>(&mut self, from: R) -> End {
+        match Box::pin(self.take_all(from)).await {
             Ok(end) | Err(Failure::Gone(end)) => end,
             Err(Failure::Fatal(report) | Failure::Refused(report)) => {
                 let metrics = &self.conn.shared.metrics;
@@ -97,59 +111,78 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         }
     }
 
-    async fn take_all<R: AsyncRead + Unpin>(
-        &mut self,
-        mut from: R,
-        early: &[u8],
-    ) -> Result<End, Failure> {
-        self.prepare().await?;
-        let mut held = early.to_vec();
-        let mut open: Option<(Stream, usize)> = None;
+    async fn take_all<R: AsyncRead + Unpin>(&mut self, mut from: R) -> Result<End, Failure> {
+        self.take_over();
+        if !self.conn.pooled {
+            self.prepare().await?;
+        }
         let mut fresh = true;
         loop {
-            if fresh && !held.is_empty() {
-                let taken = self.frames(&held, &mut open).await?;
-                match taken {
-                    Taken::Bytes(used) => drop(held.drain(..used)),
+            if fresh && !self.held.is_empty() {
+                let held = std::mem::take(&mut self.held);
+                match self.frames(&held).await? {
+                    Taken::Bytes(used) => self.keep(held, used),
                     Taken::Goodbye => return self.goodbye().await,
                 }
                 self.send().await?;
             }
             fresh = false;
+            let learns = self.rests();
             tokio::select! {
                 chunk = pool::read(&mut from) => {
+                    self.conn.lane().resting = false;
                     let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
                         return self.abandon().await;
                     };
                     self.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
-                    if held.is_empty() {
-                        match self.frames(&chunk, &mut open).await? {
+                    if self.held.is_empty() {
+                        match self.frames(&chunk).await? {
                             Taken::Bytes(used) => {
-                                held.extend_from_slice(chunk.get(used..).unwrap_or_default());
+                                self.held.extend_from_slice(chunk.get(used..).unwrap_or_default());
                             }
                             Taken::Goodbye => return self.goodbye().await,
                         }
                         self.send().await?;
                     } else {
-                        held.extend_from_slice(&chunk);
+                        self.held.extend_from_slice(&chunk);
                         fresh = true;
                     }
                 }
-                () = self.conn.to_request.notified(), if self.rest.is_some() => {
-                    self.copy_over().await?;
+                () = self.conn.to_request.notified(), if self.rest.is_some() || learns => {
+                    self.conn.lane().resting = false;
+                    if self.rest.is_some() {
+                        self.copy_over().await?;
+                    } else if self.conn.lane().quiet() {
+                        self.learn_settings().await?;
+                    }
                     self.send().await?;
                 }
             }
-            if held.is_empty() {
-                held = Vec::new();
-            }
+        }
+    }
+
+    /// The client is waited for, in the middle of nothing; true where settings have to be learned
+    /// once its transaction is over.
+    fn rests(&mut self) -> bool {
+        let mut lane = self.conn.lane();
+        lane.resting = self.open.is_none() && self.rest.is_none();
+        let learns = lane.resting && !lane.learn.is_empty();
+        drop(lane);
+        // the reply side may have seen the end of the transaction before
+        self.conn.to_reply.notify_one();
+        learns
+    }
+
+    /// Keeps what was not taken yet; nothing at all is held where there is nothing.
+    fn keep(&mut self, mut held: Vec<u8>, used: usize) {
+        held.drain(..used);
+        if !held.is_empty() {
+            self.held = held;
         }
     }
 
     /// The client said Terminate: upstream finishes what it has, as it would for the client.
     async fn goodbye(&mut self) -> Result<End, Failure> {
-        wire::encode::terminate(&mut self.out);
-        self.conn.lane().fatal = true;
         self.wait(|lane| lane.replies.done() >= lane.replies.group())
             .await?;
         Ok(End::Closed)
@@ -157,6 +190,9 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
 
     /// The client is gone without a word: upstream need not wait for it.
     async fn abandon(&mut self) -> Result<End, Failure> {
+        if self.conn.lane().quiet() {
+            return Ok(End::Closed);
+        }
         self.conn.lane().fatal = true;
         wire::encode::terminate(&mut self.out);
         let sent = tokio::time::timeout(ABANDON, self.send()).await;
@@ -164,15 +200,11 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     }
 
     /// Takes whole frames, and the beginning of one that may be streamed.
-    async fn frames(
-        &mut self,
-        bytes: &[u8],
-        open: &mut Option<(Stream, usize)>,
-    ) -> Result<Taken, Failure> {
+    async fn frames(&mut self, bytes: &[u8]) -> Result<Taken, Failure> {
         let mut at = 0;
         loop {
             let left = bytes.get(at..).unwrap_or_default();
-            if let Some((stream, remaining)) = open.take() {
+            if let Some((stream, remaining)) = self.open.take() {
                 let step = remaining.min(left.len());
                 if stream == Stream::Pass {
                     self.out
@@ -180,7 +212,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 }
                 at += step;
                 if step < remaining {
-                    *open = Some((stream, remaining - step));
+                    self.open = Some((stream, remaining - step));
                     return Ok(Taken::Bytes(at));
                 }
                 continue;
@@ -202,7 +234,11 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             }
             match self.part(header, left).await? {
                 None => return Ok(Taken::Bytes(at)),
-                Some(stream) => *open = Some((stream, total)),
+                Some(Stream::Tail(names)) => {
+                    at += names;
+                    self.open = Some((Stream::Pass, total - names));
+                }
+                Some(stream) => self.open = Some((stream, total)),
             }
         }
     }
@@ -234,7 +270,8 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 match (names.next(), names.next(), names.next()) {
                     (Some(portal), Some(statement), Some(_)) => {
                         let (portal, statement) = (portal.to_vec(), statement.to_vec());
-                        let passed = Box::pin(self.bind(&portal, &statement, &[])).await;
+                        let passed =
+                            Box::pin(self.bind((&portal, &statement), header.body_len, &[])).await;
                         Ok(Some(self.streamed(passed)?))
                     }
                     _ if body.len() > CONTROL_BYTES_MAX => Err(too_long(CONTROL_BYTES_MAX)),
@@ -296,9 +333,13 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 self.streamed(passed)?
             }
         };
-        if stream == Stream::Pass {
-            self.out.extend_from_slice(frame);
-        }
+        let from = match stream {
+            Stream::Pass => 0,
+            Stream::Tail(names) => names,
+            Stream::Discard => return Ok(()),
+        };
+        self.out
+            .extend_from_slice(frame.get(from..).unwrap_or_default());
         Ok(())
     }
 
@@ -346,9 +387,12 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             return Ok(());
         }
         let gone = |_| Failure::Gone(End::Upstream);
+        let Some(to) = &mut self.to else {
+            return Err(Failure::Gone(End::Upstream));
+        };
         let written = async {
-            self.to.write_all(&self.out).await?;
-            self.to.flush().await
+            to.write_all(&self.out).await?;
+            to.flush().await
         };
         written.await.map_err(gone)?;
         if self.out.capacity() > 1 << 16 {

@@ -9,9 +9,10 @@ use sql::{DraftView, FunctionPolicy};
 use tokio::sync::watch;
 
 use crate::api::{ControlPlane, Identity};
-use crate::cancel::{CancelKey, CancelTarget};
+use crate::cancel::{CancelKey, CancelSlot};
 use crate::metrics::Metrics;
 use crate::planner::{Planner, Plans, SqlPlanner};
+use crate::servers::{PoolSettings, Servers};
 
 /// Finds an identity by its name in the configuration.
 pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;
@@ -52,6 +53,8 @@ pub struct Setup {
     pub database: String,
     /// Bounds.
     pub limits: Limits,
+    /// How server connections are shared.
+    pub pool: PoolSettings,
     /// Functions an agent may call besides the safe ones.
     pub functions: FunctionPolicy,
     /// Where the data plane's metrics are registered.
@@ -65,14 +68,16 @@ pub struct Shared {
     pub(crate) control: Arc<dyn ControlPlane>,
     pub(crate) identities: Identities,
     pub(crate) upstream: upstream::Target,
+    pub(crate) servers: Arc<Servers>,
     pub(crate) database: String,
     pub(crate) limits: Limits,
     pub(crate) functions: FunctionPolicy,
     pub(crate) plans: Plans,
     pub(crate) metrics: Metrics,
     pub(crate) drain: watch::Receiver<bool>,
-    pub(crate) cancels: DashMap<CancelKey, CancelTarget>,
+    pub(crate) cancels: DashMap<CancelKey, Arc<CancelSlot>>,
     pub(crate) next_pid: AtomicI32,
+    next_number: AtomicU64,
     drafts: DashMap<SessionId, Arc<SessionDraft>>,
 }
 
@@ -89,20 +94,34 @@ impl Shared {
         setup: Setup,
         planner: Box<dyn Planner>,
     ) -> Result<Arc<Self>, prometheus::Error> {
+        let metrics = Metrics::new(&setup.registry)?;
+        let servers = Servers::new(setup.upstream.clone(), setup.pool, metrics.clone());
         Ok(Arc::new(Self {
             control: setup.control,
             identities: setup.identities,
             upstream: setup.upstream,
+            servers,
             database: setup.database,
             limits: setup.limits,
             functions: setup.functions,
             plans: Plans::new(planner),
-            metrics: Metrics::new(&setup.registry)?,
+            metrics,
             drain: setup.drain,
             cancels: DashMap::new(),
             next_pid: AtomicI32::new(1),
+            next_number: AtomicU64::new(1),
             drafts: DashMap::new(),
         }))
+    }
+
+    /// A number that nothing else of this process has.
+    pub(crate) fn number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Looks after server connections that nobody uses. Never ends.
+    pub async fn upkeep(self: Arc<Self>) {
+        Arc::clone(&self.servers).upkeep().await;
     }
 
     /// The draft of a session as all its connections see it.
@@ -123,7 +142,7 @@ impl Shared {
         self.draft(sid).replace(draft);
     }
 
-    /// Client connections that hold an upstream connection at this moment.
+    /// Client connections of agents at this moment.
     pub fn connections(&self) -> usize {
         self.cancels.len()
     }

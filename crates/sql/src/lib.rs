@@ -2,6 +2,7 @@
 //!
 //! Pure: the same text, catalog and draft always give the same [`Plan`].
 
+pub use leaves::Leaves;
 pub use parse::{ParseFailure, Script, Statement, parse};
 pub use plan::*;
 pub use rewrite::plan;
@@ -9,6 +10,7 @@ mod classify;
 mod facts;
 mod functions;
 mod invariants;
+mod leaves;
 mod merge;
 mod parse;
 mod plan;

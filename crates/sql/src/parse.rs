@@ -12,6 +12,7 @@ use pg_query::protobuf::{RangeVar, Token as Kind, TruncateStmt};
 use report::Report;
 
 use crate::facts::{Change, Facts};
+use crate::leaves::{self, Leaves};
 use crate::tokens::Tokens;
 use crate::{classify, second};
 
@@ -42,6 +43,8 @@ pub struct Statement {
     pub range: Range<usize>,
     /// Its own text.
     pub text: String,
+    /// What it leaves behind on its server connection.
+    pub leaves: Leaves,
     pub(crate) body: Body,
     pub(crate) facts: Facts,
     pub(crate) tokens: Tokens,
@@ -315,6 +318,7 @@ fn statement_ranges(
 
 fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statement, ParseFailure> {
     let tokens = Tokens::scan(&text).map_err(ParseFailure::Syntax)?;
+    let mut leaves = leaves::of_tree(&node);
     let (body, facts) = match node {
         NodeEnum::PrepareStmt(prepare) => {
             let inner = prepared(&text, &tokens)?;
@@ -323,12 +327,14 @@ fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statem
         }
         other => classify::classify(other),
     };
+    leaves.add_calls(&facts);
     if !matches!(body, Body::Refused(_)) {
         second::agree(&text, &body, &facts).map_err(|r| ParseFailure::Refused(Box::new(r)))?;
     }
     Ok(Statement {
         range,
         text,
+        leaves,
         body,
         facts,
         tokens,

@@ -127,8 +127,10 @@ pub enum Effect {
     /// SET / RESET / set_config that can change `search_path` (or all settings, or the role): the
     /// proxy re-reads its settings before it plans the next statement.
     Settings,
-    /// RESET ALL / DISCARD ALL: as `Settings`, and the session token must be bound again.
+    /// RESET ALL: as `Settings`, and the session token must be bound again.
     Reset,
+    /// DISCARD ALL: as `Reset`, and no prepared statement is left.
+    Discard,
     /// DEALLOCATE name (or ALL = `None`): the prepared statement map forgets it.
     Deallocate(Option<String>),
     /// PREPARE: there is a prepared statement of that name from now on.

@@ -69,7 +69,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
             _ => relay(Effect::None),
         }),
         Body::Deallocate(name) => Ok(relay(Effect::Deallocate(name.clone()))),
-        Body::DiscardAll => Ok(relay(Effect::Reset)),
+        Body::DiscardAll => Ok(relay(Effect::Discard)),
         Body::Constraints(names) => constraints::plan(statement, names, context),
         Body::Harmless => Ok(relay(Effect::None)),
         Body::Refused(report) => Err(report.clone()),

@@ -286,7 +286,17 @@ pub fn configuration(more: &str) -> String {
         "[[reviewers]]\nname = \"{REVIEWER}\"\nverifier = \"{verifier}\"\n"
     );
     // Keys of the top level must stand before the first table in TOML.
-    format!("{more}\n{text}")
+    format!("{}{more}\n{text}", pool_mode(more))
+}
+
+/// `POOL_MODE=transaction` runs any test over few shared server connections.
+fn pool_mode(more: &str) -> String {
+    match environment("POOL_MODE") {
+        Some(mode) if !more.contains("pool_mode") => {
+            format!("pool_mode = \"{mode}\"\npool_size = 12\n")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Verifier of [`PASSWORD`], made once by `pgdraft hash-password`.

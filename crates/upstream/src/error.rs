@@ -111,6 +111,23 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// It may be gone in a moment: nobody listens, the server starts or is full.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Lost { .. } => true,
+            Self::Server(fields) => {
+                matches!(
+                    field(fields, b'C').as_deref(),
+                    Some("57P03" | "53300" | "57P01")
+                )
+            }
+            _ => false,
+        }
+    }
+}
+
 fn field(fields: &[(u8, Vec<u8>)], code: u8) -> Option<String> {
     let (_, text) = fields.iter().find(|(known, _)| *known == code)?;
     Some(String::from_utf8_lossy(text).into_owned())

@@ -16,7 +16,7 @@ pub use backend::{
     parameter_description, parameter_status, parse_complete, raw, ready, row_description,
 };
 pub use frontend::{
-    bind, bind_text, cancel_request, close_portal, close_statement, describe_portal,
+    bind, bind_names, bind_text, cancel_request, close_portal, close_statement, describe_portal,
     describe_statement, execute, flush, parse, password, query, sasl_initial_response, ssl_request,
     startup, sync, terminate,
 };

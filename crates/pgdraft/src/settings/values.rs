@@ -111,6 +111,24 @@ pub(crate) fn connections(text: &str) -> Result<usize, String> {
     ranged(text, 1, 100_000).and_then(narrow)
 }
 
+/// A number of connections; 0 = no limit.
+pub(crate) fn connections_or_none(text: &str) -> Result<usize, String> {
+    ranged(text, 0, 100_000).and_then(narrow)
+}
+
+/// A number of prepared statements.
+pub(crate) fn statements(text: &str) -> Result<usize, String> {
+    ranged(text, 1, 100_000).and_then(narrow)
+}
+
+/// `session` or `transaction`.
+pub(crate) fn pool_mode(text: &str) -> Result<session::PoolMode, String> {
+    [session::PoolMode::Session, session::PoolMode::Transaction]
+        .into_iter()
+        .find(|mode| mode.as_str() == text)
+        .ok_or_else(|| format!("\"{text}\" is not a pool mode"))
+}
+
 /// A size of a message, in bytes: up to a gibibyte, as PostgreSQL.
 pub(crate) fn message_bytes(text: &str) -> Result<usize, String> {
     ranged(text, 64 * 1024, 1 << 30).and_then(narrow)

@@ -32,6 +32,8 @@ pub(crate) struct Fix {
     pub(crate) swallow: bool,
     /// Nor is an error: the whole group up to its Sync is our own.
     pub(crate) private: bool,
+    /// It makes the server connection the client's: if it fails nothing after it may be told.
+    pub(crate) hands_over: bool,
     /// Replies are handed to the request side; implies `swallow`.
     pub(crate) capture: Option<Capture>,
     /// The error that upstream must give is replaced by this one.

@@ -28,6 +28,11 @@ CREATE FUNCTION pgdraft.sid() RETURNS bigint STABLE LANGUAGE sql AS
     $$ SELECT nullif(split_part(current_setting('pgdraft.tok', true), '.', 1), '')::bigint $$;
 CREATE FUNCTION pgdraft.op() RETURNS bigint STABLE LANGUAGE sql AS
     $$ SELECT current_setting('pgdraft.op')::bigint $$;
+CREATE FUNCTION pgdraft.other_session() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE 'the connection is bound to another session' USING ERRCODE = '28000';
+END $$;
+
 CREATE FUNCTION pgdraft.begin_write(operation text, statement text, tables int[]) RETURNS bigint
 SECURITY DEFINER LANGUAGE plpgsql AS $$
 DECLARE number bigint;

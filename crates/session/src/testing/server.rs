@@ -12,6 +12,7 @@ use wire::startup::{Client, Stream};
 
 use super::{Cluster, FakeControl};
 use crate::api::{Identity, Role};
+use crate::servers::PoolSettings;
 use crate::shared::{Limits, Setup, Shared};
 
 /// A running data plane; stops when dropped.
@@ -37,6 +38,15 @@ impl Server {
     }
 
     pub(crate) fn with_limits(database: &str, limits: Limits) -> Self {
+        Self::with(database, limits, PoolSettings::default())
+    }
+
+    /// With server connections that are shared like this.
+    pub(crate) fn pooled(database: &str, pool: PoolSettings) -> Self {
+        Self::with(database, Limits::default(), pool)
+    }
+
+    fn with(database: &str, limits: Limits, pool: PoolSettings) -> Self {
         let cluster = Cluster::get();
         cluster.database(database, include_str!("draft.sql"));
         let control = Arc::new(FakeControl::new(&cluster, database));
@@ -57,6 +67,7 @@ impl Server {
             upstream: upstream::Target::parse(&url).unwrap(),
             database: database.to_owned(),
             limits,
+            pool,
             functions: sql::FunctionPolicy::default(),
             registry: prometheus::Registry::new(),
             drain: draining,

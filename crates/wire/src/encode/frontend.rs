@@ -29,6 +29,17 @@ pub fn bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
     });
 }
 
+/// The beginning of a Bind up to its names; `rest` bytes have to follow.
+pub fn bind_names(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: usize) {
+    let start = out.len();
+    bind(out, portal, statement, &[]);
+    let length = out.len() - start - 1 + rest;
+    let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    if let Some(field) = out.get_mut(start + 1..start + 5) {
+        field.copy_from_slice(&length);
+    }
+}
+
 /// Bind with all values and all results in text.
 pub fn bind_text(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], params: &[Option<&str>]) {
     message(out, tag::BIND, |out| {

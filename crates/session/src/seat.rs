@@ -1,0 +1,326 @@
+//! The place of one client: the server connection that it has at times, and its cancel key.
+
+use std::sync::Arc;
+
+use report::Report;
+use tokio::io::AsyncWriteExt as _;
+use upstream::UpstreamStream;
+use wire::startup::Client;
+
+use crate::cancel::{CancelKey, CancelSlot, CancelTarget, upstream_cancel};
+use crate::client::GOODBYE;
+use crate::conn::{Conn, End};
+use crate::handover::Settings;
+use crate::lane::Bound;
+use crate::pool;
+use crate::queue::Known;
+use crate::request::Requests;
+use crate::servers::{Lease, Reported, Wish};
+use crate::shared::Shared;
+
+/// Cancels sent for a client that is gone; the waits between them double from 50 ms, 12 s in all.
+const WIND_UP_TURNS: u32 = 8;
+/// A frame up to this size has to be there whole before a server connection is asked for.
+const WHOLE_BYTES_MAX: usize = 64 << 10;
+
+/// The request side, writing to a server connection.
+type ToServer<'c> = Requests<'c, tokio::io::WriteHalf<UpstreamStream>>;
+
+/// The place.
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    wish: Wish,
+    lease: Option<Lease>,
+    key: CancelKey,
+    slot: Arc<CancelSlot>,
+}
+
+impl Seat {
+    /// For a client that speaks this minor version of the protocol.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        wish: Wish,
+        protocol_minor: u16,
+    ) -> Result<Self, Box<Report>> {
+        let key = CancelKey::new(shared, protocol_minor).ok_or_else(|| {
+            Report::fatal("58000", "the system gives no random bytes").hint("Try again.")
+        })?;
+        let slot = Arc::<CancelSlot>::default();
+        shared.cancels.insert(key.clone(), Arc::clone(&slot));
+        Ok(Self {
+            shared: Arc::clone(shared),
+            wish,
+            lease: None,
+            key,
+            slot,
+        })
+    }
+
+    /// Tells the client the settings it begins with, and that it may begin; false where it is gone.
+    /// A server connection is needed for it in session mode, and to know the settings.
+    pub(crate) async fn greet(
+        &mut self,
+        client: &mut Client,
+        conn: &Conn,
+        settings: &Settings,
+    ) -> Result<bool, Box<Report>> {
+        let known = self.shared.servers.known(&self.wish.key);
+        let mut notices = Vec::new();
+        let reported = match known {
+            Some(known) if conn.pooled => known,
+            _ => {
+                let mut lease = self.shared.servers.acquire(&self.wish, false).await?;
+                let (reported, said) = lease.server().map_or_else(
+                    || (Reported::from([]), Vec::new()),
+                    |server| {
+                        (
+                            Arc::clone(&server.reported),
+                            std::mem::take(&mut server.notices),
+                        )
+                    },
+                );
+                notices = said;
+                if conn.pooled {
+                    lease.release();
+                } else {
+                    self.lease = Some(lease);
+                }
+                reported
+            }
+        };
+        let reported = named(reported, settings);
+        let mut out = Vec::new();
+        {
+            let mut lane = conn.lane();
+            for (name, value) in reported.iter() {
+                wire::encode::parameter_status(&mut out, name, value);
+                lane.parameter(name.as_bytes(), value.as_bytes());
+            }
+            lane.replies.known = Known::new(reported);
+        }
+        out.extend_from_slice(&notices);
+        wire::encode::backend_key(&mut out, self.key.pid, &self.key.key);
+        wire::encode::ready(&mut out, b'I');
+        Ok(wire::startup::welcome(client, &out).await.is_ok())
+    }
+
+    /// Relays until the client's end: with a server connection while there is work for it.
+    pub(crate) async fn relay(&mut self, client: &mut Client, requests: &mut ToServer<'_>) -> End {
+        let conn = requests.conn;
+        loop {
+            if conn.pooled
+                && let Err(end) = idle(client, requests).await
+            {
+                return end;
+            }
+            if let Err(report) = self.take_server(requests).await {
+                conn.shared.metrics.error(&report.code, true);
+                tracing::info!(
+                    sqlstate = report.code,
+                    reason = report.message,
+                    "connection ended"
+                );
+                let mut out = Vec::new();
+                wire::encode::error(&mut out, &report);
+                drop(client.stream.write_all(&out).await);
+                return End::Told;
+            }
+            match Box::pin(self.busy(client, requests)).await {
+                End::Free => self.give_back(requests).await,
+                end => return end,
+            }
+        }
+    }
+
+    /// Gets a server connection where there is none.
+    async fn take_server(&mut self, requests: &mut ToServer<'_>) -> Result<(), Box<Report>> {
+        if self.lease.is_none() {
+            self.lease = Some(self.shared.servers.acquire(&self.wish, true).await?);
+        }
+        let Some(server) = self.lease.as_mut().and_then(Lease::server) else {
+            return Ok(());
+        };
+        self.slot.set(CancelTarget {
+            pid: server.pid,
+            key: server.secret.clone(),
+        });
+        requests.upstream_pid = server.pid;
+        let mut lane = requests.conn.lane();
+        lane.held = std::mem::take(&mut server.held);
+        let own = lane.held.client == requests.conn.number;
+        let sid = requests.session.sid;
+        lane.bound = if own && sid != 0 && lane.held.sid == sid {
+            Bound::Yes
+        } else {
+            Bound::No
+        };
+        Ok(())
+    }
+
+    /// Both directions, until one of them ends or the server connection is not needed.
+    async fn busy(&mut self, client: &mut Client, requests: &mut ToServer<'_>) -> End {
+        let Some(server) = self.lease.as_mut().and_then(Lease::server) else {
+            return End::Upstream;
+        };
+        let Some(stream) = server.stream.take() else {
+            return End::Upstream;
+        };
+        let read_ahead = std::mem::take(&mut server.read_ahead);
+        let conn = requests.conn;
+        let (from_client, to_client) = tokio::io::split(&mut client.stream);
+        let (mut from_upstream, to_upstream) = tokio::io::split(stream);
+        requests.to = Some(to_upstream);
+        let end = {
+            let replies = crate::reply::run(conn, &mut from_upstream, to_client, read_ahead);
+            let mut replies = Box::pin(replies);
+            tokio::select! {
+                end = &mut replies => end,
+                // what upstream says last is still passed on
+                end = Box::pin(requests.run(from_client)) => match end {
+                    End::Upstream => tokio::time::timeout(GOODBYE, replies).await.unwrap_or(end),
+                    other => other,
+                },
+            }
+        };
+        if let Some(to_upstream) = requests.to.take() {
+            server.stream = Some(from_upstream.unsplit(to_upstream));
+        }
+        end
+    }
+
+    /// The transaction is over: others may have the server connection.
+    async fn give_back(&mut self, requests: &mut ToServer<'_>) {
+        self.slot.clear().await;
+        let Some(mut lease) = self.lease.take() else {
+            return;
+        };
+        if let Some(server) = lease.server() {
+            let mut lane = requests.conn.lane();
+            lane.held.sid = match lane.bound {
+                Bound::Yes => requests.session.sid,
+                Bound::No | Bound::In(_) => 0,
+            };
+            lane.bound = Bound::No;
+            server.held = std::mem::take(&mut lane.held);
+        }
+        lease.release();
+    }
+
+    /// The client is gone. Its server connection is made as new where that can be, and stopped
+    /// where it still works for the client.
+    pub(crate) async fn leave(mut self, conn: &Conn, end: End) {
+        let Some(mut lease) = self.lease.take() else {
+            return;
+        };
+        let (quiet, in_flight, fatal) = {
+            let lane = conn.lane();
+            (lane.quiet(), lane.replies.len(), lane.fatal)
+        };
+        self.slot.clear().await;
+        let Some(server) = lease.server() else {
+            return;
+        };
+        if quiet && !fatal && matches!(end, End::Closed | End::Drained) {
+            if server.reset().await.is_ok() {
+                lease.release();
+            }
+            return;
+        }
+        let Some(stream) = server.stream.take() else {
+            return;
+        };
+        let target = CancelTarget {
+            pid: server.pid,
+            key: server.secret.clone(),
+        };
+        wind_up(&self.shared, &target, stream, in_flight > 0).await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.cancels.remove(&self.key);
+    }
+}
+
+/// The settings as told to a client whose application name is not in the startup parameters.
+fn named(reported: Reported, settings: &Settings) -> Reported {
+    let Some(own) = settings.values.get("application_name") else {
+        return reported;
+    };
+    let with_name = reported.iter().map(|(name, value)| {
+        let value = if name == "application_name" {
+            own
+        } else {
+            value
+        };
+        (name.clone(), value.clone())
+    });
+    with_name.collect()
+}
+
+/// Waits for work that needs a server connection.
+async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), End> {
+    let mut drain = requests.conn.shared.drain.clone();
+    while !has_work(&requests.held) {
+        if *drain.borrow_and_update() {
+            let report = crate::reply::shutting_down();
+            let mut out = Vec::new();
+            wire::encode::error(&mut out, &report);
+            drop(client.stream.write_all(&out).await);
+            return Err(End::Drained);
+        }
+        tokio::select! {
+            chunk = pool::read(&mut client.stream) => {
+                let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
+                    return Err(End::Lost);
+                };
+                requests.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
+                requests.held.extend_from_slice(&chunk);
+            }
+            Ok(()) = drain.changed() => {}
+        }
+        if requests.held.first() == Some(&wire::frame::frontend::TERMINATE) {
+            return Err(End::Closed);
+        }
+    }
+    Ok(())
+}
+
+/// A whole frame is there, or the beginning of one that is not waited for, or of none at all.
+fn has_work(held: &[u8]) -> bool {
+    match wire::frame::header(held) {
+        Ok(Some(header)) => held.len() >= header.message_len().min(WHOLE_BYTES_MAX),
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Ends a server connection. A cancel that comes before the statement has begun does nothing, so it
+/// is repeated until upstream has closed the connection.
+async fn wind_up(shared: &Shared, target: &CancelTarget, mut stream: UpstreamStream, busy: bool) {
+    let mut goodbye = Vec::new();
+    wire::encode::terminate(&mut goodbye);
+    drop(tokio::time::timeout(GOODBYE, stream.write_all(&goodbye)).await);
+    if !busy {
+        return;
+    }
+    let mut wait = std::time::Duration::from_millis(50);
+    for _ in 0..WIND_UP_TURNS {
+        upstream_cancel(shared, target).await;
+        let closed = async {
+            while pool::read(&mut stream)
+                .await
+                .is_ok_and(|chunk| !chunk.is_empty())
+            {}
+        };
+        if tokio::time::timeout(wait, closed).await.is_ok() {
+            return;
+        }
+        wait *= 2;
+    }
+    tracing::warn!(
+        upstream_pid = target.pid,
+        "a statement goes on without its client"
+    );
+}
