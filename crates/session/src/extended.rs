@@ -97,7 +97,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         let piece = match script.as_ref() {
             [] => {
-                return Ok(self.install(&parse, Kind::Empty, ("", &parse.types), Positions::Keep));
+                return self.install(&parse, Kind::Empty, ("", &parse.types), Positions::Keep);
             }
             [piece] => piece.clone(),
             // PostgreSQL has its own words for two statements in one Parse
@@ -129,11 +129,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     .await?;
                 let types = described.parameters.clone();
                 let text = (upstream_text(&plan, &piece), types.as_slice());
-                Ok(self.install(&parse, kind(Some(described)), text, positions(&plan, shift)))
+                self.install(&parse, kind(Some(described)), text, positions(&plan, shift))
             }
             Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => {
                 let text = (parse.text, parse.types.as_slice());
-                Ok(self.install(&parse, kind(None), text, Positions::Keep))
+                self.install(&parse, kind(None), text, Positions::Keep)
             }
         }
     }
@@ -142,14 +142,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let limit = self.conn.shared.limits.prepared_statements_max;
         let lane = self.conn.lane();
         if let Some(known) = lane.statements.get(name) {
-            if !name.is_empty() && (known.is_local() || self.conn.pooled) {
-                let name = String::from_utf8_lossy(name);
-                return Err(Report::error(
-                    "42P05",
-                    format!("prepared statement \"{name}\" already exists"),
-                )
-                .hint("Close the statement first, or use another name.")
-                .into());
+            if !name.is_empty() && known.is_local() {
+                return Err(exists(name));
             }
             return Ok(());
         }
@@ -169,7 +163,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         kind: Kind,
         (text, types): (&str, &[u32]),
         positions: Positions,
-    ) -> Stream {
+    ) -> Result<Stream, Failure> {
+        if self.conn.pooled && !parse.name.is_empty() {
+            // upstream cannot tell: the name it is given is another
+            let known = self.conn.lane().statements.contains_key(parse.name);
+            if known {
+                return Err(exists(parse.name));
+            }
+        }
         let name = self.upstream_name(parse.name, text, types);
         let prepared = Prepared {
             types: parse.types.clone(),
@@ -191,7 +192,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Parse, Some(fix)) {
             wire::encode::parse(&mut self.out, &name, text, types);
         }
-        Stream::Discard
+        Ok(Stream::Discard)
     }
 
     /// Installs a statement that the proxy answers by itself.
@@ -201,13 +202,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         kind: Kind,
     ) -> Result<Stream, Failure> {
         if !parse.name.is_empty() && self.conn.lane().statements.contains_key(parse.name) {
-            let name = String::from_utf8_lossy(parse.name);
-            return Err(Report::error(
-                "42P05",
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .hint("Close the statement first, or use another name.")
-            .into());
+            return Err(exists(parse.name));
         }
         let mut told = Vec::new();
         wire::encode::parse_complete(&mut told);
@@ -275,6 +270,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             fix.positions = positions(plan, *shift);
         }
         fix.undo = vec![self.open_portal(portal, prepared, formats)];
+        if name != statement {
+            fix.statement = Some(Box::new((name.clone(), statement.to_vec())));
+        }
         if !self.expect(Want::Bind, Some(fix)) {
             return Ok(Stream::Discard);
         }
@@ -477,6 +475,16 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let expected = self.expect(Want::Close, Some(fix));
         self.passes(expected)
     }
+}
+
+fn exists(name: &[u8]) -> Failure {
+    let name = String::from_utf8_lossy(name);
+    Report::error(
+        "42P05",
+        format!("prepared statement \"{name}\" already exists"),
+    )
+    .hint("Close the statement first, or use another name.")
+    .into()
 }
 
 /// Characters before the statement in the client's text.

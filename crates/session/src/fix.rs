@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use wire::frame::backend::Field;
 
-pub(crate) use mend::mend;
+pub(crate) use mend::{lead_statement, mend};
 
 /// Where the character position of an error leads.
 #[derive(Debug, Clone, Default)]

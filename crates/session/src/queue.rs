@@ -341,8 +341,11 @@ impl Replies {
         if fix.is_some_and(|fix| fix.hands_over) && !fatal {
             return None;
         }
+        let positions = fix.map_or(&keep, |fix| &fix.positions);
         let private = fix.is_some_and(|fix| fix.private) && !fatal;
         let poison = fix.and_then(|fix| fix.poison.as_ref());
+        let renamed = fix.and_then(|fix| fix.statement.as_deref());
+        let renamed = renamed.is_some_and(|names| crate::fix::lead_statement(&mut fields, names));
         if private {
             verdict = Verdict::Replace;
             code.clear();
@@ -351,11 +354,7 @@ impl Replies {
             verdict = Verdict::Replace;
             code.clone_from(&report.code);
             refused = true;
-        } else if crate::fix::mend(
-            &mut fields,
-            fix.map_or(&keep, |fix| &fix.positions),
-            &names(),
-        ) {
+        } else if renamed | crate::fix::mend(&mut fields, positions, &names()) {
             wire::encode::error_fields(out, b'E', &fields);
             verdict = Verdict::Replace;
         }

@@ -112,6 +112,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     }
 
     async fn take_all<R: AsyncRead + Unpin>(&mut self, mut from: R) -> Result<End, Failure> {
+        self.conn.lane().resting = false;
         self.take_over();
         if !self.conn.pooled {
             self.prepare().await?;

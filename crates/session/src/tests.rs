@@ -4,3 +4,4 @@ mod draft;
 mod facts;
 mod hostile;
 mod life;
+mod pooling;

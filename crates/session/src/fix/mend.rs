@@ -5,6 +5,7 @@ use std::sync::Arc;
 use catalog::{Catalog, Head, Relation};
 
 use super::Positions;
+use crate::prepared::Name;
 
 type Fields = Vec<(u8, Vec<u8>)>;
 
@@ -21,6 +22,22 @@ const BEFORE_NAME: [&str; 10] = [
     "on ",
     "for ",
 ];
+
+/// Puts the client's name of a statement in the place of upstream's; true if it was there.
+pub(crate) fn lead_statement(fields: &mut Fields, (upstream, client): &(Name, Name)) -> bool {
+    let upstream = String::from_utf8_lossy(upstream);
+    let client = String::from_utf8_lossy(client);
+    let message = fields.iter_mut().find(|(code, _)| *code == b'M');
+    let Some((_, message)) = message else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(message);
+    let found = text.contains(upstream.as_ref());
+    if found {
+        *message = text.replace(upstream.as_ref(), &client).into_bytes();
+    }
+    found
+}
 
 /// Puts an error's or notice's fields into the client's terms; true if anything changed.
 pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog) -> bool {

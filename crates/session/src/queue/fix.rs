@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{Event, Verdict};
 use crate::fix::{Described, Positions};
-use crate::prepared::{Note, Undo};
+use crate::prepared::{Name, Note, Undo};
 
 /// How the row description of a reply is treated.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct Fix {
     pub(crate) rows: Rows,
     /// The kept row description is told when this entry (a Bind) succeeds.
     pub(crate) tell_rows: bool,
+    /// The statement's name upstream and the client's, for errors.
+    pub(crate) statement: Option<Box<(Name, Name)>>,
     /// Where positions in errors lead.
     pub(crate) positions: Positions,
     /// The client's answer of a `Want::Local`.
