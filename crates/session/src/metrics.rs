@@ -45,6 +45,19 @@ pub(crate) struct Metrics {
     pub(crate) wait: Histogram,
 }
 
+fn phases(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
+    let phases = HistogramVec::new(
+        HistogramOpts::new(
+            "pgdraft_phase_seconds",
+            "Time a statement spends in a phase of its way",
+        )
+        .buckets(prometheus::exponential_buckets(0.000_005, 4.0, 12)?),
+        &["phase"],
+    )?;
+    registry.register(Box::new(phases.clone()))?;
+    Ok(phases)
+}
+
 impl Metrics {
     /// Makes and registers them.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
@@ -53,27 +66,14 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
-        let phases = HistogramVec::new(
-            HistogramOpts::new(
-                "pgdraft_phase_seconds",
-                "Time a statement spends in a phase of its way",
-            )
-            .buckets(prometheus::exponential_buckets(0.000_005, 4.0, 12)?),
-            &["phase"],
-        )?;
-        registry.register(Box::new(phases.clone()))?;
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let phases = phases(registry)?;
         let connections = IntGauge::new("pgdraft_connections", "Client connections open now")?;
         registry.register(Box::new(connections.clone()))?;
-        let upstream_errors = IntCounter::new(
-            "pgdraft_upstream_errors_total",
-            "Upstream connections that could not be opened or broke",
-        )?;
-        registry.register(Box::new(upstream_errors.clone()))?;
-        let wait_timeouts = IntCounter::new(
-            "pgdraft_pool_wait_timeouts_total",
-            "Clients that waited for a server connection in vain",
-        )?;
-        registry.register(Box::new(wait_timeouts.clone()))?;
         let bytes = counters(
             "pgdraft_bytes_total",
             "Bytes relayed, by direction",
@@ -102,8 +102,14 @@ impl Metrics {
                 "Errors that PostgreSQL gave, by class of SQLSTATE",
                 "class",
             )?,
-            upstream_errors,
-            wait_timeouts,
+            upstream_errors: counter(
+                "pgdraft_upstream_errors_total",
+                "Upstream connections that could not be opened or broke",
+            )?,
+            wait_timeouts: counter(
+                "pgdraft_pool_wait_timeouts_total",
+                "Clients that waited for a server connection in vain",
+            )?,
             from_client: bytes.with_label_values(&["from_client"]),
             to_client: bytes.with_label_values(&["to_client"]),
             plan_hit: plans.with_label_values(&["hit"]),

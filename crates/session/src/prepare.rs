@@ -115,11 +115,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             } else {
                 name.to_vec()
             },
-            number: if same {
-                prepared.number
-            } else {
-                self.conn.shared.number()
-            },
+            // a statement without a name is known upstream by its number
+            number: Some(prepared.number)
+                .filter(|_| same)
+                .unwrap_or_else(|| self.conn.shared.number()),
             kind: Kind::Sql {
                 piece: piece.clone(),
                 shift: *shift,
@@ -141,20 +140,30 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             // nothing was sent, so nothing can fail
             return Ok(renewed);
         }
+        let text = upstream_text(&plan, piece);
+        self.prepare_again(name, (text, &types), positions(&plan, *shift), undo);
+        Ok(renewed)
+    }
+
+    fn prepare_again(
+        &mut self,
+        name: &[u8],
+        (text, types): (&str, &[u32]),
+        positions: Positions,
+        undo: Undo,
+    ) {
         if self.expect(Want::Close, Some(silent())) {
             wire::encode::close_statement(&mut self.out, name);
         }
         let fix = Fix {
             swallow: true,
-            positions: positions(&plan, *shift),
+            positions,
             undo: vec![undo],
             ..Fix::default()
         };
         if self.expect(Want::Parse, Some(fix)) {
-            let text = upstream_text(&plan, piece);
-            wire::encode::parse(&mut self.out, name, text, &types);
+            wire::encode::parse(&mut self.out, name, text, types);
         }
-        Ok(renewed)
     }
 }
 
