@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: several statements in one Query, implicit transactions
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t VALUES (1, 1), (2, 2);
 -- script

@@ -1,4 +1,6 @@
 -- setup
+-- shows: statements: INSERT, UPDATE and DELETE under WITH, with RETURNING
+-- differs: one row changed by two parts of one statement (changes under WITH) | 0A000 | PostgreSQL does one of the changes and does not say which
 CREATE TABLE parents (id int PRIMARY KEY, name text NOT NULL, n int DEFAULT 5, doubled int GENERATED ALWAYS AS (n * 2) STORED);
 CREATE TABLE children (id int PRIMARY KEY, parent_id int REFERENCES parents ON DELETE CASCADE, v text);
 CREATE TABLE archive (id int PRIMARY KEY, name text, at int DEFAULT 7);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: collations, non-deterministic ones too
 CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE t (name text COLLATE ci PRIMARY KEY, s text COLLATE "C", u text COLLATE ci UNIQUE);
 INSERT INTO t VALUES ('Ann', 'b', 'One'), ('bob', 'B', 'two'), ('CID', 'a', NULL);

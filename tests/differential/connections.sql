@@ -1,4 +1,5 @@
 -- setup
+-- shows: sessions: several connections of one session
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t SELECT n, n FROM generate_series(1, 5) n;
 -- script

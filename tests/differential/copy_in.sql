@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: COPY FROM STDIN in text, csv and binary form
 CREATE TABLE t (id int PRIMARY KEY, name varchar(8) NOT NULL DEFAULT 'none', qty int CHECK (qty >= 0), twice int GENERATED ALWAYS AS (qty * 2) STORED);
 CREATE TABLE c (id int PRIMARY KEY, t_id int REFERENCES t);
 INSERT INTO t (id, name, qty) VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3);

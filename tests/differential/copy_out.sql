@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: COPY TO STDOUT of a table and of a query
 CREATE TABLE t (id int PRIMARY KEY, v text, n numeric);
 CREATE TABLE clean (id int PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a	tab', 1.5), (2, NULL, NULL), (3, 'line

@@ -1,4 +1,6 @@
 -- setup
+-- shows: statements: DECLARE, FETCH, MOVE, CLOSE, WITH HOLD, SCROLL
+-- differs: table and column number of a column that FETCH describes | 0 where the table is changed | the cursor reads the merge of base and head, not a table
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t SELECT n, n FROM generate_series(1, 20) n;
 -- script

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: defaults, DEFAULT in VALUES and SET
 CREATE SCHEMA other;
 CREATE SEQUENCE other.numbers;
 CREATE FUNCTION other.next_code() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'code-' || nextval('other.numbers') $$;

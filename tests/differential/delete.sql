@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: DELETE, USING, RETURNING, subqueries
 CREATE TABLE t (id int PRIMARY KEY, a int, b text);
 CREATE TABLE s (id int PRIMARY KEY, t_id int);
 INSERT INTO t SELECT n, n * 10, 'row ' || n FROM generate_series(1, 20) n;

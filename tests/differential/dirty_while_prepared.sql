@@ -1,4 +1,5 @@
 -- setup
+-- shows: sessions: statements prepared before their tables were changed
 CREATE TABLE t (id int PRIMARY KEY, v int, k int);
 CREATE TABLE u (id int PRIMARY KEY, v int);
 INSERT INTO t SELECT n, n, n % 4 FROM generate_series(1, 50) n;

@@ -1,4 +1,5 @@
 -- setup
+-- shows: queries: what drivers ask the catalog
 CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL);
 CREATE TABLE orders (id int PRIMARY KEY, customer_id int REFERENCES customers ON DELETE CASCADE, v varchar(20) DEFAULT 'x');
 CREATE INDEX orders_customer ON orders (customer_id);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: empty queries and comments
 CREATE TABLE e (id int PRIMARY KEY, v text, n numeric(5,2));
 CREATE TABLE f (id int PRIMARY KEY, e_id int REFERENCES e);
 -- script

@@ -1,4 +1,6 @@
 -- setup
+-- shows: errors: SQLSTATE, message, detail, position of the client's own text
+-- differs: `current_user`, `session_user` | the agents' role | every agent's upstream connection has that role
 CREATE TABLE t (id int PRIMARY KEY, name text, total numeric);
 CREATE TABLE u (id int PRIMARY KEY, t_id int);
 INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: constraints: ON DELETE with NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT
 CREATE TABLE p (id int PRIMARY KEY, v text);
 CREATE TABLE cas (id int PRIMARY KEY, p_id int NOT NULL REFERENCES p ON DELETE CASCADE, v text);
 CREATE TABLE grand (id int PRIMARY KEY, cas_id int REFERENCES cas ON DELETE CASCADE);

@@ -1,4 +1,6 @@
 -- setup
+-- shows: constraints: ON UPDATE with NO ACTION, CASCADE, SET NULL
+-- differs: an UPDATE of a primary key that rows of other tables follow (ON UPDATE CASCADE), several keys at once | 0A000 | one statement cannot tell which child follows which row
 CREATE TABLE p (id int PRIMARY KEY, v text);
 CREATE TABLE coded (code text PRIMARY KEY);
 CREATE TABLE both_keys (id int PRIMARY KEY, code text UNIQUE);

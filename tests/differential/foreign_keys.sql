@@ -1,4 +1,5 @@
 -- setup
+-- shows: constraints: FOREIGN KEY, MATCH FULL
 CREATE TABLE p (id int PRIMARY KEY, code text UNIQUE, v int);
 CREATE TABLE c (id int PRIMARY KEY, p_id int REFERENCES p, code text CONSTRAINT c_code_known REFERENCES p (code), v int);
 CREATE TABLE cp (a int, b int, PRIMARY KEY (a, b));

@@ -1,4 +1,5 @@
 -- setup
+-- shows: queries: functions, those of the user too where the configuration allows them
 CREATE TABLE t (id int PRIMARY KEY, s text, n numeric, d date);
 CREATE FUNCTION add_one(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
 INSERT INTO t VALUES (1, 'Abc', 1.25, '2024-01-31'), (2, 'dé f', -2.5, '2024-02-29'), (3, NULL, NULL, NULL);

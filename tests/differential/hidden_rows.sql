@@ -1,4 +1,5 @@
 -- setup
+-- shows: queries: expressions never meet a row that the draft replaced or removed
 CREATE TABLE t (id int PRIMARY KEY, d int NOT NULL, x text NOT NULL, j text);
 INSERT INTO t VALUES (1, 0, 'abc', '{bad'), (2, 5, '12', '{"a": 1}'), (3, 2, '7', '{}'), (4, 0, '9', 'nope');
 -- script

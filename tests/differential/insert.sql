@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: INSERT with VALUES, SELECT, DEFAULT VALUES, column lists, RETURNING
 CREATE TABLE t (id serial PRIMARY KEY, a int DEFAULT 7, b text DEFAULT 'dflt', c timestamptz DEFAULT '2020-01-01 00:00+00', e int NOT NULL DEFAULT 1 + 1);
 CREATE TABLE k (x int, y text, v text, PRIMARY KEY (x, y));
 INSERT INTO t (a) VALUES (1), (2), (3);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: tables without a primary key
 CREATE TABLE events (at int, what text DEFAULT 'x', twice int GENERATED ALWAYS AS (at * 2) STORED);
 CREATE TABLE stood (a int NOT NULL, b text, UNIQUE (a));
 CREATE TABLE replica (a int NOT NULL, b int NOT NULL, c text);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: composite keys
 CREATE TABLE t (region text, "no" int, day date, v numeric, PRIMARY KEY (region, "no", day));
 CREATE TABLE u (id uuid PRIMARY KEY, v int);
 CREATE TABLE c (k char(4) PRIMARY KEY, v int);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: large values (TOAST)
 CREATE TABLE big (id int PRIMARY KEY, k int NOT NULL, v text, n numeric);
 CREATE INDEX big_k ON big (k);
 CREATE TABLE child (id int PRIMARY KEY, big_id int NOT NULL REFERENCES big);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: sessions: a row inserted, changed, deleted, inserted again
 CREATE TABLE t (id int PRIMARY KEY, v text, w int NOT NULL DEFAULT 3);
 INSERT INTO t VALUES (1, 'base'), (2, 'base'), (3, 'base');
 -- script

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: mixed-case, quoted and long names
 CREATE TABLE "Order" ("select" int PRIMARY KEY, "from" text, "User Name" text, "with""quote" int, "ünïcode" text, "dot.ted" int);
 CREATE TABLE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn (id int PRIMARY KEY, ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc int);
 CREATE TABLE "UPPER" (a int PRIMARY KEY, "A" int);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: INSERT with ON CONFLICT DO NOTHING and DO UPDATE
 CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int NOT NULL DEFAULT 0, CHECK (v < 1000));
 INSERT INTO t SELECT n, 'm' || n, n FROM generate_series(1, 5) n;
 -- script

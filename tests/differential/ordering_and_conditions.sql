@@ -1,4 +1,6 @@
 -- setup
+-- shows: queries: WHERE, ORDER BY, LIMIT, OFFSET, FETCH, DISTINCT, DISTINCT ON
+-- differs: `FOR UPDATE`, `FOR SHARE`, with NOWAIT or SKIP LOCKED | wait for other writers of the session | the rows of other sessions and of production are not locked
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text, credit numeric(10,2) NOT NULL DEFAULT 0);
 CREATE TABLE products (id int PRIMARY KEY, name varchar(40) NOT NULL, price numeric(8,2) NOT NULL CHECK (price >= 0), stock int NOT NULL DEFAULT 0);
 CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, placed date NOT NULL, status text NOT NULL DEFAULT 'new');

@@ -1,4 +1,5 @@
 -- setup
+-- shows: protocol: parameters and their types in text and binary
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, c numeric, d bool, e timestamptz);
 INSERT INTO t SELECT n, n * 2, 'b' || n, n / 4.0, n % 2 = 0, '2024-01-01 00:00+00' FROM generate_series(1, 6) n;
 -- script

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: partitioned and inherited tables
 CREATE TABLE orders (id int, region text NOT NULL, at date NOT NULL, amount int CHECK (amount >= 0), PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE orders_eu PARTITION OF orders FOR VALUES IN ('de', 'fr');
 CREATE TABLE orders_us PARTITION OF orders FOR VALUES IN ('us') PARTITION BY RANGE (id);

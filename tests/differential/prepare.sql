@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: PREPARE, EXECUTE, DEALLOCATE
 CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(8,2) DEFAULT 1.5);
 CREATE TABLE quiet (id int PRIMARY KEY, v text);
 INSERT INTO t (id, v) SELECT n, 'v' || n FROM generate_series(1, 10) n;

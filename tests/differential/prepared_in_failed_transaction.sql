@@ -1,4 +1,5 @@
 -- setup
+-- shows: protocol: prepared statements in a failed transaction
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t SELECT n, n FROM generate_series(1, 5) n;
 -- script

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: SAVEPOINT, ROLLBACK TO, RELEASE
 CREATE TABLE t (id int PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'base'), (2, 'base'), (3, 'base');
 -- script

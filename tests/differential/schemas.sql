@@ -1,4 +1,6 @@
 -- setup
+-- shows: tables: several schemas, search_path
+-- differs: names of two tables that differ only in schema, in one UPDATE or DELETE | 0A000 | give one an alias
 CREATE SCHEMA a;
 CREATE SCHEMA b;
 CREATE SCHEMA "Mixed Case";

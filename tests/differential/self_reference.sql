@@ -1,4 +1,5 @@
 -- setup
+-- shows: constraints: foreign keys of a table to itself
 CREATE TABLE e (id int PRIMARY KEY, boss int REFERENCES e ON DELETE CASCADE, name text);
 CREATE TABLE f (id int PRIMARY KEY, up int REFERENCES f ON DELETE SET NULL);
 CREATE TABLE g (id int PRIMARY KEY, up int REFERENCES g);

@@ -1,4 +1,6 @@
 -- setup
+-- shows: tables: serial, identity, generated columns, sequences
+-- differs: numbers a failing INSERT of several rows takes from a sequence | may be more | a draft makes all rows before it checks the first
 CREATE TABLE s (id serial PRIMARY KEY, v text);
 CREATE TABLE b (id bigserial PRIMARY KEY, v text);
 CREATE TABLE ia (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);

@@ -1,4 +1,6 @@
 -- setup
+-- shows: tables: tables with triggers
+-- differs: triggers of the base | do not fire before commit | they fire at commit, for the net change, with the control role's rights
 CREATE TABLE t (id int PRIMARY KEY, v text, CONSTRAINT v_known CHECK (v <> 'bad'));
 CREATE TABLE audit (what text, id int);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: TRUNCATE, CASCADE, several tables
 CREATE TABLE p (id int PRIMARY KEY, u text UNIQUE, n int GENERATED ALWAYS AS IDENTITY, half numeric GENERATED ALWAYS AS (id / 2.0) STORED CHECK (half > 0));
 CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE);
 CREATE TABLE g (id int PRIMARY KEY, c int REFERENCES c);

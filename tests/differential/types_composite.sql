@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: composite types, arrays, ranges, enums, domains
 CREATE TYPE pair AS (a int, b text);
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE TABLE t (

@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: numbers, text, bytea, json, uuid, inet, bit, money, xml
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE DOMAIN score AS int CHECK (VALUE BETWEEN 0 AND 100);
 CREATE TABLE t (

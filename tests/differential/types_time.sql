@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: dates, times, intervals
 CREATE TABLE t (id int PRIMARY KEY, d date, t time, tt timetz, ts timestamp, tz timestamptz, p timestamp(2), i interval, ih interval hour to minute, i3 interval(3));
 INSERT INTO t VALUES
  (1, '2024-02-29', '12:34:56.789', '12:34:56+02', '2024-02-29 12:34:56.123456', '2024-02-29 12:34:56+01', '2024-01-01 00:00:00.129', '1 year 2 mons 3 days 04:05:06.7', '5:06', '1.23456 s'),

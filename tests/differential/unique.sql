@@ -1,4 +1,8 @@
 -- setup
+-- shows: constraints: UNIQUE and PRIMARY KEY
+-- differs: which of two violated unique keys is named | may be the other one | the session's own rows are checked before the base's
+-- differs: `UPDATE t SET id = id + 1` over neighbouring keys | works | PostgreSQL's answer depends on the order of rows in the heap
+-- differs: a value of a draft that production takes too, later | both are shown until commit, which then refuses | the draft does not lock production
 CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, a int, b int, c text, CONSTRAINT ab_unique UNIQUE (a, b));
 CREATE UNIQUE INDEX t_c_idx ON t (c);
 INSERT INTO t VALUES (1, 'a@x', 1, 1, 'c1'), (2, 'b@x', 1, 2, 'c2'), (3, NULL, NULL, 3, NULL), (4, NULL, NULL, 3, NULL);

@@ -1,4 +1,5 @@
 -- setup
+-- shows: constraints: partial and expression indexes, NULLS NOT DISTINCT
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 CREATE TABLE lowered (id int PRIMARY KEY, email text, "Mixed" int);
 CREATE UNIQUE INDEX lowered_email ON lowered (lower(email));

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: UPDATE, FROM, several columns at once, subqueries, RETURNING, changes of the key
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, n numeric(6,2));
 CREATE TABLE s (id int PRIMARY KEY, t_id int, v int);
 INSERT INTO t SELECT n, n * 10, 'row ' || n, n FROM generate_series(1, 12) n;

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: views over unchanged tables
 CREATE TABLE t (id int PRIMARY KEY, v int, tag text);
 CREATE TABLE clean (id int PRIMARY KEY, v int);
 CREATE VIEW clean_view AS SELECT id, v * 2 AS double FROM clean;

@@ -1,4 +1,5 @@
 -- setup
+-- shows: tables: views over changed tables
 CREATE TABLE t (id int PRIMARY KEY, v int, tag text);
 CREATE VIEW tv AS SELECT id, v, upper(tag) AS tag FROM t WHERE v > 3;
 CREATE VIEW tvv AS SELECT tag, count(*) AS n, sum(v) AS total FROM tv GROUP BY tag;

@@ -22,6 +22,7 @@
 )]
 
 pub mod cluster;
+pub mod compatibility;
 pub mod differential;
 mod dump;
 pub mod harness;

@@ -8,7 +8,8 @@
 //! -- params: 1, NULL, 'a b'
 //! SELECT * FROM t WHERE id = $1;
 //! ```
-//! A line `-- needs: PostgreSQL 15` before the script keeps the case from older servers.
+//! Lines before the script: `-- needs: PostgreSQL 15` keeps the case from older servers;
+//! `-- shows: …` and `-- differs: …` go into docs/COMPATIBILITY.md ([`crate::compatibility`]).
 //!
 //! Directives stand on lines of their own before a statement and hold for it alone, but
 //! `-- connection N` and `-- session N`, which hold until the next one:
