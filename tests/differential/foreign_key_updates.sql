@@ -1,5 +1,5 @@
 -- setup
--- shows: constraints: ON UPDATE with NO ACTION, CASCADE, SET NULL
+-- shows: constraints: ON UPDATE with NO ACTION, CASCADE and SET NULL
 -- differs: an UPDATE of a primary key that rows of other tables follow (ON UPDATE CASCADE), several keys at once | 0A000 | one statement cannot tell which child follows which row
 CREATE TABLE p (id int PRIMARY KEY, v text);
 CREATE TABLE coded (code text PRIMARY KEY);
