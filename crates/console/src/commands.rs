@@ -101,6 +101,7 @@ const fn column(name: &'static str, kind: ColumnType) -> Column {
 const IN_SESSION: Piece =
     Piece::Optional(&[Piece::Word("IN"), Piece::Word("SESSION"), Piece::Session]);
 
+const CASCADE: Piece = Piece::Optional(&[Piece::Word("CASCADE")]);
 const FINGERPRINT: Piece = Piece::Optional(&[Piece::Word("FINGERPRINT"), Piece::Fingerprint]);
 const OPERATION: Piece = Piece::Optional(&[Piece::Word("OPERATION"), Piece::Operation]);
 const TABLE: Piece = Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]);
@@ -204,6 +205,52 @@ pub static COMMANDS: &[Spec] = &[
         tag: "SHOW",
         about: "Counts the rows of a diff and clusters their changes, outliers listed.",
         handler: handlers::show_summary,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("DEPENDENCIES"), IN_SESSION],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("operation", ColumnType::Text),
+            column("depends_on", ColumnType::Text),
+            column("kind", ColumnType::Text),
+            column("table", ColumnType::Text),
+            column("reason", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Shows which operations of a session need which, and why.",
+        handler: handlers::show_dependencies,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("COMMIT"),
+            Piece::Word("OPERATIONS"),
+            Piece::Operations,
+            Piece::Word("IN"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+            CASCADE,
+            FINGERPRINT,
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "COMMIT OPERATIONS",
+        about: "Applies some operations of a session to production; the session goes on with the others.",
+        handler: handlers::commit_operations,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("DISCARD"),
+            Piece::Word("OPERATIONS"),
+            Piece::Operations,
+            IN_SESSION,
+            CASCADE,
+            FINGERPRINT,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "DISCARD OPERATIONS",
+        about: "Throws some operations of a session away; the session goes on with the others.",
+        handler: handlers::discard_operations,
     },
     Spec {
         pieces: &[

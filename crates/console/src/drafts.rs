@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use catalog::RelationId;
-use control::{Control, DiffFilter, DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
+use control::{
+    Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary, Separated,
+    SessionSummary, Summary,
+};
 use report::Report;
 
 use crate::grammar::{Request, TableName};
@@ -88,6 +91,15 @@ pub trait Drafts: Send + Sync {
     /// The same, counted and clustered.
     async fn summary(&self, session: &str, asked: &Asked) -> Result<Summary, Report>;
 
+    /// Which operations of a session need which.
+    async fn dependencies(&self, session: &str) -> Result<Vec<Dependency>, Report>;
+
+    /// Applies some operations of a draft to production.
+    async fn commit_operations(&self, chosen: &Chosen<'_>, by: &str) -> Result<Separated, Report>;
+
+    /// Throws some operations of a draft away.
+    async fn discard_operations(&self, chosen: &Chosen<'_>) -> Result<Separated, Report>;
+
     /// Applies a draft to production, if its fingerprint is still the one given.
     async fn commit(
         &self,
@@ -129,6 +141,18 @@ impl Drafts for Control {
             rows.push(row);
         }
         Ok((rows, diff.fingerprint().to_owned()))
+    }
+
+    async fn dependencies(&self, session: &str) -> Result<Vec<Dependency>, Report> {
+        Ok(Self::dependencies(self, session).await?)
+    }
+
+    async fn commit_operations(&self, chosen: &Chosen<'_>, by: &str) -> Result<Separated, Report> {
+        Ok(Self::commit_operations(self, chosen, by).await?)
+    }
+
+    async fn discard_operations(&self, chosen: &Chosen<'_>) -> Result<Separated, Report> {
+        Ok(Self::discard_operations(self, chosen).await?)
     }
 
     async fn summary(&self, session: &str, asked: &Asked) -> Result<Summary, Report> {

@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use control::{Chosen, Separated};
 use report::{Report, Severity, code};
 
 use crate::commands::{COMMANDS, Privilege};
-use crate::drafts::{Asked, Drafts};
+use crate::drafts::{Asked, Drafts, Ended};
 use crate::grammar::Request;
 use crate::{Caller, Rows, shown_table};
 
@@ -203,6 +204,67 @@ pub(crate) fn commit_session(call: Call<'_>) -> Outcome<'_> {
             call.session, ended
         )))
     })
+}
+
+pub(crate) fn show_dependencies(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let edges = call.drafts.dependencies(call.session).await?;
+        Ok(Rows::from_iter(edges.into_iter().map(|e| {
+            vec![
+                Some(e.operation),
+                Some(e.depends_on),
+                Some(e.kind),
+                Some(shown_table(&e.schema, &e.table)),
+                Some(e.reason),
+            ]
+        })))
+    })
+}
+
+pub(crate) fn commit_operations(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let chosen = chosen(&call);
+        let done = call
+            .drafts
+            .commit_operations(&chosen, call.caller.name)
+            .await?;
+        Ok(told(separated(call.session, "committed", &done)))
+    })
+}
+
+pub(crate) fn discard_operations(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let done = call.drafts.discard_operations(&chosen(&call)).await?;
+        Ok(told(separated(call.session, "discarded", &done)))
+    })
+}
+
+fn chosen<'a>(call: &'a Call<'_>) -> Chosen<'a> {
+    Chosen {
+        session: call.session,
+        operations: &call.request.operations,
+        cascade: call.request.has("CASCADE"),
+        fingerprint: call.request.fingerprint.as_deref(),
+    }
+}
+
+/// What became of some operations, in words.
+pub fn separated(session: &str, what: &str, done: &Separated) -> String {
+    let names: Vec<String> = done.operations.iter().map(|n| format!("\"{n}\"")).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let part = done
+        .part
+        .as_ref()
+        .map(|name| format!(" as session \"{name}\""))
+        .unwrap_or_default();
+    let size = Ended {
+        rows: done.rows,
+        tables: done.tables,
+    };
+    format!(
+        "operation{plural} {} of session \"{session}\" {what}{part}: {size}",
+        names.join(", ")
+    )
 }
 
 pub(crate) fn discard_session(call: Call<'_>) -> Outcome<'_> {

@@ -19,7 +19,7 @@ pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
 pub use drafts::{Asked, Drafts, Ended, find_table};
 pub use edits::edits;
 pub use grammar::{Recognised, Request, TableName, recognise};
-pub use handlers::no_such_session;
+pub use handlers::{no_such_session, separated};
 
 use report::Report;
 

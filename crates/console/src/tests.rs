@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::*;
 use control::{
-    DiffRow, DiffType, OperationSummary, SessionState, SessionSummary, Summary, SummaryRow,
+    Chosen, Dependency, DiffRow, DiffType, OperationSummary, Separated, SessionState,
+    SessionSummary, Summary, SummaryRow,
 };
 use report::code;
 
@@ -78,6 +79,43 @@ impl Drafts for Fake {
             changed_columns: vec!["a b".into(), "c".into(), "d\"e".into(), "NULL".into()],
         }];
         Ok((rows, "f00d".into()))
+    }
+
+    async fn dependencies(&self, _: &str) -> Result<Vec<Dependency>, Report> {
+        Ok(vec![Dependency {
+            operation: "ship".into(),
+            depends_on: "restock".into(),
+            kind: "same row".into(),
+            schema: "shop".into(),
+            table: "stock".into(),
+            reason: "both change row (id)=(1)".into(),
+        }])
+    }
+
+    async fn commit_operations(&self, chosen: &Chosen<'_>, by: &str) -> Result<Separated, Report> {
+        self.ended
+            .lock()
+            .unwrap()
+            .push(format!("commit {chosen:?} by {by}"));
+        Ok(Separated {
+            operations: chosen.operations.to_vec(),
+            part: Some(format!("{}#1", chosen.session)),
+            rows: 2,
+            tables: 1,
+        })
+    }
+
+    async fn discard_operations(&self, chosen: &Chosen<'_>) -> Result<Separated, Report> {
+        self.ended
+            .lock()
+            .unwrap()
+            .push(format!("discard {chosen:?}"));
+        Ok(Separated {
+            operations: chosen.operations.to_vec(),
+            part: None,
+            rows: 1,
+            tables: 1,
+        })
     }
 
     async fn summary(&self, _: &str, _: &Asked) -> Result<Summary, Report> {
@@ -253,6 +291,7 @@ fn every_command_is_read_from_its_own_usage() {
         let text = spec
             .usage()
             .replace(['[', ']'], "")
+            .replace("'operation', …", "'operation', 'another'")
             .replace(", …", "")
             .replace("LIMIT rows", "LIMIT 7")
             .replace("ADDED|MODIFIED|REMOVED", "REMOVED");

@@ -26,7 +26,7 @@ mod net;
 mod replay;
 
 /// How often a commit is begun again because the schema moved under it.
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 
 /// What a commit did to one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,23 +147,39 @@ impl Control {
             }
             found => found?,
         };
+        bound(&transaction, catalog, &session, fingerprint).await?;
+        let Some(done) = self.commit_in(&transaction, catalog, &session, who).await? else {
+            return Ok(None);
+        };
+        transaction.commit().await?;
+        Ok(Some(done))
+    }
+
+    /// Applies a locked session's draft and ends it, in a transaction of the caller. `None` where
+    /// the snapshot is not the present one.
+    pub(crate) async fn commit_in(
+        &self,
+        transaction: &Transaction<'_>,
+        catalog: &Catalog,
+        session: &Session,
+        who: &str,
+    ) -> Result<Option<Committed>, ControlError> {
         let heads = head_numbers(catalog);
         let work = Work {
-            transaction: &transaction,
+            transaction,
             sid: session.sid,
-            truncated: tables::truncated(&transaction, session.sid).await?,
-            drafts: drafts(&transaction, catalog, &heads, session.sid).await?,
+            truncated: tables::truncated(transaction, session.sid).await?,
+            drafts: drafts(transaction, catalog, &heads, session.sid).await?,
         };
         work.lock_tables().await?;
-        if store::catalog_mark(&transaction).await? != catalog.mark {
+        if store::catalog_mark(transaction).await? != catalog.mark {
             return Ok(None);
         }
-        bound(&transaction, &session, &work.drafts, fingerprint).await?;
         work.no_conflicts().await?;
         transaction
             .execute(
                 "SELECT set_config('pgdraft.session', $1, true), set_config('pgdraft.committed_by', $2, true)",
-                &[&name, &who],
+                &[&session.name, &who],
             )
             .await?;
         // the base's triggers find their tables as they do for everybody else
@@ -179,8 +195,7 @@ impl Control {
             applied: Some(done.record()),
             keep: self.inner.options.history,
         };
-        sessions::end(&transaction, session.sid, &ending).await?;
-        transaction.commit().await?;
+        sessions::end(transaction, session.sid, &ending).await?;
         Ok(Some(done))
     }
 }
@@ -215,7 +230,7 @@ fn busy(error: ControlError, what: &str) -> ControlError {
 }
 
 /// The drafted tables of a session, in the order of their oids: the order of all our locks.
-async fn drafts<'a>(
+pub(crate) async fn drafts<'a>(
     transaction: &Transaction<'_>,
     catalog: &'a Catalog,
     heads: &'a HashMap<RelationId, DraftTableId>,

@@ -135,12 +135,7 @@ impl<'a> View<'a> {
         if !session.has_rows {
             return Err(ControlError::Ended(Box::new(session)));
         }
-        let touched = tables::touched(client, session.sid).await?;
-        let mut drafts = touched
-            .into_iter()
-            .map(|(_, relation)| drafted(catalog, heads, relation))
-            .collect::<Result<Vec<_>, _>>()?;
-        drafts.sort_by_key(|d| (&d.relation.schema, &d.relation.name));
+        let drafts = session_drafts(client, catalog, heads, session.sid).await?;
         Ok(Self { session, drafts })
     }
 
@@ -207,12 +202,14 @@ pub(crate) async fn reading(client: &mut Pooled) -> Result<Transaction<'_>, Cont
 /// Demands that a draft still is what was reviewed.
 pub(crate) async fn bound(
     client: &impl GenericClient,
+    catalog: &Catalog,
     session: &Session,
-    drafts: &[Draft<'_>],
     wanted: Option<&str>,
 ) -> Result<(), ControlError> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let now = fingerprint(client, session.sid, drafts).await?;
+    let heads = head_numbers(catalog);
+    let drafts = session_drafts(client, catalog, &heads, session.sid).await?;
+    let now = fingerprint(client, session.sid, &drafts).await?;
     if now == wanted {
         return Ok(());
     }
@@ -220,6 +217,22 @@ pub(crate) async fn bound(
         session: session.name.clone(),
         fingerprint: now,
     })
+}
+
+/// The drafted tables of a session, by schema and name.
+pub(crate) async fn session_drafts<'a>(
+    client: &impl GenericClient,
+    catalog: &'a Catalog,
+    heads: &'a HashMap<RelationId, catalog::DraftTableId>,
+    sid: SessionId,
+) -> Result<Vec<Draft<'a>>, ControlError> {
+    let touched = tables::touched(client, sid).await?;
+    let mut drafts = touched
+        .into_iter()
+        .map(|(_, relation)| drafted(catalog, heads, relation))
+        .collect::<Result<Vec<_>, _>>()?;
+    drafts.sort_by_key(|d| (&d.relation.schema, &d.relation.name));
+    Ok(drafts)
 }
 
 /// What stands for everything that a commit of the session would apply.

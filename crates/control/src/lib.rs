@@ -18,6 +18,7 @@ mod drafting;
 mod error;
 mod life;
 mod pool;
+mod separate;
 mod sessions;
 mod summary;
 
@@ -28,6 +29,7 @@ pub use dependencies::Dependency;
 pub use diff::{Diff, DiffFilter, DiffRow, DiffType};
 pub use discard::Discarded;
 pub use error::{ConflictRow, ControlError};
+pub use separate::{Chosen, Separated};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use store::sessions::SessionState;
 pub use summary::{Summary, SummaryRow};

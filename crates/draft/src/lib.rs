@@ -15,11 +15,13 @@ use catalog::{Catalog, DraftTableId, Relation, RelationId};
 pub mod apply;
 mod checks;
 pub mod conflict;
+pub mod depend;
 pub mod diff;
 pub mod head;
 mod inlet;
 mod limits;
 pub mod replay;
+pub mod split;
 mod text;
 pub mod trigger;
 

@@ -101,10 +101,22 @@ Examples:
     #[command(after_help = "\
 Examples:
   pgdraft commit tidy-up
-  pgdraft commit tidy-up --fingerprint 0c9a…  only if the draft still is what was reviewed")]
-    Commit(Commit),
+  pgdraft commit tidy-up --fingerprint 0c9a…  only if the draft still is what was reviewed
+  pgdraft commit tidy-up --operation restock --operation close
+                                              these alone; the session goes on with the others
+  pgdraft commit tidy-up --operation close --cascade
+                                              and whatever it needs")]
+    Commit(Choice),
     /// Throw the draft of a session away
-    Discard(OperatorSession),
+    #[command(after_help = "\
+Examples:
+  pgdraft discard tidy-up
+  pgdraft discard tidy-up --operation restock          the session goes on without it
+  pgdraft discard tidy-up --operation restock --cascade
+                                                       and without whatever needs it")]
+    Discard(Choice),
+    /// Show which operations of a session need which, and why
+    Dependencies(OperatorSession),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -278,11 +290,21 @@ pub(crate) enum Kind {
     Removed,
 }
 
-/// `pgdraft commit`
+/// `pgdraft commit` and `pgdraft discard`
 #[derive(Debug, Args)]
-pub(crate) struct Commit {
+pub(crate) struct Choice {
     #[command(flatten)]
     pub(crate) session: OperatorSession,
+    /// This operation alone; may be given several times
+    #[arg(
+        long = "operation",
+        value_name = "OPERATION",
+        env = "PGDRAFT_OPERATIONS"
+    )]
+    pub(crate) operations: Vec<String>,
+    /// Take along the operations that belong to the chosen ones
+    #[arg(long, requires = "operations", env = "PGDRAFT_CASCADE")]
+    pub(crate) cascade: bool,
     /// Only if the draft still has this fingerprint, which every diff carries
     #[arg(long, value_name = "FINGERPRINT", env = "PGDRAFT_FINGERPRINT")]
     pub(crate) fingerprint: Option<String>,

@@ -49,6 +49,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Uninstall(arguments) => runtime(1)?.block_on(install::uninstall(&arguments)),
         Command::Sessions(arguments) => runtime(1)?.block_on(operator::sessions(&arguments)),
         Command::Operations(arguments) => runtime(1)?.block_on(operator::operations(&arguments)),
+        Command::Dependencies(arguments) => {
+            runtime(1)?.block_on(operator::dependencies(&arguments))
+        }
         Command::Diff(arguments) => runtime(1)?.block_on(operator::diff(&arguments)),
         Command::Commit(arguments) => runtime(1)?.block_on(operator::commit(&arguments)),
         Command::Discard(arguments) => runtime(1)?.block_on(operator::discard(&arguments)),

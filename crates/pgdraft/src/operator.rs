@@ -1,14 +1,15 @@
-//! `pgdraft sessions`, `operations`, `diff`, `commit` and `discard`: the control plane from a
+//! `pgdraft sessions`, `operations`, `diff`, `dependencies`, `commit` and `discard`: the control plane from a
 //! shell, straight to the database, as its operator.
 
 use std::io::Write as _;
 
 use console::{Drafts, Ended, TableName};
 use control::{
-    Control, DiffFilter, DiffRow, DiffType, OperationSummary, Options, SessionSummary, SummaryRow,
+    Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary, Options,
+    Separated, SessionSummary, SummaryRow,
 };
 
-use crate::cli::{Commit, Diff, Kind, Operator, OperatorSession, UpstreamFlag};
+use crate::cli::{Choice, Diff, Kind, Operator, OperatorSession, UpstreamFlag};
 use crate::database;
 use crate::failure::Failure;
 use crate::render::{self, JsonObject, Paint, safe};
@@ -118,20 +119,82 @@ async fn summary(control: &Control, arguments: &Diff, filter: &DiffFilter) -> Re
     })
 }
 
+/// `pgdraft dependencies`
+pub(crate) async fn dependencies(arguments: &OperatorSession) -> Result<(), Failure> {
+    let (drafts, _) = connect(&arguments.operator.upstream).await?;
+    let edges = Drafts::dependencies(&drafts, &arguments.session).await?;
+    print(&if arguments.operator.json {
+        JsonObject::default()
+            .text("session", &arguments.session)
+            .array("dependencies", edges.iter().map(dependency_json))
+            .finish()
+    } else {
+        render::dependencies(&edges)
+    })
+}
+
 /// `pgdraft commit`
-pub(crate) async fn commit(arguments: &Commit) -> Result<(), Failure> {
-    let (drafts, me) = connect(&arguments.session.operator.upstream).await?;
+pub(crate) async fn commit(arguments: &Choice) -> Result<(), Failure> {
     let session = &arguments.session;
-    let fingerprint = arguments.fingerprint.as_deref();
-    let ended = Drafts::commit(&drafts, &session.session, &me, fingerprint).await?;
-    print(&told(session, "committed", ended))
+    let (drafts, me) = connect(&session.operator.upstream).await?;
+    if arguments.operations.is_empty() {
+        let fingerprint = arguments.fingerprint.as_deref();
+        let ended = Drafts::commit(&drafts, &session.session, &me, fingerprint).await?;
+        return print(&told(session, "committed", ended));
+    }
+    let done = Drafts::commit_operations(&drafts, &chosen(arguments), &me).await?;
+    print(&separated(session, "committed", &done))
 }
 
 /// `pgdraft discard`
-pub(crate) async fn discard(arguments: &OperatorSession) -> Result<(), Failure> {
-    let (drafts, me) = connect(&arguments.operator.upstream).await?;
-    let ended = Drafts::discard(&drafts, &arguments.session, &me).await?;
-    print(&told(arguments, "discarded", ended))
+pub(crate) async fn discard(arguments: &Choice) -> Result<(), Failure> {
+    let session = &arguments.session;
+    let (drafts, me) = connect(&session.operator.upstream).await?;
+    if arguments.operations.is_empty() {
+        if arguments.fingerprint.is_some() {
+            return Err(Failure::unexpected(
+                "--fingerprint binds a discard of operations only".to_owned(),
+                "leave it out, or choose operations with --operation",
+            ));
+        }
+        let ended = Drafts::discard(&drafts, &session.session, &me).await?;
+        return print(&told(session, "discarded", ended));
+    }
+    let done = Drafts::discard_operations(&drafts, &chosen(arguments)).await?;
+    print(&separated(session, "discarded", &done))
+}
+
+fn chosen(arguments: &Choice) -> Chosen<'_> {
+    Chosen {
+        session: &arguments.session.session,
+        operations: &arguments.operations,
+        cascade: arguments.cascade,
+        fingerprint: arguments.fingerprint.as_deref(),
+    }
+}
+
+fn separated(arguments: &OperatorSession, what: &str, done: &Separated) -> String {
+    if arguments.operator.json {
+        return JsonObject::default()
+            .text("session", &arguments.session)
+            .text("state", what)
+            .texts("operations", &done.operations)
+            .maybe("part", done.part.as_deref())
+            .number("rows", done.rows)
+            .number("tables", done.tables)
+            .finish();
+    }
+    safe(&console::separated(&arguments.session, what, done)) + "\n"
+}
+
+fn dependency_json(edge: &Dependency) -> String {
+    JsonObject::default()
+        .text("operation", &edge.operation)
+        .text("depends_on", &edge.depends_on)
+        .text("kind", &edge.kind)
+        .text("table", &console::shown_table(&edge.schema, &edge.table))
+        .text("reason", &edge.reason)
+        .finish()
 }
 
 /// The control plane, and the name that endings are recorded under.

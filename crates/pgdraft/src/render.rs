@@ -11,7 +11,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use control::{DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
+use control::{Dependency, DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
 
 pub(crate) use json::{JsonObject, members};
 
@@ -96,6 +96,21 @@ pub(crate) fn operations(rows: &[OperationSummary]) -> String {
             r.deleted.to_string(),
             safe(&r.tables.join(", ")),
             clip(&safe(&r.statement)),
+        ]
+    });
+    columns(&head, lines.collect())
+}
+
+/// Dependencies, one a line.
+pub(crate) fn dependencies(edges: &[Dependency]) -> String {
+    let head = ["operation", "depends on", "kind", "table", "reason"];
+    let lines = edges.iter().map(|e| {
+        vec![
+            safe(&e.operation),
+            safe(&e.depends_on),
+            e.kind.clone(),
+            safe(&console::shown_table(&e.schema, &e.table)),
+            clip(&safe(&e.reason)),
         ]
     });
     columns(&head, lines.collect())

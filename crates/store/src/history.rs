@@ -101,7 +101,7 @@ pub async fn keep_counts(client: &impl GenericClient, sid: SessionId) -> Result<
         )
         .await?;
     if row.try_get(0)? {
-        tables::keep_operation_rows(client, sid).await?;
+        tables::keep_operation_rows(client, sid, None).await?;
     }
     Ok(())
 }

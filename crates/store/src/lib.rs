@@ -11,6 +11,7 @@ pub mod history;
 mod install;
 mod load;
 mod mark;
+pub mod parts;
 mod roles;
 mod secret;
 pub mod sessions;

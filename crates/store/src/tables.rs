@@ -287,11 +287,32 @@ pub async fn operation_rows(
     Ok(all)
 }
 
-/// Keeps the counts of each operation before its log rows go.
+/// How many changes of rows some operations have in a log.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
+pub async fn logged_rows(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+    ops: &[i64],
+) -> Result<i64, Error> {
+    let text = format!(
+        "SELECT count(*) FROM pgdraft.d{}_log WHERE pgdraft_sid = $1 AND pgdraft_op = ANY ($2)",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0, &ops]).await?.try_get(0)?)
+}
+
+/// Keeps the counts of each operation, or of some, before its log rows go.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn keep_operation_rows(
+    client: &impl GenericClient,
+    sid: SessionId,
+    only: Option<&[i64]>,
+) -> Result<(), Error> {
     let all = operation_rows(client, sid).await?;
     let mut ops = Vec::new();
     let mut counts = [Vec::new(), Vec::new(), Vec::new()];
@@ -315,14 +336,15 @@ pub async fn keep_operation_rows(client: &impl GenericClient, sid: SessionId) ->
             "UPDATE pgdraft.operations o SET inserted = v.i, updated = v.u, deleted = v.d,
                     tables = ARRAY(SELECT jsonb_array_elements_text(v.t)), last_at = o.started_at + v.ms * interval '1 millisecond'
              FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::bigint[]) AS v (op, i, u, d, t, ms)
-             WHERE o.sid = $1 AND o.op = v.op AND o.state = 'open'",
-            &[&sid.0, &ops, &inserted, &updated, &deleted, &names, &durations],
+             WHERE o.sid = $1 AND o.op = v.op AND o.state = 'open' AND ($8::bigint[] IS NULL OR o.op = ANY ($8))",
+            &[&sid.0, &ops, &inserted, &updated, &deleted, &names, &durations, &only],
         )
         .await?;
     client
         .execute(
-            "UPDATE pgdraft.operations SET inserted = 0, updated = 0, deleted = 0, tables = '{}' WHERE sid = $1 AND inserted IS NULL",
-            &[&sid.0],
+            "UPDATE pgdraft.operations SET inserted = 0, updated = 0, deleted = 0, tables = '{}'
+             WHERE sid = $1 AND inserted IS NULL AND ($2::bigint[] IS NULL OR op = ANY ($2))",
+            &[&sid.0, &only],
         )
         .await?;
     Ok(())

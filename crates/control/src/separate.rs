@@ -1,0 +1,186 @@
+//! Committing or discarding some operations of a session, while it goes on with the others.
+//!
+//! What is committed is split off as a session of its own and committed as every session is; so it
+//! has a diff, a history and can be undone like one. What is left is what the other operations alone
+//! would have made ([`draft::split`]).
+
+use std::collections::BTreeSet;
+
+use catalog::Catalog;
+use draft::{Draft, split};
+use store::sessions::SessionState;
+use store::{parts, tables};
+use tokio_postgres::Transaction;
+
+use crate::commit::{ATTEMPTS, live_session};
+use crate::dependencies::{Graph, Way};
+use crate::diff::{bound, head_numbers, session_drafts};
+use crate::sessions::count;
+use crate::{Control, ControlError};
+
+/// Operations of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    /// The session.
+    pub session: &'a str,
+    /// Names of the operations.
+    pub operations: &'a [String],
+    /// Take along what belongs to them.
+    pub cascade: bool,
+    /// Only if the draft of the session still has this fingerprint.
+    pub fingerprint: Option<&'a str>,
+}
+
+/// What was committed or discarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Separated {
+    /// The operations, those taken along too, in their order.
+    pub operations: Vec<String>,
+    /// The session that they were committed as.
+    pub part: Option<String>,
+    /// Rows written to production, or changes of the draft thrown away.
+    pub rows: u64,
+    /// In so many tables.
+    pub tables: usize,
+}
+
+impl Control {
+    /// Applies some operations of a session to production, in one transaction; the session stays
+    /// open with the others.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchOperations`], [`ControlError::NotClosed`] where they need others and
+    /// `cascade` was not said, and as [`Control::commit`].
+    pub async fn commit_operations(
+        &self,
+        chosen: &Chosen<'_>,
+        who: &str,
+    ) -> Result<Separated, ControlError> {
+        for _ in 0..ATTEMPTS {
+            let catalog = self.refresh_catalog().await?;
+            if let Some(done) = self.try_commit_operations(&catalog, chosen, who).await? {
+                tracing::info!(rows = done.rows, "operations committed");
+                return Ok(done);
+            }
+        }
+        Err(ControlError::Busy(
+            "production's schema kept changing".into(),
+        ))
+    }
+
+    async fn try_commit_operations(
+        &self,
+        catalog: &Catalog,
+        chosen: &Chosen<'_>,
+        who: &str,
+    ) -> Result<Option<Separated>, ControlError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        let session = live_session(&transaction, chosen.session).await?;
+        bound(&transaction, catalog, &session, chosen.fingerprint).await?;
+        let heads = head_numbers(catalog);
+        let drafts = session_drafts(&transaction, catalog, &heads, session.sid).await?;
+        let graph = Graph::of(&transaction, session.sid, &drafts).await?;
+        let (ops, operations) = choose(&graph, chosen, Way::Needed)?;
+        tables::keep_operation_rows(&transaction, session.sid, Some(&ops)).await?;
+        let part = parts::split_off(&transaction, &session, &ops).await?;
+        for draft in &drafts {
+            for text in split::take(draft, session.sid, part.sid) {
+                transaction.execute(&text, &[&ops]).await?;
+            }
+            parts::touch(&transaction, part.sid, draft.id).await?;
+        }
+        let Some(done) = self.commit_in(&transaction, catalog, &part, who).await? else {
+            return Ok(None);
+        };
+        for draft in &drafts {
+            for text in split::follow(draft, session.sid, part.sid) {
+                transaction.execute(&text, &[]).await?;
+            }
+        }
+        parts::end_operations(&transaction, session.sid, &ops, SessionState::Committed).await?;
+        transaction.commit().await?;
+        Ok(Some(Separated {
+            operations,
+            part: Some(part.name),
+            rows: done.rows(),
+            tables: done.tables.len(),
+        }))
+    }
+
+    /// Throws some operations of a session away; the session stays open with the others.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchOperations`], [`ControlError::NotClosed`] where others need them and
+    /// `cascade` was not said, [`ControlError::NoSuchSession`], [`ControlError::Ended`],
+    /// [`ControlError::Busy`], [`ControlError::SchemaMoved`], and what PostgreSQL says.
+    pub async fn discard_operations(&self, chosen: &Chosen<'_>) -> Result<Separated, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        let session = live_session(&transaction, chosen.session).await?;
+        bound(&transaction, &catalog, &session, chosen.fingerprint).await?;
+        let heads = head_numbers(&catalog);
+        let drafts = session_drafts(&transaction, &catalog, &heads, session.sid).await?;
+        let graph = Graph::of(&transaction, session.sid, &drafts).await?;
+        let (ops, operations) = choose(&graph, chosen, Way::Needing)?;
+        tables::keep_operation_rows(&transaction, session.sid, Some(&ops)).await?;
+        let (mut rows, mut changed) = (0, BTreeSet::new());
+        for draft in &drafts {
+            let thrown = throw(&transaction, draft, session.sid, &ops).await?;
+            rows += thrown;
+            if thrown > 0 {
+                changed.insert(draft.relation.id);
+            }
+        }
+        parts::end_operations(&transaction, session.sid, &ops, SessionState::Discarded).await?;
+        transaction.commit().await?;
+        tracing::info!(rows, "operations discarded");
+        Ok(Separated {
+            operations,
+            part: None,
+            rows,
+            tables: changed.len(),
+        })
+    }
+}
+
+/// The chosen operations with all that belongs to them, by number and by name.
+fn choose(
+    graph: &Graph,
+    chosen: &Chosen<'_>,
+    way: Way,
+) -> Result<(Vec<i64>, Vec<String>), ControlError> {
+    let named = graph.find(chosen.session, chosen.operations)?;
+    let (mut all, because) = graph.closed(&named, way);
+    if all.len() > named.len() && !chosen.cascade {
+        all.retain(|op| !named.contains(op));
+        return Err(ControlError::NotClosed {
+            what: match way {
+                Way::Needed => "committed",
+                Way::Needing => "discarded",
+            },
+            chosen: chosen.operations.to_vec(),
+            missing: graph.names(&all),
+            because,
+        });
+    }
+    let names = graph.names(&all);
+    Ok((all.into_iter().collect(), names))
+}
+
+/// Takes the operations out of one table; how many changes of rows they were.
+async fn throw(
+    transaction: &Transaction<'_>,
+    draft: &Draft<'_>,
+    sid: catalog::SessionId,
+    ops: &Vec<i64>,
+) -> Result<u64, ControlError> {
+    let rows = count(tables::logged_rows(transaction, draft.id, sid, ops).await?);
+    for text in split::drop(draft, sid) {
+        transaction.execute(&text, &[ops]).await?;
+    }
+    Ok(rows)
+}

@@ -1,0 +1,229 @@
+//! Which operations of a session need which: found in the images that heads and logs hold, when
+//! somebody asks. A write costs nothing for it.
+//!
+//! Every text gives rows of `op` bigint, `needs` bigint (an operation, which another one needs), and
+//! `reason` text.
+
+use catalog::{ForeignKey, Key, SessionId};
+
+use crate::Draft;
+use crate::diff::Images;
+use crate::text::{
+    NOT_IDENTICAL, column, columns, equal, key_columns, key_detail, operator, record,
+    reference_operators,
+};
+
+/// Why an operation needs another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// They changed the same row, one after the other.
+    SameRow,
+    /// A row and the row that it refers to.
+    ForeignKey,
+    /// A unique value that had to be free.
+    UniqueKey,
+    /// Rows of a table that it read.
+    Read,
+    /// The whole table was removed.
+    Truncate,
+}
+
+impl Why {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SameRow => "same row",
+            Self::ForeignKey => "foreign key",
+            Self::UniqueKey => "unique key",
+            Self::Read => "read",
+            Self::Truncate => "truncate",
+        }
+    }
+}
+
+/// The questions about one table of a session; `drafts` are all its tables.
+pub fn texts(draft: &Draft<'_>, drafts: &[Draft<'_>], sid: SessionId) -> Vec<(Why, String)> {
+    let mut all = vec![
+        (Why::SameRow, same_row(draft, sid)),
+        (Why::Read, read(draft, sid)),
+        (Why::Truncate, truncate(draft, sid)),
+    ];
+    for key in &draft.relation.foreign_keys {
+        let parent = drafts.iter().find(|d| d.relation.id == key.parent);
+        if let Some(parent) = parent {
+            all.push((Why::ForeignKey, foreign_key(draft, parent, key, sid)));
+        }
+    }
+    for key in &draft.relation.unique {
+        let text = if key.special {
+            any_row(draft, sid)
+        } else {
+            unique_key(draft, key, sid)
+        };
+        all.push((Why::UniqueKey, text));
+    }
+    if draft.relation.exclusion {
+        all.push((Why::UniqueKey, any_row(draft, sid)));
+    }
+    all
+}
+
+/// One row for each pair, with one of the rows that are the reason.
+fn pairs(reason: &str, from: &str) -> String {
+    format!(
+        "SELECT q.op, q.needs, {reason} AS reason FROM ({from}) q WHERE q.needs IS NOT NULL AND q.op <> q.needs GROUP BY q.op, q.needs"
+    )
+}
+
+fn key_text(draft: &Draft<'_>, alias: &str) -> String {
+    let names = key_columns(draft.relation);
+    let values: Vec<String> = names.iter().map(|c| column(alias, c)).collect();
+    key_detail(names, &values, "", "")
+}
+
+/// The operation before on the same row.
+fn same_row(draft: &Draft<'_>, sid: SessionId) -> String {
+    let key = columns("l", key_columns(draft.relation));
+    pairs(
+        "'both change row ' || min(q.row) || CASE WHEN count(*) > 1 THEN ' and ' || count(*) - 1 || ' more' ELSE '' END",
+        &format!(
+            "SELECT l.pgdraft_op AS op, lag(l.pgdraft_op) OVER (PARTITION BY {key} ORDER BY l.pgdraft_op) AS needs, {} AS row FROM {} l WHERE l.pgdraft_sid = {}",
+            key_text(draft, "l"),
+            draft.log(),
+            sid.0
+        ),
+    )
+}
+
+/// What the operations did to chosen columns: `op`, `row` (the key as text), `f1`… before and `t1`…
+/// after (NULL where the row is not there), where they changed.
+fn changes(draft: &Draft<'_>, sid: SessionId, names: &[String]) -> String {
+    let images = Images::steps(draft, &sid.0.to_string());
+    let of: Vec<_> = names
+        .iter()
+        .filter_map(|name| draft.relation.column(name))
+        .collect();
+    let before: Vec<String> = of.iter().map(|c| images.before(c)).collect();
+    let after: Vec<String> = of.iter().map(|c| images.after(c)).collect();
+    let shown = |exists: &str, values: &[String], name: &str| {
+        let list: Vec<String> = values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| format!("CASE WHEN {exists} THEN {v} END AS {name}{}", i + 1))
+            .collect();
+        list.join(", ")
+    };
+    format!(
+        "SELECT x.op, {} AS row, {}, {} FROM {} WHERE CASE WHEN x.before AND x.after THEN {} {NOT_IDENTICAL} {} ELSE x.before OR x.after END",
+        key_text(draft, images.key),
+        shown("x.before", &before, "f"),
+        shown("x.after", &after, "t"),
+        images.from,
+        record(&after),
+        record(&before),
+    )
+}
+
+/// `c.t1 = p.t1 AND …` with the operators of a key.
+fn matches(operators: &[&str], left: &str, right: &str) -> String {
+    let all: Vec<String> = operators
+        .iter()
+        .enumerate()
+        .map(|(i, op)| {
+            equal(
+                op,
+                &format!("{left}{}", i + 1),
+                &format!("{right}{}", i + 1),
+            )
+        })
+        .collect();
+    all.join(" AND ")
+}
+
+/// A child needs its parent, which came or came back in the draft; what removes a parent needs
+/// its children to have gone before. Of constraints that are checked at the end of a transaction the
+/// parent may also come later in the same one.
+fn foreign_key(child: &Draft<'_>, parent: &Draft<'_>, key: &ForeignKey, sid: SessionId) -> String {
+    let operators = reference_operators(Some(parent.relation), key);
+    let later = if key.deferrable {
+        format!(
+            " OR EXISTS (SELECT FROM pgdraft.operations a JOIN pgdraft.operations b ON b.sid = a.sid AND b.xid = a.xid WHERE a.sid = {} AND a.op = c.op AND b.op = p.op)",
+            sid.0
+        )
+    } else {
+        String::new()
+    };
+    let name = catalog::quote_literal(&catalog::shown_table(
+        &parent.relation.schema,
+        &parent.relation.name,
+    ));
+    let from = format!(
+        "SELECT c.op, max(p.op) AS needs, 'row ' || min(c.row) || ' refers to ' || {name} || ' ' || min(p.row) AS why FROM c JOIN p ON {} AND (p.op < c.op{later}) GROUP BY c.op, c.row
+UNION ALL SELECT p.op, c.op, 'row ' || min(c.row) || ' referred to ' || {name} || ' ' || min(p.row) FROM c JOIN p ON {} AND c.op < p.op GROUP BY c.op, p.op",
+        matches(&operators, "p.t", "c.t"),
+        matches(&operators, "p.f", "c.f"),
+    );
+    format!(
+        "WITH c AS MATERIALIZED ({}), p AS MATERIALIZED ({}) {}",
+        changes(child, sid, &key.child_columns),
+        changes(parent, sid, &key.parent_columns),
+        pairs("min(q.why)", &from)
+    )
+}
+
+/// A unique value that another row had before.
+fn unique_key(draft: &Draft<'_>, key: &Key, sid: SessionId) -> String {
+    let operators: Vec<&str> = (0..key.columns.len()).map(|i| operator(key, i)).collect();
+    let values: Vec<String> = (1..=key.columns.len()).map(|i| format!("a.t{i}")).collect();
+    let from = format!(
+        "SELECT a.op, max(g.op) AS needs, {} AS why FROM c a JOIN c g ON {} AND g.op < a.op AND g.row <> a.row GROUP BY a.op, a.row, {}",
+        key_detail(&key.columns, &values, "", " was free since then"),
+        matches(&operators, "g.f", "a.t"),
+        values.join(", "),
+    );
+    format!(
+        "WITH c AS MATERIALIZED ({}) {}",
+        changes(draft, sid, &key.columns),
+        pairs("min(q.why)", &from)
+    )
+}
+
+/// Keys whose values are not looked at here: every operation that leaves a row needs those that
+/// changed or removed one before.
+fn any_row(draft: &Draft<'_>, sid: SessionId) -> String {
+    let log = draft.log();
+    let sid = sid.0;
+    pairs(
+        "'a row that it may have made way for'::text",
+        &format!(
+            "SELECT a.op, g.op AS needs FROM (SELECT DISTINCT l.pgdraft_op AS op FROM {log} l WHERE l.pgdraft_sid = {sid} AND l.pgdraft_kind <> 'D') a JOIN (SELECT DISTINCT l.pgdraft_op AS op FROM {log} l WHERE l.pgdraft_sid = {sid} AND l.pgdraft_kind <> 'I') g ON g.op < a.op"
+        ),
+    )
+}
+
+/// Operations that read the table after others had changed it.
+fn read(draft: &Draft<'_>, sid: SessionId) -> String {
+    pairs(
+        "'it read the table, which had changed'::text",
+        &format!(
+            "SELECT r.op, l.op AS needs FROM pgdraft.reads r JOIN (SELECT DISTINCT l.pgdraft_op AS op FROM {} l WHERE l.pgdraft_sid = {sid}) l ON l.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}
+UNION ALL SELECT r.op, x.op FROM pgdraft.reads r JOIN pgdraft.truncations x ON x.sid = r.sid AND x.table_id = r.table_id AND x.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}",
+            draft.log(),
+            sid = sid.0,
+            id = draft.id.0
+        ),
+    )
+}
+
+/// A truncation is a change of every row.
+fn truncate(draft: &Draft<'_>, sid: SessionId) -> String {
+    pairs(
+        "'all rows of the table were removed'::text",
+        &format!(
+            "SELECT greatest(x.op, l.op) AS op, least(x.op, l.op) AS needs FROM pgdraft.truncations x CROSS JOIN (SELECT l.pgdraft_op AS op FROM {} l WHERE l.pgdraft_sid = {sid} UNION SELECT t.op FROM pgdraft.truncations t WHERE t.sid = {sid} AND t.table_id = {id}) l WHERE x.sid = {sid} AND x.table_id = {id}",
+            draft.log(),
+            sid = sid.0,
+            id = draft.id.0
+        ),
+    )
+}
