@@ -121,7 +121,7 @@ fn each_reason() {
                 ("a", "UPDATE children SET tag = 'x' WHERE a = 4"),
                 ("b", "DELETE FROM parents WHERE id = 4"),
             ],
-            &["b needs a (foreign key)", "b needs a (same row)"],
+            &["b needs a (same row)"],
         ),
         (
             "composite keys, in another order",
@@ -188,7 +188,12 @@ fn each_reason() {
                 ("c", "INSERT INTO cities VALUES (1, 1, 1)"),
                 ("d", "UPDATE parents SET n = 1"),
             ],
-            &["b needs a (truncate)", "c needs b (truncate)"],
+            &[
+                "b needs a (same row)",
+                "b needs a (truncate)",
+                "c needs b (same row)",
+                "c needs b (truncate)",
+            ],
         ),
     ];
     for (name, operations, expected) in cases {
@@ -392,9 +397,7 @@ fn statement(random: &mut Random) -> String {
         1 => format!("DELETE FROM parents WHERE id = {id}"),
         2 => format!("UPDATE parents SET n = n + {text} WHERE id = {id}"),
         3 => format!("UPDATE parents SET code = 'p{text}' WHERE id = {id}"),
-        4 => {
-            format!("UPDATE parents SET note = 'n{text}', n = {other} WHERE id IN ({id}, {other})")
-        }
+        4 => format!("UPDATE parents SET note = 'n{text}', n = {other} WHERE id = {id}"),
         5 => format!("INSERT INTO children VALUES ({id}, {x}, {other}, 't{text}')"),
         6 => format!("DELETE FROM children WHERE a = {id} AND b = 0"),
         7 => format!("UPDATE children SET parent = {other} WHERE a = {id} AND b = 0"),
@@ -465,7 +468,7 @@ fn random_histories() {
     let seed = std::env::var("SEED")
         .ok()
         .map_or(20_261, |s| s.parse().unwrap());
-    let rounds = std::env::var("N").ok().map_or(12, |s| s.parse().unwrap());
+    let rounds = std::env::var("N").ok().map_or(6, |s| s.parse().unwrap());
     let copy = Cluster::shared().create_database("copy");
     for round in 0..rounds {
         one_history(seed + round, &copy);
@@ -484,7 +487,10 @@ fn one_history(seed: u64, copy: &Database) {
         for _ in 0..=random.below(3) {
             let text = statement(&mut random);
             agent.run("SAVEPOINT s");
-            if agent.simple(&text).unwrap().error().is_some() {
+            let exchange = agent.simple(&text).unwrap();
+            // One that found nothing might find something in another order.
+            let tag = exchange.last().tag.clone().unwrap_or_default();
+            if exchange.error().is_some() || tag.ends_with(" 0") {
                 agent.run("ROLLBACK TO s");
             } else {
                 statements.push(text);
