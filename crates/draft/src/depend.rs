@@ -10,7 +10,7 @@ use crate::Draft;
 use crate::diff::Images;
 use crate::text::{
     NOT_IDENTICAL, column, columns, equal, key_columns, key_detail, operator, record,
-    reference_operators,
+    reference_operators, shown_key,
 };
 
 /// Why an operation needs another one.
@@ -54,15 +54,16 @@ pub fn texts(draft: &Draft<'_>, drafts: &[Draft<'_>], sid: SessionId) -> Vec<(Wh
             all.push((Why::ForeignKey, foreign_key(draft, parent, key, sid)));
         }
     }
-    for key in &draft.relation.unique {
-        let text = if key.special {
-            any_row(draft, sid)
-        } else {
-            unique_key(draft, key, sid)
-        };
-        all.push((Why::UniqueKey, text));
+    let relation = draft.relation;
+    let own = relation.key().map(|key| &key.name);
+    let keys = relation.primary_key.iter().chain(&relation.unique);
+    let (plain, special): (Vec<&Key>, Vec<&Key>) = keys
+        .filter(|key| Some(&key.name) != own)
+        .partition(|key| !key.special && !key.columns.is_empty());
+    for key in plain {
+        all.push((Why::UniqueKey, unique_key(draft, key, sid)));
     }
-    if draft.relation.exclusion {
+    if !special.is_empty() || !relation.exclusions.is_empty() {
         all.push((Why::UniqueKey, any_row(draft, sid)));
     }
     all
@@ -78,7 +79,11 @@ fn pairs(reason: &str, from: &str) -> String {
 fn key_text(draft: &Draft<'_>, alias: &str) -> String {
     let names = key_columns(draft.relation);
     let values: Vec<String> = names.iter().map(|c| column(alias, c)).collect();
-    key_detail(names, &values, "", "")
+    match shown_key(draft.relation) {
+        // The number of the row in the draft: the base has nothing to call it by.
+        [] => key_detail(&["row".to_owned()], &values, "", ""),
+        shown => key_detail(shown, &values, "", ""),
+    }
 }
 
 /// The operation before on the same row.

@@ -56,6 +56,14 @@ fn cut(draft: &Draft<'_>, from: i64, to: i64) -> String {
             column("w", name)
         )
     });
+    // Where the base has no key, its number in the draft is a row's identity.
+    let number = key_columns(draft.relation)
+        .iter()
+        .map(String::as_str)
+        .filter(|_| draft.relation.key().is_none());
+    let images = number
+        .clone()
+        .fold(images, |all, name| format!("{all}, {}", column("c", name)));
     let logs = |which: &str, order: &str| {
         format!(
             "SELECT DISTINCT ON ({key}) l.* FROM {log} l WHERE l.pgdraft_sid = {from} AND {which} ORDER BY {key}, l.pgdraft_op{order}"
@@ -70,7 +78,7 @@ JOIN ({first}) f ON {first_same}
 LEFT JOIN ({was}) w ON {was_same}
 WHERE n.pgdraft_kind <> 'I' OR w.pgdraft_kind IS NOT NULL",
         head = draft.table(),
-        list = columns("", &names),
+        list = columns("", names.iter().copied().chain(number.clone())),
         last = logs("l.pgdraft_op = ANY ($1::bigint[])", " DESC"),
         next = logs("l.pgdraft_op <> ALL ($1::bigint[])", ""),
         first = logs("l.pgdraft_op = ANY ($1::bigint[])", ""),
@@ -127,7 +135,11 @@ WHERE h.pgdraft_sid = {sid} AND {}",
 /// After the other session was committed: what is left begins with the rows as they are in
 /// production now (its triggers, or others' columns, may have made them other than the draft had
 /// them). A column that an image still had as it was then follows. Run in this order.
-pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> [String; 2] {
+pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> Vec<String> {
+    if draft.relation.key().is_none() {
+        // Nobody can change a row of the base.
+        return Vec::new();
+    }
     let (head, log) = (draft.table(), draft.log());
     let list: Vec<&Column> = draft.relation.writable().collect();
     let values = |alias: &str| {
@@ -170,7 +182,7 @@ pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> [Stri
             .collect::<Vec<_>>()
             .join(", ")
     };
-    [
+    vec![
         format!(
             "UPDATE {head} h SET {} FROM {moved} WHERE h.pgdraft_sid = {} AND {} AND {which}",
             set("h", &|c| plain("h", c)),

@@ -51,7 +51,7 @@ BEGIN
         SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO names
         FROM pg_attribute a
         WHERE a.attrelid = format('pgdraft.d%s_log', number)::regclass AND a.attnum > 0 AND NOT a.attisdropped
-          AND a.attname !~ '^pgdraft_';
+          AND (a.attname !~ '^pgdraft_' OR a.attname = 'pgdraft_number');
         EXECUTE format(
             'INSERT INTO pgdraft.d%1$s_log (pgdraft_sid, pgdraft_op, pgdraft_kind, %2$s)
              SELECT pgdraft_sid, $2, ''D'', %2$s FROM pgdraft.d%1$s WHERE pgdraft_sid = $1 AND pgdraft_live

@@ -325,6 +325,65 @@ fn only_what_was_chosen_is_applied() {
     proxy.assert_sound();
 }
 
+/// Tables without a key, partitioned ones, and keys that are more than columns.
+#[test]
+fn tables_of_every_kind() {
+    let (database, mut proxy) = over(
+        "CREATE TABLE notes (text text);
+CREATE TABLE days (day date, n int, PRIMARY KEY (day, n)) PARTITION BY RANGE (day);
+CREATE TABLE days_old PARTITION OF days FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE days_new PARTITION OF days FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+CREATE TABLE users (id int PRIMARY KEY, mail text);
+CREATE UNIQUE INDEX ON users (lower(mail));
+INSERT INTO notes VALUES ('a');
+INSERT INTO days VALUES ('2020-02-02', 1);
+INSERT INTO users VALUES (1, 'Ann');",
+    );
+    operation(&proxy, "s", "a", "INSERT INTO notes VALUES ('b'), ('b')");
+    operation(&proxy, "s", "b", "INSERT INTO notes VALUES ('c')");
+    operation(
+        &proxy,
+        "s",
+        "c",
+        "UPDATE days SET day = '2021-02-02' WHERE n = 1",
+    );
+    operation(
+        &proxy,
+        "s",
+        "d",
+        "INSERT INTO days VALUES ('2020-02-02', 1)",
+    );
+    operation(
+        &proxy,
+        "s",
+        "e",
+        "UPDATE users SET mail = 'Bob' WHERE id = 1",
+    );
+    operation(&proxy, "s", "f", "INSERT INTO users VALUES (2, 'ANN')");
+    assert_eq!(
+        edges(&proxy, "s"),
+        ["d needs c (same row)", "f needs e (unique key)"]
+    );
+    proxy.review("COMMIT OPERATIONS 'b', 'c' IN SESSION 's'");
+    proxy.review("DISCARD OPERATIONS 'e' IN SESSION 's' CASCADE");
+    let mut owner = database.connect();
+    let seen = "SELECT (SELECT string_agg(text, '' ORDER BY text) FROM notes) || (SELECT string_agg(day || ' ' || n, ',' ORDER BY day) FROM days) || (SELECT string_agg(mail, ',') FROM users)";
+    assert_eq!(owner.value(seen), "ac2021-02-02 1Ann");
+    let all = "abbc2020-02-02 1,2021-02-02 1Ann";
+    assert_eq!(proxy.connect("s").value(seen), all);
+    proxy.review("COMMIT SESSION 's'");
+    assert_eq!(owner.value(seen), all);
+    operation(&proxy, "t", "a", "INSERT INTO notes VALUES ('d')");
+    operation(&proxy, "t", "b", "TRUNCATE notes");
+    operation(&proxy, "t", "c", "INSERT INTO notes VALUES ('e')");
+    proxy.review("COMMIT OPERATIONS 'a' IN SESSION 't'");
+    let failure = refused(&proxy, "COMMIT OPERATIONS 'c' IN SESSION 't'");
+    assert_eq!(failure.code(), "ZD022", "{failure}");
+    proxy.review("DISCARD OPERATIONS 'b' IN SESSION 't' CASCADE");
+    assert_eq!(proxy.connect("t").value("SELECT count(*) FROM notes"), "5");
+    proxy.assert_sound();
+}
+
 /// An agent discards operations of its own session, and never commits one.
 #[test]
 fn who_may() {
