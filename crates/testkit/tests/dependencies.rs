@@ -75,132 +75,140 @@ fn refused(proxy: &Proxy, statement: &str) -> testkit::wire::Failure {
     Connection::open(&proxy.reviewer()).unwrap().fail(statement)
 }
 
+/// A name, operations with their statements, and what they need.
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
+const CASES: &[Case] = &[
+    (
+        "same row",
+        &[
+            ("a", "UPDATE parents SET n = 1 WHERE id = 1"),
+            ("b", "UPDATE parents SET note = 'x' WHERE id = 1"),
+            ("c", "UPDATE parents SET n = 3 WHERE id IN (1, 2)"),
+        ],
+        &["b needs a (same row)", "c needs b (same row)"],
+    ),
+    (
+        "nothing in common",
+        &[
+            ("a", "UPDATE parents SET n = 1 WHERE id = 1"),
+            ("b", "UPDATE parents SET n = 1 WHERE id = 2"),
+            ("c", "INSERT INTO children VALUES (9, 9, 3, 'x')"),
+        ],
+        &[],
+    ),
+    (
+        "a child on an inserted parent",
+        &[
+            ("a", "INSERT INTO parents VALUES (10, 'p10')"),
+            ("b", "INSERT INTO children VALUES (10, 1, 10, 'x')"),
+            ("c", "UPDATE children SET parent = 10 WHERE a = 1"),
+        ],
+        &["b needs a (foreign key)", "c needs a (foreign key)"],
+    ),
+    (
+        "a parent goes after its children moved or went",
+        &[
+            ("a", "UPDATE children SET parent = 2 WHERE a = 1"),
+            ("b", "DELETE FROM children WHERE a = 3"),
+            ("c", "DELETE FROM parents WHERE id IN (1, 3)"),
+        ],
+        &["c needs a (foreign key)", "c needs b (foreign key)"],
+    ),
+    (
+        "a cascade belongs to its operation",
+        &[
+            ("a", "UPDATE children SET tag = 'x' WHERE a = 4"),
+            ("b", "DELETE FROM parents WHERE id = 4"),
+        ],
+        &["b needs a (same row)"],
+    ),
+    (
+        "composite keys, in another order",
+        &[
+            ("a", "INSERT INTO regions VALUES (7, 8, 'new')"),
+            ("b", "INSERT INTO cities VALUES (7, 7, 8)"),
+            ("c", "INSERT INTO regions VALUES (8, 7, 'other')"),
+            ("d", "UPDATE cities SET x = 2, y = 1 WHERE id = 1"),
+            ("e", "DELETE FROM regions WHERE x = 1 AND y = 1"),
+        ],
+        &["b needs a (foreign key)", "e needs d (foreign key)"],
+    ),
+    (
+        "unique values",
+        &[
+            ("a", "DELETE FROM children WHERE a = 5"),
+            ("b", "UPDATE parents SET code = 'was 1' WHERE id = 1"),
+            ("c", "INSERT INTO children VALUES (6, 0, 2, 't5')"),
+            ("d", "UPDATE parents SET code = 'p1' WHERE id = 2"),
+            ("e", "INSERT INTO parents VALUES (11, 'p2')"),
+        ],
+        &[
+            "c needs a (unique key)",
+            "d needs b (unique key)",
+            "e needs d (unique key)",
+        ],
+    ),
+    (
+        "a changed primary key",
+        &[
+            ("a", "UPDATE regions SET x = 5 WHERE x = 2"),
+            ("b", "UPDATE regions SET name = 'x' WHERE x = 5"),
+            ("c", "INSERT INTO regions VALUES (2, 1, 'again')"),
+            ("d", "INSERT INTO cities VALUES (9, 5, 1)"),
+        ],
+        &[
+            "b needs a (same row)",
+            "c needs a (same row)",
+            "d needs a (foreign key)",
+        ],
+    ),
+    (
+        "removed and made again",
+        &[
+            ("a", "DELETE FROM parents WHERE id = 5"),
+            ("b", "INSERT INTO parents VALUES (5, 'p5')"),
+            ("c", "INSERT INTO children VALUES (5, 1, 5, 'y')"),
+        ],
+        &["b needs a (same row)", "c needs b (foreign key)"],
+    ),
+    (
+        "nothing left of it",
+        &[
+            ("a", "INSERT INTO parents VALUES (20, 'p20')"),
+            ("b", "DELETE FROM parents WHERE id = 20"),
+        ],
+        &["b needs a (same row)"],
+    ),
+    (
+        "truncate",
+        &[
+            ("a", "UPDATE cities SET x = 1, y = 1"),
+            ("b", "TRUNCATE cities"),
+            ("c", "INSERT INTO cities VALUES (1, 1, 1)"),
+            ("d", "UPDATE parents SET n = 1"),
+        ],
+        &[
+            "b needs a (same row)",
+            "b needs a (truncate)",
+            "c needs b (same row)",
+            "c needs b (truncate)",
+        ],
+    ),
+];
+
 #[test]
 fn each_reason() {
     let (_database, mut proxy) = start();
-    let cases: [(&str, &[(&str, &str)], &[&str]); 11] = [
-        (
-            "same row",
-            &[
-                ("a", "UPDATE parents SET n = 1 WHERE id = 1"),
-                ("b", "UPDATE parents SET note = 'x' WHERE id = 1"),
-                ("c", "UPDATE parents SET n = 3 WHERE id IN (1, 2)"),
-            ],
-            &["b needs a (same row)", "c needs b (same row)"],
-        ),
-        (
-            "nothing in common",
-            &[
-                ("a", "UPDATE parents SET n = 1 WHERE id = 1"),
-                ("b", "UPDATE parents SET n = 1 WHERE id = 2"),
-                ("c", "INSERT INTO children VALUES (9, 9, 3, 'x')"),
-            ],
-            &[],
-        ),
-        (
-            "a child on an inserted parent",
-            &[
-                ("a", "INSERT INTO parents VALUES (10, 'p10')"),
-                ("b", "INSERT INTO children VALUES (10, 1, 10, 'x')"),
-                ("c", "UPDATE children SET parent = 10 WHERE a = 1"),
-            ],
-            &["b needs a (foreign key)", "c needs a (foreign key)"],
-        ),
-        (
-            "a parent goes after its children moved or went",
-            &[
-                ("a", "UPDATE children SET parent = 2 WHERE a = 1"),
-                ("b", "DELETE FROM children WHERE a = 3"),
-                ("c", "DELETE FROM parents WHERE id IN (1, 3)"),
-            ],
-            &["c needs a (foreign key)", "c needs b (foreign key)"],
-        ),
-        (
-            "a cascade belongs to its operation",
-            &[
-                ("a", "UPDATE children SET tag = 'x' WHERE a = 4"),
-                ("b", "DELETE FROM parents WHERE id = 4"),
-            ],
-            &["b needs a (same row)"],
-        ),
-        (
-            "composite keys, in another order",
-            &[
-                ("a", "INSERT INTO regions VALUES (7, 8, 'new')"),
-                ("b", "INSERT INTO cities VALUES (7, 7, 8)"),
-                ("c", "INSERT INTO regions VALUES (8, 7, 'other')"),
-                ("d", "UPDATE cities SET x = 2, y = 1 WHERE id = 1"),
-                ("e", "DELETE FROM regions WHERE x = 1 AND y = 1"),
-            ],
-            &["b needs a (foreign key)", "e needs d (foreign key)"],
-        ),
-        (
-            "unique values",
-            &[
-                ("a", "DELETE FROM children WHERE a = 5"),
-                ("b", "UPDATE parents SET code = 'was 1' WHERE id = 1"),
-                ("c", "INSERT INTO children VALUES (6, 0, 2, 't5')"),
-                ("d", "UPDATE parents SET code = 'p1' WHERE id = 2"),
-                ("e", "INSERT INTO parents VALUES (11, 'p2')"),
-            ],
-            &[
-                "c needs a (unique key)",
-                "d needs b (unique key)",
-                "e needs d (unique key)",
-            ],
-        ),
-        (
-            "a changed primary key",
-            &[
-                ("a", "UPDATE regions SET x = 5 WHERE x = 2"),
-                ("b", "UPDATE regions SET name = 'x' WHERE x = 5"),
-                ("c", "INSERT INTO regions VALUES (2, 1, 'again')"),
-                ("d", "INSERT INTO cities VALUES (9, 5, 1)"),
-            ],
-            &[
-                "b needs a (same row)",
-                "c needs a (same row)",
-                "d needs a (foreign key)",
-            ],
-        ),
-        (
-            "removed and made again",
-            &[
-                ("a", "DELETE FROM parents WHERE id = 5"),
-                ("b", "INSERT INTO parents VALUES (5, 'p5')"),
-                ("c", "INSERT INTO children VALUES (5, 1, 5, 'y')"),
-            ],
-            &["b needs a (same row)", "c needs b (foreign key)"],
-        ),
-        (
-            "nothing left of it",
-            &[
-                ("a", "INSERT INTO parents VALUES (20, 'p20')"),
-                ("b", "DELETE FROM parents WHERE id = 20"),
-            ],
-            &["b needs a (same row)"],
-        ),
-        (
-            "truncate",
-            &[
-                ("a", "UPDATE cities SET x = 1, y = 1"),
-                ("b", "TRUNCATE cities"),
-                ("c", "INSERT INTO cities VALUES (1, 1, 1)"),
-                ("d", "UPDATE parents SET n = 1"),
-            ],
-            &[
-                "b needs a (same row)",
-                "b needs a (truncate)",
-                "c needs b (same row)",
-                "c needs b (truncate)",
-            ],
-        ),
-    ];
-    for (name, operations, expected) in cases {
-        for (operation_name, statements) in operations {
+    for (name, operations, expected) in CASES {
+        for (operation_name, statements) in *operations {
             operation(&proxy, name, operation_name, statements);
         }
-        assert_eq!(edges(&proxy, name), expected, "{name}");
+        assert_eq!(edges(&proxy, name), *expected, "{name}");
     }
     proxy.assert_sound();
 }
@@ -524,10 +532,10 @@ fn names_in_state(proxy: &Proxy, state: &str) -> BTreeSet<String> {
 /// is committed is what the committed ones alone give.
 #[test]
 fn random_histories() {
-    let seed = std::env::var("SEED")
-        .ok()
-        .map_or(20_261, |s| s.parse().unwrap());
-    let rounds = std::env::var("N").ok().map_or(6, |s| s.parse().unwrap());
+    let number = |name: &str, usual: u64| {
+        testkit::environment(name).map_or(usual, |value| value.parse().unwrap())
+    };
+    let (seed, rounds) = (number("SEED", 20_261), number("N", 6));
     let copy = Cluster::shared().create_database("copy");
     for round in 0..rounds {
         one_history(seed + round, &copy);
