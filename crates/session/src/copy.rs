@@ -69,13 +69,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 pub(crate) fn copies_in(plan: &Plan, piece: &Piece) -> bool {
     match plan {
         Plan::Write(write) => write.verb == sql::Verb::Copy,
-        Plan::Relay(relay) => {
-            relay.effect == Effect::Copy && {
-                let text = piece.text.to_ascii_lowercase();
-                text.split_whitespace()
-                    .any(|word| word.starts_with("stdin"))
-            }
-        }
+        Plan::Relay(relay) => relay.effect == Effect::Copy && says_stdin(piece),
+        Plan::Read(read) => read.effect == Effect::Copy && says_stdin(piece),
         _ => false,
     }
+}
+
+fn says_stdin(piece: &Piece) -> bool {
+    let text = piece.text.to_ascii_lowercase();
+    text.split_whitespace()
+        .any(|word| word.starts_with("stdin"))
 }

@@ -148,12 +148,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         fresh: bool,
     ) -> Result<(Arc<Plan>, Stamp), Failure> {
         self.fresh_settings().await?;
+        self.fresh_temporary().await?;
         let shared = &self.conn.shared;
         let catalog = shared.control.catalog();
         let (version, view) = self.session.draft.view();
         let stamp = Stamp {
             epoch: catalog.epoch,
             path: Arc::clone(&self.path),
+            temporary: Arc::clone(&self.temporary),
             sid: self.session.sid,
             draft: if view.dirty.is_empty() { 0 } else { version },
         };
@@ -203,8 +205,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let group = lane.replies.group() + 1;
         match effect {
             Effect::None | Effect::Copy => Vec::new(),
+            Effect::Temporary => {
+                lane.temporary.changes(group);
+                Vec::new()
+            }
             Effect::Transaction => {
                 self.begun = None;
+                lane.temporary.ends();
                 lane.settings_stale |= lane.set_in.is_some();
                 if matches!(lane.bound, Bound::In(_)) {
                     lane.bound = Bound::No;
@@ -218,6 +225,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     return Vec::new();
                 }
                 lane.bound = Bound::No;
+                lane.temporary.ends();
                 let before = lane.operation.clone();
                 lane.operation.set(None, false, group);
                 let mut undo = vec![Undo::Operation(before)];

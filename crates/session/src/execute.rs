@@ -38,7 +38,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let known = self.adopt(name, known);
         let prepared = self.up_to_date(name.as_bytes(), known).await?;
         match &prepared.kind {
-            Kind::Sql { plan, stamp, .. } => Ok((with_text(plan, &piece.text), stamp.clone())),
+            Kind::Sql { plan, stamp, .. } => {
+                let own = piece.parsed.as_ref().map(|s| s.executing(plan));
+                Ok((own.unwrap_or_else(|| Arc::clone(plan)), stamp.clone()))
+            }
             Kind::Empty => Ok(own),
             Kind::Admin(_) => Err(
                 Report::error("0A000", "EXECUTE cannot run an admin command")
@@ -101,7 +104,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// What an EXECUTE returns, where what it runs was rewritten.
     pub(crate) fn executed(&self, piece: &Piece) -> Option<Arc<Described>> {
-        let name = piece.executes()?;
+        let name = piece.executes().filter(|_| piece.returns_executed())?;
         let known = self.conn.lane().statements.get(name.as_bytes()).cloned();
         match &known?.kind {
             Kind::Sql {
@@ -144,9 +147,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Bind, Some(fix())) {
             wire::encode::bind_text(&mut self.out, b"", b"", &[]);
         }
-        if let Some(described) = self.executed(piece).filter(|d| d.fields.is_some()) {
+        let rows = match self.executed(piece) {
+            Some(described) if described.fields.is_none() => None,
+            Some(described) => Some(Rows::Portal(described)),
+            None => Some(Rows::NoNoData),
+        };
+        if let Some(rows) = rows {
             let fix = Fix {
-                rows: Rows::Portal(described),
+                rows,
                 positions: Positions::Drop,
                 ..Fix::default()
             };
@@ -161,22 +169,5 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Execute, Some(execute)) {
             wire::encode::execute(&mut self.out, b"", 0);
         }
-    }
-}
-
-/// The same plan with a text of the client's.
-fn with_text(plan: &Arc<Plan>, text: &str) -> Arc<Plan> {
-    let unchanged = |rewritten: &sql::Rewritten| sql::Rewritten {
-        text: text.to_owned(),
-        positions: sql::PositionMap::whole(text),
-        ..rewritten.clone()
-    };
-    match plan.as_ref() {
-        Plan::Read(read) => Arc::new(Plan::Read(Arc::new(unchanged(read)))),
-        Plan::Write(write) => Arc::new(Plan::Write(Arc::new(sql::Write {
-            rewritten: unchanged(&write.rewritten),
-            ..write.as_ref().clone()
-        }))),
-        _ => Arc::clone(plan),
     }
 }

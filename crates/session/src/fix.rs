@@ -84,16 +84,15 @@ impl Described {
 /// The command tag of a change: the verb of the client's statement with upstream's row count.
 pub(crate) fn command_tag(verb: sql::Verb, upstream: &str) -> String {
     let rows = rows_of(upstream);
-    if verb == sql::Verb::Truncate {
-        return "TRUNCATE TABLE".to_owned();
-    }
     let words = match verb {
+        sql::Verb::Truncate => return "TRUNCATE TABLE".to_owned(),
+        sql::Verb::Explain => return "EXPLAIN".to_owned(),
         sql::Verb::Insert => "INSERT 0",
         sql::Verb::Update => "UPDATE",
         sql::Verb::Delete => "DELETE",
         sql::Verb::Merge => "MERGE",
         sql::Verb::Copy => "COPY",
-        sql::Verb::Select | sql::Verb::Truncate => "SELECT",
+        sql::Verb::Select => "SELECT",
     };
     format!("{words} {rows}")
 }

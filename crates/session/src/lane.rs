@@ -35,6 +35,8 @@ pub(crate) struct Lane {
     pub(crate) bound: Bound,
     /// `search_path` has to be read again before the next statement is planned.
     pub(crate) settings_stale: bool,
+    /// What is known of temporary relations.
+    pub(crate) temporary: Temporary,
     /// A SET stands in this Sync group: the end of its transaction may take it back.
     pub(crate) set_in: Option<u64>,
     /// The operation id.
@@ -62,6 +64,29 @@ pub(crate) enum Bound {
     In(u64),
     /// Yes.
     Yes,
+}
+
+/// Whether the connection has temporary relations, and when their names have to be read again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Temporary {
+    /// It made some: from now on the end of a transaction may change them.
+    pub(crate) used: bool,
+    /// Their names have to be read again before the next statement is planned.
+    pub(crate) stale: bool,
+    /// A statement that changed them stands in this Sync group.
+    group: u64,
+}
+
+impl Temporary {
+    /// A statement of that Sync group makes, changes or drops some.
+    pub(crate) fn changes(&mut self, group: u64) {
+        (self.used, self.stale, self.group) = (true, true, group);
+    }
+
+    /// A transaction or a part of it ends, or may have failed.
+    pub(crate) fn ends(&mut self) {
+        self.stale |= self.used;
+    }
 }
 
 /// The operation id with PostgreSQL's rules for SET.
@@ -151,6 +176,7 @@ impl Lane {
             bound: Bound::No,
             settings_stale: true,
             set_in: None,
+            temporary: Temporary::default(),
             operation: Operation::new(operation),
             unfit: HashMap::new(),
             copy_waits: false,
@@ -248,6 +274,7 @@ impl Lane {
                     undo,
                 } => {
                     self.take_back(undo);
+                    self.temporary.ends();
                     self.copy_over |= self.copy_waits;
                     if !code.is_empty() {
                         self.errors.push((code, refused));
@@ -265,6 +292,9 @@ impl Lane {
         self.operation.ready(group, status);
         if status != b'I' {
             return;
+        }
+        if self.temporary.group >= group {
+            self.temporary.ends();
         }
         self.portals.retain(|_, portal| portal.group > group);
         if matches!(self.bound, Bound::In(set) if set <= group) {

@@ -3,6 +3,8 @@
 //! They use names beginning with `pgdraft_`, which clients may not use, so that the client's
 //! unnamed statement and portal stay as they are.
 
+use std::sync::Arc;
+
 use catalog::RelationId;
 use report::{Report, code};
 use tokio::io::AsyncWrite;
@@ -30,6 +32,14 @@ pub(crate) struct OwnStatement {
 static PATH: OwnStatement = OwnStatement {
     name: "pgdraft_path",
     text: "SELECT pg_catalog.current_schemas(false)",
+    types: &[],
+};
+
+/// The connection's temporary relations.
+static TEMPORARY: OwnStatement = OwnStatement {
+    name: "pgdraft_temporary",
+    text: "SELECT pg_catalog.array_agg(c.relname) FROM pg_catalog.pg_class c \
+           WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()",
     types: &[],
 };
 
@@ -243,6 +253,21 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Some(path) => self.path = path.into_iter().flatten().collect(),
             None => self.conn.lane().settings_stale = true,
         }
+        Ok(())
+    }
+
+    /// Reads the names of temporary relations again if they may have changed.
+    pub(crate) async fn fresh_temporary(&mut self) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.conn.lane().temporary.stale) {
+            return Ok(());
+        }
+        let names = self.ask(&TEMPORARY, &[], Vec::new()).await?;
+        if self.conn.lane().status == b'E' || self.conn.lane().replies.skipping() {
+            self.conn.lane().temporary.stale = true;
+            return Ok(());
+        }
+        let names = names.and_then(|names| crate::answer::elements(&names));
+        self.temporary = Arc::new(names.unwrap_or_default().into_iter().flatten().collect());
         Ok(())
     }
 

@@ -98,7 +98,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Relay(relay) => match &relay.effect {
                     Effect::None => {}
                     // what follows depends on it
-                    Effect::Settings | Effect::Reset | Effect::Discard | Effect::Deallocate(_)
+                    Effect::Settings
+                    | Effect::Reset
+                    | Effect::Discard
+                    | Effect::Temporary
+                    | Effect::Deallocate(_)
                         if script.len() > 1 =>
                     {
                         return Ok(None);
@@ -289,6 +293,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Effect::None
             | Effect::Settings
             | Effect::Reset
+            | Effect::Temporary
             | Effect::Prepare(_)
             | Effect::Discard
             | Effect::Deallocate(_) => None,

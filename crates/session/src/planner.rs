@@ -3,7 +3,7 @@
 //! A text is parsed once. A plan is kept under all it depended on: text, catalog epoch, search
 //! path and, where the session has changed anything, session and version of its draft.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,11 @@ impl Piece {
     /// The prepared statement that an EXECUTE runs.
     pub(crate) fn executes(&self) -> Option<&str> {
         self.parsed.as_ref()?.executes()
+    }
+
+    /// Whether an EXECUTE gives back what the prepared statement does.
+    pub(crate) fn returns_executed(&self) -> bool {
+        self.parsed.as_ref().is_some_and(|s| s.returns_executed())
     }
 
     /// The name and the statement of a PREPARE.
@@ -93,6 +98,8 @@ pub(crate) struct Stamp {
     pub(crate) epoch: u64,
     /// Effective search path.
     pub(crate) path: Arc<[String]>,
+    /// Names of the connection's temporary relations.
+    pub(crate) temporary: Arc<BTreeSet<String>>,
     /// The numeric session; 0 for none, and for plans that are the same in every clean session.
     pub(crate) sid: i64,
     /// Version of the session's draft; 0 while nothing is changed.
@@ -105,6 +112,7 @@ impl Stamp {
         Self {
             epoch: u64::MAX,
             path: Arc::default(),
+            temporary: Arc::default(),
             sid: -1,
             draft: 0,
         }
@@ -161,7 +169,13 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 }
 
 type PlanKey = (Arc<str>, Stamp);
-type DescribedKey = (Arc<str>, Vec<u32>, u64, Arc<[String]>);
+type DescribedKey = (
+    Arc<str>,
+    Vec<u32>,
+    u64,
+    Arc<[String]>,
+    Arc<BTreeSet<String>>,
+);
 
 /// The planner with its caches.
 pub(crate) struct Plans {
@@ -243,6 +257,7 @@ impl Plans {
         let context = Context {
             catalog,
             search_path: &stamp.path,
+            temporary: &stamp.temporary,
             draft,
             sid: stamp.sid,
             functions,
@@ -309,6 +324,7 @@ fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
         types.to_vec(),
         stamp.epoch,
         Arc::clone(&stamp.path),
+        Arc::clone(&stamp.temporary),
     )
 }
 

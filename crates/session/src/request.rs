@@ -4,6 +4,7 @@
 //! frame leads to is in [`pipeline`](crate::pipeline) (simple protocol) and
 //! [`extended`](crate::extended). Nothing is read from the client before the last write is done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use report::Report;
@@ -49,6 +50,8 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) upstream_pid: i32,
     /// Effective search path.
     pub(crate) path: Arc<[String]>,
+    /// Names of the connection's temporary relations.
+    pub(crate) temporary: Arc<BTreeSet<String>>,
     /// The catalog epoch and number of schemas that the search path was read under.
     pub(crate) schemas: (u64, usize),
     /// The rest of a Query after a COPY.
@@ -88,6 +91,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             session,
             upstream_pid: 0,
             path: Arc::default(),
+            temporary: Arc::default(),
             schemas: (0, 0),
             rest: None,
             begun: None,

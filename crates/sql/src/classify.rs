@@ -8,6 +8,7 @@ use report::Report;
 
 use crate::facts::{Change, Facts, Unknown};
 use crate::parse::{Body, Copy, Setting};
+use crate::temporary;
 use crate::walk::{Walker, byte, string_fields};
 
 /// 0A000 for a statement kind or clause that has no draft form.
@@ -34,7 +35,10 @@ pub(crate) fn classify(node: NodeEnum) -> (Body, Facts) {
             )
             .position(at + 1),
         )),
-        _ if facts.into => Body::Refused(Box::new(unsupported("SELECT INTO"))),
+        _ if facts.into => Body::Refused(Box::new(
+            unsupported("SELECT INTO")
+                .hint("make the table a temporary one: SELECT … INTO TEMPORARY …"),
+        )),
         (body, None) => body,
     };
     (body, facts)
@@ -45,12 +49,16 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         walker.change(&change)?;
         return Ok(Body::Change(change));
     }
+    if let Some(definition) = temporary::sort(&node, walker)? {
+        walker.facts.into = false;
+        return Ok(Body::Definition(definition));
+    }
     Ok(match node {
         NodeEnum::SelectStmt(select) => {
             walker.select(&select)?;
             Body::Query
         }
-        NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of a statement that changes rows")?,
+        NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of this statement")?,
         NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
         NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
         NodeEnum::ExecuteStmt(execute) => {
@@ -63,6 +71,7 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::VariableShowStmt(show) => Body::Show(show.name.to_ascii_lowercase()),
         NodeEnum::DeallocateStmt(d) => Body::Deallocate((!d.isall).then_some(d.name)),
         NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardAll as i32 => Body::DiscardAll,
+        NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardTemp as i32 => Body::DiscardTemp,
         NodeEnum::DiscardStmt(_)
         | NodeEnum::FetchStmt(_)
         | NodeEnum::ClosePortalStmt(_)
@@ -81,8 +90,20 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::NotifyStmt(_) => Body::Refused(Box::new(
             unsupported("NOTIFY").hint("a notification cannot be taken back: leave it to the application that reacts to the commit"),
         )),
-        other => Body::Refused(Box::new(unsupported(&kind_name(&other)))),
+        other => Body::Refused(Box::new(refused_kind(&other))),
     })
+}
+
+/// The refusal of a kind of statement that has no form in a draft.
+fn refused_kind(node: &NodeEnum) -> Report {
+    let report = unsupported(&kind_name(node));
+    match node {
+        NodeEnum::CreateStmt(_) | NodeEnum::CreateTableAsStmt(_) | NodeEnum::CreateSeqStmt(_) => {
+            report.hint("make it a temporary one (CREATE TEMPORARY …), or ask a person to run it on the database itself")
+        }
+        NodeEnum::ViewStmt(_) => report.hint("write its query where it is needed, as a subquery or under WITH"),
+        _ => report,
+    }
 }
 
 /// `CreateStmt(…)` → `CREATE TABLE` and so on, for the message.
@@ -95,7 +116,7 @@ fn kind_name(node: &NodeEnum) -> String {
         NodeEnum::CreateTableAsStmt(_) => "CREATE TABLE AS",
         NodeEnum::AlterTableStmt(_) => "ALTER",
         NodeEnum::DropStmt(_) => "DROP",
-        NodeEnum::IndexStmt(_) => "CREATE INDEX",
+        NodeEnum::CreateSeqStmt(_) => "CREATE SEQUENCE",
         NodeEnum::ViewStmt(_) => "CREATE VIEW",
         NodeEnum::CreateFunctionStmt(_) => "CREATE FUNCTION",
         NodeEnum::GrantStmt(_) | NodeEnum::GrantRoleStmt(_) => "GRANT or REVOKE",

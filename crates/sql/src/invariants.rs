@@ -4,10 +4,12 @@
 //! `pgdraft`, and no other kind of change may be in it anywhere.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, WithClause};
+use pg_query::protobuf::{Node, RangeVar, WithClause};
 use report::Report;
 
+use crate::nested;
 use crate::plan::{Plan, Verb};
+use crate::walk::string_fields;
 
 /// Checks one plan.
 ///
@@ -40,11 +42,17 @@ fn holds(text: &str, verb: Option<Verb>) -> Result<(), String> {
     let node = only.stmt.and_then(|n| n.node);
     match (node, verb) {
         (Some(NodeEnum::CopyStmt(copy)), _) => match (&copy.relation, copy.is_from) {
-            (Some(table), true) if table.schemaname == "pgdraft" => Ok(()),
+            (Some(table), true) if ["pgdraft", "pg_temp"].contains(&table.schemaname.as_str()) => {
+                Ok(())
+            }
             (_, false) => read_only(copy.query.as_deref()),
             _ => Err("It copies into a base table.".to_owned()),
         },
         (Some(node), None) => read_only(Some(&Node { node: Some(node) })),
+        (Some(NodeEnum::ExplainStmt(explain)), Some(_)) => {
+            let inner = explain.query.and_then(|n| n.node);
+            inner.map_or(Ok(()), |node| writes_heads_only(&node))
+        }
         (Some(node), Some(_)) => writes_heads_only(&node),
         (None, _) => Err("It is empty.".to_owned()),
     }
@@ -53,11 +61,58 @@ fn holds(text: &str, verb: Option<Verb>) -> Result<(), String> {
 fn read_only(node: Option<&Node>) -> Result<(), String> {
     match node.and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => only_reads(select.with_clause.as_ref()),
-        Some(NodeEnum::ExplainStmt(explain)) => read_only(explain.query.as_deref()),
+        Some(NodeEnum::ExplainStmt(explain)) => {
+            let inner = explain.query.as_deref();
+            match inner.and_then(|n| n.node.as_ref()) {
+                // without ANALYZE nothing is run
+                Some(node) if !nested::analyzes(explain) && writes_heads_only(node).is_ok() => {
+                    Ok(())
+                }
+                _ => read_only(inner),
+            }
+        }
         Some(NodeEnum::DeclareCursorStmt(cursor)) => read_only(cursor.query.as_deref()),
         // Names triggers of heads; it reads and writes nothing.
-        Some(NodeEnum::ConstraintsSetStmt(_)) | None => Ok(()),
+        Some(NodeEnum::ConstraintsSetStmt(_) | NodeEnum::ExecuteStmt(_)) | None => Ok(()),
+        Some(other) if temporary_only(other) => Ok(()),
         _ => Err("A read became something else.".to_owned()),
+    }
+}
+
+/// Whether all that it changes is named as a temporary relation. What is read in it is not looked
+/// at again: it cannot hold a change, which only WITH can, and that is refused before.
+fn temporary_only(node: &NodeEnum) -> bool {
+    let own = |r: Option<&RangeVar>| r.is_some_and(|r| r.schemaname == "pg_temp");
+    let made = |r: Option<&RangeVar>| r.is_some_and(|r| r.relpersistence == "t") || own(r);
+    let reads = |with: Option<&WithClause>| only_reads(with).is_ok();
+    match node {
+        NodeEnum::InsertStmt(s) => own(s.relation.as_ref()) && reads(s.with_clause.as_ref()),
+        NodeEnum::UpdateStmt(s) => own(s.relation.as_ref()) && reads(s.with_clause.as_ref()),
+        NodeEnum::DeleteStmt(s) => own(s.relation.as_ref()) && reads(s.with_clause.as_ref()),
+        NodeEnum::MergeStmt(s) => own(s.relation.as_ref()) && reads(s.with_clause.as_ref()),
+        NodeEnum::TruncateStmt(s) => s.relations.iter().all(|n| match n.node.as_ref() {
+            Some(NodeEnum::RangeVar(relation)) => own(Some(relation)),
+            _ => false,
+        }),
+        NodeEnum::CreateTableAsStmt(s) => {
+            made(s.into.as_ref().and_then(|i| i.rel.as_ref()))
+                && read_only(s.query.as_deref()).is_ok()
+        }
+        NodeEnum::CreateStmt(s) => made(s.relation.as_ref()),
+        NodeEnum::IndexStmt(s) => own(s.relation.as_ref()),
+        NodeEnum::AlterTableStmt(s) => own(s.relation.as_ref()),
+        NodeEnum::RenameStmt(s) => own(s.relation.as_ref()),
+        NodeEnum::VacuumStmt(s) => s.rels.iter().all(|n| match n.node.as_ref() {
+            Some(NodeEnum::VacuumRelation(rel)) => own(rel.relation.as_ref()),
+            _ => false,
+        }),
+        NodeEnum::DropStmt(s) => s.objects.iter().all(|n| match n.node.as_ref() {
+            Some(NodeEnum::List(list)) => {
+                string_fields(&list.items).first().map(String::as_str) == Some("pg_temp")
+            }
+            _ => false,
+        }),
+        _ => false,
     }
 }
 

@@ -110,6 +110,7 @@ fn pin(node: &NodeEnum) -> Option<&'static str> {
                 .as_ref()
                 .and_then(|into| into.rel.as_ref()),
         ),
+        NodeEnum::ExplainStmt(explain) => pin(explain.query.as_deref()?.node.as_ref()?),
         NodeEnum::ViewStmt(view) => temporary(view.view.as_ref()),
         NodeEnum::CreateSeqStmt(create) => temporary(create.sequence.as_ref()),
         _ => None,

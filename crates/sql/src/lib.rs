@@ -12,12 +12,14 @@ mod functions;
 mod invariants;
 mod leaves;
 mod merge;
+mod nested;
 mod parse;
 mod plan;
 mod resolve;
 mod rewrite;
 mod second;
 mod splice;
+mod temporary;
 mod tokens;
 mod walk;
 

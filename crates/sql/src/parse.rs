@@ -13,6 +13,8 @@ use report::Report;
 
 use crate::facts::{Change, Facts};
 use crate::leaves::{self, Leaves};
+use crate::nested::{self, Explain, Prepare};
+use crate::temporary::Definition;
 use crate::tokens::Tokens;
 use crate::{classify, second};
 
@@ -60,6 +62,10 @@ pub(crate) enum Body {
     Copy(Copy),
     Truncate(TruncateStmt),
     Prepare(Prepare),
+    /// EXPLAIN of anything but a plain query.
+    Explain(Explain),
+    /// What makes, changes or drops a relation: only temporary ones.
+    Definition(Definition),
     /// EXECUTE of the prepared statement of that name.
     Execute(String),
     /// BEGIN, COMMIT and their kin.
@@ -70,36 +76,12 @@ pub(crate) enum Body {
     DiscardAll,
     /// SET CONSTRAINTS with names.
     Constraints(Vec<RangeVar>),
+    /// DISCARD TEMPORARY.
+    DiscardTemp,
     /// FETCH, CLOSE, LISTEN, DISCARD PLANS, …: of no interest.
     Harmless,
     /// Refused whatever the catalog says.
     Refused(Box<Report>),
-}
-
-/// PREPARE.
-#[derive(Debug)]
-pub(crate) struct Prepare {
-    pub(crate) name: String,
-    /// What is prepared, as a text of its own.
-    pub(crate) inner: Arc<Statement>,
-}
-
-impl Statement {
-    /// The name and the statement of a PREPARE.
-    pub fn prepares(&self) -> Option<(&str, &Arc<Statement>)> {
-        match &self.body {
-            Body::Prepare(prepare) => Some((&prepare.name, &prepare.inner)),
-            _ => None,
-        }
-    }
-
-    /// The prepared statement that an EXECUTE runs.
-    pub fn executes(&self) -> Option<&str> {
-        match &self.body {
-            Body::Execute(name) => Some(name),
-            _ => None,
-        }
-    }
 }
 
 /// COPY.
@@ -189,7 +171,11 @@ fn too_complex() -> ParseFailure {
     )
 }
 
-fn refused(code: &str, message: impl Into<String>, hint: impl Into<String>) -> ParseFailure {
+pub(crate) fn refused(
+    code: &str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> ParseFailure {
     ParseFailure::Refused(Box::new(Report::error(code, message).hint(hint)))
 }
 
@@ -316,16 +302,16 @@ fn statement_ranges(
     Ok(ranges)
 }
 
-fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statement, ParseFailure> {
+pub(crate) fn statement(
+    range: Range<usize>,
+    text: String,
+    node: NodeEnum,
+) -> Result<Statement, ParseFailure> {
     let tokens = Tokens::scan(&text).map_err(ParseFailure::Syntax)?;
     let mut leaves = leaves::of_tree(&node);
-    let (body, facts) = match node {
-        NodeEnum::PrepareStmt(prepare) => {
-            let inner = prepared(&text, &tokens)?;
-            let name = prepare.name;
-            (Body::Prepare(Prepare { name, inner }), Facts::default())
-        }
-        other => classify::classify(other),
+    let (body, facts) = match nested::body(&node, &text, &tokens)? {
+        Some(body) => (body, Facts::default()),
+        None => classify::classify(node),
     };
     leaves.add_calls(&facts);
     if !matches!(body, Body::Refused(_)) {
@@ -339,31 +325,4 @@ fn statement(range: Range<usize>, text: String, node: NodeEnum) -> Result<Statem
         facts,
         tokens,
     })
-}
-
-/// The statement behind AS in a PREPARE, read as a text of its own.
-fn prepared(text: &str, tokens: &Tokens) -> Result<Arc<Statement>, ParseFailure> {
-    let lost = || {
-        refused(
-            "0A000",
-            "the statement of a PREPARE could not be found",
-            "prepare it by the extended protocol",
-        )
-    };
-    // PREPARE and the name come first, and the name may be "as"
-    let word = tokens
-        .find(2..tokens.len(), 0, |_, t| t.is(Kind::As))
-        .ok_or_else(lost)?;
-    let start = tokens.get(word + 1).ok_or_else(lost)?.start;
-    let own = text.get(start..).ok_or_else(lost)?;
-    let parsed = pg_query::parse(own, 0).map_err(|e| ParseFailure::Syntax(e.to_string()))?;
-    let mut nodes = parsed.protobuf.stmts.into_iter();
-    match (nodes.next().and_then(|s| s.stmt?.node), nodes.next()) {
-        (Some(node), None) => Ok(Arc::new(statement(
-            start..text.len(),
-            own.to_owned(),
-            node,
-        )?)),
-        _ => Err(lost()),
-    }
 }

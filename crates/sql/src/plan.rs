@@ -1,6 +1,6 @@
 //! What the data plane is told to do with a statement.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{Catalog, RelationId};
@@ -25,6 +25,8 @@ pub struct Context<'a> {
     pub draft: &'a DraftView,
     /// The numeric session id (constant in merged reads); 0 while the session has no row yet.
     pub sid: i64,
+    /// Names of the connection's temporary relations.
+    pub temporary: &'a BTreeSet<String>,
     /// What functions may run.
     pub functions: &'a FunctionPolicy,
     /// The snapshot was read again for this statement: what it does not know does not exist.
@@ -135,6 +137,8 @@ pub enum Effect {
     Deallocate(Option<String>),
     /// PREPARE: there is a prepared statement of that name from now on.
     Prepare(String),
+    /// Temporary relations may have come, changed or gone.
+    Temporary,
     /// COPY … TO STDOUT or FROM STDIN: CopyOut/CopyIn responses follow.
     Copy,
 }
@@ -210,6 +214,8 @@ pub enum Verb {
     Merge,
     /// `COPY n`.
     Copy,
+    /// `EXPLAIN`.
+    Explain,
     /// `TRUNCATE TABLE`.
     Truncate,
     /// `SELECT n`: a query with data-modifying CTEs.

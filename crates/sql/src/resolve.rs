@@ -13,6 +13,8 @@ use crate::plan::Context;
 pub(crate) enum Resolved {
     /// `pg_catalog`, `information_schema`: read directly.
     System,
+    /// A temporary relation of the connection.
+    Temporary,
     /// A relation of the snapshot.
     Known(Arc<Relation>),
     /// Nothing the snapshot knows.
@@ -47,6 +49,9 @@ pub(crate) fn resolve(
             .detail("It shows the statements of other agents' connections.")
             .hint("SHOW OPERATIONS lists what this session did; a person can look at the server's activity"));
     }
+    if is_temporary(context, schema, name) {
+        return Ok(Resolved::Temporary);
+    }
     Ok(match schema {
         Some("pg_catalog" | "information_schema") => Resolved::System,
         Some(schema) => known(context.catalog.relation(schema, name)),
@@ -56,6 +61,24 @@ pub(crate) fn resolve(
             None => Resolved::Unknown,
         },
     })
+}
+
+/// Whether a name means a temporary relation: they are found first, unless the search path says
+/// where to look for them.
+pub(crate) fn is_temporary(context: &Context<'_>, schema: Option<&str>, name: &str) -> bool {
+    let of_session = |schema: &str| schema == "pg_temp" || schema.starts_with("pg_temp_");
+    match schema {
+        Some(schema) => of_session(schema),
+        None if !context.temporary.contains(name) => false,
+        None => {
+            let place = context.search_path.iter().position(|s| of_session(s));
+            let before = context.search_path.get(..place.unwrap_or(0));
+            context
+                .catalog
+                .resolve(before.unwrap_or_default(), name)
+                .is_none()
+        }
+    }
 }
 
 fn known(relation: Option<&Arc<Relation>>) -> Resolved {
@@ -80,7 +103,7 @@ pub(crate) fn dirty_reads(
     let mut merged = Vec::new();
     for reference in references {
         match resolve(context, reference.schema.as_deref(), &reference.name)? {
-            Resolved::System => {}
+            Resolved::System | Resolved::Temporary => {}
             Resolved::Unknown if context.fresh => {}
             Resolved::Unknown => return Ok(None),
             Resolved::Known(relation) => {
@@ -180,6 +203,11 @@ pub(crate) fn target(
 ) -> Result<Target, Report> {
     match resolve(context, schema, name)? {
         Resolved::Unknown => Ok(Target::Unknown),
+        // a change of it alone is planned before
+        Resolved::Temporary => Err(crate::classify::unsupported(&format!(
+            "a change of temporary table \"{name}\" together with other tables"
+        ))
+        .hint("change it in a statement of its own")),
         Resolved::System => Err(Report::error(
             "42501",
             format!("permission denied for table {name}"),

@@ -1,5 +1,6 @@
 //! From a classified statement to its plan: one module per kind of statement, all shaped the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catalog::{Relation, RelationId, RelationKind, quote_identifier as q};
@@ -11,7 +12,8 @@ use crate::facts::ColumnUse;
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Wanted};
-use crate::parse::{Body, Prepare, Setting, Statement, parse};
+use crate::nested::{self, Explain, Prepare};
+use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
@@ -27,6 +29,7 @@ mod insert;
 mod merging;
 mod moving;
 mod returning;
+mod temporary;
 mod truncate;
 mod update;
 mod work;
@@ -48,6 +51,9 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     if functions::check(context, &statement.facts)? == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
     }
+    if let Some(plan) = temporary::change(statement, context)? {
+        return Ok(plan);
+    }
     match &statement.body {
         Body::Query if statement.facts.parts.is_empty() => read(statement, context),
         Body::Query => changes::plan(statement, None, context),
@@ -55,6 +61,8 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Copy(tree) => copy::plan(statement, tree, context),
         Body::Truncate(tree) => truncate::plan(statement, tree, context),
         Body::Prepare(prepare) => prepared(statement, prepare, context),
+        Body::Explain(explain) => explained(statement, explain, context),
+        Body::Definition(definition) => temporary::define(statement, definition, context),
         // what it runs is planned by itself
         Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),
@@ -71,6 +79,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Deallocate(name) => Ok(relay(Effect::Deallocate(name.clone()))),
         Body::DiscardAll => Ok(relay(Effect::Discard)),
         Body::Constraints(names) => constraints::plan(statement, names, context),
+        Body::DiscardTemp => Ok(relay(Effect::Temporary)),
         Body::Harmless => Ok(relay(Effect::None)),
         Body::Refused(report) => Err(report.clone()),
     }
@@ -82,16 +91,22 @@ fn prepared(
     prepare: &Prepare,
     context: &Context<'_>,
 ) -> Result<Plan, Box<Report>> {
-    let inner = choose(&prepare.inner, context).map_err(|mut report| {
-        let before = statement.text.get(..prepare.inner.range.start);
-        let shift = before.unwrap_or_default().chars().count();
-        report.position = report.position.map(|p| p + shift);
-        report
-    })?;
+    let inner = choose(&prepare.inner, context)
+        .map_err(|report| nested::refusal(statement, &prepare.inner, *report))?;
     Ok(match inner {
         Plan::NeedsCatalog => Plan::NeedsCatalog,
         _ => relay(Effect::Prepare(prepare.name.clone())),
     })
+}
+
+fn explained(
+    statement: &Statement,
+    explain: &Explain,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let inner = choose(&explain.inner, context)
+        .map_err(|report| nested::refusal(statement, &explain.inner, *report))?;
+    Ok(nested::explain(statement, explain, inner))
 }
 
 fn relay(effect: Effect) -> Plan {
@@ -274,9 +289,11 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
     if !matches!(inner.body, Body::Query) {
         return Err(refused());
     }
+    let none = BTreeSet::new();
     // pg_get_viewdef was asked with an empty search_path: every name is qualified
     let inside = Context {
         search_path: &[],
+        temporary: &none,
         ..*context
     };
     let Some(edits) = Edits::of_reads(inner, &inside)? else {

@@ -228,11 +228,13 @@ fn show(case: &str) -> String {
     };
     let path = ["public".to_owned()];
     let policy = FunctionPolicy::default();
+    let temporary = std::collections::BTreeSet::from(["mine".to_owned()]);
     let context = Context {
         catalog: &catalog,
         search_path: &path,
         draft: &draft,
         sid: 42,
+        temporary: &temporary,
         functions: &policy,
         fresh: true,
     };

@@ -198,7 +198,7 @@ impl Returning {
         let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
         match resolve(work.context, schema, &table.relname)? {
             Resolved::Known(relation) => Ok(Some(relation)),
-            Resolved::System | Resolved::Unknown => Ok(None),
+            Resolved::System | Resolved::Temporary | Resolved::Unknown => Ok(None),
         }
     }
 

@@ -19,6 +19,16 @@ impl Change {
             _ => return None,
         })
     }
+
+    /// The table it changes.
+    pub(crate) fn relation(&self) -> Option<&RangeVar> {
+        match self {
+            Self::Insert(tree) => tree.relation.as_ref(),
+            Self::Update(tree) => tree.relation.as_ref(),
+            Self::Delete(tree) => tree.relation.as_ref(),
+            Self::Merge(tree) => tree.relation.as_ref(),
+        }
+    }
 }
 
 impl Walker {

@@ -24,6 +24,7 @@
 //! * `-- expect refused 0A000`: pgdraft refuses it with a hint; plain PostgreSQL is not asked
 //! * `-- values vary`: values are not compared, only their number and the columns
 //! * `-- origin differs`: table oid and attnum of the columns are not compared
+//! * `-- origins differ`: the same from here on (temporary tables have oids of their own)
 //! * `-- error class`: two errors of one SQLSTATE class are equal
 //! * `-- error data`: two errors that tell of wrong values are equal (which of several is told
 //!   depends on the order of rows)
@@ -154,6 +155,7 @@ impl Case {
             name,
             session: 1,
             connection: 1,
+            origins: true,
             steps: Vec::new(),
         };
         reader.script(script, first_line);
@@ -240,6 +242,7 @@ struct Reader<'a> {
     name: &'a str,
     session: usize,
     connection: usize,
+    origins: bool,
     steps: Vec<Step>,
 }
 
@@ -318,6 +321,7 @@ impl Reader<'_> {
         for directive in directives.drain(..) {
             self.apply(&mut step, &directive);
         }
+        step.origin &= self.origins;
         step.session = self.session;
         step.connection = self.connection;
         self.steps.push(step);
@@ -336,6 +340,7 @@ impl Reader<'_> {
             ["error", "class"] => step.errors = Errors::Class,
             ["error", "data"] => step.errors = Errors::Data,
             ["origin", "differs"] => step.origin = false,
+            ["origins", "differ"] => self.origins = false,
             ["expect", "any", "or", "refused"] => step.expect = Expect::AnyOrRefusal,
             ["expect", "any"] => step.expect = Expect::Any,
             ["expect", "error", code] => step.expect = Expect::Failure((*code).to_owned()),

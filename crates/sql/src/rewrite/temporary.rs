@@ -1,0 +1,151 @@
+//! Temporary relations are the connection's own: what is done to them is done directly. Their names
+//! get the schema `pg_temp`, so that no other relation can be meant, whatever becomes of them.
+
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::Token as Kind;
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::parse::{Body, Statement};
+use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
+use crate::resolve::{self, Resolved, is_temporary};
+use crate::rewrite::Edits;
+use crate::rewrite::change::mismatch;
+use crate::splice::{Edit, Splice};
+use crate::temporary::{Definition, Name};
+
+/// The plan of a change of a temporary table; `None` for every other statement.
+pub(crate) fn change(
+    statement: &Statement,
+    context: &Context<'_>,
+) -> Result<Option<Plan>, Box<Report>> {
+    let mut effect = Effect::None;
+    let targets: Vec<Name> = match &statement.body {
+        Body::Change(change) => change.relation().map(Name::of).into_iter().collect(),
+        Body::Copy(copy) => {
+            effect = Effect::Copy;
+            let name = copy.relation.iter().map(|(schema, name, location)| Name {
+                schema: schema.clone(),
+                name: name.clone(),
+                location: Some(*location),
+            });
+            name.collect()
+        }
+        Body::Truncate(tree) => {
+            let names = tree.relations.iter().filter_map(|n| match n.node.as_ref() {
+                Some(NodeEnum::RangeVar(name)) => Some(Name::of(name)),
+                _ => None,
+            });
+            names.collect()
+        }
+        _ => return Ok(None),
+    };
+    let own = |name: &Name| is_temporary(context, name.schema.as_deref(), &name.name);
+    if !targets.iter().any(own) {
+        return Ok(None);
+    }
+    if !targets.iter().all(own) {
+        return Err(Box::new(
+            unsupported("TRUNCATE of temporary and other tables at once")
+                .hint("truncate them in two statements"),
+        ));
+    }
+    direct(statement, &targets, effect, context).map(Some)
+}
+
+/// The plan of a definition.
+pub(crate) fn define(
+    statement: &Statement,
+    definition: &Definition,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let (mut own, mut unknown) = (Vec::new(), Vec::new());
+    for target in located(statement, definition)? {
+        match resolve::resolve(context, target.schema.as_deref(), &target.name)? {
+            Resolved::Temporary => own.push(target),
+            Resolved::Unknown if !context.fresh => return Ok(Plan::NeedsCatalog),
+            // PostgreSQL says that it does not exist
+            Resolved::Unknown => unknown.push(target),
+            Resolved::Known(_) | Resolved::System => return Err(refusal(definition, &target)),
+        }
+    }
+    if !own.is_empty() {
+        own.append(&mut unknown);
+    }
+    for like in &definition.likes {
+        if let Resolved::Known(relation) =
+            resolve::resolve(context, like.schema.as_deref(), &like.name)?
+            && (relation.columns.iter().any(|c| c.definer_default)
+                || relation.checks.iter().any(|c| c.definer))
+        {
+            return Err(Box::new(
+                unsupported(&format!("LIKE \"{}\" with its expressions", relation.name))
+                    .hint("leave INCLUDING out, or name the columns"),
+            ));
+        }
+    }
+    direct(statement, &own, Effect::Temporary, context)
+}
+
+fn refusal(definition: &Definition, target: &Name) -> Box<Report> {
+    Box::new(
+        unsupported(definition.what)
+            .detail(format!("\"{}\" is production's.", target.name))
+            .hint("work on temporary tables of your own (CREATE TEMPORARY TABLE), or ask a person to run it on the database itself"),
+    )
+}
+
+/// Finds the names in the text where the tree does not say where they are: DROP.
+fn located(statement: &Statement, definition: &Definition) -> Result<Vec<Name>, Box<Report>> {
+    let tokens = &statement.tokens;
+    let mut next = match tokens.get(2) {
+        Some(word) if word.is(Kind::IfP) => 4,
+        _ => 2,
+    };
+    let mut names = definition.targets.clone();
+    for name in names.iter_mut().filter(|n| n.location.is_none()) {
+        let start = tokens.get(next).ok_or_else(mismatch)?.start;
+        let (_, behind) = tokens.name_at(start).ok_or_else(mismatch)?;
+        name.location = Some(start);
+        next = behind + 1;
+    }
+    Ok(names)
+}
+
+/// The client's text, its reads merged, the names of its own tables qualified.
+fn direct(
+    statement: &Statement,
+    targets: &[Name],
+    effect: Effect,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    if !statement.facts.parts.is_empty() {
+        return Err(Box::new(
+            unsupported("a change under WITH of a statement about temporary tables")
+                .hint("do it in a statement of its own"),
+        ));
+    }
+    let Some(mut edits) = Edits::of_reads(statement, context)? else {
+        return Ok(Plan::NeedsCatalog);
+    };
+    let bare = targets.iter().filter(|t| t.schema.is_none());
+    edits
+        .list
+        .extend(bare.filter_map(|t| Some(Edit::new(t.location?..t.location?, "pg_temp."))));
+    if edits.list.is_empty() {
+        return Ok(Plan::Relay(Relay { effect }));
+    }
+    edits.list.sort_by_key(|e| (e.range.start, e.range.end));
+    let mut splice = Splice::new(&statement.text);
+    splice.copy_edited(0..statement.text.len(), &edits.list);
+    let (text, positions) = splice.finish();
+    Ok(Plan::Read(Arc::new(Rewritten {
+        text,
+        positions,
+        merged: edits.merged,
+        effect,
+        locks: statement.facts.locking > 0,
+    })))
+}
