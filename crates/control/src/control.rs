@@ -8,6 +8,7 @@ use catalog::{Catalog, SessionId};
 use store::{Roles, Secret, Status};
 use tokio::sync::Mutex;
 
+use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
 use crate::{ControlError, Target, connector};
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub clean_every: Option<Duration>,
     /// Counters, whose changes add up: schema, table, column.
     pub merge_delta: Arc<[[String; 3]]>,
+    /// It serves clients, perhaps beside other processes that do.
+    pub peers: bool,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             catalog_poll: Duration::from_secs(2),
             connections_max: 4,
             lock_timeout: Duration::from_secs(5),
+            peers: false,
             history: Duration::from_hours(7 * 24),
             session_ttl: None,
             clean_every: None,
@@ -53,7 +57,8 @@ pub struct Control {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    target: Target,
+    pub(crate) target: Target,
+    pub(crate) peers: Peers,
     pub(crate) roles: Roles,
     secret: Secret,
     pool: Arc<Pool>,
@@ -96,8 +101,16 @@ impl Control {
         let secret = Secret::load(&*client).await?;
         let catalog = store::load_catalog(&*client, 1).await?;
         drop(client);
+        let (peers, meeting) = match options.peers {
+            true => {
+                let (peers, client) = Peers::join(&target, &roles).await?;
+                (peers, Some(client))
+            }
+            false => (Peers::none(), None),
+        };
         let inner = Arc::new(Inner {
             target,
+            peers,
             roles,
             secret,
             pool,
@@ -109,6 +122,9 @@ impl Control {
         control.repair_heads().await?;
         let options = &control.inner.options;
         tokio::spawn(watch(Arc::downgrade(&control.inner), options.catalog_poll));
+        if let Some(client) = meeting {
+            tokio::spawn(peers::watch(Arc::downgrade(&control.inner), client));
+        }
         if let Some(every) = options.clean_every {
             tokio::spawn(crate::life::keep_clean(
                 Arc::downgrade(&control.inner),

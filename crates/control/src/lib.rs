@@ -17,6 +17,7 @@ mod discard;
 mod drafting;
 mod error;
 mod life;
+mod peers;
 mod pool;
 mod separate;
 mod sessions;

@@ -10,11 +10,15 @@ use control::{Control, ControlError, Options};
 use report::Report;
 use session::{
     AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, OpenedSession, Role, SessionState,
+    Shared,
 };
 use upstream::Target;
 
 use crate::database;
 use crate::failure::Failure;
+
+/// Between looks for cancel requests that other processes left, where there are any.
+const CANCELS_POLL: Duration = Duration::from_millis(200);
 
 /// Connects the control plane.
 ///
@@ -92,6 +96,23 @@ impl Bridge {
         lock(&self.trouble).clone().map_or(Ok(()), Err)
     }
 
+    /// Takes cancel requests that other processes got for clients of this one.
+    pub(crate) async fn take_cancels(self: Arc<Self>, shared: Arc<Shared>) {
+        loop {
+            tokio::time::sleep(CANCELS_POLL).await;
+            if self.control.is_alone() {
+                continue;
+            }
+            for (pid, digest) in self.control.forwarded_cancels().await.unwrap_or_default() {
+                if session::cancel_forwarded(&shared, pid, &digest).await
+                    && let Err(error) = self.control.take_cancel(pid, &digest).await
+                {
+                    tracing::warn!(%error, "a cancel request that was taken could not be removed");
+                }
+            }
+        }
+    }
+
     /// Asks the database again and again whether it answers.
     pub(crate) async fn poll(self: Arc<Self>, every: Duration) {
         loop {
@@ -160,6 +181,16 @@ impl ControlPlane for Bridge {
 
     fn token(&self, sid: SessionId, upstream_pid: i32) -> String {
         self.control.token(sid, upstream_pid)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.control.is_alone()
+    }
+
+    async fn forward_cancel(&self, pid: i32, digest: &[u8]) {
+        if let Err(error) = self.control.forward_cancel(pid, digest).await {
+            tracing::warn!(%error, "a cancel request could not be passed to the other processes");
+        }
     }
 
     fn recognise(&self, text: &str) -> Option<AdminCommand> {

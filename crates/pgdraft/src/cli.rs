@@ -384,6 +384,10 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, env = "PGDRAFT_INSECURE_NO_TLS")]
     pub(crate) insecure_no_tls: Option<bool>,
+    /// Let several processes listen on the same address [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, env = "PGDRAFT_REUSE_PORT")]
+    pub(crate) reuse_port: Option<bool>,
     /// Most clients at the same time [default: 200]
     #[arg(long, value_name = "N", env = "PGDRAFT_CONNECTIONS_MAX", value_parser = values::connections)]
     pub(crate) connections_max: Option<usize>,

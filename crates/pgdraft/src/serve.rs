@@ -15,7 +15,7 @@ use control::Options;
 use prometheus::{IntGauge, Opts, Registry};
 use session::{Identity, Limits, Role, Setup, Shared};
 use sql::FunctionPolicy;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::startup::{Acceptor, Verifier, Verifiers};
@@ -31,6 +31,8 @@ use crate::{logs, runtime};
 
 pub(crate) use signals::Signals;
 
+/// Connections that wait to be accepted, as in PostgreSQL's and tokio's own.
+const BACKLOG: u32 = 1024;
 /// Between looks at whether the database answers, for `/readyz`.
 const HEALTH_POLL: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -184,9 +186,9 @@ impl Server {
         }
         let target = database::parse(url)?;
         let acceptor = acceptor(settings)?;
-        let (listener, address) = listen(settings.listen, "--listen").await?;
+        let (listener, address) = listen(settings.listen, "--listen", settings.reuse_port)?;
         let metrics = match settings.metrics_listen {
-            Some(wanted) => Some(listen(wanted, "--metrics-listen").await?),
+            Some(wanted) => Some(listen(wanted, "--metrics-listen", settings.reuse_port)?),
             None => None,
         };
         let control = bridge::connect(&target, control_options(settings)).await?;
@@ -277,6 +279,7 @@ impl Server {
         }
         tasks.spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
         tasks.spawn(Arc::clone(&self.shared).upkeep());
+        tasks.spawn(Arc::clone(&self.bridge).take_cancels(Arc::clone(&self.shared)));
         let mut clients = listener::Clients::new(
             self.acceptor,
             self.shared,
@@ -326,13 +329,24 @@ fn acceptor(settings: &Settings) -> Result<Acceptor, Failure> {
     })
 }
 
-async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let bound = async {
-        let listener = TcpListener::bind(address).await?;
+fn listen(
+    address: SocketAddr,
+    flag: &str,
+    reuse_port: bool,
+) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(reuse_port)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
-    bound.await.map_err(|error| Failure::PortTaken {
+    bound().map_err(|error| Failure::PortTaken {
         message: format!("could not listen on {address}: {error}"),
         hint: format!(
             "is another pgdraft running? Otherwise give another address with {flag}, such as {flag} 127.0.0.1:0 for any free port"
@@ -390,6 +404,7 @@ fn control_options(settings: &Settings) -> Options {
         session_ttl: settings.sessions.ttl,
         history: settings.sessions.history,
         clean_every: Some(settings.sessions.clean),
+        peers: true,
         merge_delta: settings.sessions.delta.clone().into(),
         ..Options::default()
     }

@@ -112,6 +112,8 @@ pub(crate) struct Settings {
     pub(crate) tls: TlsSettings,
     /// Clear text on a network is accepted.
     pub(crate) insecure_no_tls: bool,
+    /// Several processes may listen on the address.
+    pub(crate) reuse_port: bool,
     /// Most clients at the same time.
     pub(crate) connections_max: usize,
     /// Longest message of a client that must be read whole.
@@ -180,6 +182,7 @@ impl Settings {
                 values::boolean,
                 false,
             )?,
+            reuse_port: d.choose(flags.reuse_port, "reuse_port", values::boolean, false)?,
             connections_max: d.choose(
                 flags.connections_max,
                 "connections_max",

@@ -108,6 +108,17 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// The token that binds an upstream backend to a session; set as `pgdraft.tok`.
     fn token(&self, sid: SessionId, upstream_pid: i32) -> String;
 
+    /// Whether no other process serves the database, so that nobody else changes its sessions.
+    fn is_alone(&self) -> bool {
+        true
+    }
+
+    /// A cancel request whose key another process may have given: its process id, and SHA-256 of
+    /// the key.
+    async fn forward_cancel(&self, pid: i32, digest: &[u8]) {
+        let _ = (pid, digest);
+    }
+
     /// Whether a text is an admin command (it is never valid PostgreSQL).
     fn recognise(&self, text: &str) -> Option<AdminCommand>;
 

@@ -87,21 +87,49 @@ impl CancelKey {
 /// Stops what the client of this (process id, key) runs. A wrong key does nothing, and nobody is
 /// told, as in PostgreSQL.
 pub async fn cancel(shared: Arc<Shared>, pid: i32, key: Vec<u8>) {
+    let digest = digest(&key);
     let slot = shared
         .cancels
         .get(&CancelKey { pid, key })
         .map(|slot| Arc::clone(&slot));
     let Some(slot) = slot else {
         shared.metrics.cancels.with_label_values(&["unknown"]).inc();
-        tracing::info!(pid, "cancel request with a wrong key");
+        tracing::info!(pid, "cancel request with a key that was not given here");
+        if !shared.control.is_alone() {
+            shared.control.forward_cancel(pid, &digest).await;
+        }
         return;
     };
+    aimed(&shared, &slot).await;
+}
+
+fn digest(key: &[u8]) -> Vec<u8> {
+    let digest = ring::digest::digest(&ring::digest::SHA256, key);
+    digest.as_ref().to_vec()
+}
+
+/// Stops what the client runs whose key has this SHA-256; false where no client here has it.
+pub async fn cancel_forwarded(shared: &Shared, pid: i32, wanted: &[u8]) -> bool {
+    let found = shared.cancels.iter().find_map(|entry| {
+        let matches = entry.key().pid == pid && digest(&entry.key().key) == wanted;
+        matches.then(|| Arc::clone(entry.value()))
+    });
+    match found {
+        Some(slot) => {
+            aimed(shared, &slot).await;
+            true
+        }
+        None => false,
+    }
+}
+
+async fn aimed(shared: &Shared, slot: &CancelSlot) {
     let Some(target) = slot.aim() else {
         shared.metrics.cancels.with_label_values(&["idle"]).inc();
         return;
     };
     shared.metrics.cancels.with_label_values(&["sent"]).inc();
-    upstream_cancel(&shared, &target).await;
+    upstream_cancel(shared, &target).await;
     slot.sent();
 }
 

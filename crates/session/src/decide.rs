@@ -93,6 +93,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         &mut self,
         piece: &Piece,
     ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        self.see_others().await?;
         let mut refreshed = false;
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {

@@ -47,7 +47,7 @@ mod testing;
 mod tests;
 
 pub use api::*;
-pub use cancel::cancel;
+pub use cancel::{cancel, cancel_forwarded};
 pub use client::serve_client;
 pub use servers::{PoolMode, PoolSettings};
 pub use shared::{Identities, Limits, Setup, Shared};

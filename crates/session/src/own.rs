@@ -71,6 +71,13 @@ static LOCK_SESSION: OwnStatement = OwnStatement {
     types: &[],
 };
 
+/// What the session has changed, by whatever process.
+static DRAFT_MARK: OwnStatement = OwnStatement {
+    name: "pgdraft_mark",
+    text: "SELECT pgdraft.draft_mark()",
+    types: &[],
+};
+
 const PORTAL: &[u8] = b"pgdraft_own";
 
 /// The last begin_write, which holds for further writes of the same kind in the same group.
@@ -354,6 +361,32 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Some(_) => Ok(()),
             None => Err(Failure::Told),
         }
+    }
+
+    /// Where other processes serve the database the session may be used through one of them: learns
+    /// what it changed there, before a statement is planned.
+    pub(crate) async fn see_others(&mut self) -> Result<(), Failure> {
+        if self.session.sid == 0 || self.conn.shared.control.is_alone() {
+            return Ok(());
+        }
+        self.bind_session().await?;
+        let mark = self.ask(&DRAFT_MARK, &[], Vec::new()).await?;
+        if mark.is_none() || mark == self.draft_mark {
+            return Ok(());
+        }
+        let (name, agent) = (&self.session.name, &self.conn.identity.name);
+        let control = &self.conn.shared.control;
+        let opened = control.open_session(name, agent, false).await?;
+        let known = crate::client::open_draft(opened.as_ref());
+        let catalog = control.catalog();
+        // a table that was drafted there for the first time
+        if known.dirty.keys().any(|id| catalog.head(*id).is_none()) {
+            control.refresh_catalog().await?;
+        }
+        // what this transaction changed is not in it yet, so nothing becomes clean
+        self.session.draft.learn(&known);
+        self.draft_mark = mark;
+        Ok(())
     }
 
     /// Numbers of the heads of these tables.

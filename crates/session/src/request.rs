@@ -56,6 +56,8 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) schemas: (u64, usize),
     /// The rest of a Query after a COPY.
     pub(crate) rest: Option<Rest>,
+    /// What the session had changed when other processes were asked last.
+    pub(crate) draft_mark: Option<String>,
     /// The last begin_write.
     pub(crate) begun: Option<Begun>,
 }
@@ -94,6 +96,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             temporary: Arc::default(),
             schemas: (0, 0),
             rest: None,
+            draft_mark: None,
             begun: None,
         }
     }

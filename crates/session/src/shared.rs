@@ -108,7 +108,8 @@ impl Shared {
             metrics,
             drain: setup.drain,
             cancels: DashMap::new(),
-            next_pid: AtomicI32::new(1),
+            // so that keys of several processes differ already in this
+            next_pid: AtomicI32::new(first_pid()),
             next_number: AtomicU64::new(1),
             drafts: DashMap::new(),
         }))
@@ -146,6 +147,11 @@ impl Shared {
     pub fn connections(&self) -> usize {
         self.cancels.len()
     }
+}
+
+/// Where process ids begin.
+fn first_pid() -> i32 {
+    crate::cancel::random::<4>().map_or(1, |bytes| i32::from_be_bytes(bytes) & (i32::MAX >> 1)) | 1
 }
 
 /// The tables a session has changed, shared by all its connections.

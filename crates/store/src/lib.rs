@@ -12,6 +12,7 @@ mod install;
 mod load;
 mod mark;
 pub mod parts;
+pub mod peers;
 mod roles;
 mod secret;
 pub mod sessions;

@@ -86,6 +86,12 @@ pub(crate) static KEYS: &[Key] = &[
         "expected true or false",
     ),
     key(
+        "reuse_port",
+        Kind::Boolean,
+        "false",
+        "expected true or false",
+    ),
+    key(
         "connections_max",
         Kind::Integer,
         "200",
