@@ -106,6 +106,8 @@ pub struct Relation {
     pub leaves: Vec<Leaf>,
     /// It has user triggers or rules besides a view's own.
     pub triggers: bool,
+    /// It has rules, or INSTEAD OF triggers: a write to it does something else.
+    pub instead: bool,
     /// Row-level security is enabled on it.
     pub row_security: bool,
     /// For views: what stands behind them, transitively.
@@ -160,6 +162,20 @@ pub struct View {
     pub definition: String,
     /// The view has the option `security_barrier`.
     pub security_barrier: bool,
+    /// WITH CHECK OPTION.
+    pub check_option: CheckOption,
+}
+
+/// What a view's WITH CHECK OPTION asks of rows written through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckOption {
+    /// Nothing.
+    #[default]
+    None,
+    /// To be rows of this view.
+    Local,
+    /// To be rows of this view and of those under it.
+    Cascaded,
 }
 
 /// `pg_attribute`, one live column.

@@ -161,16 +161,7 @@ fn view_is_dirty(
     for function in &behind.functions {
         crate::functions::permit(context, function)?;
     }
-    let changed = behind.relations.iter().any(dirty);
-    if changed && behind.security_barrier {
-        return Err(Report::error(
-            "0A000",
-            format!("view \"{}\" reads a table this session changed", view.name),
-        )
-        .detail("It is a security barrier, which an expanded view would not be.")
-        .hint("query the tables behind the view directly"));
-    }
-    Ok(changed)
+    Ok(behind.relations.iter().any(dirty))
 }
 
 /// ZD006: the head was made for another shape of the table.
@@ -200,6 +191,7 @@ pub(crate) fn target(
     context: &Context<'_>,
     schema: Option<&str>,
     name: &str,
+    views: bool,
 ) -> Result<Target, Report> {
     match resolve(context, schema, name)? {
         Resolved::Unknown => Ok(Target::Unknown),
@@ -213,11 +205,29 @@ pub(crate) fn target(
             format!("permission denied for table {name}"),
         )
         .hint("the system catalogs cannot be changed")),
-        Resolved::Known(relation) => match refusal(&relation) {
-            Some(report) => Err(report),
-            None => Ok(Target::Table(relation)),
-        },
+        Resolved::Known(relation) if views && relation.kind == RelationKind::View => {
+            Ok(Target::Table(relation))
+        }
+        Resolved::Known(relation) => drafted(relation).map(Target::Table),
     }
+}
+
+/// A relation that a draft can change.
+///
+/// # Errors
+/// 0A000 for what it cannot.
+pub(crate) fn drafted(relation: Arc<Relation>) -> Result<Arc<Relation>, Report> {
+    if let Some(report) = refusal(&relation) {
+        return Err(report);
+    }
+    if relation.instead {
+        return Err(crate::classify::unsupported(&format!(
+            "changing \"{}\", a table with rules,",
+            relation.name
+        ))
+        .hint("leave this change to a person"));
+    }
+    Ok(relation)
 }
 
 pub(crate) fn refusal(relation: &Relation) -> Option<Report> {

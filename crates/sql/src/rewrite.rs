@@ -30,6 +30,7 @@ mod merging;
 mod moving;
 mod returning;
 mod temporary;
+mod through;
 mod truncate;
 mod update;
 mod work;
@@ -228,7 +229,9 @@ impl Edits {
                         return Ok(None);
                     };
                     edits.note(&expanded.merged);
-                    if statement.facts.is_risky(item.reference.block) {
+                    let barrier = item.relation.view.as_ref();
+                    let barrier = barrier.is_some_and(|v| v.security_barrier);
+                    if barrier || statement.facts.is_risky(item.reference.block) {
                         format!("(SELECT * FROM ({}) AS v OFFSET 0)", expanded.text)
                     } else {
                         format!("({})", expanded.text)

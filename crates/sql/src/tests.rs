@@ -123,7 +123,7 @@ fn shop() -> Catalog {
         relations: vec![RelationId(1)],
         functions: Vec::new(),
         definition: " SELECT u.id\n   FROM public.users u\n  WHERE u.age >= 18;".into(),
-        security_barrier: false,
+        ..View::default()
     });
     relations.push(view);
     let foreign = Arc::new(ForeignKey {

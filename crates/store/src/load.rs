@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Check, Column, ForeignKey, Function, Generated, Identity, Index, Key,
+    Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
     ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
 };
 use tokio_postgres::{GenericClient, Row};
@@ -108,6 +108,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             inherits: row.try_get("inherits")?,
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
+            instead: row.try_get("instead")?,
             view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
                 .then(|| -> Result<View, Error> {
                     Ok(View {
@@ -115,6 +116,11 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
                             .try_get::<_, Option<String>>("definition")?
                             .unwrap_or_default(),
                         security_barrier: row.try_get("security_barrier")?,
+                        check_option: match row.try_get("check_option")? {
+                            "local" => CheckOption::Local,
+                            "cascaded" => CheckOption::Cascaded,
+                            _ => CheckOption::None,
+                        },
                         ..View::default()
                     })
                 })

@@ -53,12 +53,15 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         return changed;
     }
     changed |= lead_names(fields, catalog);
+    let checks = fields.iter().any(|(c, v)| *c == b'C' && v == b"44000");
     for (code, value) in fields.iter_mut() {
         let Ok(text) = std::str::from_utf8(value) else {
             continue;
         };
         let new = match code {
             b'M' | b'H' => replace_names(text, catalog),
+            // the row of a view's check option is told as it is
+            b'D' if checks => continue,
             b'D' => replace_names(&own_values(text), catalog),
             b'W' => replace_names(&context(text), catalog),
             b'q' if ours(value) => String::new(),

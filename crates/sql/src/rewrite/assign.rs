@@ -122,20 +122,7 @@ fn single(
     range: Range<usize>,
     changed: &Changed,
 ) -> Result<Option<Assignment>, Box<Report>> {
-    // a column that does not exist is PostgreSQL's to report, on the original statement
-    let column = changed.relation.column(&target.name).ok_or_else(|| {
-        Box::new(
-            Report::error(
-                "42703",
-                format!(
-                    "column \"{}\" of relation \"{}\" does not exist",
-                    target.name, changed.relation.name
-                ),
-            )
-            .position(crate::walk::byte(target.location) + 1)
-            .hint("check the column's name"),
-        )
-    })?;
+    let column = changed.assigned(&target.name, ("update", crate::walk::byte(target.location)))?;
     if !target.indirection.is_empty() {
         return Err(Box::new(
             unsupported("assigning to an array element or a field")
@@ -145,7 +132,7 @@ fn single(
     let value = match node {
         // the head computes generated columns itself
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => return Ok(None),
-        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default_of(&changed.relation, column)),
+        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default(changed, &target.name, column)),
         Some(node) => Value::Text {
             range,
             cast: is_untyped(node).then(|| cast_type(column)),
@@ -224,6 +211,14 @@ pub(crate) fn cast_type(column: &Column) -> String {
         1561 => "pg_catalog.\"bit\"[]".to_owned(),
         18 => "pg_catalog.\"char\"".to_owned(),
         _ => column.type_name.clone(),
+    }
+}
+
+/// What DEFAULT means for a column the client names.
+fn default(changed: &Changed, name: &str, column: &Column) -> String {
+    match changed.through.as_ref().and_then(|t| t.default(name)) {
+        Some(default) => format!("CAST({default} AS {})", cast_type(column)),
+        None => default_of(&changed.relation, column),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use catalog::{Column, Head, Relation, RelationId, quote_identifier as q, quote_literal};
+use catalog::{
+    Column, Head, Relation, RelationId, RelationKind, quote_identifier as q, quote_literal,
+};
 use pg_query::protobuf::RangeVar;
 use report::Report;
 
@@ -10,6 +12,7 @@ use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::plan::{Context, Plan};
 use crate::resolve::{self, Target};
+use crate::rewrite::through::{self, Followed, Through};
 use crate::walk::byte;
 
 /// The target of a change, resolved, with its head.
@@ -19,6 +22,8 @@ pub(crate) struct Changed {
     pub(crate) head: Arc<Head>,
     /// The name the client's expressions know the target by, unquoted.
     pub(crate) label: String,
+    /// Where the client names a view: the way from it to the table.
+    pub(crate) through: Option<Box<Through>>,
     /// As a reference, for `schema.table.column`.
     pub(crate) reference: TableRef,
 }
@@ -36,6 +41,7 @@ pub(crate) enum Found {
 pub(crate) fn target(
     context: &Context<'_>,
     relation: Option<&RangeVar>,
+    view: Option<through::Verb>,
 ) -> Result<Found, Box<Report>> {
     let Some(name) = relation else {
         return Err(Box::new(
@@ -43,8 +49,21 @@ pub(crate) fn target(
         ));
     };
     let schema = (!name.schemaname.is_empty()).then_some(name.schemaname.as_str());
-    let relation = match resolve::target(context, schema, &name.relname)? {
-        Target::Table(relation) => relation,
+    let mut way = None;
+    let relation = match resolve::target(context, schema, &name.relname, view.is_some())? {
+        Target::Table(relation) => match view {
+            Some(verb) if relation.kind == RelationKind::View => {
+                match through::follow(context, &relation, verb)? {
+                    Followed::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
+                    Followed::Through(found) => {
+                        let table = resolve::drafted(Arc::clone(&found.table))?;
+                        way = Some(Box::new(found));
+                        table
+                    }
+                }
+            }
+            _ => relation,
+        },
         Target::Unknown if context.fresh => {
             return Err(Box::new(
                 Report::error(
@@ -70,6 +89,7 @@ pub(crate) fn target(
     let alias = name.alias.as_ref().map(|a| a.aliasname.clone());
     Ok(Found::Changed(Box::new(Changed {
         head: Arc::clone(head),
+        through: way,
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,
@@ -104,6 +124,63 @@ impl Changed {
         format!("{}.{}", self.alias(), q(name))
     }
 
+    /// The `i`th writable column, of that name, of the row as it was.
+    pub(crate) fn old(&self, i: usize, name: &str) -> String {
+        match self.through {
+            Some(_) => format!("{}.pgdraft_b{i}", self.alias()),
+            None => self.column(name),
+        }
+    }
+
+    /// The relation that the client names: the table, or a view of it.
+    pub(crate) fn shown(&self) -> &Arc<Relation> {
+        self.through.as_ref().map_or(&self.relation, |t| &t.view)
+    }
+
+    /// The table's column behind a name that the client assigns to.
+    pub(crate) fn assigned(
+        &self,
+        name: &str,
+        (does, at): (&str, usize),
+    ) -> Result<&Column, Box<Report>> {
+        let shown = self.shown();
+        // a column that does not exist is PostgreSQL's to report, on the original statement
+        if shown.column(name).is_none() {
+            return Err(Box::new(
+                Report::error(
+                    "42703",
+                    format!(
+                        "column \"{name}\" of relation \"{}\" does not exist",
+                        shown.name
+                    ),
+                )
+                .position(at + 1)
+                .hint("check the column's name"),
+            ));
+        }
+        let own = match &self.through {
+            None => Some(name),
+            Some(through) => through.column(name),
+        };
+        own.and_then(|name| self.relation.column(name)).ok_or_else(|| {
+            Box::new(
+                Report::error(
+                    "0A000",
+                    format!("cannot {does} column \"{name}\" of view \"{}\"", shown.name),
+                )
+                .detail("View columns that are not columns of their base relation are not updatable."),
+            )
+        })
+    }
+
+    /// Rows of the head as rows of what the client names.
+    pub(crate) fn rows(&self, rows: &str) -> String {
+        match &self.through {
+            Some(through) => through.written(rows),
+            None => rows.to_owned(),
+        }
+    }
+
     pub(crate) fn key(&self) -> &[String] {
         self.relation.key().map_or(&[], |k| k.columns.as_slice())
     }
@@ -132,13 +209,17 @@ impl Changed {
         let rows = context.draft.dirty.get(&self.relation.id);
         let wanted = Wanted {
             rows: rows.copied().unwrap_or(0),
-            fenced,
+            fenced: fenced || self.through.as_ref().is_some_and(|t| t.risky()),
             bare_count: false,
             whole,
             with_new: true,
             truncated: context.draft.truncated.contains(&self.relation.id),
         };
-        merge::merged(&self.relation, &self.head, context.sid, wanted)
+        let table = merge::merged(&self.relation, &self.head, context.sid, wanted)?;
+        Some(match &self.through {
+            Some(through) => through.over(&table),
+            None => table,
+        })
     }
 
     /// ON CONFLICT … DO UPDATE of an UPDATE or DELETE.
@@ -198,7 +279,7 @@ impl Changed {
             .writable()
             .iter()
             .enumerate()
-            .map(|(i, c)| format!("{} AS o{i}", self.column(&c.name)))
+            .map(|(i, c)| format!("{} AS o{i}", self.old(i, &c.name)))
             .collect();
         out.push(format!("{}.pgdraft_new AS pgdraft_new", self.alias()));
         out.join(", ")
@@ -207,13 +288,20 @@ impl Changed {
     /// `DISTINCT ON (key) ` where a join could give a row twice.
     pub(crate) fn distinct(&self, joined: bool) -> String {
         if joined {
-            format!(
-                "DISTINCT ON ({}) ",
-                list(self.key().iter().map(|k| self.column(k)))
-            )
+            format!("DISTINCT ON ({}) ", list(self.key_images()))
         } else {
             String::new()
         }
+    }
+
+    /// The key of the row as it was.
+    pub(crate) fn key_images(&self) -> Vec<String> {
+        let writable = self.writable();
+        let images = self.key().iter().map(|k| {
+            let i = writable.iter().position(|c| c.name == *k);
+            i.map_or_else(|| self.column(k), |i| self.old(i, k))
+        });
+        images.collect()
     }
 
     /// Relations that become dirty: itself and, where keys go, what it cascades to.

@@ -15,6 +15,7 @@ use crate::merge;
 use crate::plan::Verb;
 use crate::rewrite::assign::{assignments, cast_type, default_of, is_untyped};
 use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::insert::given_columns;
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
@@ -24,6 +25,11 @@ pub(crate) fn write<'a>(
     tree: &InsertStmt,
     clause: &OnConflictClause,
 ) -> Result<Written<'a>, Box<Report>> {
+    if work.changed.through.is_some() {
+        return Err(Box::new(
+            unsupported("ON CONFLICT through a view").hint("name the table behind the view"),
+        ));
+    }
     let arbiters = arbiters(work, clause.infer.as_deref())?;
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written(Verb::Insert);
@@ -35,7 +41,7 @@ pub(crate) fn write<'a>(
         update(work, clause, &arbiters, &places, &mut out)?
     };
     let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
-    returning.close(work, &mut out, &insert)?;
+    returning.close(work, &mut out, &insert, true)?;
     Ok(out)
 }
 
@@ -190,47 +196,6 @@ fn proposed(
         splice.ours(&format!(") AS v({names}))"));
     }
     Ok(())
-}
-
-/// Names of the columns that the source gives, in its order.
-fn given_columns(
-    work: &Work<'_>,
-    tree: &InsertStmt,
-    select: Option<&SelectStmt>,
-) -> Result<Vec<String>, Box<Report>> {
-    let Some(select) = select else {
-        return Ok(Vec::new());
-    };
-    let relation = &work.changed.relation;
-    if tree.cols.is_empty() {
-        let row = match select.values_lists.first().and_then(|n| n.node.as_ref()) {
-            Some(NodeEnum::List(row)) => row.items.len(),
-            _ => {
-                return Err(Box::new(
-                    unsupported("INSERT … SELECT … ON CONFLICT without a column list")
-                        .hint("name the columns after the table"),
-                ));
-            }
-        };
-        return Ok(relation
-            .columns
-            .iter()
-            .take(row)
-            .map(|c| c.name.clone())
-            .collect());
-    }
-    let mut names = Vec::with_capacity(tree.cols.len());
-    for target in &tree.cols {
-        match target.node.as_ref() {
-            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => names.push(t.name.clone()),
-            _ => {
-                return Err(Box::new(unsupported(
-                    "inserting into an array element or a field",
-                )));
-            }
-        }
-    }
-    Ok(names)
 }
 
 /// VALUES with every bare constant cast to its column and every DEFAULT written out.

@@ -160,7 +160,7 @@ fn from(
         location: i32::try_from(location).unwrap_or(0),
         ..RangeVar::default()
     };
-    let changed = match change::target(context, Some(&relation))? {
+    let changed = match change::target(context, Some(&relation), None)? {
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };

@@ -24,7 +24,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
     out.cte().ours(&work.log('D', ""));
     let mut insert = work.splice();
     insert.ours(&tombstones(work));
-    returning.close(work, &mut out, &insert)?;
+    returning.close(work, &mut out, &insert, false)?;
     Ok(out)
 }
 

@@ -1,17 +1,20 @@
 //! INSERT: the client's own text with the table replaced by its head, which has the same columns,
 //! defaults and constraints.
 
-use pg_query::protobuf::{InsertStmt, OverridingKind, Token as Kind};
+use catalog::quote_identifier as q;
+use pg_query::NodeEnum;
+use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
 use crate::parse::Statement;
 use crate::plan::Verb;
-use crate::rewrite::change::mismatch;
+use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Edit;
+use crate::walk::string_fields;
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>, Box<Report>> {
     if tree.r#override == OverridingKind::OverridingUserValue as i32 {
@@ -39,6 +42,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     };
     let head = work.changed.head.table();
     edits.push(Edit::new(name_range, format!("{head}{alias}")));
+    edits.extend(view_columns(work, tree)?);
     edits.extend(overriding(work.statement, tree, after));
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     let body_end = work.clauses.returning.unwrap_or(work.clauses.end);
@@ -49,8 +53,126 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     insert.ours(&work.changed.guard());
     let mut out = work.written(Verb::Insert);
     out.twice = work.key_name();
-    returning.close(work, &mut out, &insert)?;
+    returning.close(work, &mut out, &insert, true)?;
     Ok(out)
+}
+
+/// Through a view: the columns named by the table's names.
+fn view_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<Report>> {
+    let changed = &work.changed;
+    let Some(through) = &changed.through else {
+        return Ok(None);
+    };
+    let tokens = &work.statement.tokens;
+    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
+        _ => None,
+    };
+    let given = given_columns(work, tree, select)?;
+    let default = |name: &str| through.default(name).is_some();
+    let missing = changed
+        .shown()
+        .columns
+        .iter()
+        .any(|c| default(&c.name) && !given.contains(&c.name));
+    if missing || (says_default(select) && given.iter().any(|name| default(name))) {
+        return Err(Box::new(
+            unsupported("INSERT that takes a default of a view")
+                .hint("give the view's column a value"),
+        ));
+    }
+    let mut names = Vec::with_capacity(given.len());
+    for name in &given {
+        names.push(q(&changed.assigned(name, ("insert into", 0))?.name));
+    }
+    let mut at = work.clauses.target_end;
+    if tokens.get(at).is_some_and(|t| t.is(Kind::As)) {
+        at += 2;
+    }
+    let behind = tokens.get(at.saturating_sub(1)).map_or(0, |t| t.end);
+    if select.is_none() {
+        return Ok(None);
+    }
+    let range = if tree.cols.is_empty() {
+        behind..behind
+    } else {
+        let close = tokens.find(at + 1..work.clauses.end, work.place.depth, |_, t| {
+            t.is(Kind::Ascii41)
+        });
+        work.bytes(at..close.ok_or_else(mismatch)? + 1)?
+    };
+    // behind the alias that the table's name gets
+    Ok(Some(Edit::new(range, format!("({})", list(names)))))
+}
+
+/// Whether DEFAULT stands among the values.
+fn says_default(select: Option<&SelectStmt>) -> bool {
+    select.is_some_and(|s| {
+        s.values_lists.iter().any(|row| {
+            matches!(row.node.as_ref(), Some(NodeEnum::List(row))
+                if row.items.iter().any(|i| matches!(i.node.as_ref(), Some(NodeEnum::SetToDefault(_)))))
+        })
+    })
+}
+
+/// Names of the columns that the source gives, in its order.
+pub(crate) fn given_columns(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    select: Option<&SelectStmt>,
+) -> Result<Vec<String>, Box<Report>> {
+    let Some(select) = select else {
+        return Ok(Vec::new());
+    };
+    if tree.cols.is_empty() {
+        let width = width(select).ok_or_else(|| {
+            Box::new(
+                unsupported("this INSERT … SELECT without a column list")
+                    .hint("name the columns after the table"),
+            )
+        })?;
+        let columns = work.changed.shown().columns.iter();
+        return Ok(columns.take(width).map(|c| c.name.clone()).collect());
+    }
+    let mut names = Vec::with_capacity(tree.cols.len());
+    for target in &tree.cols {
+        match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => names.push(t.name.clone()),
+            _ => {
+                return Err(Box::new(unsupported(
+                    "inserting into an array element or a field",
+                )));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// How many columns a query gives, as far as its text says.
+fn width(select: &SelectStmt) -> Option<usize> {
+    if let Some(left) = &select.larg {
+        return width(left);
+    }
+    if let Some(row) = select.values_lists.first() {
+        return match row.node.as_ref() {
+            Some(NodeEnum::List(row)) => Some(row.items.len()),
+            _ => None,
+        };
+    }
+    let star = |target: &Node| match target.node.as_ref() {
+        Some(NodeEnum::ResTarget(t)) => match t.val.as_deref().and_then(|v| v.node.as_ref()) {
+            Some(NodeEnum::ColumnRef(c)) => {
+                string_fields(&c.fields).last().is_some_and(|f| f == "*")
+            }
+            Some(NodeEnum::AIndirection(i)) => i
+                .indirection
+                .iter()
+                .any(|n| matches!(n.node.as_ref(), Some(NodeEnum::AStar(_)))),
+            _ => false,
+        },
+        _ => true,
+    };
+    (!select.target_list.iter().any(star)).then_some(select.target_list.len())
 }
 
 /// A head's identity columns are plain columns: OVERRIDING SYSTEM VALUE goes.

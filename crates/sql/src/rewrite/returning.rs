@@ -128,7 +128,7 @@ impl Returning {
                 None if self.joined => return Err(star_refused()),
                 None => return Ok(()),
             },
-            [name] if changed.relation.column(name).is_some() => return Ok(()),
+            [name] if changed.shown().column(name).is_some() => return Ok(()),
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
             fields => format!("pgdraft_src.{}", self.lift(path(fields))),
         };
@@ -221,19 +221,22 @@ impl Returning {
     }
 
     /// Ends a change with its INSERT into the head: RETURNING of that INSERT itself, or the join of
-    /// its rows with the source.
+    /// its rows with the source. `Live` rows are new ones, which a view may have to check.
     pub(crate) fn close(
         &self,
         work: &Work<'_>,
         out: &mut Written<'_>,
         insert: &Splice<'_>,
+        live: bool,
     ) -> Result<(), Box<Report>> {
-        let Some(keyword) = work.clauses.returning else {
+        let check = self.check(work, live)?;
+        let keyword = work.clauses.returning;
+        let through = work.changed.through.is_some() && keyword.is_some();
+        if !self.joined && !through && check.is_empty() {
             out.body.append(insert);
-            return Ok(());
-        };
-        if !self.joined {
-            out.body.append(insert);
+            let Some(keyword) = keyword else {
+                return Ok(());
+            };
             out.body.ours(" RETURNING ");
             return self.items(work, &mut out.body, keyword);
         }
@@ -242,10 +245,35 @@ impl Returning {
         cte.ours(&format!("{row} AS ("));
         cte.append(insert);
         cte.ours(" RETURNING *)");
+        out.counted = keyword.is_none();
         out.body.ours("SELECT ");
-        self.items(work, &mut out.body, keyword)?;
-        self.join(work, &mut out.body, &row, |i| format!("o{i}"));
+        if let Some(keyword) = keyword {
+            self.items(work, &mut out.body, keyword)?;
+        }
+        if self.joined {
+            self.join(work, &mut out.body, &row, |i| format!("o{i}"));
+        } else {
+            let rows = work.changed.rows(&row);
+            let from = format!(" FROM {rows} AS {}", work.changed.alias());
+            out.body.ours(&from);
+        }
+        out.body.ours(&check);
         Ok(())
+    }
+
+    /// ` WHERE` the view written through takes the new rows.
+    fn check(&self, work: &Work<'_>, live: bool) -> Result<String, Box<Report>> {
+        let through = work.changed.through.as_ref().filter(|_| live);
+        let Some(check) = through.and_then(|t| t.check(&work.changed.alias())) else {
+            return Ok(String::new());
+        };
+        if work.place.number > 0 {
+            return Err(Box::new(
+                unsupported("a change under WITH of a view with a check option")
+                    .hint("use a statement of its own"),
+            ));
+        }
+        Ok(format!(" WHERE {check}"))
     }
 
     /// ` FROM rows JOIN source`: `image` names the source's column with the row's present key.
@@ -259,6 +287,7 @@ impl Returning {
         let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
         splice.ours(&format!(
             " FROM {rows} AS {alias} JOIN (SELECT {keys}{columns} FROM {src}) AS pgdraft_src ON {on}",
+            rows = work.changed.rows(rows),
             src = work.src(),
             alias = work.changed.alias(),
             keys = key_columns(&work.changed, image),
@@ -275,13 +304,20 @@ impl Returning {
         rows: &str,
         image: impl Fn(usize) -> String,
     ) -> Result<(), Box<Report>> {
+        let check = self.check(work, true)?;
         let Some(keyword) = work.clauses.returning else {
-            splice.ours(&format!("SELECT FROM {}", work.src()));
+            splice.ours(&if check.is_empty() {
+                format!("SELECT FROM {}", work.src())
+            } else {
+                let rows = work.changed.rows(rows);
+                format!("SELECT FROM {rows} AS {}{check}", work.changed.alias())
+            });
             return Ok(());
         };
         splice.ours("SELECT ");
         self.items(work, splice, keyword)?;
         self.join(work, splice, rows, image);
+        splice.ours(&check);
         Ok(())
     }
 
@@ -322,7 +358,7 @@ fn is_of_items(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> bool {
 fn own_columns(changed: &Changed) -> String {
     list(
         changed
-            .relation
+            .shown()
             .columns
             .iter()
             .map(|c| changed.column(&c.name)),
@@ -351,12 +387,14 @@ fn key_join(changed: &Changed) -> String {
     let Some(key) = changed.relation.key() else {
         return "false".to_owned();
     };
+    let images = changed.key_images();
     key.columns
         .iter()
         .enumerate()
-        .map(|(n, k)| {
+        .map(|(n, _)| {
             let equals = merge::equals(key, n);
-            format!("pgdraft_src.pgdraft_k{n} {equals} {}", changed.column(k))
+            let image = images.get(n).map_or("", String::as_str);
+            format!("pgdraft_src.pgdraft_k{n} {equals} {image}")
         })
         .collect::<Vec<_>>()
         .join(" AND ")

@@ -25,7 +25,7 @@ pub(crate) fn plan(
         };
         is_table(context, name)?;
         // TRUNCATE is not analysed before it runs, so its errors have no position
-        let found = target(context, Some(name)).map_err(|mut report| {
+        let found = target(context, Some(name), None).map_err(|mut report| {
             report.position = None;
             report
         });

@@ -41,7 +41,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     out.cte().ours(&work.log('U', ""));
     let mut insert = work.splice();
     insert.ours(&images(work, &assignments));
-    returning.close(work, &mut out, &insert)?;
+    returning.close(work, &mut out, &insert, true)?;
     Ok(out)
 }
 

@@ -14,7 +14,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
-use crate::rewrite::{Edits, unqualify};
+use crate::rewrite::{Edits, through, unqualify};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 use crate::walk::byte;
@@ -210,7 +210,13 @@ impl<'a> Work<'a> {
         keywords: (Kind, Kind),
         reads: &Edits,
     ) -> Result<Begun<'a>, Box<Report>> {
-        let changed = match target(context, relation)? {
+        let view = match keywords.0 {
+            Kind::Insert => Some(through::Verb::Insert),
+            Kind::Update => Some(through::Verb::Update),
+            Kind::DeleteP => Some(through::Verb::Delete),
+            _ => None,
+        };
+        let changed = match target(context, relation, view)? {
             Found::Changed(changed) => *changed,
             Found::Instead(plan) => return Ok(Begun::Instead(plan)),
         };
@@ -372,7 +378,7 @@ impl<'a> Work<'a> {
     fn own_edits(&self, bytes: &Range<usize>) -> Vec<Edit> {
         let item = Merged {
             reference: self.changed.reference.clone(),
-            relation: Arc::clone(&self.changed.relation),
+            relation: Arc::clone(self.changed.shown()),
         };
         self.columns_in(bytes.clone())
             .filter_map(|c| unqualify(self.statement, &item, c).or_else(|| self.whole_row(c)))
@@ -408,12 +414,12 @@ impl<'a> Work<'a> {
         let is_own = column.block == self.place.block
             || facts.blocks.len() == 1
             || !facts.relations.iter().any(|r| r.label() == name);
-        if *name != changed.label || changed.relation.column(name).is_some() || !is_own {
+        if *name != changed.label || changed.shown().column(name).is_some() || !is_own {
             return None;
         }
         let columns = list(
             changed
-                .relation
+                .shown()
                 .columns
                 .iter()
                 .map(|c| changed.column(&c.name)),
@@ -421,7 +427,7 @@ impl<'a> Work<'a> {
         let first = self.statement.tokens.at(column.location)?;
         Some(Edit::new(
             self.statement.tokens.bytes(first..first + 1)?,
-            format!("ROW({columns})::{}", changed.relation.qualified()),
+            format!("ROW({columns})::{}", changed.shown().qualified()),
         ))
     }
 

@@ -1,0 +1,404 @@
+//! Views that are written through, by PostgreSQL's rules: a view of one table (or of another such
+//! view) without anything that would make its rows more or less than that table's.
+//!
+//! The target of the change is then the view's own text over the merged table, which carries the
+//! table's columns along under names of ours (`pgdraft_b0, …`). What RETURNING and the check options
+//! look at is the same text over the rows written.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use catalog::{CheckOption, Relation, RelationKind, quote_identifier as q, quote_literal};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, SelectStmt, SetOperation, Token as Kind};
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::parse::{Body, Statement, parse};
+use crate::plan::Context;
+use crate::resolve::{self, Resolved};
+use crate::rewrite::Edits;
+use crate::rewrite::change::list;
+use crate::splice::{Edit, Splice};
+use crate::walk::byte;
+
+/// What a client's word does to a view, for PostgreSQL's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// A view down to its table.
+#[derive(Debug)]
+pub(crate) struct Through {
+    /// The view the client names.
+    pub(crate) view: Arc<Relation>,
+    /// The table at the end.
+    pub(crate) table: Arc<Relation>,
+    /// Outermost first.
+    levels: Vec<Level>,
+}
+
+/// One view on the way.
+#[derive(Debug)]
+struct Level {
+    view: Arc<Relation>,
+    statement: Arc<Statement>,
+    /// Merged reads of its other tables.
+    edits: Vec<Edit>,
+    /// The name of what it reads, in its text.
+    name: Range<usize>,
+    /// The name its columns are qualified with, quoted.
+    alias: String,
+    /// Alias written out: the name has none of its own.
+    bare: bool,
+    /// Byte of FROM.
+    from: usize,
+    /// Byte of WHERE and bytes of the condition.
+    filter: Option<(usize, Range<usize>)>,
+    /// Its columns: what they are called, and of which column of the next level they are.
+    columns: Vec<(String, Option<String>)>,
+    /// The condition can fail on a row that should not be seen.
+    risky: bool,
+}
+
+/// What following a view leads to.
+pub(crate) enum Followed {
+    Through(Through),
+    /// Refresh the catalog.
+    Unknown,
+}
+
+/// Follows a view to its table.
+pub(crate) fn follow(
+    context: &Context<'_>,
+    view: &Arc<Relation>,
+    verb: Verb,
+) -> Result<Followed, Box<Report>> {
+    // pg_get_viewdef was asked with an empty search_path: every name is qualified
+    let inside = Context {
+        search_path: &[],
+        ..*context
+    };
+    let mut levels = Vec::new();
+    let mut at = Arc::clone(view);
+    loop {
+        if at.instead {
+            return Err(Box::new(
+                unsupported(&format!("writing to view \"{}\"", at.name))
+                    .detail(
+                        "It has rules or INSTEAD OF triggers, which would run before the commit.",
+                    )
+                    .hint("change the tables behind it"),
+            ));
+        }
+        for function in at.view.iter().flat_map(|v| &v.functions) {
+            crate::functions::permit(context, function)?;
+        }
+        let Some((level, next)) = level(&inside, &at, verb)? else {
+            return Ok(Followed::Unknown);
+        };
+        levels.push(level);
+        if next.kind != RelationKind::View {
+            return Ok(Followed::Through(Through {
+                view: Arc::clone(view),
+                table: next,
+                levels,
+            }));
+        }
+        at = next;
+    }
+}
+
+fn lost(view: &Relation) -> Box<Report> {
+    Box::new(
+        unsupported(&format!("writing to view \"{}\"", view.name))
+            .hint("change the table behind it"),
+    )
+}
+
+/// PostgreSQL's error for a view that no change can go through.
+fn fixed(view: &Relation, verb: Verb, why: &str) -> Box<Report> {
+    let (does, hint) = match verb {
+        Verb::Insert => (
+            "insert into",
+            "To enable inserting into the view, provide an INSTEAD OF INSERT trigger or an unconditional ON INSERT DO INSTEAD rule.",
+        ),
+        Verb::Update => (
+            "update",
+            "To enable updating the view, provide an INSTEAD OF UPDATE trigger or an unconditional ON UPDATE DO INSTEAD rule.",
+        ),
+        Verb::Delete => (
+            "delete from",
+            "To enable deleting from the view, provide an INSTEAD OF DELETE trigger or an unconditional ON DELETE DO INSTEAD rule.",
+        ),
+    };
+    Box::new(
+        Report::error("55000", format!("cannot {does} view \"{}\"", view.name))
+            .detail(format!("Views {why} are not automatically updatable."))
+            .hint(hint),
+    )
+}
+
+fn level(
+    inside: &Context<'_>,
+    view: &Arc<Relation>,
+    verb: Verb,
+) -> Result<Option<(Level, Arc<Relation>)>, Box<Report>> {
+    let refused = || lost(view);
+    let definition = view.view.as_ref().map_or("", |v| v.definition.as_str());
+    let script = parse(definition).map_err(|_| refused())?;
+    let [statement] = script.statements.as_slice() else {
+        return Err(refused());
+    };
+    let parsed = pg_query::parse(&statement.text, 0).map_err(|_| refused())?;
+    let node = parsed.protobuf.stmts.into_iter().next();
+    let Some(NodeEnum::SelectStmt(select)) = node.and_then(|s| s.stmt).and_then(|n| n.node) else {
+        return Err(refused());
+    };
+    if !matches!(statement.body, Body::Query) {
+        return Err(refused());
+    }
+    if let Some(why) = obstacle(&select) {
+        return Err(fixed(view, verb, why));
+    }
+    let [
+        Node {
+            node: Some(NodeEnum::RangeVar(from)),
+        },
+    ] = select.from_clause.as_slice()
+    else {
+        return Err(fixed(
+            view,
+            verb,
+            "that do not select from a single table or view",
+        ));
+    };
+    let schema = (!from.schemaname.is_empty()).then_some(from.schemaname.as_str());
+    let next = match resolve::resolve(inside, schema, &from.relname)? {
+        Resolved::Known(next) => next,
+        Resolved::Unknown if !inside.fresh => return Ok(None),
+        Resolved::Unknown | Resolved::System | Resolved::Temporary => return Err(refused()),
+    };
+    let Some(reads) = Edits::of_reads(statement, inside)? else {
+        return Ok(None);
+    };
+    let tokens = &statement.tokens;
+    let keyword = |kind: Kind| {
+        let found = tokens.find(0..tokens.len(), 0, |before, t| {
+            t.is(kind) && !before.is_some_and(|b| b.is(Kind::Distinct))
+        })?;
+        Some((found, tokens.get(found)?.start))
+    };
+    let (name, _) = tokens.name_at(byte(from.location)).ok_or_else(refused)?;
+    let filter = match (keyword(Kind::Where), &select.where_clause) {
+        (Some((at, start)), Some(_)) => {
+            let end = keyword(Kind::Order).map_or(tokens.len(), |(order, _)| order);
+            Some((start, tokens.bytes(at + 1..end).ok_or_else(refused)?))
+        }
+        (None, None) => None,
+        _ => return Err(refused()),
+    };
+    let alias = from.alias.as_ref().map(|a| a.aliasname.as_str());
+    let inner = |e: &Edit| name.start <= e.range.start && e.range.end <= name.end;
+    let edits = reads.list.into_iter().filter(|e| !inner(e)).collect();
+    let level = Level {
+        view: Arc::clone(view),
+        statement: Arc::clone(statement),
+        edits,
+        alias: q(alias.unwrap_or(&from.relname)),
+        bare: alias.is_none(),
+        name,
+        from: keyword(Kind::From).ok_or_else(refused)?.1,
+        filter,
+        columns: columns(view, &select, &next),
+        risky: statement.facts.blocks.iter().any(|b| b.risky),
+    };
+    Ok(Some((level, next)))
+}
+
+/// What keeps a view from being written through.
+fn obstacle(select: &SelectStmt) -> Option<&'static str> {
+    if !select.distinct_clause.is_empty() {
+        Some("containing DISTINCT")
+    } else if !select.group_clause.is_empty() {
+        Some("containing GROUP BY")
+    } else if select.having_clause.is_some() {
+        Some("containing HAVING")
+    } else if select.op != SetOperation::SetopNone as i32 {
+        Some("containing UNION, INTERSECT, or EXCEPT")
+    } else if select.with_clause.is_some() {
+        Some("containing WITH")
+    } else if select.limit_count.is_some() || select.limit_offset.is_some() {
+        Some("containing LIMIT or OFFSET")
+    } else {
+        None
+    }
+}
+
+/// The view's columns; PostgreSQL lets only the first of several for one column be written.
+fn columns(view: &Relation, select: &SelectStmt, next: &Relation) -> Vec<(String, Option<String>)> {
+    let mut out: Vec<(String, Option<String>)> = Vec::new();
+    for (column, target) in view.columns.iter().zip(&select.target_list) {
+        let own = match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(t)) => match t.val.as_deref().and_then(|v| v.node.as_ref()) {
+                Some(NodeEnum::ColumnRef(c)) => crate::walk::string_fields(&c.fields).pop(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let own = own.filter(|name| next.column(name).is_some());
+        out.push((column.name.clone(), own));
+    }
+    out
+}
+
+impl Through {
+    /// The table's column behind a column of the view.
+    pub(crate) fn column<'s>(&'s self, name: &'s str) -> Option<&'s str> {
+        let mut at = name;
+        for level in &self.levels {
+            let (_, own) = level.columns.iter().find(|(n, _)| n == at)?;
+            at = own.as_deref()?;
+        }
+        Some(at)
+    }
+
+    /// A default that a view of the way has for its column; the outermost counts.
+    pub(crate) fn default(&self, name: &str) -> Option<&str> {
+        let mut at = name;
+        for level in &self.levels {
+            let column = level.view.column(at)?;
+            if let Some(default) = &column.default {
+                return Some(default);
+            }
+            let (_, own) = level.columns.iter().find(|(n, _)| n == at)?;
+            at = own.as_deref()?;
+        }
+        None
+    }
+
+    /// Whether conditions of the way, or a security barrier on it, need the table fenced.
+    pub(crate) fn risky(&self) -> bool {
+        self.levels.iter().any(|l| l.risky)
+    }
+
+    /// The view's rows, in brackets, over the merged table.
+    pub(crate) fn over(&self, source: &str) -> String {
+        let barrier = |l: &Level| l.view.view.as_ref().is_some_and(|v| v.security_barrier);
+        let text = self.text(source, true);
+        if self.levels.iter().any(barrier) {
+            format!("(SELECT * FROM ({text}) AS v OFFSET 0)")
+        } else {
+            format!("({text})")
+        }
+    }
+
+    /// The view's rows, in brackets, over rows of the head, seen or not.
+    pub(crate) fn written(&self, rows: &str) -> String {
+        format!("({})", self.text(rows, false))
+    }
+
+    fn text(&self, source: &str, filtered: bool) -> String {
+        let mut source = source.to_owned();
+        let count = self.levels.len();
+        for (n, level) in self.levels.iter().enumerate().rev() {
+            let mut hidden: Vec<String> = self
+                .table
+                .writable()
+                .enumerate()
+                .map(|(i, c)| {
+                    if n + 1 == count {
+                        format!("{}.{} AS pgdraft_b{i}", level.alias, q(&c.name))
+                    } else {
+                        format!("{}.pgdraft_b{i}", level.alias)
+                    }
+                })
+                .collect();
+            hidden.push(format!("{}.pgdraft_new", level.alias));
+            if !filtered {
+                let below =
+                    (n + 1..count).filter(|m| self.levels.get(*m).is_some_and(Level::filters));
+                hidden.push(self.shown(level, n + 1 == count));
+                hidden.extend(below.map(|m| format!("{}.pgdraft_ok{m}", level.alias)));
+            }
+            source = level.render(&source, &list(hidden), (!filtered).then_some(n));
+            if n > 0 {
+                source = format!("({source})");
+            }
+        }
+        source
+    }
+
+    /// The row as an error shows it.
+    fn shown(&self, level: &Level, innermost: bool) -> String {
+        let alias = &level.alias;
+        if !innermost {
+            return format!("{alias}.pgdraft_shown");
+        }
+        let values = self.table.columns.iter().map(|c| {
+            let column = format!("{alias}.{}", q(&c.name));
+            format!("CASE WHEN {column} IS NOT NULL THEN pg_catalog.concat({column}) END")
+        });
+        format!(
+            "ARRAY[{}]::pg_catalog.text[] AS pgdraft_shown",
+            list(values)
+        )
+    }
+
+    /// What raises where a new row is not one of the view's, innermost view first; none: nothing
+    /// has to be checked.
+    pub(crate) fn check(&self, label: &str) -> Option<String> {
+        let mut cascaded = false;
+        let mut arms = Vec::new();
+        for (n, level) in self.levels.iter().enumerate() {
+            let option = level.view.view.as_ref().map(|v| v.check_option);
+            cascaded |= option == Some(CheckOption::Cascaded);
+            let checked = cascaded || option == Some(CheckOption::Local);
+            if checked && level.filters() {
+                arms.insert(
+                    0,
+                    format!(
+                        " WHEN NOT {label}.pgdraft_ok{n} THEN pgdraft.outside_view({}, {label}.pgdraft_shown)",
+                        quote_literal(&level.view.name)
+                    ),
+                );
+            }
+        }
+        (!arms.is_empty()).then(|| format!("CASE{} ELSE true END", arms.concat()))
+    }
+}
+
+impl Level {
+    fn filters(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// The view's text over a source, with columns added; `check`: without its condition, which is
+    /// a column of that number instead.
+    fn render(&self, source: &str, hidden: &str, check: Option<usize>) -> String {
+        let text = &self.statement.text;
+        let alias = if self.bare {
+            format!(" AS {}", self.alias)
+        } else {
+            String::new()
+        };
+        let mut splice = Splice::new(text);
+        let mut edits = self.edits.clone();
+        let mut more = format!(", {hidden}");
+        let mut end = text.len();
+        if let (Some(n), Some((start, condition))) = (check, &self.filter) {
+            let mut ok = Splice::new(text);
+            ok.copy_edited(condition.clone(), &self.edits);
+            more.push_str(&format!(", ({}) IS TRUE AS pgdraft_ok{n}", ok.finish().0));
+            end = *start;
+        }
+        edits.push(Edit::new(self.from..self.from, format!("{more} ")));
+        edits.push(Edit::new(self.name.clone(), format!("{source}{alias}")));
+        edits.sort_by_key(|e| (e.range.start, e.range.end));
+        splice.copy_edited(0..end, &edits);
+        splice.finish().0
+    }
+}
