@@ -64,6 +64,13 @@ static BEGIN_WRITE: OwnStatement = OwnStatement {
     types: &[25, 25, 1007, 25],
 };
 
+/// Notes which changed tables a write reads; after [`BEGIN_WRITE`].
+static NOTE_READS: OwnStatement = OwnStatement {
+    name: "pgdraft_note_reads",
+    text: "SELECT pgdraft.note_reads($1::pg_catalog.int4[])",
+    types: &[1007],
+};
+
 /// Takes the session's lock for a read that asked for row locks.
 static LOCK_SESSION: OwnStatement = OwnStatement {
     name: "pgdraft_lock_session",
@@ -348,6 +355,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Some(sid.as_str()),
         ];
         self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
+        let reads = self.read_numbers(&write.rewritten.merged);
+        if !reads.is_empty() {
+            let reads = format!("{{{}}}", reads.join(","));
+            self.run_own(&NOTE_READS, &[Some(&reads)], false, (None, Vec::new()));
+        }
         self.begun = Some(begun);
     }
 
@@ -387,6 +399,21 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.session.draft.learn(&known);
         self.draft_mark = mark;
         Ok(())
+    }
+
+    /// Heads of what a statement read, views expanded.
+    fn read_numbers(&self, merged: &[RelationId]) -> Vec<String> {
+        let catalog = self.conn.shared.control.catalog();
+        let mut read = Vec::new();
+        for id in merged {
+            let view = catalog.relations.get(id).and_then(|r| r.view.as_ref());
+            read.extend(view.map_or(std::slice::from_ref(id), |v| v.relations.as_slice()));
+        }
+        let drafted: Vec<RelationId> = read.iter().map(|id| catalog.drafted_as(*id)).collect();
+        self.head_numbers(&drafted)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Numbers of the heads of these tables.

@@ -18,6 +18,16 @@ CREATE TABLE pgdraft.reads (
     PRIMARY KEY (sid, op, table_id)
 );
 
+-- Notes that the operation of this transaction read tables in which its session has changes.
+CREATE FUNCTION pgdraft.note_reads(tables integer[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO pgdraft.reads (sid, op, table_id)
+    SELECT o.sid, o.op, t.id FROM pgdraft.operations o JOIN pgdraft.tables t ON t.id = ANY (note_reads.tables)
+    WHERE o.sid = pgdraft.sid() AND o.op = pgdraft.op() AND o.xid = pg_current_xact_id()
+    ON CONFLICT DO NOTHING;
+END $$;
+
 -- The session of that name, if the caller may read its diff: the agent whose own session it is, by
 -- its token; without a token whoever is a member of the control role.
 CREATE FUNCTION pgdraft.readable(session text) RETURNS bigint
@@ -55,5 +65,5 @@ BEGIN
 END $$;
 
 REVOKE ALL ON pgdraft.reads FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgdraft.readable(text), pgdraft.diff(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgdraft.diff(text) TO {{agent}};
+REVOKE ALL ON FUNCTION pgdraft.note_reads(integer[]), pgdraft.readable(text), pgdraft.diff(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.note_reads(integer[]), pgdraft.diff(text) TO {{agent}};

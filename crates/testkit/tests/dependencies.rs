@@ -185,6 +185,31 @@ const CASES: &[Case] = &[
         &["b needs a (same row)"],
     ),
     (
+        "rows that were read",
+        &[
+            ("a", "UPDATE parents SET n = 5 WHERE id = 1"),
+            (
+                "b",
+                "INSERT INTO regions SELECT 100 + id, n, note FROM parents WHERE id = 1",
+            ),
+            (
+                "c",
+                "UPDATE children SET tag = p.note || p.id FROM parents p WHERE p.id = parent",
+            ),
+            ("d", "UPDATE cities SET x = 1, y = 2 WHERE id = 1"),
+            (
+                "e",
+                "DELETE FROM cities WHERE x = (SELECT max(x) FROM regions) - 100",
+            ),
+        ],
+        &[
+            "b needs a (read)",
+            "c needs a (read)",
+            "e needs b (read)",
+            "e needs d (same row)",
+        ],
+    ),
+    (
         "truncate",
         &[
             ("a", "UPDATE cities SET x = 1, y = 1"),

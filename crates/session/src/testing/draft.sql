@@ -55,6 +55,7 @@ BEGIN
     PERFORM set_config('pgdraft.op', number::text, true);
     RETURN number;
 END $$;
+CREATE FUNCTION pgdraft.note_reads(tables int[]) RETURNS void LANGUAGE sql AS $$ SELECT $$;
 CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
