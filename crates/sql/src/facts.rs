@@ -52,6 +52,8 @@ pub(crate) struct ColumnUse {
     pub(crate) fields: Vec<String>,
     /// Byte where it starts.
     pub(crate) location: usize,
+    /// It is a whole item of a select list, and names the output.
+    pub(crate) bare: bool,
 }
 
 /// One query block: a SELECT with its own FROM.
@@ -71,6 +73,8 @@ pub(crate) struct Block {
     pub(crate) group_location: Option<usize>,
     /// A lone `count(*)` without any other clause.
     pub(crate) bare_count: bool,
+    /// Its FROM holds more than tables.
+    pub(crate) derived: bool,
     /// It has a WHERE or a LIMIT: it need not scan its tables whole.
     pub(crate) selective: bool,
 }

@@ -55,8 +55,52 @@ fn columns(relation: &Relation, alias: &str) -> String {
         .join(", ")
 }
 
+/// System columns that a read asks for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct System {
+    pub(crate) names: Vec<&'static str>,
+    /// Tells the names of one reference from those of another.
+    pub(crate) mark: usize,
+}
+
+impl System {
+    /// The name under which a merged read gives one.
+    pub(crate) fn alias(&self, name: &str) -> String {
+        format!("pgdraft_{name}_{}", self.mark)
+    }
+
+    /// `, m.a`; `, b.ctid AS a`; the head's. A head's rows are the base's table, and their places
+    /// lie behind all that a table can have.
+    fn lists(&self, relation: &Relation) -> [String; 3] {
+        let mut lists: [String; 3] = Default::default();
+        let [out, base, head] = &mut lists;
+        for name in &self.names {
+            let alias = self.alias(name);
+            out.push_str(&format!(", m.{alias}"));
+            base.push_str(&format!(", b.{name} AS {alias}"));
+            head.push_str(&match *name {
+                "tableoid" => format!(", {}::pg_catalog.oid", relation.id.0),
+                "ctid" => ", pg_catalog.format('(%s,%s)', 4294967294 - ((h.ctid::pg_catalog.text::pg_catalog.point)[0])::pg_catalog.int8, (h.ctid::pg_catalog.text::pg_catalog.point)[1])::pg_catalog.tid".to_owned(),
+                name => format!(", h.{name}"),
+            });
+        }
+        lists
+    }
+}
+
 /// The derived table, in brackets, without an alias.
 pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted) -> Option<String> {
+    merged_with(relation, head, sid, (wanted, &System::default()))
+}
+
+/// The same with system columns.
+pub(crate) fn merged_with(
+    relation: &Relation,
+    head: &Head,
+    sid: i64,
+    (wanted, system): (Wanted, &System),
+) -> Option<String> {
+    let [system_out, system_base, system_head] = system.lists(relation);
     let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
     let arms = match relation.key() {
         Some(key) if wanted.bare_count && !wanted.truncated => {
@@ -81,8 +125,8 @@ pub(crate) fn merged(relation: &Relation, head: &Head, sid: i64, wanted: Wanted)
         (String::new(), "", "")
     };
     Some(format!(
-        "(SELECT {m}{new_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base}{gone_base} FROM {base} b \
-         UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head}{gone_head} FROM {table} h) m \
+        "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, {sid}::bigint AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{system_base} FROM {base} b \
+         UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head}{gone_head}{system_head} FROM {table} h) m \
          WHERE m.pgdraft_sid = {sid} AND m.pgdraft_live{gone}{bound} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),

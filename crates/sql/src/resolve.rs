@@ -138,11 +138,6 @@ fn must_merge(
         // It holds no rows of its own.
         return Ok(false);
     }
-    if reference.sampled {
-        return Err(crate::classify::unsupported(
-            "TABLESAMPLE on a table this session changed",
-        ));
-    }
     if context.catalog.head(relation.id).is_none() {
         return Err(schema_moved(relation));
     }

@@ -11,7 +11,7 @@ use crate::classify::unsupported;
 use crate::facts::ColumnUse;
 use crate::functions::{self, Verdict};
 use crate::invariants;
-use crate::merge::{self, Wanted};
+use crate::merge::{self, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
@@ -29,6 +29,7 @@ mod insert;
 mod merging;
 mod moving;
 mod returning;
+mod system;
 mod temporary;
 mod through;
 mod truncate;
@@ -223,7 +224,8 @@ impl Edits {
         };
         let mut edits = Self::default();
         for item in &merged {
-            let body = match item.relation.kind {
+            let system = system::wanted(statement, item);
+            let mut body = match item.relation.kind {
                 RelationKind::View => {
                     let Some(expanded) = view(context, &item.relation)? else {
                         return Ok(None);
@@ -239,12 +241,17 @@ impl Edits {
                 }
                 _ => {
                     edits.note(&[item.relation.id]);
-                    merged_text(statement, context, item)?
+                    merged_text(statement, context, item, &system)?
                 }
             };
+            if item.reference.sampled {
+                let (drawn, edit) = system::sample(statement, item, &body)?;
+                body = drawn;
+                edits.list.push(edit);
+            }
             edits.list.push(table_edit(statement, item, &body)?);
             edits.list.extend(group_edit(statement, item));
-            edits.list.extend(column_edits(statement, item)?);
+            edits.list.extend(column_edits(statement, item, &system)?);
         }
         if statement.facts.locking > 0 {
             edits.list.extend(locking_edits(statement)?);
@@ -310,7 +317,7 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
     }))
 }
 
-fn lost() -> Box<Report> {
+pub(crate) fn lost() -> Box<Report> {
     Box::new(
         Report::error(
             "0A000",
@@ -325,6 +332,7 @@ fn merged_text(
     statement: &Statement,
     context: &Context<'_>,
     item: &Merged,
+    system: &System,
 ) -> Result<String, Box<Report>> {
     let block = statement.facts.blocks.get(item.reference.block);
     let block = block.cloned().unwrap_or_default();
@@ -333,12 +341,12 @@ fn merged_text(
     let wanted = Wanted {
         rows: rows.copied().unwrap_or(0),
         fenced: statement.facts.is_risky(item.reference.block),
-        bare_count: block.bare_count,
+        bare_count: block.bare_count && !item.reference.sampled && system.names.is_empty(),
         whole: !block.selective,
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };
-    merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(lost)
+    merge::merged_with(&item.relation, head, context.sid, (wanted, system)).ok_or_else(lost)
 }
 
 /// Replaces one table name (with its ONLY or TABLE) by a derived table.
@@ -410,36 +418,28 @@ fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
     (!added.is_empty()).then_some(Edit::new(location..location, added))
 }
 
-/// System columns of a head are not the base's; `schema.table.column` has no schema any more.
-fn column_edits(statement: &Statement, item: &Merged) -> Result<Vec<Edit>, Box<Report>> {
-    const SYSTEM: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
-    let reference = &item.reference;
-    let mut edits = Vec::new();
-    for column in &statement.facts.columns {
-        let Some(last) = column.fields.last() else {
-            continue;
-        };
-        let qualifier = column
-            .fields
-            .len()
-            .checked_sub(2)
-            .and_then(|i| column.fields.get(i));
-        let of_item = match qualifier {
-            Some(table) => table == reference.label(),
-            None => column.block == reference.block,
-        };
-        if of_item && SYSTEM.contains(&last.as_str()) && item.relation.column(last).is_none() {
-            return Err(Box::new(
-                unsupported(&format!(
-                    "system column \"{last}\" of a table this session changed"
-                ))
-                .hint("use the primary key to tell rows apart"),
-            ));
-        }
-        if let Some(edit) = unqualify(statement, item, column) {
-            edits.push(edit);
-        }
-    }
+/// `label."column", …` of all columns.
+pub(crate) fn quoted_columns(relation: &Relation, label: &str) -> String {
+    let all = relation.columns.iter();
+    all.map(|c| format!("{label}.{}", q(&c.name)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// `schema.table.column` has no schema any more; system columns have other names.
+fn column_edits(
+    statement: &Statement,
+    item: &Merged,
+    system: &System,
+) -> Result<Vec<Edit>, Box<Report>> {
+    let mut edits = system::edits(statement, item, system)?;
+    let named: Vec<usize> = edits.iter().map(|e| e.range.start).collect();
+    let columns = statement.facts.columns.iter();
+    edits.extend(
+        columns
+            .filter(|c| !named.contains(&c.location))
+            .filter_map(|column| unqualify(statement, item, column)),
+    );
     Ok(edits)
 }
 

@@ -218,7 +218,10 @@ impl Walker {
             && select.having_clause.is_none()
             && select.sort_clause.is_empty()
             && select.target_list.iter().all(is_count_star);
+        let derived =
+            select.from_clause.len() > 1 || select.from_clause.iter().any(holds_more_than_tables);
         let risky = self.facts.blocks.get_mut(block).is_some_and(|b| {
+            b.derived = derived;
             b.bare_count = is_count;
             b.selective = select.where_clause.is_some() || select.limit_count.is_some();
             b.risky
@@ -336,6 +339,18 @@ impl Walker {
             first_constant: call.args.first().and_then(string_constant),
             second_constant: call.args.get(1).and_then(string_constant),
         });
+    }
+}
+
+/// Whether a FROM item has columns of something that is no table by name.
+fn holds_more_than_tables(item: &Node) -> bool {
+    match item.node.as_ref() {
+        Some(NodeEnum::RangeVar(_)) => false,
+        Some(NodeEnum::RangeTableSample(sample)) => sample
+            .relation
+            .as_deref()
+            .is_none_or(holds_more_than_tables),
+        _ => true,
     }
 }
 

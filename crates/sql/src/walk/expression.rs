@@ -113,6 +113,7 @@ impl Walker {
                     block: self.stack.last().copied().unwrap_or(0),
                     fields: string_fields(&column.fields),
                     location: byte(column.location),
+                    bare: false,
                 });
                 Ok(Shape {
                     columns: true,
@@ -138,7 +139,15 @@ impl Walker {
             NodeEnum::TypeCast(cast) => self.cast(cast),
             NodeEnum::ResTarget(target) => {
                 let inner = self.expressions(&target.indirection)?;
-                Ok(inner.and(self.optional(target.val.as_deref())?))
+                let shape = inner.and(self.optional(target.val.as_deref())?);
+                let value = target.val.as_deref().and_then(|v| v.node.as_ref());
+                if target.name.is_empty()
+                    && matches!(value, Some(NodeEnum::ColumnRef(_)))
+                    && let Some(column) = self.facts.columns.last_mut()
+                {
+                    column.bare = true;
+                }
+                Ok(shape)
             }
             NodeEnum::List(list) => self.expressions(&list.items),
             other => self.composed(other),

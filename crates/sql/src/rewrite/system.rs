@@ -1,0 +1,146 @@
+//! System columns and TABLESAMPLE of merged reads. A derived table has neither, so the merged read
+//! gives the system columns that the statement asks for under names of ours, and draws the sample.
+
+use pg_query::protobuf::Token as Kind;
+use report::Report;
+
+use crate::classify::unsupported;
+use crate::facts::ColumnUse;
+use crate::merge::System;
+use crate::parse::Statement;
+use crate::resolve::Merged;
+use crate::rewrite::{lost, quoted_columns};
+use crate::splice::Edit;
+
+const NAMES: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// The system columns of a reference that the statement asks for.
+pub(crate) fn wanted(statement: &Statement, item: &Merged) -> System {
+    let mut system = System {
+        names: Vec::new(),
+        mark: item.reference.location,
+    };
+    for column in &statement.facts.columns {
+        if let Some(name) = name_of(statement, column, item)
+            && !system.names.contains(&name)
+        {
+            system.names.push(name);
+        }
+    }
+    system
+}
+
+/// The system column of that reference which a column reference means.
+fn name_of(statement: &Statement, column: &ColumnUse, item: &Merged) -> Option<&'static str> {
+    let (last, before) = column.fields.split_last()?;
+    let name = *NAMES.iter().find(|name| *name == last)?;
+    let of_item = match before.last() {
+        Some(table) => table == item.reference.label() && reaches(statement, column, item, table),
+        None => column.block == item.reference.block,
+    };
+    (of_item && item.relation.column(last).is_none()).then_some(name)
+}
+
+/// Whether a qualifier means that reference: one in the column's own block goes before.
+fn reaches(statement: &Statement, column: &ColumnUse, item: &Merged, label: &str) -> bool {
+    let tables = &statement.facts.relations;
+    column.block == item.reference.block
+        || !tables
+            .iter()
+            .any(|r| r.block == column.block && r.label() == label)
+}
+
+/// The edits that make a statement use the system columns which the merged read gives.
+pub(crate) fn edits(
+    statement: &Statement,
+    item: &Merged,
+    system: &System,
+) -> Result<Vec<Edit>, Box<Report>> {
+    let mut edits = Vec::new();
+    if system.names.is_empty() {
+        return Ok(edits);
+    }
+    let label = catalog::quote_identifier(item.reference.label());
+    for column in &statement.facts.columns {
+        let first = statement.tokens.at(column.location).ok_or_else(lost)?;
+        if let Some(name) = name_of(statement, column, item) {
+            let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
+            let output = if column.bare {
+                format!(" AS {name}")
+            } else {
+                String::new()
+            };
+            let text = format!("{label}.{}{output}", system.alias(name));
+            edits.push(Edit::new(range, text));
+            continue;
+        }
+        let all = quoted_columns(&item.relation, &label);
+        match column.fields.as_slice() {
+            [star] if star == "*" && column.block == item.reference.block => {
+                let tables = &statement.facts.relations;
+                let alone = tables.iter().filter(|r| r.block == column.block).count() == 1;
+                let simple = statement.facts.blocks.get(column.block);
+                if !alone || simple.is_some_and(|b| b.derived) {
+                    return Err(Box::new(
+                        unsupported("* beside a system column of a changed table in a join")
+                            .hint("write the columns, or table.* for each table"),
+                    ));
+                }
+                let range = statement.tokens.bytes(first..first + 1).ok_or_else(lost)?;
+                edits.push(Edit::new(range, all));
+            }
+            [.., table, star]
+                if star == "*"
+                    && table == item.reference.label()
+                    && reaches(statement, column, item, table) =>
+            {
+                let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
+                edits.push(Edit::new(range, all));
+            }
+            _ => {}
+        }
+    }
+    Ok(edits)
+}
+
+/// The derived table that draws a sample from `body`, and the edit that takes the TABLESAMPLE away.
+pub(crate) fn sample(
+    statement: &Statement,
+    item: &Merged,
+    body: &str,
+) -> Result<(String, Edit), Box<Report>> {
+    let tokens = &statement.tokens;
+    let is = |i: usize, kind: Kind| tokens.get(i).is_some_and(|t| t.is(kind));
+    let (_, behind) = tokens.name_at(item.reference.location).ok_or_else(lost)?;
+    let word = (behind..tokens.len().min(behind + 4))
+        .find(|i| is(*i, Kind::Tablesample))
+        .ok_or_else(lost)?;
+    let method = tokens.bytes(word + 1..word + 2).ok_or_else(lost)?;
+    let method = statement.text.get(method).unwrap_or_default();
+    if !["bernoulli", "system"].contains(&method.to_ascii_lowercase().as_str()) {
+        return Err(Box::new(
+            unsupported("TABLESAMPLE of this method on a table this session changed")
+                .hint("use BERNOULLI or SYSTEM"),
+        ));
+    }
+    let inside = |open: usize| {
+        let depth = tokens.get(open)?.depth;
+        let close = tokens.find(open + 1..tokens.len(), depth, |_, t| t.is(Kind::Ascii41))?;
+        let range = tokens.bytes(open + 1..close)?;
+        Some((statement.text.get(range)?, close))
+    };
+    let (percent, mut end) = inside(word + 2).ok_or_else(lost)?;
+    let drawn = if is(end + 1, Kind::Repeatable) {
+        let (seed, close) = inside(end + 2).ok_or_else(lost)?;
+        end = close;
+        format!(
+            "(pg_catalog.hashtextextended(s::pg_catalog.text, pg_catalog.hashtext(({seed})::pg_catalog.text)) & 2147483647) / 2147483648.0::pg_catalog.float8"
+        )
+    } else {
+        "pg_catalog.random()".to_owned()
+    };
+    let text =
+        format!("(SELECT * FROM {body} AS s WHERE {drawn} < ({percent})::pg_catalog.float8 / 100)");
+    let range = tokens.bytes(word..end + 1).ok_or_else(lost)?;
+    Ok((text, Edit::new(range, String::new())))
+}
