@@ -2,6 +2,7 @@
 //! standing here, and cannot stand here without saying what it needs.
 
 use crate::handlers::{self, Handler};
+use crate::process;
 use crate::tokens::{Kind, Token};
 
 /// A piece of a command's form.
@@ -23,6 +24,8 @@ pub enum Piece {
     Rows,
     /// The fingerprint of a diff: a string constant.
     Fingerprint,
+    /// The id of a client: a string constant.
+    Client,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// What may be left out; begins with a word. Several in a row come in any order, each once.
@@ -36,8 +39,10 @@ pub enum Privilege {
     Anyone,
     /// A reviewer, or the agent whose session it is.
     SessionOwner,
-    /// A reviewer.
+    /// A reviewer; the command is about one session.
     Reviewer,
+    /// A reviewer; the command is about the process.
+    Operator,
 }
 
 /// Type of a result column, as `pg_type.oid`.
@@ -305,6 +310,134 @@ pub static COMMANDS: &[Spec] = &[
         about: "Lists the admin commands.",
         handler: handlers::show_commands,
     },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("POOLS")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("database", ColumnType::Text),
+            column("user", ColumnType::Text),
+            column("cl_active", ColumnType::Int8),
+            column("cl_waiting", ColumnType::Int8),
+            column("sv_active", ColumnType::Int8),
+            column("sv_idle", ColumnType::Int8),
+            column("pool_size", ColumnType::Int8),
+            column("pool_mode", ColumnType::Text),
+            column("paused", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Shows how many clients of each agent hold or wait for server connections.",
+        handler: process::show_pools,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("CLIENTS")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("type", ColumnType::Text),
+            column("user", ColumnType::Text),
+            column("database", ColumnType::Text),
+            column("state", ColumnType::Text),
+            column("addr", ColumnType::Text),
+            column("port", ColumnType::Int8),
+            column("connect_time", ColumnType::Timestamp),
+            column("link", ColumnType::Int8),
+            column("id", ColumnType::Int8),
+            column("session", ColumnType::Text),
+            column("statements", ColumnType::Int8),
+        ],
+        tag: "SHOW",
+        about: "Lists the clients; link is the process id of the server connection that one holds.",
+        handler: process::show_clients,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("SERVERS")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("type", ColumnType::Text),
+            column("user", ColumnType::Text),
+            column("database", ColumnType::Text),
+            column("state", ColumnType::Text),
+            column("remote_pid", ColumnType::Int8),
+            column("age_s", ColumnType::Int8),
+            column("link", ColumnType::Int8),
+            column("prepared_statements", ColumnType::Int8),
+        ],
+        tag: "SHOW",
+        about: "Lists the server connections; link is the client that has one, or had it last.",
+        handler: process::show_servers,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("STATS")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("database", ColumnType::Text),
+            column("total_query_count", ColumnType::Int8),
+            column("total_received", ColumnType::Int8),
+            column("total_sent", ColumnType::Int8),
+            column("total_wait_time_us", ColumnType::Int8),
+            column("cache_hits", ColumnType::Int8),
+            column("cache_misses", ColumnType::Int8),
+            column("errors", ColumnType::Int8),
+        ],
+        tag: "SHOW",
+        about: "Shows what the process has done since its start.",
+        handler: process::show_stats,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("CONFIG")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("key", ColumnType::Text),
+            column("value", ColumnType::Text),
+            column("default", ColumnType::Text),
+            column("changeable", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Shows the configuration, without secrets, and what RELOAD can change.",
+        handler: process::show_config,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("MEM")],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("name", ColumnType::Text),
+            column("bytes", ColumnType::Int8),
+        ],
+        tag: "SHOW",
+        about: "Shows the memory of the process.",
+        handler: process::show_mem,
+    },
+    Spec {
+        pieces: &[Piece::Word("PAUSE")],
+        privilege: Privilege::Operator,
+        columns: &[],
+        tag: "PAUSE",
+        about: "Keeps clients from getting server connections; those that have one finish.",
+        handler: process::pause,
+    },
+    Spec {
+        pieces: &[Piece::Word("RESUME")],
+        privilege: Privilege::Operator,
+        columns: &[],
+        tag: "RESUME",
+        about: "Ends a PAUSE.",
+        handler: process::resume,
+    },
+    Spec {
+        pieces: &[Piece::Word("RELOAD")],
+        privilege: Privilege::Operator,
+        columns: &[],
+        tag: "RELOAD",
+        about: "Reads the configuration again, as SIGHUP does.",
+        handler: process::reload,
+    },
+    Spec {
+        pieces: &[Piece::Word("KILL"), Piece::Word("CLIENT"), Piece::Client],
+        privilege: Privilege::Operator,
+        columns: &[],
+        tag: "KILL CLIENT",
+        about: "Disconnects a client, named by its id in SHOW CLIENTS.",
+        handler: process::kill,
+    },
 ];
 
 impl Spec {
@@ -343,6 +476,7 @@ fn usage(pieces: &[Piece]) -> String {
             Piece::Key => "('value', …)".to_owned(),
             Piece::Rows => "rows".to_owned(),
             Piece::Fingerprint => "'fingerprint'".to_owned(),
+            Piece::Client => "'id'".to_owned(),
             Piece::OneOf(words) => words.join("|"),
             Piece::Optional(inner) => format!("[{}]", usage(inner)),
         })

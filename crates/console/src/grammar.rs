@@ -39,6 +39,8 @@ pub struct Request {
     pub key: Vec<String>,
     /// How many rows it asks for.
     pub rows: Option<u32>,
+    /// The client it names.
+    pub client: Option<String>,
     /// The fingerprint it is bound to.
     pub fingerprint: Option<String>,
     /// The words it chose where there was a choice, and the first words of what it did not leave
@@ -55,6 +57,7 @@ impl Request {
             operations: Vec::new(),
             key: Vec::new(),
             rows: None,
+            client: None,
             fingerprint: None,
             words: Vec::new(),
         }
@@ -104,7 +107,9 @@ pub fn recognise(text: &str) -> Option<Recognised> {
 }
 
 /// First words of all commands.
-const VERBS: [&str; 3] = ["show", "commit", "discard"];
+const VERBS: [&str; 7] = [
+    "show", "commit", "discard", "pause", "resume", "reload", "kill",
+];
 
 /// Where and why a parse stopped.
 #[derive(Debug)]
@@ -220,6 +225,10 @@ impl Parser<'_> {
             Piece::Fingerprint => {
                 let text = self.text(Expected::Text)?;
                 self.request.fingerprint = Some(text);
+            }
+            Piece::Client => {
+                let id = self.text(Expected::Text)?;
+                self.request.client = Some(id);
             }
             Piece::Operation => {
                 let name = self.text(Expected::OperationName)?;
@@ -351,6 +360,8 @@ fn meant(tokens: &[Token]) -> Option<&'static Spec> {
     }
     COMMANDS
         .iter()
+        // one word is too little to tell what was meant
+        .filter(|spec| !spec.leading_words().1.is_empty())
         .filter_map(|spec| {
             let (v, o) = spec.leading_words();
             let (v, o) = (v.to_ascii_lowercase(), o.to_ascii_lowercase());

@@ -36,6 +36,8 @@ pub(crate) async fn run(
     let named = request.session.as_deref().or(caller.own_session);
     let session = match (spec.privilege, named) {
         (Privilege::Anyone, _) => "",
+        (Privilege::Operator, _) if caller.reviewer => "",
+        (Privilege::Operator, _) => return Err(not_an_operator(request)),
         (Privilege::SessionOwner | Privilege::Reviewer, None) => return Err(no_session(request)),
         (Privilege::SessionOwner, Some(name)) => {
             let owner = drafts.owner(name).await?;
@@ -89,6 +91,15 @@ fn no_session(request: &Request) -> Report {
             "name one: {}; SHOW SESSIONS lists them",
             request.spec.usage().replace(['[', ']'], "")
         ))
+}
+
+fn not_an_operator(request: &Request) -> Report {
+    Report::error(
+        "42501",
+        format!("permission denied for {}", request.spec.usage()),
+    )
+    .detail("It is about all clients of the process.")
+    .hint("connect as a reviewer")
 }
 
 /// 42501.
@@ -290,7 +301,7 @@ pub(crate) fn show_commands(_: Call<'_>) -> Outcome<'_> {
             let who = match spec.privilege {
                 Privilege::Anyone => "anyone",
                 Privilege::SessionOwner => "the session's agent, reviewers",
-                Privilege::Reviewer => "reviewers",
+                Privilege::Reviewer | Privilege::Operator => "reviewers",
             };
             vec![
                 Some(spec.usage()),
@@ -302,7 +313,7 @@ pub(crate) fn show_commands(_: Call<'_>) -> Outcome<'_> {
 }
 
 /// No rows, one notice.
-fn told(message: String) -> Rows {
+pub(crate) fn told(message: String) -> Rows {
     let mut notice = Report::error("00000", message);
     notice.severity = Severity::Notice;
     Rows {

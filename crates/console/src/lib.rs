@@ -12,6 +12,7 @@ mod drafts;
 mod edits;
 mod grammar;
 mod handlers;
+mod process;
 mod tokens;
 
 pub use catalog::shown_table;
@@ -20,6 +21,7 @@ pub use drafts::{Asked, Drafts, Ended, find_table};
 pub use edits::edits;
 pub use grammar::{Recognised, Request, TableName, recognise};
 pub use handlers::{no_such_session, separated};
+pub use process::{Order, Process, Shown};
 
 use report::Report;
 
@@ -32,6 +34,8 @@ pub struct Caller<'a> {
     pub reviewer: bool,
     /// The session that this connection works in: the default of `IN SESSION`.
     pub own_session: Option<&'a str>,
+    /// The process that serves clients, where there is one.
+    pub process: Option<&'a dyn Process>,
 }
 
 /// A result: values in PostgreSQL's text form, and what is told before them.

@@ -257,6 +257,7 @@ fn privileges() {
             name,
             reviewer: name == "rita",
             own_session,
+            process: None,
         };
         let Some(Recognised::Command(request)) = recognise(text) else {
             panic!("no command: {text}");

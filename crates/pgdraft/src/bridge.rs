@@ -1,6 +1,6 @@
 //! Where the two planes meet: the data plane's [`ControlPlane`] over `control` and `console`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use upstream::Target;
 
 use crate::database;
 use crate::failure::Failure;
+use crate::process::Process;
 
 /// Between looks for cancel requests that other processes left, where there are any.
 const CANCELS_POLL: Duration = Duration::from_millis(200);
@@ -75,6 +76,8 @@ pub(crate) struct Bridge {
     control: Control,
     /// Why the database did not answer the last time it was asked.
     trouble: Mutex<Option<String>>,
+    /// The process, once it serves.
+    process: OnceLock<Arc<Process>>,
 }
 
 impl Bridge {
@@ -83,7 +86,13 @@ impl Bridge {
         Self {
             control,
             trouble: Mutex::new(None),
+            process: OnceLock::new(),
         }
+    }
+
+    /// The process that admin commands are about.
+    pub(crate) fn serves(&self, process: Process) -> Arc<Process> {
+        Arc::clone(self.process.get_or_init(|| Arc::new(process)))
     }
 
     /// Where agents' upstream connections go.
@@ -223,6 +232,7 @@ impl ControlPlane for Bridge {
             name: &who.name,
             reviewer: who.role == Role::Reviewer,
             own_session,
+            process: self.process.get().map(|process| process.as_ref() as _),
         };
         let rows = console::run(&self.control, &caller, &request).await?;
         tracing::info!(

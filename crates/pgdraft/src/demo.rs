@@ -82,7 +82,7 @@ impl Scene {
         settings.agents = vec![agent];
         settings.reviewers = vec![reviewer];
         Ok(Self {
-            server: Server::start(&settings).await?,
+            server: Server::start(&settings, None).await?,
             agent: agent_password,
             reviewer: reviewer_password,
         })

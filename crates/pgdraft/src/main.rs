@@ -14,6 +14,7 @@ mod hash_password;
 mod install;
 mod logs;
 mod operator;
+mod process;
 mod render;
 mod serve;
 mod settings;

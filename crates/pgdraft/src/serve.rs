@@ -13,18 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use control::Options;
 use prometheus::{IntGauge, Opts, Registry};
-use session::{Identity, Limits, Role, Setup, Shared};
+use session::{Limits, Setup, Shared};
 use sql::FunctionPolicy;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire::startup::{Acceptor, Verifier, Verifiers};
+use wire::startup::{Acceptor, Verifier};
 
 use crate::bridge::{self, Bridge};
 use crate::cli::ServeFlags;
 use crate::database;
 use crate::embedded::{self, Embedded, random_word};
 use crate::failure::Failure;
+use crate::process::{Members, Process};
 use crate::settings::values::TlsMode;
 use crate::settings::{ConfigError, Member, Secret, Settings, no_upstream};
 use crate::{logs, runtime};
@@ -44,7 +45,7 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     runtime(threads)?.block_on(async {
         let mut signals = Signals::install()?;
         let embedded = start_embedded(&mut settings).await?;
-        let server = Server::start(&settings).await?;
+        let server = Server::start(&settings, Some(flags)).await?;
         println!("{}", server.greeting(&settings));
         let served = server.serve(&mut signals, std::future::pending()).await;
         drop(embedded);
@@ -130,32 +131,9 @@ pub(crate) fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerCo
     })
 }
 
-/// Agents and reviewers of the configuration.
-struct Members(Vec<(Member, Role)>);
-
-impl Members {
-    fn of(settings: &Settings) -> Self {
-        let with = |members: &[Member], role| -> Vec<(Member, Role)> {
-            members.iter().map(|m| (m.clone(), role)).collect()
-        };
-        let mut all = with(&settings.agents, Role::Agent);
-        all.extend(with(&settings.reviewers, Role::Reviewer));
-        Self(all)
-    }
-
-    fn find(&self, name: &str) -> Option<&(Member, Role)> {
-        self.0.iter().find(|(member, _)| member.name == name)
-    }
-}
-
-impl Verifiers for Members {
-    fn verifier(&self, user: &str) -> Option<Verifier> {
-        self.find(user).map(|(member, _)| member.verifier.clone())
-    }
-}
-
 /// Everything up and checked, not yet accepting.
 pub(crate) struct Server {
+    process: Arc<Process>,
     listener: TcpListener,
     address: SocketAddr,
     metrics: Option<(TcpListener, SocketAddr)>,
@@ -174,7 +152,11 @@ impl Server {
     ///
     /// # Errors
     /// Each with its exit code and what to do.
-    pub(crate) async fn start(settings: &Settings) -> Result<Self, Failure> {
+    /// `flags`: what the configuration can be read again with.
+    pub(crate) async fn start(
+        settings: &Settings,
+        flags: Option<&ServeFlags>,
+    ) -> Result<Self, Failure> {
         let url = settings.upstream_url.as_ref().ok_or_else(no_upstream)?;
         if settings.agents.is_empty() && settings.reviewers.is_empty() {
             return Err(ConfigError::setting(
@@ -185,7 +167,8 @@ impl Server {
             .into());
         }
         let target = database::parse(url)?;
-        let acceptor = acceptor(settings)?;
+        let members = Members::of(settings);
+        let acceptor = acceptor(settings, &members)?;
         let (listener, address) = listen(settings.listen, "--listen", settings.reuse_port)?;
         let metrics = match settings.metrics_listen {
             Some(wanted) => Some(listen(wanted, "--metrics-listen", settings.reuse_port)?),
@@ -195,16 +178,10 @@ impl Server {
         let registry = Registry::new();
         let (drain, draining) = watch::channel(false);
         let bridge = Arc::new(Bridge::new(control));
-        let members = Members::of(settings);
+        let known = members.clone();
         let setup = Setup {
             control: bridge.clone(),
-            identities: Arc::new(move |name| {
-                let (member, role) = members.find(name)?;
-                Some(Identity {
-                    name: member.name.clone(),
-                    role: *role,
-                })
-            }),
+            identities: Arc::new(move |name| known.identity(name)),
             upstream: bridge.agent_target(),
             database: target.database().to_owned(),
             limits: Limits {
@@ -221,7 +198,16 @@ impl Server {
         let shared = Shared::new(setup)
             .and_then(|shared| build_info(&registry).map(|()| shared))
             .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        let process = Process::new(
+            Arc::clone(&shared),
+            members,
+            settings,
+            flags.cloned(),
+            target.database(),
+        );
+        let process = bridge.serves(process);
         Ok(Self {
+            process,
             listener,
             address,
             metrics,
@@ -287,6 +273,7 @@ impl Server {
             &self.registry,
         )
         .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        signals.reload(self.process);
         let reason = clients.accept_until(self.listener, signals, until).await;
         tracing::info!(reason, clients = clients.len(), "draining");
         accepting.store(false, Ordering::Relaxed);
@@ -315,7 +302,7 @@ fn endpoint(
     }
 }
 
-fn acceptor(settings: &Settings) -> Result<Acceptor, Failure> {
+fn acceptor(settings: &Settings, members: &Members) -> Result<Acceptor, Failure> {
     let wanted = settings.tls.mode != TlsMode::Off;
     let tls = match &settings.tls.files {
         Some((cert, key)) if wanted => Some(tls_config(cert, key)?),
@@ -324,7 +311,7 @@ fn acceptor(settings: &Settings) -> Result<Acceptor, Failure> {
     Ok(Acceptor {
         tls,
         tls_required: settings.tls.mode == TlsMode::Require,
-        verifiers: Arc::new(Members::of(settings)),
+        verifiers: Arc::new(members.clone()),
         timeout: settings.authentication_timeout,
     })
 }

@@ -237,6 +237,31 @@ impl Settings {
         })
     }
 
+    /// Keys and values for people; of a secret only that it is set.
+    pub(crate) fn shown(&self) -> Vec<(&'static str, String)> {
+        let pool = &self.pool;
+        let ms = |duration: Duration| duration.as_millis().to_string();
+        let url = self.upstream_url.as_ref().map_or("", |_| "(set)");
+        vec![
+            ("listen", self.listen.to_string()),
+            ("upstream_url", url.to_owned()),
+            ("reuse_port", self.reuse_port.to_string()),
+            ("connections_max", self.connections_max.to_string()),
+            ("message_bytes_max", self.message_bytes_max.to_string()),
+            ("pool_mode", pool.mode.as_str().to_owned()),
+            ("pool_size", pool.size.to_string()),
+            ("pool_size_per_agent", pool.size_per_agent.to_string()),
+            ("pool_wait_timeout_ms", ms(pool.wait_timeout)),
+            ("server_lifetime_ms", ms(pool.lifetime)),
+            ("server_idle_timeout_ms", ms(pool.idle_timeout)),
+            ("server_check_ms", ms(pool.check_after)),
+            ("server_statements_max", pool.statements_max.to_string()),
+            ("catalog_poll_ms", ms(self.catalog_poll)),
+            ("drain_timeout_ms", ms(self.drain_timeout)),
+            ("functions.allow", self.functions_allow.join(", ")),
+        ]
+    }
+
     /// What no single key can say.
     fn check(&self) -> Result<()> {
         for agent in &self.agents {

@@ -106,11 +106,12 @@ async fn serve_agent(
 ) -> Result<End, Box<Report>> {
     let mut session = open_session(shared, &identity, wishes.session.clone()).await?;
     session.address = client.peer.ip().to_string();
-    let number = shared.number();
+    let presence = shared.enter(&identity.name, &session.name, client.peer);
+    let number = presence.number;
     let conn = Conn::new(
         Arc::clone(shared),
         identity,
-        number,
+        presence,
         Lane::new(wishes.operation.clone()),
     );
     conn.sid.store(session.sid, Ordering::Relaxed);
@@ -136,7 +137,7 @@ async fn serve_agent(
         agent = conn.identity.name,
         session = requests.session.name,
         peer = %client.peer,
-        statements = conn.statements.load(Ordering::Relaxed),
+        statements = conn.presence.statements.load(Ordering::Relaxed),
         in_flight,
         ?end,
         "connection closed"

@@ -1,6 +1,6 @@
 //! What the two directions of one connection have in common, and how each can end.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use report::Report;
@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::api::Identity;
 use crate::lane::Lane;
+use crate::presence::Presence;
 use crate::servers::PoolMode;
 use crate::shared::{Shared, lock};
 
@@ -21,11 +22,11 @@ pub(crate) struct Conn {
     pub(crate) pooled: bool,
     /// Most prepared statements on one server connection.
     pub(crate) statements_max: usize,
+    /// What administrators see of it.
+    pub(crate) presence: Arc<Presence>,
     lane: Mutex<Lane>,
     /// There is something to tell the client that no message of upstream will bring.
     pub(crate) to_reply: Notify,
-    /// Statements taken, for the log.
-    pub(crate) statements: AtomicU64,
     /// The numeric session, 0 while it has no row.
     pub(crate) sid: AtomicI64,
     /// Replies came in.
@@ -75,16 +76,21 @@ impl From<Report> for Failure {
 }
 
 impl Conn {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, number: u64, lane: Lane) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        identity: Identity,
+        presence: Arc<Presence>,
+        lane: Lane,
+    ) -> Self {
         let settings = shared.servers.settings();
         Self {
             shared,
             identity,
-            number,
+            number: presence.number,
+            presence,
             pooled: settings.mode == PoolMode::Transaction,
             statements_max: settings.statements_max,
             lane: Mutex::new(lane),
-            statements: AtomicU64::new(0),
             sid: AtomicI64::new(0),
             to_reply: Notify::new(),
             to_request: Notify::new(),

@@ -200,6 +200,15 @@ pub(crate) fn generated(agent: &str, random: &[u8]) -> String {
     format!("{agent}-{year:04}{month:02}{day:02}-{random}")
 }
 
+/// Seconds since 1970 as PostgreSQL prints a `timestamptz` in UTC.
+#[must_use]
+pub fn utc(seconds: u64) -> String {
+    let (year, month, day) = date(i64::try_from(seconds / 86_400).unwrap_or(0));
+    let of_day = seconds % 86_400;
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}+00")
+}
+
 /// Year, month and day for a count of days since 1970, in the Gregorian calendar.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.

@@ -128,6 +128,15 @@ impl Metrics {
         })
     }
 
+    /// All statements.
+    pub(crate) fn taken(&self) -> u64 {
+        let kinds = [
+            "relay", "read", "write", "admin", "setting", "refused", "syntax",
+        ];
+        let count = |kind| self.statements.with_label_values(&[kind]).get();
+        kinds.into_iter().map(count).sum()
+    }
+
     /// Counts an error that a client was told.
     pub(crate) fn error(&self, sqlstate: &str, refused: bool) {
         if refused {

@@ -362,7 +362,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Counts a statement.
     pub(crate) fn count(&self, kind: &str) {
-        self.conn.statements.fetch_add(1, Ordering::Relaxed);
+        self.conn
+            .presence
+            .statements
+            .fetch_add(1, Ordering::Relaxed);
         let metrics = &self.conn.shared.metrics;
         metrics.statements.with_label_values(&[kind]).inc();
     }

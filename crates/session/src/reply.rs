@@ -42,6 +42,7 @@ where
             }
             () = conn.to_reply.notified() => {}
             Ok(()) = drain.changed() => {}
+            () = conn.presence.kill.notified() => conn.say_last(&killed()),
         }
     }
 }
@@ -66,6 +67,16 @@ fn own_words(conn: &Conn, draining: bool, out: &mut Vec<u8>) -> Option<End> {
         return Some(End::Drained);
     }
     None
+}
+
+/// What a client is told that an administrator disconnects.
+pub(crate) fn killed() -> Report {
+    Report::fatal(
+        "57P01",
+        "terminating connection due to administrator command",
+    )
+    .detail("An administrator sent KILL CLIENT.")
+    .hint("Connect again: the draft keeps everything that was committed in its session.")
 }
 
 /// What a client is told whose connection ends because the process does.

@@ -1,6 +1,7 @@
 //! The place of one client: the server connection that it has at times, and its cancel key.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use report::Report;
 use tokio::io::AsyncWriteExt as _;
@@ -145,6 +146,8 @@ impl Seat {
             key: server.secret.clone(),
         });
         requests.upstream_pid = server.pid;
+        let presence = &requests.conn.presence;
+        presence.server.store(server.pid, Ordering::Relaxed);
         let mut lane = requests.conn.lane();
         lane.held = std::mem::take(&mut server.held);
         let own = lane.held.client == requests.conn.number;
@@ -191,6 +194,7 @@ impl Seat {
     /// The transaction is over: others may have the server connection.
     async fn give_back(&mut self, requests: &mut ToServer<'_>) {
         self.slot.clear().await;
+        requests.conn.presence.server.store(0, Ordering::Relaxed);
         let Some(mut lease) = self.lease.take() else {
             return;
         };
@@ -279,6 +283,12 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
                 requests.held.extend_from_slice(&chunk);
             }
             Ok(()) = drain.changed() => {}
+            () = requests.conn.presence.kill.notified() => {
+                let mut out = Vec::new();
+                wire::encode::error(&mut out, &crate::reply::killed());
+                drop(client.stream.write_all(&out).await);
+                return Err(End::Told);
+            }
         }
         if requests.held.first() == Some(&wire::frame::frontend::TERMINATE) {
             return Err(End::Closed);

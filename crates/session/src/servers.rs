@@ -14,7 +14,7 @@ mod held;
 mod queue;
 mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use report::Report;
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
+use crate::presence::{IdleServer, PoolState};
 use crate::shared::lock;
 
 pub(crate) use held::Held;
@@ -238,6 +239,51 @@ impl Servers {
     /// The settings now.
     pub(crate) fn settings(&self) -> PoolSettings {
         self.state().settings.clone()
+    }
+
+    /// Nobody gets a connection any more, or they do again.
+    pub(crate) fn pause(self: &Arc<Self>, paused: bool) {
+        let mut state = self.state();
+        state.paused = paused;
+        state.dispatch(self);
+    }
+
+    /// From now on they are shared like this.
+    pub(crate) fn set(self: &Arc<Self>, settings: PoolSettings) {
+        let mut state = self.state();
+        state.settings = settings;
+        state.dispatch(self);
+    }
+
+    /// What is there.
+    pub(crate) fn look(&self) -> (Vec<PoolState>, Vec<IdleServer>, bool, PoolSettings) {
+        let state = self.state();
+        let mut pools: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for (agent, used) in &state.used {
+            pools.entry(agent).or_default().0 = *used;
+        }
+        for (agent, waiting) in state.waiting.counts() {
+            pools.entry(agent).or_default().1 = waiting;
+        }
+        let pools = pools
+            .into_iter()
+            .map(|(agent, (active, waiting))| PoolState {
+                agent: agent.to_owned(),
+                active,
+                waiting,
+            });
+        let idle = state.idle.iter().map(|server| IdleServer {
+            pid: server.pid,
+            age_s: server.opened.elapsed().as_secs(),
+            client: server.held.client,
+            statements: server.held.len(),
+        });
+        (
+            pools.collect(),
+            idle.collect(),
+            state.paused,
+            state.settings.clone(),
+        )
     }
 
     /// What a server with these startup parameters told at the start, if there was one.

@@ -1,7 +1,7 @@
 //! What all connections of one process have in common.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use catalog::{RelationId, SessionId};
 use dashmap::DashMap;
@@ -12,6 +12,7 @@ use crate::api::{ControlPlane, Identity};
 use crate::cancel::{CancelKey, CancelSlot};
 use crate::metrics::Metrics;
 use crate::planner::{Planner, Plans, SqlPlanner};
+use crate::presence::Presence;
 use crate::servers::{PoolSettings, Servers};
 
 /// Finds an identity by its name in the configuration.
@@ -78,6 +79,7 @@ pub struct Shared {
     pub(crate) cancels: DashMap<CancelKey, Arc<CancelSlot>>,
     pub(crate) next_pid: AtomicI32,
     next_number: AtomicU64,
+    pub(crate) clients: DashMap<u64, Weak<Presence>>,
     drafts: DashMap<SessionId, Arc<SessionDraft>>,
 }
 
@@ -111,6 +113,7 @@ impl Shared {
             // so that keys of several processes differ already in this
             next_pid: AtomicI32::new(first_pid()),
             next_number: AtomicU64::new(1),
+            clients: DashMap::new(),
             drafts: DashMap::new(),
         }))
     }

@@ -54,6 +54,11 @@ impl Held {
         self.statements.remove(name);
     }
 
+    /// Statements of clients.
+    pub(crate) fn len(&self) -> usize {
+        self.statements.len()
+    }
+
     /// DEALLOCATE ALL.
     pub(crate) fn deallocate_all(&mut self) {
         self.own.clear();

@@ -23,6 +23,15 @@ impl Waiting {
         self.agents.is_empty()
     }
 
+    /// Clients that wait, by agent.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        let waits = |waiter: &&Waiter| !waiter.to.is_closed();
+        let count = move |queue: &VecDeque<Waiter>| queue.iter().filter(waits).count();
+        self.agents
+            .iter()
+            .map(move |(agent, queue)| (agent, count(queue)))
+    }
+
     pub(super) fn push(&mut self, wish: Wish, to: oneshot::Sender<Lease>) {
         let agent = Arc::clone(&wish.agent);
         let waiter = Waiter { wish, to };
