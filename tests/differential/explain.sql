@@ -1,4 +1,6 @@
 -- setup
+-- shows: statements: EXPLAIN and EXPLAIN ANALYZE of queries, changes, EXECUTE, DECLARE and CREATE TABLE AS
+-- differs: the plan that EXPLAIN shows | of the rewritten statement | it is what runs; EXPLAIN ANALYZE of a change changes the draft
 CREATE TABLE t (id int PRIMARY KEY, v text);
 CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE);
 INSERT INTO t SELECT n, 'v' || n FROM generate_series(1, 10) n;

@@ -1,5 +1,4 @@
 -- setup
--- differs: `xmin`, `ctid` and other system columns of a changed table | 0A000 | a head's are not the base's
 CREATE TABLE t (id int PRIMARY KEY, v text);
 CREATE TABLE nokey (a int, b text);
 CREATE SEQUENCE sq;

@@ -1,4 +1,5 @@
 -- setup
+-- shows: statements: CREATE TEMPORARY TABLE, CREATE TABLE AS, SELECT INTO and everything done to temporary tables
 CREATE TABLE t (id int PRIMARY KEY, v text, n int DEFAULT 7);
 CREATE TABLE u (id int PRIMARY KEY, v text);
 INSERT INTO t SELECT n, 'v' || n FROM generate_series(1, 10) n;
