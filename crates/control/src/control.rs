@@ -168,7 +168,7 @@ impl Control {
         Ok(true)
     }
 
-    /// The token that binds an upstream backend to a session, for `pgdraft.tok`.
+    /// The token that binds an upstream backend to a session, for `pgdraft.bind`.
     pub fn token(&self, sid: SessionId, upstream_pid: i32) -> String {
         self.inner.secret.token(sid, upstream_pid)
     }

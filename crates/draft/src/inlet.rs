@@ -73,7 +73,7 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
 DECLARE
     own_sid bigint := pgdraft.sid();
 BEGIN
-    IF own_sid IS NULL THEN
+    IF own_sid = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
     END IF;
     INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {list}, own_sid FROM pgdraft_n{conflict};

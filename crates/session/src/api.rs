@@ -105,7 +105,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// 0A000 with a hint where a table cannot be drafted (no key, partitioned, …).
     async fn draft_tables(&self, tables: &[RelationId]) -> Result<Arc<Catalog>, Report>;
 
-    /// The token that binds an upstream backend to a session; set as `pgdraft.tok`.
+    /// The token that binds an upstream backend to a session; given to `pgdraft.bind`.
     fn token(&self, sid: SessionId, upstream_pid: i32) -> String;
 
     /// Whether no other process serves the database, so that nobody else changes its sessions.

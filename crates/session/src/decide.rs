@@ -220,6 +220,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Vec::new()
             }
             Effect::Settings | Effect::Reset | Effect::Discard => {
+                // RESET ALL takes the number of the operation with it
+                self.begun = None;
                 lane.settings_stale = true;
                 lane.set_in = Some(group);
                 if *effect == Effect::Settings {
@@ -239,6 +241,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
             // noted when it has been done, with the types it has
             Effect::Prepare(_) => Vec::new(),
+            Effect::Unbind => {
+                self.begun = None;
+                lane.bound = Bound::No;
+                Vec::new()
+            }
             Effect::Deallocate(Some(name)) => {
                 lane.held.own.retain(|own| own != name);
                 vec![lane.install(name.as_bytes(), None)]

@@ -1,10 +1,10 @@
 //! A server connection changes hands: what the client has set is set on it, in the flight of the
 //! client's first statement.
 //!
-//! One transaction of its own does it all: RESET ALL (which takes the former client's session
-//! token), the client's settings, its session's token. If it fails the connection ends before any
-//! reply of the client's statement is told, and a write that follows it in the flight fails too: it
-//! names its session, and the token of another does not fit.
+//! One transaction of its own does it all: RESET ALL and DISCARD SEQUENCES (which ends the binding to
+//! the former client's session), the client's settings, the binding to its session. If it fails the
+//! connection ends before any reply of the client's statement is told, and a write that follows it in
+//! the flight fails too: it names its session, and a connection bound to another does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ static RESET_ALL: OwnStatement = OwnStatement {
     types: &[],
 };
 
-/// What lastval() and currval() would tell of the former client.
+/// What lastval() and currval() would tell of the former client, and its session.
 static DISCARD_SEQUENCES: OwnStatement = OwnStatement {
     name: "pgdraft_sequences",
     text: "DISCARD SEQUENCES",
@@ -72,13 +72,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             names.extend(self.settings.values.keys().map(String::as_str));
             values.extend(self.settings.values.values().map(String::as_str));
         }
-        if let Some(token) = &token {
-            names.extend(own::BINDING);
-            values.extend([token.as_str(), &self.session.address, &self.session.name]);
-        }
         let reset = !fresh && !same;
         let (names_text, values_text) = (array(&names), array(&values));
         let is_set = !names.is_empty();
+        if token.is_some() {
+            self.run_in_take_over(&own::READ_WRITE, &[]);
+        }
         if reset {
             self.run_in_take_over(&RESET_ALL, &[]);
             self.run_in_take_over(&DISCARD_SEQUENCES, &[]);
@@ -87,7 +86,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let params = [Some(names_text.as_str()), Some(values_text.as_str())];
             self.run_in_take_over(&SET, &params);
         }
-        if reset || is_set {
+        if let Some(token) = &token {
+            let (address, name) = (self.session.address.clone(), self.session.name.clone());
+            let params = [Some(token.as_str()), Some(&address), Some(&name)];
+            self.run_in_take_over(&own::TOKEN, &params);
+        }
+        if reset || is_set || token.is_some() {
             self.end_take_over();
         }
         let mut lane = self.conn.lane();

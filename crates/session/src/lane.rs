@@ -29,6 +29,10 @@ pub(crate) struct Lane {
     pub(crate) resting: bool,
     /// Transaction status of the last ReadyForQuery.
     pub(crate) status: u8,
+    /// How often ReadyForQuery said that no transaction is open, or that it has failed.
+    pub(crate) ended: u64,
+    /// The last Sync group that began when everything before it was answered: `status` holds in it.
+    settled: u64,
     /// Extended requests were sent that no Sync follows yet.
     pub(crate) unsynced: bool,
     /// Whether upstream knows the session.
@@ -43,6 +47,8 @@ pub(crate) struct Lane {
     pub(crate) operation: Operation,
     /// A setting under which statements cannot be read: name and value.
     pub(crate) unfit: HashMap<&'static str, String>,
+    /// New transactions are read-only.
+    pub(crate) read_only: bool,
     /// The rest of a Query waits for the end of a COPY.
     pub(crate) copy_waits: bool,
     /// The COPY that is waited for is over, or failed.
@@ -172,6 +178,8 @@ impl Lane {
             learn: BTreeSet::new(),
             resting: false,
             status: b'I',
+            ended: 0,
+            settled: 0,
             unsynced: false,
             bound: Bound::No,
             settings_stale: true,
@@ -179,6 +187,7 @@ impl Lane {
             temporary: Temporary::default(),
             operation: Operation::new(operation),
             unfit: HashMap::new(),
+            read_only: false,
             copy_waits: false,
             copy_over: false,
             last_words: None,
@@ -189,6 +198,9 @@ impl Lane {
 
     /// Expects a reply; false where upstream will throw the request away.
     pub(crate) fn expect(&mut self, want: Want, fix: Option<Box<Fix>>) -> bool {
+        if self.replies.idle() {
+            self.settled = self.replies.group() + 1;
+        }
         match self.replies.push(want, fix) {
             Ok(()) => {
                 match want {
@@ -206,6 +218,12 @@ impl Lane {
                 false
             }
         }
+    }
+
+    /// The present Sync group stands in a transaction that was open when the group began.
+    pub(crate) fn in_transaction(&self) -> bool {
+        let group = self.replies.group() + 1;
+        self.status == b'T' && (self.replies.idle() || self.settled == group)
     }
 
     /// Nothing is in flight and nothing open: own messages may go in a group of their own.
@@ -290,6 +308,7 @@ impl Lane {
     fn ready(&mut self, group: u64, status: u8) {
         self.status = status;
         self.operation.ready(group, status);
+        self.ended += u64::from(status != b'T');
         if status != b'I' {
             return;
         }
@@ -319,6 +338,10 @@ impl Lane {
         let (name, good) = match name {
             b"standard_conforming_strings" => ("standard_conforming_strings", value == b"on"),
             b"client_encoding" => ("client_encoding", value == b"UTF8"),
+            b"default_transaction_read_only" => {
+                self.read_only = value == b"on";
+                return;
+            }
             _ => return,
         };
         if good {

@@ -44,24 +44,28 @@ static TEMPORARY: OwnStatement = OwnStatement {
 };
 
 /// Binds this backend to the session.
-static TOKEN: OwnStatement = OwnStatement {
+pub(crate) static TOKEN: OwnStatement = OwnStatement {
     name: "pgdraft_token",
-    text: "SELECT pg_catalog.set_config('pgdraft.tok', $1, false), \
+    text: "SELECT pgdraft.bind($1), \
            pg_catalog.set_config('pgdraft.client_address', $2, false), \
            pg_catalog.set_config('pgdraft.session', $3, false)",
     types: &[25, 25, 25],
 };
 
-/// The settings that [`TOKEN`] sets.
-pub(crate) const BINDING: [&str; 3] = ["pgdraft.tok", "pgdraft.client_address", "pgdraft.session"];
+/// Lets an own transaction write where the client's default is not to: binding writes a sequence.
+pub(crate) static READ_WRITE: OwnStatement = OwnStatement {
+    name: "pgdraft_read_write",
+    text: "SET transaction_read_only = off",
+    types: &[],
+};
 
-/// Begins a write, on a connection that has the token of this session and of no other.
+/// Begins a write, on a connection that is bound to this session and to no other.
 static BEGIN_WRITE: OwnStatement = OwnStatement {
     name: "pgdraft_begin_write",
-    text: "SELECT CASE pg_catalog.split_part(pg_catalog.current_setting('pgdraft.tok', true), '.', 1) \
+    text: "SELECT CASE pgdraft.sid() \
            WHEN $4 THEN pgdraft.begin_write($1, $2, $3::pg_catalog.int4[]) \
            ELSE pgdraft.other_session() END",
-    types: &[25, 25, 1007, 25],
+    types: &[25, 25, 1007, 20],
 };
 
 /// Notes which changed tables a write reads; after [`BEGIN_WRITE`].
@@ -87,14 +91,28 @@ static DRAFT_MARK: OwnStatement = OwnStatement {
 
 const PORTAL: &[u8] = b"pgdraft_own";
 
-/// The last begin_write, which holds for further writes of the same kind in the same group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What begin_write has done in the transaction that is open.
+#[derive(Debug)]
 pub(crate) struct Begun {
+    /// The last Sync group that it is known to hold in.
     group: u64,
+    /// [`Lane::ended`](crate::lane::Lane::ended) when it was sent.
+    ended: u64,
     operation: Option<String>,
-    statement: String,
-    tables: String,
+    /// What it was told of.
+    told: Vec<Told>,
 }
+
+/// One statement that a transaction was told of.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    statement: String,
+    heads: Vec<i32>,
+    reads: Vec<String>,
+}
+
+/// Statements remembered of a transaction.
+const TOLD_MAX: usize = 64;
 
 /// A fix that says nothing of success.
 pub(crate) fn silent() -> Fix {
@@ -138,7 +156,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// Sends one of our statements; what its Execute brings goes to `capture`.
+    /// Sends one of our statements; what its Execute brings goes to `capture`. A private one is a
+    /// transaction of its own.
     fn run_own(
         &mut self,
         own: &'static OwnStatement,
@@ -213,12 +232,20 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         undo: Vec<Undo>,
     ) -> Result<Option<String>, Failure> {
         self.settle().await?;
-        let (status, unsynced, skipping) = {
+        let (status, unsynced, skipping, read_only) = {
             let lane = self.conn.lane();
-            (lane.status, lane.unsynced, lane.replies.skipping())
+            let skipping = lane.replies.skipping();
+            (lane.status, lane.unsynced, skipping, lane.read_only)
         };
         if skipping || status == b'E' {
             return Ok(None);
+        }
+        if read_only && !unsynced && status == b'I' {
+            let fix = || Fix {
+                private: true,
+                ..silent()
+            };
+            self.send_own(&READ_WRITE, &[], &fix, (None, Vec::new()));
         }
         let (capture, answer) = capture();
         self.run_own(own, params, !unsynced, (Some(capture), undo));
@@ -330,35 +357,48 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         .into())
     }
 
-    /// Announces a write: the session's lock, its state, the operation. In the write's own flight.
+    /// Announces a write: the session's lock, its state, the operation. In the write's own flight,
+    /// and once a transaction for each statement and operation: lock and operation hold to its end.
     pub(crate) fn begin_write(&mut self, write: &sql::Write, tables: &[i32]) {
-        let (operation, group, unsynced) = {
-            let lane = self.conn.lane();
-            let operation = lane.operation.current.clone();
-            (operation, lane.replies.group() + 1, lane.unsynced)
-        };
-        let sid = self.session.sid.to_string();
-        let numbers: Vec<String> = tables.iter().map(ToString::to_string).collect();
-        let begun = Begun {
+        let lane = self.conn.lane();
+        let group = lane.replies.group() + 1;
+        let begun = self.begun.take().filter(|begun| {
+            let goes_on = lane.in_transaction() && begun.ended == lane.ended;
+            begun.operation == lane.operation.current
+                && (goes_on || lane.unsynced && begun.group == group)
+        });
+        let mut begun = begun.unwrap_or_else(|| Begun {
             group,
-            operation,
+            ended: lane.ended,
+            operation: lane.operation.current.clone(),
+            told: Vec::new(),
+        });
+        drop(lane);
+        begun.group = group;
+        let told = Told {
             statement: write.redacted.clone(),
-            tables: format!("{{{}}}", numbers.join(",")),
+            heads: tables.to_vec(),
+            reads: self.read_numbers(&write.rewritten.merged),
         };
-        if unsynced && self.begun.as_ref() == Some(&begun) {
-            return;
-        }
-        let params = [
-            begun.operation.as_deref(),
-            Some(begun.statement.as_str()),
-            Some(begun.tables.as_str()),
-            Some(sid.as_str()),
-        ];
-        self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
-        let reads = self.read_numbers(&write.rewritten.merged);
-        if !reads.is_empty() {
-            let reads = format!("{{{}}}", reads.join(","));
-            self.run_own(&NOTE_READS, &[Some(&reads)], false, (None, Vec::new()));
+        if !begun.told.contains(&told) {
+            let numbers: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            let numbers = format!("{{{}}}", numbers.join(","));
+            let operation = begun.operation.clone();
+            let sid = self.session.sid.to_string();
+            let params = [
+                operation.as_deref(),
+                Some(write.redacted.as_str()),
+                Some(numbers.as_str()),
+                Some(sid.as_str()),
+            ];
+            self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
+            if !told.reads.is_empty() {
+                let reads = format!("{{{}}}", told.reads.join(","));
+                self.run_own(&NOTE_READS, &[Some(&reads)], false, (None, Vec::new()));
+            }
+            if begun.told.len() < TOLD_MAX {
+                begun.told.push(told);
+            }
         }
         self.begun = Some(begun);
     }

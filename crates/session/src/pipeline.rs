@@ -102,6 +102,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     | Effect::Reset
                     | Effect::Discard
                     | Effect::Temporary
+                    | Effect::Unbind
                     | Effect::Deallocate(_)
                         if script.len() > 1 =>
                     {
@@ -199,7 +200,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Close, Some(silent())) {
             wire::encode::close_portal(&mut self.out, b"");
         }
-        self.begun = None;
         if self.expect(Want::Sync, None) {
             wire::encode::sync(&mut self.out);
         }
@@ -296,6 +296,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             | Effect::Temporary
             | Effect::Prepare(_)
             | Effect::Discard
+            | Effect::Unbind
             | Effect::Deallocate(_) => None,
         };
         let execute = Fix {

@@ -259,7 +259,6 @@ impl Plans {
             search_path: &stamp.path,
             temporary: &stamp.temporary,
             draft,
-            sid: stamp.sid,
             functions,
             fresh,
         };

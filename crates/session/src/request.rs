@@ -58,7 +58,7 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) rest: Option<Rest>,
     /// What the session had changed when other processes were asked last.
     pub(crate) draft_mark: Option<String>,
-    /// The last begin_write.
+    /// What begin_write has done in the open transaction.
     pub(crate) begun: Option<Begun>,
 }
 
@@ -363,7 +363,6 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        self.begun = None;
         if self.expect(Want::Sync, None) {
             wire::encode::sync(&mut self.out);
         }

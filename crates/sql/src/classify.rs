@@ -72,6 +72,7 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::DeallocateStmt(d) => Body::Deallocate((!d.isall).then_some(d.name)),
         NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardAll as i32 => Body::DiscardAll,
         NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardTemp as i32 => Body::DiscardTemp,
+        NodeEnum::DiscardStmt(d) if d.target == pb::DiscardMode::DiscardSequences as i32 => Body::DiscardSequences,
         NodeEnum::DiscardStmt(_)
         | NodeEnum::FetchStmt(_)
         | NodeEnum::ClosePortalStmt(_)

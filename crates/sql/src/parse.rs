@@ -78,6 +78,7 @@ pub(crate) enum Body {
     Constraints(Vec<RangeVar>),
     /// DISCARD TEMPORARY.
     DiscardTemp,
+    DiscardSequences,
     /// FETCH, CLOSE, LISTEN, DISCARD PLANS, …: of no interest.
     Harmless,
     /// Refused whatever the catalog says.

@@ -23,8 +23,6 @@ pub struct Context<'a> {
     pub search_path: &'a [String],
     /// The draft.
     pub draft: &'a DraftView,
-    /// The numeric session id (constant in merged reads); 0 while the session has no row yet.
-    pub sid: i64,
     /// Names of the connection's temporary relations.
     pub temporary: &'a BTreeSet<String>,
     /// What functions may run.
@@ -133,6 +131,8 @@ pub enum Effect {
     Reset,
     /// DISCARD ALL: as `Reset`, and no prepared statement is left.
     Discard,
+    /// DISCARD SEQUENCES: the session is a sequence's value in the backend, and must be bound again.
+    Unbind,
     /// DEALLOCATE name (or ALL = `None`): the prepared statement map forgets it.
     Deallocate(Option<String>),
     /// PREPARE: there is a prepared statement of that name from now on.

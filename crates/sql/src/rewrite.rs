@@ -82,6 +82,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::DiscardAll => Ok(relay(Effect::Discard)),
         Body::Constraints(names) => constraints::plan(statement, names, context),
         Body::DiscardTemp => Ok(relay(Effect::Temporary)),
+        Body::DiscardSequences => Ok(relay(Effect::Unbind)),
         Body::Harmless => Ok(relay(Effect::None)),
         Body::Refused(report) => Err(report.clone()),
     }
@@ -346,7 +347,7 @@ fn merged_text(
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };
-    merge::merged_with(&item.relation, head, context.sid, (wanted, system)).ok_or_else(lost)
+    merge::merged_with(&item.relation, head, (wanted, system)).ok_or_else(lost)
 }
 
 /// Replaces one table name (with its ONLY or TABLE) by a derived table.

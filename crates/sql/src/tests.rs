@@ -233,7 +233,6 @@ fn show(case: &str) -> String {
         catalog: &catalog,
         search_path: &path,
         draft: &draft,
-        sid: 42,
         temporary: &temporary,
         functions: &policy,
         fresh: true,

@@ -33,9 +33,14 @@ END $$;
 CREATE FUNCTION pgdraft.readable(session text) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own_sid bigint := pgdraft.sid();
+    own_sid bigint;
     found bigint;
 BEGIN
+    BEGIN
+        own_sid := nullif(pgdraft.sid(), 0);
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        own_sid := NULL;  -- never bound to a session
+    END;
     IF own_sid IS NULL AND NOT pg_has_role(session_user, current_user, 'MEMBER') THEN
         RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'permission denied for the diff of a session',
             HINT = 'Connect through pgdraft as the session''s agent, or use SHOW DIFF as a reviewer.';

@@ -40,7 +40,7 @@ DECLARE
     name text;
     names text;
 BEGIN
-    IF own_sid IS NULL THEN
+    IF own_sid = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
     END IF;
     FOREACH name IN ARRAY cascades LOOP

@@ -32,7 +32,7 @@ impl Secret {
         })
     }
 
-    /// The token that binds an upstream backend to a session, for `pgdraft.tok`:
+    /// The token that binds an upstream backend to a session, for `pgdraft.bind`:
     /// `<sid>.<backend pid>.<hex(sha256(key || sha256(key || '<sid>.<pid>')))>`.
     pub fn token(&self, sid: SessionId, upstream_pid: i32) -> String {
         let said = format!("{}.{upstream_pid}", sid.0);

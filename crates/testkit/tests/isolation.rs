@@ -154,7 +154,7 @@ fn a_token_gives_no_right_on_the_base() {
     let mut connection = Connection::open(&agent_role(&database)).unwrap();
     let pid: i32 = connection.value("SELECT pg_backend_pid()").parse().unwrap();
     connection.run(&format!(
-        "SELECT set_config('pgdraft.tok', '{}', false)",
+        "SELECT pgdraft.bind('{}')",
         token(&database, &sid, pid)
     ));
     assert_eq!(
@@ -191,26 +191,29 @@ fn one_session_cannot_touch_another_by_raw_sql() {
     let role = agent_role(&database);
     let mut connection = Connection::open(&role).unwrap();
     // Without a token there is no session: nothing is seen, nothing is written.
-    assert_eq!(
-        connection.value(&format!("SELECT count(*) FROM {head}")),
-        "0"
-    );
-    assert_eq!(
-        connection.value(&format!("SELECT count(*) FROM {log}")),
-        "0"
-    );
     let update = format!("UPDATE {head} SET name = 'stolen'");
-    assert_eq!(connection.run(&update).tag.as_deref(), Some("UPDATE 0"));
+    let read = |table: &str| format!("SELECT count(*) FROM {table}");
+    for statement in [read(&head), read(&log), update] {
+        assert_eq!(connection.fail(&statement).code(), "55000");
+    }
     let insert = |sid: &str| {
         format!(
             "INSERT INTO {head} (id, name, pgdraft_sid, pgdraft_op) VALUES (777, 'stolen', {sid}, 1)"
         )
     };
-    assert_eq!(connection.fail(&insert(&two)).code(), "42501");
+    assert_eq!(connection.fail(&insert(&two)).code(), "55000");
+    // What binds a backend is not the agent's to set.
+    for statement in [
+        format!("SELECT setval('pgdraft.bound', {two})"),
+        "SELECT nextval('pgdraft.bound')".to_owned(),
+        format!("ALTER SEQUENCE pgdraft.bound RESTART {two}"),
+    ] {
+        assert_eq!(connection.fail(&statement).code(), "42501", "{statement}");
+    }
 
     // With the token of session one only its rows are there.
     let pid: i32 = connection.value("SELECT pg_backend_pid()").parse().unwrap();
-    let bind = |token: &str| format!("SELECT set_config('pgdraft.tok', '{token}', false)");
+    let bind = |token: &str| format!("SELECT pgdraft.bind('{token}')");
     connection.run(&bind(&token(&database, &one, pid)));
     let names = connection.run(&format!("SELECT DISTINCT name FROM {head}"));
     assert_eq!(names.table(), ["draft-one"]);
@@ -241,10 +244,18 @@ fn one_session_cannot_touch_another_by_raw_sql() {
         "nonsense".to_owned(),
         format!("{two}.{pid}"),
     ] {
-        connection.run(&bind(&forged));
-        let failure = connection.fail(&format!("SELECT count(*) FROM {head}"));
+        let failure = connection.fail(&bind(&forged));
         assert_eq!(failure.code(), "28000", "{forged}: {failure}");
+        // and the session stays what it was
+        let names = connection.run(&format!("SELECT DISTINCT name FROM {head}"));
+        assert_eq!(names.table(), ["draft-one"]);
     }
+    // Bound to none, nothing is there; and DISCARD leaves no session behind.
+    connection.run(&bind(""));
+    assert_eq!(connection.value(&read(&head)), "0");
+    connection.run(&bind(&own));
+    connection.run("DISCARD SEQUENCES");
+    assert_eq!(connection.fail(&read(&head)).code(), "55000");
     let untouched = superuser.run(&format!(
         "SELECT DISTINCT name FROM {head} WHERE pgdraft_sid = {two}"
     ));
@@ -420,13 +431,11 @@ fn an_agent_cannot_reach_the_machinery() {
         .value("SELECT id FROM pgdraft.tables WHERE table_name = 'users'");
     let mut taken = Vec::new();
     for statement in [
-        "SET pgdraft.tok = ''",
-        "SET pgdraft.tok TO DEFAULT",
-        "RESET pgdraft.tok",
-        "SET LOCAL pgdraft.tok = 'x'",
-        "SELECT set_config('pgdraft.tok', '', false)",
-        "SELECT pg_catalog.set_config('pgdraft.tok', '1.1.x', false)",
-        "SELECT set_config('pgdraft' || '.tok', '', false)",
+        "SELECT pgdraft.bind('')",
+        "SELECT pgdraft.bind('1.1.x')",
+        "SELECT pgdraft.sid()",
+        "SELECT setval('pgdraft.bound', 1)",
+        "SELECT setval(('pgdraft' || '.bound')::regclass, 1)",
         "SET pgdraft.op = '1'",
         "SELECT set_config('pgdraft.op', '1', false)",
         "SET ROLE postgres",

@@ -266,3 +266,62 @@ fn metrics_are_served() {
     assert!(!proxy.log().contains("secret-value"));
     proxy.assert_sound();
 }
+
+#[test]
+fn a_session_stays_bound_whatever_the_client_resets() {
+    let (_database, mut proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE items SET name = 'draft' WHERE id = 1");
+    let read = "SELECT name FROM items WHERE id = 1";
+    for reset in ["DISCARD SEQUENCES", "DISCARD ALL", "RESET ALL"] {
+        agent.run(reset);
+        assert_eq!(agent.value(read), "draft", "{reset}");
+    }
+    agent.run("BEGIN READ ONLY; RESET ALL");
+    assert_eq!(agent.value(read), "draft");
+    agent.run("COMMIT");
+    // A client that only reads by default.
+    let login = proxy
+        .agent("s")
+        .option("default_transaction_read_only", "on");
+    let mut reader = Connection::open(&login).unwrap();
+    assert_eq!(reader.value(read), "draft");
+    assert_eq!(
+        reader.fail("DELETE FROM items WHERE id = 1").code(),
+        "25006"
+    );
+    // Of the client's own sequences nothing is known.
+    assert_eq!(reader.fail("SELECT lastval()").code(), "55000");
+    proxy.assert_sound();
+}
+
+#[test]
+fn statements_of_one_transaction_are_one_operation() {
+    let (database, mut proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    let rename = "UPDATE items SET name = 'x' WHERE id = 1";
+    agent.run("BEGIN");
+    agent.run("SAVEPOINT a");
+    agent.run(rename);
+    // takes the operation with it
+    agent.run("ROLLBACK TO a");
+    agent.run(rename);
+    agent.run("DELETE FROM parts WHERE no = 2");
+    agent.run(rename);
+    agent.run("COMMIT");
+    agent.run(rename);
+    let mut superuser = database.connect();
+    let kept = "SELECT name, replace(statement, E'\\n', ' ') FROM pgdraft.operations ORDER BY op";
+    let redacted = "UPDATE items SET name = $1 WHERE id = $2";
+    assert_eq!(
+        superuser.run(kept).table(),
+        [
+            format!("op-1|{redacted}; DELETE FROM parts WHERE no = $1"),
+            format!("op-2|{redacted}")
+        ]
+    );
+    let logged = "SELECT count(*) FROM pgdraft.operations o WHERE NOT EXISTS \
+        (SELECT FROM pgdraft.d1_log l WHERE l.pgdraft_op = o.op)";
+    assert_eq!(superuser.value(logged), "0");
+    proxy.assert_sound();
+}

@@ -109,7 +109,7 @@ impl Setup {
             .get(0);
         let token = self.control.token(sid, pid);
         client
-            .execute("SELECT set_config('pgdraft.tok', $1, false)", &[&token])
+            .execute("SELECT pgdraft.bind($1)", &[&token])
             .await
             .unwrap();
         Agent {

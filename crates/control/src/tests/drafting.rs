@@ -214,8 +214,8 @@ async fn agents_cannot_leave_their_session() {
         let seen: i64 = two.client.query_one(&text, &[]).await.unwrap().get(0);
         assert_eq!(seen, 0);
         let nobody = setup.raw_agent().await;
-        let seen: i64 = nobody.query_one(&text, &[]).await.unwrap().get(0);
-        assert_eq!(seen, 0);
+        let got = nobody.query_one(&text, &[]).await.unwrap_err();
+        assert_eq!(told(&got).code, "55000");
     }
     two.begin_write(None, "", "dept").await.unwrap();
     let hidden = format!("UPDATE {head} SET name = 'x' WHERE pgdraft_sid = {own}");
@@ -247,12 +247,13 @@ async fn agents_cannot_leave_their_session() {
         .await
         .unwrap()
         .get(0);
-    let stolen: String = one
+    let theirs: i32 = one
         .client
-        .query_one("SELECT current_setting('pgdraft.tok')", &[])
+        .query_one("SELECT pg_backend_pid()", &[])
         .await
         .unwrap()
         .get(0);
+    let stolen = setup.control.token(one.sid, theirs);
     let mac = stolen.rsplit('.').next().unwrap();
     for token in [
         stolen.clone(),
@@ -266,18 +267,10 @@ async fn agents_cannot_leave_their_session() {
         "nonsense".into(),
         format!("{other}.{mine}.{}", mac.to_uppercase()),
     ] {
-        two.client
-            .execute("SELECT set_config('pgdraft.tok', $1, false)", &[&token])
-            .await
-            .unwrap();
-        for text in [
-            "SELECT pgdraft.sid()".to_owned(),
-            format!("SELECT * FROM {head}"),
-            "SELECT pgdraft.begin_write('x', 'x', '{}')".into(),
-        ] {
-            let got = two.client.query(&text, &[]).await.unwrap_err();
-            assert_eq!(told(&got).code, "28000", "{token} {text}");
-        }
+        let bound = two.client.query("SELECT pgdraft.bind($1)", &[&token]).await;
+        assert_eq!(told(&bound.unwrap_err()).code, "28000", "{token}");
+        let sid = two.client.query_one("SELECT pgdraft.sid()", &[]).await;
+        assert_eq!(sid.unwrap().get::<_, i64>(0), two.sid.0, "{token}");
     }
 }
 
@@ -287,6 +280,12 @@ async fn operations_are_named_as_the_contract_says() {
     setup.draft(&["dept"]).await.unwrap();
     let agent = setup.agent("s").await;
     let nobody = setup.raw_agent().await;
+    let got = nobody
+        .query("SELECT pgdraft.begin_write(NULL, '', '{}')", &[])
+        .await
+        .unwrap_err();
+    assert_eq!(told(&got).code, "55000");
+    nobody.query("SELECT pgdraft.bind('')", &[]).await.unwrap();
     let got = nobody
         .query("SELECT pgdraft.begin_write(NULL, '', '{}')", &[])
         .await

@@ -26,6 +26,8 @@ CREATE TABLE pgdraft.operations (
 );
 CREATE FUNCTION pgdraft.sid() RETURNS bigint STABLE LANGUAGE sql AS
     $$ SELECT nullif(split_part(current_setting('pgdraft.tok', true), '.', 1), '')::bigint $$;
+CREATE FUNCTION pgdraft.bind(token text) RETURNS bigint LANGUAGE sql AS
+    $$ SELECT split_part(set_config('pgdraft.tok', token, false), '.', 1)::bigint $$;
 CREATE FUNCTION pgdraft.op() RETURNS bigint STABLE LANGUAGE sql AS
     $$ SELECT current_setting('pgdraft.op')::bigint $$;
 CREATE FUNCTION pgdraft.other_session() RETURNS bigint LANGUAGE plpgsql AS $$

@@ -215,7 +215,7 @@ impl Changed {
             with_new: true,
             truncated: context.draft.truncated.contains(&self.relation.id),
         };
-        let table = merge::merged(&self.relation, &self.head, context.sid, wanted)?;
+        let table = merge::merged(&self.relation, &self.head, wanted)?;
         Some(match &self.through {
             Some(through) => through.over(&table),
             None => table,

@@ -133,7 +133,7 @@ fn to(
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };
-    let source = merge::merged(&item.relation, head, context.sid, wanted).ok_or_else(mismatch)?;
+    let source = merge::merged(&item.relation, head, wanted).ok_or_else(mismatch)?;
     let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));
     let edit = Edit::new(
         table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
