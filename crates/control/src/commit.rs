@@ -3,19 +3,21 @@
 //! 1. The session's write lock and its row, so that nobody writes to it and it is open.
 //! 2. The base tables are locked against changes of their shape, and the catalog snapshot is
 //!    proved to be the present one.
-//! 3. Base rows are locked in key order; every one must still be what it was when the draft first
-//!    touched it ([`draft::conflict`]).
-//! 4. The net changes are applied set by set ([`net`]); where that breaks a key that the draft
-//!    itself kept, in another order, and at last operation by operation ([`replay`]).
+//! 3. The net changes are applied set by set in the order of keys ([`net`]), each bound to what the
+//!    draft saw of the row.
+//! 4. Where that does not write every row, or breaks a key: the rows are locked, the conflicts are
+//!    listed ([`draft::conflict`]), and if there are none, the draft is brought onto today's base
+//!    and applied in another order, at last operation by operation ([`replay`]).
 //! 5. The session is committed. Its rows stay as its history ([`crate::life`]).
 
 use std::collections::HashMap;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
-use draft::{Draft, conflict};
+use draft::rebase::{self, Take, Target};
+use draft::{Draft, Own, apply, conflict};
 use store::sessions::{self, Ending, Session, SessionState};
 use store::tables;
-use tokio_postgres::Transaction;
+use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diff::{bound, drafted, head_numbers};
 use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
@@ -25,7 +27,11 @@ use crate::{Control, ControlError};
 mod net;
 mod replay;
 
-/// How often a commit is begun again because the schema moved under it.
+/// Up to so many rows of a table any plan will do.
+const SMALL_ROWS_MAX: i64 = 1_000;
+
+/// How often a commit is begun again because the schema moved under it, or because PostgreSQL ended
+/// one of two that waited for each other.
 pub(crate) const ATTEMPTS: usize = 5;
 
 /// What a commit did to one table.
@@ -165,28 +171,11 @@ impl Control {
         who: &str,
     ) -> Result<Option<Committed>, ControlError> {
         let heads = head_numbers(catalog);
-        let work = Work {
-            transaction,
-            sid: session.sid,
-            truncated: tables::truncated(transaction, session.sid).await?,
-            drafts: drafts(transaction, catalog, &heads, session.sid).await?,
-        };
-        work.lock_tables().await?;
-        if store::catalog_mark(transaction).await? != catalog.mark {
+        let drafts = drafts(transaction, catalog, &heads, session.sid).await?;
+        let Some(work) = self.begin(transaction, catalog, session, &drafts).await? else {
             return Ok(None);
-        }
-        work.no_conflicts().await?;
-        transaction
-            .execute(
-                "SELECT set_config('pgdraft.session', $1, true), set_config('pgdraft.committed_by', $2, true)",
-                &[&session.name, &who],
-            )
-            .await?;
-        // the base's triggers find their tables as they do for everybody else
-        transaction
-            .batch_execute("SET LOCAL search_path TO DEFAULT")
-            .await?;
-        let done = work.apply().await?;
+        };
+        let done = work.run(session, who).await?;
         let ending = Ending {
             state: SessionState::Committed,
             who,
@@ -196,7 +185,74 @@ impl Control {
             keep: self.inner.options.history,
         };
         sessions::end(transaction, session.sid, &ending).await?;
+        sessions::reverted(transaction, &session.reverts).await?;
         Ok(Some(done))
+    }
+
+    /// Locks the tables of a draft and looks at what it has. `None` where the snapshot is not the
+    /// present one.
+    pub(crate) async fn begin<'a>(
+        &'a self,
+        transaction: &'a Transaction<'a>,
+        catalog: &Catalog,
+        session: &Session,
+        drafts: &'a [Draft<'a>],
+    ) -> Result<Option<Work<'a>>, ControlError> {
+        let truncated = tables::truncated(transaction, session.sid).await?;
+        for draft in drafts {
+            lock_table(
+                transaction,
+                draft.relation,
+                truncated.contains(&draft.relation.id),
+            )
+            .await?;
+        }
+        if store::catalog_mark(transaction).await? != catalog.mark {
+            return Ok(None);
+        }
+        unfold(transaction, session.sid, drafts, &truncated).await?;
+        let mut own = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            own.push(self.own(transaction, draft, session.sid).await?);
+        }
+        let work = Work {
+            transaction,
+            sid: session.sid,
+            own,
+        };
+        Ok(Some(work))
+    }
+
+    /// A session's draft of one table, ready for queries over all of it.
+    pub(crate) async fn own<'a>(
+        &'a self,
+        client: &impl GenericClient,
+        draft: &'a Draft<'a>,
+        sid: SessionId,
+    ) -> Result<Own<'a>, ControlError> {
+        let only = tables::only_operation(client, draft.id, sid).await?;
+        let rows = tables::changed_rows(client, draft.id, sid).await?;
+        let own = Own {
+            draft,
+            sid,
+            only,
+            prepared: only.is_none() && rows > SMALL_ROWS_MAX,
+            delta: self.delta(draft.relation),
+        };
+        if own.prepared {
+            client.batch_execute(&own.prepare()).await?;
+        }
+        Ok(own)
+    }
+
+    /// The counters of a table.
+    fn delta(&self, relation: &Relation) -> &[String] {
+        let found = self
+            .inner
+            .deltas
+            .iter()
+            .find(|d| d.schema == relation.schema && d.table == relation.name);
+        found.map_or(&[], |d| &d.columns)
     }
 }
 
@@ -221,7 +277,7 @@ pub(crate) async fn live_session(
 }
 
 /// A lock that was not free in time, in words.
-fn busy(error: ControlError, what: &str) -> ControlError {
+pub(crate) fn busy(error: ControlError, what: &str) -> ControlError {
     if error.sqlstate() == Some("55P03") {
         ControlError::Busy(what.to_owned())
     } else {
@@ -245,109 +301,129 @@ pub(crate) async fn drafts<'a>(
         .collect()
 }
 
+/// Takes the lock that the writes will take anyway, so that no table changes its shape from here on.
+async fn lock_table(
+    transaction: &Transaction<'_>,
+    relation: &Relation,
+    truncated: bool,
+) -> Result<(), ControlError> {
+    // nobody may add a row that a truncation would take along unseen
+    let mode = if truncated {
+        "SHARE ROW EXCLUSIVE"
+    } else {
+        "ROW EXCLUSIVE"
+    };
+    let text = format!("LOCK TABLE {} IN {mode} MODE", relation.qualified());
+    let locked = transaction.batch_execute(&text).await;
+    locked.map_err(|e| busy(e.into(), &is_locked(relation)))
+}
+
+/// A truncation becomes a draft that removes every row, unless rows came since.
+async fn unfold(
+    transaction: &Transaction<'_>,
+    sid: SessionId,
+    drafts: &[Draft<'_>],
+    truncated: &[RelationId],
+) -> Result<(), ControlError> {
+    let hidden = || drafts.iter().filter(|d| truncated.contains(&d.relation.id));
+    let mut found = Found::default();
+    for draft in hidden() {
+        let text = conflict::appeared(draft, sid, CONFLICT_ROWS_MAX);
+        found.collect(transaction, draft.relation, &text).await?;
+    }
+    found.none()?;
+    for draft in hidden() {
+        transaction
+            .batch_execute(&apply::unfold(draft, sid))
+            .await?;
+    }
+    Ok(())
+}
+
 /// One commit under way.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     transaction: &'a Transaction<'a>,
     sid: SessionId,
-    drafts: Vec<Draft<'a>>,
-    /// Tables whose base the draft has truncated away.
-    truncated: Vec<RelationId>,
+    own: Vec<Own<'a>>,
 }
 
 impl Work<'_> {
-    /// Takes the locks that the writes will take anyway, so that no table changes its shape from
-    /// here on.
-    async fn lock_tables(&self) -> Result<(), ControlError> {
-        for draft in &self.drafts {
-            // nobody may add a row that a truncation would take along unseen
-            let mode = if self.truncated.contains(&draft.relation.id) {
-                "SHARE ROW EXCLUSIVE"
-            } else {
-                "ROW EXCLUSIVE"
-            };
-            let text = format!("LOCK TABLE {} IN {mode} MODE", draft.relation.qualified());
-            let locked = self.transaction.batch_execute(&text).await;
-            locked.map_err(|e| busy(e.into(), &is_locked(draft.relation)))?;
-        }
-        Ok(())
-    }
-
-    async fn no_conflicts(&self) -> Result<(), ControlError> {
-        for draft in &self.drafts {
-            let text = conflict::lock(draft, self.sid);
-            let locked = self.transaction.execute(&text, &[]).await;
-            locked.map_err(|e| busy(e.into(), &is_locked(draft.relation)))?;
-        }
-        let mut found = Found::default();
-        for draft in &self.drafts {
-            let text = conflict::rows(draft, self.sid, CONFLICT_ROWS_MAX);
-            self.collect(&mut found, draft.relation, &text).await?;
-            if self.truncated.contains(&draft.relation.id) {
-                let text = conflict::appeared(draft, self.sid, CONFLICT_ROWS_MAX);
-                self.collect(&mut found, draft.relation, &text).await?;
-            }
-            for (child, text) in conflict::followers(draft, self.sid, CONFLICT_ROWS_MAX) {
-                self.collect(&mut found, child, &text).await?;
-            }
-        }
-        if found.count == 0 {
-            return Ok(());
-        }
-        Err(ControlError::Conflict {
-            count: found.count,
-            rows: found.rows,
-        })
-    }
-
-    async fn collect(
+    /// Everything but the end of the session.
+    pub(crate) async fn run(
         &self,
-        found: &mut Found,
-        relation: &Relation,
-        text: &str,
-    ) -> Result<(), ControlError> {
-        let rows = self.transaction.query(text, &[]).await?;
-        for (number, row) in rows.iter().enumerate() {
-            if number == 0 {
-                found.count += row.try_get::<_, i64>("total")?;
+        session: &Session,
+        who: &str,
+    ) -> Result<Committed, ControlError> {
+        self.no_followers().await?;
+        self.transaction
+            .execute(
+                "SELECT set_config('pgdraft.session', $1, true), set_config('pgdraft.committed_by', $2, true)",
+                &[&session.name, &who],
+            )
+            .await?;
+        // What can be checked at the end is: a circle may be open in between.
+        self.transaction
+            .batch_execute("SET CONSTRAINTS ALL DEFERRED; SAVEPOINT pgdraft_commit")
+            .await?;
+        let mut done = self.apply(net::Order::Inserts).await;
+        if done.as_ref().is_err_and(another_way) {
+            self.transaction
+                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
+                .await?;
+            done = self.another_way(done).await;
+        }
+        let done = done?;
+        self.keep_images().await?;
+        for own in self.own.iter().filter(|o| o.prepared) {
+            self.transaction.batch_execute(&own.finish()).await?;
+        }
+        Ok(done)
+    }
+
+    /// Production's rows that would be taken along unseen, found under a lock that keeps others from
+    /// coming. Where there are some, every other conflict is told too.
+    async fn no_followers(&self) -> Result<(), ControlError> {
+        let mut found = Found::default();
+        for own in &self.own {
+            let relation = own.draft.relation;
+            if !conflict::followed(relation) {
+                continue;
             }
-            if found.rows.len() < CONFLICT_ROWS_MAX {
-                found.rows.push(ConflictRow {
-                    table: display(relation),
-                    key: row.try_get("key")?,
-                    what: row.try_get("what")?,
-                });
+            let removed_only = !conflict::followed_on_update(relation);
+            self.lock(own, removed_only).await?;
+            for query in conflict::followers(own, CONFLICT_ROWS_MAX, true) {
+                found
+                    .collect(self.transaction, query.relation, &query.text)
+                    .await?;
             }
         }
+        if found.count > 0 {
+            found = conflicts(self.transaction, &self.own).await?;
+        }
+        found.none()
+    }
+
+    async fn lock(&self, own: &Own<'_>, removed_only: bool) -> Result<(), ControlError> {
+        let text = conflict::lock(own, removed_only);
+        let locked = self.transaction.execute(&text, &[]).await;
+        locked.map_err(|e| busy(e.into(), &is_locked(own.draft.relation)))?;
         Ok(())
     }
 
-    /// Applies the draft, in the first way that keeps every key.
-    async fn apply(&self) -> Result<Committed, ControlError> {
-        // What production lets wait may be broken on the way; it is looked at when all is there.
+    /// The net changes in that order, with production's own search path for its triggers.
+    async fn apply(&self, order: net::Order) -> Result<Committed, ControlError> {
         self.transaction
-            .batch_execute("SET CONSTRAINTS ALL DEFERRED")
+            .batch_execute("SET LOCAL search_path TO DEFAULT")
             .await?;
-        let gone = self.truncate().await?;
-        for order in net::Order::ALL {
+        let done = self.apply_net(order).await;
+        let done = self.kept(done).await;
+        if done.is_ok() {
+            self.transaction.batch_execute(net::ANY_JOIN).await?;
             self.transaction
-                .batch_execute("SAVEPOINT pgdraft_apply")
+                .batch_execute("SET LOCAL search_path TO ''")
                 .await?;
-            let applied = self.apply_net(order, &gone).await;
-            match self.kept(applied).await {
-                Ok(done) => return Ok(done),
-                // operations before a truncation cannot be done again after it
-                Err(error) if order == net::Order::LAST && !gone.is_empty() => return Err(error),
-                Err(error) if another_way(&error) => {
-                    tracing::debug!(?order, %error, "a draft is applied in another way");
-                    self.transaction
-                        .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_apply")
-                        .await?;
-                }
-                Err(error) => return Err(error),
-            }
         }
-        let applied = self.replay().await;
-        self.kept(applied).await
+        done
     }
 
     /// Checks now what would be checked at COMMIT.
@@ -358,6 +434,88 @@ impl Work<'_> {
             .await?;
         Ok(done)
     }
+
+    /// Where the net changes could not be applied: says what stands in the way; else goes the way
+    /// round, first in other orders, at last operation by operation.
+    async fn another_way(
+        &self,
+        first: Result<Committed, ControlError>,
+    ) -> Result<Committed, ControlError> {
+        tracing::debug!("a draft is applied in another way");
+        for own in &self.own {
+            self.lock(own, false).await?;
+        }
+        conflicts(self.transaction, &self.own).await?.none()?;
+        for own in &self.own {
+            self.rebase(own).await?;
+            self.prepare_again(own).await?;
+        }
+        self.transaction
+            .batch_execute("SAVEPOINT pgdraft_commit")
+            .await?;
+        let mut last = first;
+        for order in net::Order::ALL {
+            last = self.apply(order).await;
+            match &last {
+                Err(error) if another_way(error) => {
+                    self.transaction
+                        .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
+                        .await?;
+                }
+                _ => return last,
+            }
+        }
+        self.transaction
+            .batch_execute("SET LOCAL search_path TO DEFAULT")
+            .await?;
+        let done = self.replay().await;
+        match self.kept(done).await {
+            Ok(done) => Ok(done),
+            // what the net changes met says more than what the long way round did
+            Err(error) if another_way(&error) => last,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings a draft without conflicts onto the base as it is now.
+    async fn rebase(&self, own: &Own<'_>) -> Result<(), ControlError> {
+        for text in [
+            rebase::forget(own, &Target::ALL, rebase::Leaving::Gone),
+            rebase::merge(own, &Target::ALL, Take::Nothing, None),
+        ] {
+            self.transaction.execute(&text, &[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn prepare_again(&self, own: &Own<'_>) -> Result<(), ControlError> {
+        if own.prepared {
+            self.transaction.batch_execute(&own.finish()).await?;
+            self.transaction.batch_execute(&own.prepare()).await?;
+        }
+        Ok(())
+    }
+
+    /// Where production's triggers had a say, what they left is what an undo starts from.
+    async fn keep_images(&self) -> Result<(), ControlError> {
+        for own in self.own.iter().filter(|o| o.draft.relation.triggers) {
+            self.transaction
+                .execute(&apply::keep_images(own), &[])
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Every conflict of a draft.
+async fn conflicts(client: &impl GenericClient, all: &[Own<'_>]) -> Result<Found, ControlError> {
+    let mut found = Found::default();
+    for own in all {
+        for query in conflict::all(own, CONFLICT_ROWS_MAX) {
+            found.collect(client, query.relation, &query.text).await?;
+        }
+    }
+    Ok(found)
 }
 
 /// Conflicts so far.
@@ -367,12 +525,42 @@ struct Found {
     rows: Vec<ConflictRow>,
 }
 
+impl Found {
+    async fn collect(
+        &mut self,
+        client: &impl GenericClient,
+        relation: &Relation,
+        text: &str,
+    ) -> Result<(), ControlError> {
+        let rows = client.query(text, &[]).await?;
+        for (number, row) in rows.iter().enumerate() {
+            if number == 0 {
+                self.count += row.try_get::<_, i64>("total")?;
+            }
+            if self.rows.len() < CONFLICT_ROWS_MAX {
+                self.rows.push(ConflictRow::read(relation, row)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn none(self) -> Result<(), ControlError> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        Err(ControlError::Conflict {
+            count: self.count,
+            rows: self.rows,
+        })
+    }
+}
+
 /// The draft kept its keys in every state that an agent saw, so another order can help.
 fn another_way(error: &ControlError) -> bool {
     matches!(error, ControlError::Incomplete { .. })
         || matches!(
             error.sqlstate(),
-            Some("23505" | "23503" | "23001" | "23502" | "23P01")
+            Some("23505" | "23503" | "23001" | "23502" | "23514" | "23P01")
         )
 }
 
@@ -381,9 +569,4 @@ fn is_locked(relation: &Relation) -> String {
         "rows of table \"{}\" are locked by another transaction",
         relation.name
     )
-}
-
-/// `schema.table`, as a person writes it.
-fn display(relation: &Relation) -> String {
-    format!("{}.{}", relation.schema, relation.name)
 }

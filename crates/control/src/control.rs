@@ -66,6 +66,33 @@ pub(crate) struct Inner {
     /// Held while the catalog is read again, so that this is done once for many callers.
     refreshing: Mutex<()>,
     pub(crate) options: Options,
+    pub(crate) deltas: Vec<Delta>,
+}
+
+/// The counters of one table.
+#[derive(Debug)]
+pub(crate) struct Delta {
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) columns: Vec<String>,
+}
+
+fn deltas(columns: &[[String; 3]]) -> Vec<Delta> {
+    let mut all: Vec<Delta> = Vec::new();
+    for [schema, table, column] in columns {
+        match all
+            .iter_mut()
+            .find(|d| d.schema == *schema && d.table == *table)
+        {
+            Some(found) => found.columns.push(column.clone()),
+            None => all.push(Delta {
+                schema: schema.clone(),
+                table: table.clone(),
+                columns: vec![column.clone()],
+            }),
+        }
+    }
+    all
 }
 
 impl Control {
@@ -116,6 +143,7 @@ impl Control {
             pool,
             snapshot: ArcSwap::from_pointee(catalog),
             refreshing: Mutex::new(()),
+            deltas: deltas(&options.merge_delta),
             options,
         });
         let control = Self { inner };

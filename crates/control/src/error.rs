@@ -9,15 +9,73 @@ use crate::Dependency;
 /// How many rows a conflict names.
 pub(crate) const CONFLICT_ROWS_MAX: usize = 20;
 
-/// A row that stops a commit.
+/// What stops a commit: a row, or a column of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictRow {
-    /// `schema.table`.
+    /// Its schema.
+    pub schema: String,
+    /// Its table.
     pub table: String,
     /// `(id)=(1)`.
     pub key: String,
-    /// What production did.
-    pub what: String,
+    /// JSON object of the key columns.
+    pub primary_key: String,
+    /// `both modified`, `deleted by us`, `deleted by them`, `both added`, `truncated by us`, `unique`,
+    /// `foreign key` or `check`; us = the draft.
+    pub kind: String,
+    /// The column, or the constraint.
+    pub name: Option<String>,
+    /// What the draft began with, as JSON: a value, or a row.
+    pub base: Option<String>,
+    /// What the draft has.
+    pub ours: Option<String>,
+    /// What production has.
+    pub theirs: Option<String>,
+    /// Whose commit made production what it is, where that is known.
+    pub changed_by: Option<String>,
+}
+
+impl ConflictRow {
+    /// Reads a row of [`draft::conflict`].
+    pub(crate) fn read(
+        relation: &catalog::Relation,
+        row: &tokio_postgres::Row,
+    ) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            schema: relation.schema.clone(),
+            table: relation.name.clone(),
+            key: row.try_get("key")?,
+            primary_key: row.try_get("primary_key")?,
+            kind: row.try_get("kind")?,
+            name: row.try_get("name")?,
+            base: row.try_get("base")?,
+            ours: row.try_get("ours")?,
+            theirs: row.try_get("theirs")?,
+            changed_by: row.try_get("changed_by")?,
+        })
+    }
+
+    /// What happened, for a sentence.
+    pub fn what(&self) -> String {
+        let name = self.name.as_deref().unwrap_or_default();
+        match self.kind.as_str() {
+            "both modified" => format!("column \"{name}\" was changed in production too"),
+            "deleted by us" => "the row was changed in production and the draft removes it".into(),
+            "deleted by them" => {
+                "the row was removed in production and the draft changes it".into()
+            }
+            "both added" => "a row with this key appeared in production".into(),
+            "truncated by us" => "the row appeared or changed since the table was truncated".into(),
+            "unique" => format!("a row with the same values of \"{name}\" appeared in production"),
+            "foreign key" if self.theirs.is_some() => format!(
+                "the row appeared in production and refers to one that the draft removes or changes (\"{name}\")"
+            ),
+            "foreign key" => {
+                format!("the row that it refers to by \"{name}\" was removed in production")
+            }
+            _ => format!("merged with production's changes the row violates check \"{name}\""),
+        }
+    }
 }
 
 /// Errors of the control plane.
@@ -64,8 +122,8 @@ pub enum ControlError {
     /// A table changed its shape after the draft was made.
     #[error("table \"{0}\" changed its shape after the draft was made")]
     SchemaMoved(String),
-    /// Production changed rows of the draft.
-    #[error("production changed {count} row{} of this draft", if *.count == 1 { "" } else { "s" })]
+    /// Production changed what the draft changes.
+    #[error("the draft has {count} conflict{} with production", if *.count == 1 { "" } else { "s" })]
     Conflict {
         /// How many.
         count: i64,
@@ -257,7 +315,7 @@ fn not_closed(because: &[Dependency], message: String) -> Report {
 fn conflict(count: i64, rows: &[ConflictRow], message: String) -> Report {
     let mut lines: Vec<String> = rows
         .iter()
-        .map(|row| format!("{} {}: {}.", row.table, row.key, row.what))
+        .map(|row| format!("{}.{} {}: {}.", row.schema, row.table, row.key, row.what()))
         .collect();
     let more = usize::try_from(count)
         .unwrap_or(usize::MAX)
@@ -267,5 +325,5 @@ fn conflict(count: i64, rows: &[ConflictRow], message: String) -> Report {
     }
     Report::error(code::DRAFT_CONFLICT, message)
         .detail(lines.join("\n"))
-        .hint("Discard the session and do its work again on the present rows.")
+        .hint("SHOW CONFLICTS lists them with the three values of each. RESOLVE CONFLICT … TAKE OURS | THEIRS | VALUE settles them, then COMMIT SESSION again.")
 }

@@ -1,68 +1,136 @@
 //! Applying the net changes of a draft to its base tables, set by set.
 //!
-//! These texts presume that [`crate::conflict`] has found nothing and that the base rows are
-//! locked, so that every base row still is what it was when the draft first touched it.
+//! Each change is bound to what the draft saw: a row is updated where the columns that the draft
+//! changed still are what they were (others may have moved: they stay as production has them), and
+//! deleted where it is unchanged. What was changed meanwhile is not written, which the counts show;
+//! [`crate::conflict`] then says what it is. So no pass over the rows is needed before the write.
+//!
+//! Rows come in the order of their keys, so that two commits wait for each other and never both.
 
-use catalog::{Relation, RelationId, SessionId, quote_identifier, quote_literal};
+use std::fmt::Write as _;
 
-use crate::Draft;
-use crate::diff::{changed_at_all, differs, first};
-use crate::text::{column, columns, key_columns, same_base, same_key, writable};
+use catalog::{Column, Relation, RelationId, quote_identifier, quote_literal};
 
-/// How many rows there are to insert and to delete: two bigint columns.
-pub fn counts(draft: &Draft<'_>, sid: SessionId) -> String {
+use crate::text::{
+    column, columns, differ, join, key_columns, plain, same, same_base, same_key, writable,
+};
+use crate::{Draft, Own};
+
+/// What there is to do, in one pass: number of inserts, updates and deletes (bigint), and for each
+/// stored column the number of rows whose update changes it (bigint[]).
+pub fn summary(own: &Own<'_>) -> String {
+    let stored: Vec<&Column> = own.draft.relation.writable().collect();
+    let tests: String = stored
+        .iter()
+        .enumerate()
+        .map(|(i, c)| {
+            format!(
+                ", h.pgdraft_live AND NOT h.pgdraft_new AND {} AS pgdraft_c{i}",
+                ours(c)
+            )
+        })
+        .collect();
+    let names: Vec<String> = (0..stored.len()).map(|i| format!("pgdraft_c{i}")).collect();
+    let each = join(", ", &names, |c| format!("count(*) FILTER (WHERE {c})"));
     format!(
-        "SELECT count(*) FILTER (WHERE h.pgdraft_live AND {new}), count(*) FILTER (WHERE NOT h.pgdraft_live AND NOT {new}) FROM {} h WHERE h.pgdraft_sid = {}",
-        draft.table(),
-        sid.0,
-        new = new(draft, sid),
+        "WITH f AS ({first})
+SELECT count(*) FILTER (WHERE pgdraft_live AND pgdraft_new), count(*) FILTER (WHERE {any}), count(*) FILTER (WHERE NOT pgdraft_live AND NOT pgdraft_new), ARRAY[{each}]::bigint[]
+FROM (SELECT h.pgdraft_live, h.pgdraft_new{tests} FROM {head} h LEFT JOIN f ON {same} WHERE h.pgdraft_sid = {sid} OFFSET 0) q",
+        first = own.first(),
+        any = names.join(" OR "),
+        head = own.draft.table(),
+        same = same_key(own.draft.relation, "f", "h"),
+        sid = own.sid.0,
     )
 }
 
 /// Which columns updates change: text[] of names in column order, and the number of rows, one row
 /// for each set of columns.
-pub fn update_sets(draft: &Draft<'_>, sid: SessionId) -> String {
+pub fn update_sets(own: &Own<'_>) -> String {
     format!(
-        "WITH f AS ({}) SELECT {} AS changed, count(*) FROM {} h JOIN f ON {} WHERE {} GROUP BY 1 ORDER BY 1",
-        first(draft, sid),
-        changed_array(draft),
-        draft.table(),
-        same_key(draft.relation, "f", "h"),
-        updated(draft, sid)
+        "WITH f AS ({}) SELECT x.changed, count(*) FROM {} h JOIN f ON {} CROSS JOIN LATERAL (SELECT {} AS changed) x WHERE {} AND x.changed <> '{{}}' GROUP BY 1 ORDER BY 1",
+        own.first(),
+        own.draft.table(),
+        same_key(own.draft.relation, "f", "h"),
+        changed_array(own),
+        modified(own)
     )
 }
 
-/// Updates the rows of one set of columns (`exact`), or every row in the columns of all sets.
-pub fn update(draft: &Draft<'_>, sid: SessionId, set: &[String], exact: bool) -> String {
-    let assignments = crate::text::join(", ", set, |name| {
-        format!("{} = {}", quote_identifier(name), column("h", name))
-    });
-    let which = if exact {
-        let names: Vec<String> = set.iter().map(|n| quote_literal(n)).collect();
-        format!(
-            " AND {} = ARRAY[{}]::text[]",
-            changed_array(draft),
-            names.join(", ")
-        )
-    } else {
-        String::new()
+/// Which rows an update is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Every changed row changes in each column of the set.
+    All,
+    /// Those that change in just the columns of the set.
+    Exact,
+    /// Every changed row; each gets the columns that it changes.
+    Union,
+}
+
+/// Updates rows in one set of columns.
+pub fn update(own: &Own<'_>, set: &[String], which: Which) -> String {
+    let relation = own.draft.relation;
+    let stored: Vec<&Column> = set
+        .iter()
+        .filter_map(|name| relation.column(name))
+        .collect();
+    let assignments: Vec<String> = stored
+        .iter()
+        .map(|c| {
+            let mut value = merged(own, c);
+            if which == Which::Union {
+                value = format!(
+                    "CASE WHEN {} THEN {value} ELSE {} END",
+                    ours(c),
+                    column("b", &c.name)
+                );
+            }
+            format!("{} = {value}", quote_identifier(&c.name))
+        })
+        .collect();
+    let unmoved: String = stored
+        .iter()
+        .map(|c| match which {
+            Which::All | Which::Exact => format!(" AND ({})", merges(own, c)),
+            Which::Union => format!(" AND (NOT ({}) OR {})", ours(c), merges(own, c)),
+        })
+        .collect();
+    let rows = match which {
+        Which::All => stored
+            .first()
+            .map_or_else(|| "false".to_owned(), |c| ours(c)),
+        Which::Exact => {
+            let names: Vec<String> = set.iter().map(|n| quote_literal(n)).collect();
+            format!(
+                "{} = ARRAY[{}]::text[]",
+                changed_array(own),
+                names.join(", ")
+            )
+        }
+        Which::Union => {
+            let any: Vec<String> = stored.iter().map(|c| ours(c)).collect();
+            format!("({})", any.join(" OR "))
+        }
     };
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h JOIN f ON {} WHERE {} AND {}{which}",
-        first(draft, sid),
-        draft.relation.qualified(),
-        draft.table(),
-        same_key(draft.relation, "f", "h"),
-        same_base(draft.relation, "b", "h"),
-        updated(draft, sid)
+        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND {rows}{unmoved}",
+        own.first(),
+        relation.qualified(),
+        assignments.join(", "),
+        own.draft.table(),
+        same_key(relation, "f", "h"),
+        same_base(relation, "b", "h"),
+        modified(own),
     )
 }
 
 /// Inserts the new rows in the order they were made; `later` columns are left NULL for
 /// [`fill_later`].
-pub fn insert(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String {
-    let names = writable(draft.relation);
-    let values = crate::text::join(", ", &names, |name| {
+pub fn insert(own: &Own<'_>, later: &[String]) -> String {
+    let relation = own.draft.relation;
+    let names = writable(relation);
+    let values = join(", ", &names, |name| {
         if later.iter().any(|l| l == name) {
             "NULL".to_owned()
         } else {
@@ -70,56 +138,115 @@ pub fn insert(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String {
         }
     });
     format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND {} ORDER BY h.pgdraft_op, {}",
-        draft.relation.qualified(),
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new ORDER BY h.pgdraft_op, {}",
+        relation.qualified(),
         columns("", &names),
-        draft.table(),
-        sid.0,
-        new(draft, sid),
-        columns("h", key_columns(draft.relation))
+        own.draft.table(),
+        own.sid.0,
+        columns("h", key_columns(relation))
     )
 }
 
 /// Gives inserted rows the columns that [`insert`] left out.
-pub fn fill_later(draft: &Draft<'_>, sid: SessionId, later: &[String]) -> String {
-    let assignments = crate::text::join(", ", later, |name| {
+pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
+    let relation = own.draft.relation;
+    let assignments = join(", ", later, |name| {
         format!("{} = {}", quote_identifier(name), column("h", name))
     });
-    let any: Vec<String> = later
-        .iter()
-        .map(|name| format!("{} IS NOT NULL", column("h", name)))
-        .collect();
+    let any = join(" OR ", later, |name| {
+        format!("{} IS NOT NULL", column("h", name))
+    });
     format!(
-        "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND {} AND ({})",
-        draft.relation.qualified(),
-        draft.table(),
-        same_base(draft.relation, "b", "h"),
-        sid.0,
-        new(draft, sid),
-        any.join(" OR ")
+        "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new AND ({any})",
+        relation.qualified(),
+        own.draft.table(),
+        same_base(relation, "b", "h"),
+        own.sid.0,
     )
 }
 
-/// Deletes the removed rows.
-pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
+/// Deletes the removed rows that are as the draft saw them.
+pub fn delete(own: &Own<'_>) -> String {
+    let relation = own.draft.relation;
+    let unmoved: String = relation
+        .writable()
+        .map(|c| format!(" AND {}", stays(c)))
+        .collect();
     format!(
-        "DELETE FROM {} b USING {} h WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT {}",
-        draft.relation.qualified(),
-        draft.table(),
-        same_base(draft.relation, "b", "h"),
-        sid.0,
-        new(draft, sid)
+        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new{unmoved}",
+        own.first(),
+        relation.qualified(),
+        own.draft.table(),
+        same_key(relation, "f", "h"),
+        same_base(relation, "b", "h"),
+        own.sid.0
     )
 }
 
 /// How many of the removed rows are still there: one bigint column.
-pub fn not_deleted(draft: &Draft<'_>, sid: SessionId) -> String {
+pub fn not_deleted(own: &Own<'_>) -> String {
     format!(
         "SELECT count(*) FROM {} b JOIN {} h ON {} WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new",
-        draft.relation.qualified(),
-        draft.table(),
-        same_base(draft.relation, "b", "h"),
-        sid.0
+        own.draft.relation.qualified(),
+        own.draft.table(),
+        same_base(own.draft.relation, "b", "h"),
+        own.sid.0
+    )
+}
+
+/// Rows as the commit left them, where triggers of production had a say: the history that an undo
+/// starts from.
+pub fn keep_images(own: &Own<'_>) -> String {
+    let relation = own.draft.relation;
+    let stored: Vec<&Column> = relation.writable().collect();
+    let assignments = join(", ", stored.iter().map(|c| &c.name), |name| {
+        format!("{} = {}", quote_identifier(name), column("b", name))
+    });
+    let any: Vec<String> = stored
+        .iter()
+        .map(|c| differ(c, &column("h", &c.name), &column("b", &c.name)))
+        .collect();
+    format!(
+        "UPDATE {} h SET {assignments} FROM {} b WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND ({})",
+        own.draft.table(),
+        relation.qualified(),
+        same_base(relation, "b", "h"),
+        own.sid.0,
+        any.join(" OR ")
+    )
+}
+
+/// Takes the rows that a truncation hides into the draft, as removed ones: from then on it is a
+/// draft as any other. Three statements.
+pub fn unfold(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+    let relation = draft.relation;
+    let names = writable(relation);
+    let list = columns("", &names);
+    let values = columns("b", &names);
+    let key = columns("", key_columns(relation));
+    let images = join(", ", &names, |name| {
+        format!("{0} = EXCLUDED.{0}", quote_identifier(name))
+    });
+    let mark = format!(
+        "(SELECT min(x.op) AS op FROM pgdraft.truncations x WHERE x.sid = {} AND x.table_id = {}) x",
+        sid.0, draft.id.0
+    );
+    format!(
+        "INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {list})
+SELECT {sid}, x.op, 'D', {values} FROM {base} b CROSS JOIN {mark}
+WHERE NOT EXISTS (SELECT FROM {head} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {same})
+ON CONFLICT (pgdraft_sid, pgdraft_op, {key}) DO UPDATE SET pgdraft_kind = EXCLUDED.pgdraft_kind, {images};
+INSERT INTO {head} ({list}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new)
+SELECT {values}, {sid}, x.op, false, false FROM {base} b CROSS JOIN {mark}
+WHERE NOT EXISTS (SELECT FROM {head} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {same})
+ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_new = false;
+DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id}",
+        log = draft.log(),
+        sid = sid.0,
+        base = Draft::base(relation),
+        head = draft.table(),
+        same = same_base(relation, "h", "b"),
+        id = draft.id.0,
     )
 }
 
@@ -156,53 +283,55 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
     found
 }
 
-/// Removes what is left of truncated tables, all in one statement: they may refer to one another.
-/// One bigint column for each.
-pub fn truncate(drafts: &[&Draft<'_>]) -> String {
-    let gone = drafts.iter().enumerate().map(|(i, draft)| {
-        let base = Draft::base(draft.relation);
-        format!("t{i} AS (DELETE FROM {base} RETURNING 1)")
-    });
-    let counts = (0..drafts.len()).map(|i| format!("(SELECT count(*) FROM t{i})"));
+/// Rows of the draft that the base has and that it keeps.
+fn modified(own: &Own<'_>) -> String {
     format!(
-        "WITH {} SELECT {}",
-        gone.collect::<Vec<_>>().join(", "),
-        counts.collect::<Vec<_>>().join(", ")
+        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new",
+        own.sid.0
     )
 }
 
-/// How many rows the base has: one bigint column.
-pub fn left(draft: &Draft<'_>) -> String {
-    format!("SELECT count(*) FROM {}", Draft::base(draft.relation))
+/// The draft changed the column: the head `h` is not the first image `f`.
+pub(crate) fn ours(of: &Column) -> String {
+    differ(of, &plain("h", of), &column("f", &of.name))
 }
 
-/// The row `h` is not in the base, or will not be when the truncation of its table has been done.
-fn new(draft: &Draft<'_>, sid: SessionId) -> String {
-    let truncated = crate::text::truncated(draft.id, &sid.0.to_string());
-    format!("(h.pgdraft_new OR {truncated})")
+/// The base `b` is what the draft saw.
+pub(crate) fn stays(of: &Column) -> String {
+    same(of, &plain("b", of), &column("f", &of.name))
 }
 
-/// Rows of the draft that exist in the base and are changed by it.
-fn updated(draft: &Draft<'_>, sid: SessionId) -> String {
-    format!(
-        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT {} AND {}",
-        sid.0,
-        new(draft, sid),
-        changed_at_all(draft)
-    )
+/// The base has the draft's value already.
+pub(crate) fn agrees(of: &Column) -> String {
+    same(of, &column("b", &of.name), &column("h", &of.name))
 }
 
-fn changed_array(draft: &Draft<'_>) -> String {
-    let parts: Vec<String> = draft
+/// The draft's change of a column can be applied to the base `b`.
+pub(crate) fn merges(own: &Own<'_>, of: &Column) -> String {
+    let mut out = format!("{} OR {}", stays(of), agrees(of));
+    if own.is_delta(&of.name) {
+        let known = ["b", "f", "h"].map(|alias| format!("{} IS NOT NULL", column(alias, &of.name)));
+        let _ = write!(out, " OR {}", known.join(" AND "));
+    }
+    out
+}
+
+/// What a changed column becomes: the draft's value, or the base's with the draft's difference.
+pub(crate) fn merged(own: &Own<'_>, of: &Column) -> String {
+    let value = column("h", &of.name);
+    if !own.is_delta(&of.name) {
+        return value;
+    }
+    let (now, then) = (column("b", &of.name), column("f", &of.name));
+    format!("coalesce({now} + ({value} - {then}), {value})")
+}
+
+fn changed_array(own: &Own<'_>) -> String {
+    let parts: Vec<String> = own
+        .draft
         .relation
         .writable()
-        .map(|c| {
-            format!(
-                "CASE WHEN {} THEN {} END",
-                differs(Some(c)),
-                quote_literal(&c.name)
-            )
-        })
+        .map(|c| format!("CASE WHEN {} THEN {} END", ours(c), quote_literal(&c.name)))
         .collect();
     format!("array_remove(ARRAY[{}]::text[], NULL)", parts.join(", "))
 }

@@ -1,180 +1,458 @@
-//! What production did to the rows of a draft since the draft first touched them.
+//! What production did to the rows of a draft since the draft first touched them, as far as the two
+//! cannot be merged: three ways, column by column, by identity.
 
-use catalog::{ForeignKey, ReferentialAction, SessionId};
-
-use crate::Draft;
-use crate::diff::first;
-use crate::text::{
-    NOT_IDENTICAL, column, columns, equal, head_table, image, key_columns, record,
-    reference_operators, same_base, same_key, shown_key, truncated,
+use catalog::{
+    Check, Column, ForeignKey, Key, ReferentialAction, Relation, SessionId, quote_literal,
 };
 
-/// Locks the base rows of a draft in key order until the transaction ends; one count comes back.
-/// Rows that other tables follow by CASCADE, SET NULL or SET DEFAULT are locked so that nobody can
-/// refer to them any more.
-pub fn lock(draft: &Draft<'_>, sid: SessionId) -> String {
-    let followed = draft
-        .relation
-        .referenced_by
-        .iter()
-        .any(|key| acts(key.on_delete) || acts(key.on_update));
-    let strength = if followed { "UPDATE" } else { "NO KEY UPDATE" };
+use crate::apply::{merged, merges, ours, stays};
+use crate::text::{
+    column, columns, differ, equal, head_table, key_columns, object, operator, plain,
+    reference_operators, same, same_base, same_key, shown_key, truncated,
+};
+use crate::{Draft, Own};
+
+/// Columns of every query of this module, in this order: `key` (as PostgreSQL's details have it),
+/// `primary_key` (JSON), `kind`, `name` (of a column or constraint), `base`, `ours`, `theirs` (JSON),
+/// `changed_by` (text); then `total` bigint, the rows without the limit.
+const COLUMNS: &str =
+    "key, primary_key, kind, name, base, ours, theirs, changed_by, count(*) OVER () AS total";
+
+/// Conflicts of one table: what they are about and the query that finds them.
+#[derive(Debug)]
+pub struct Query<'a> {
+    /// The table whose rows are listed.
+    pub relation: &'a Relation,
+    /// [`COLUMNS`].
+    pub text: String,
+}
+
+/// Locks base rows of a draft in key order until the transaction ends; one count comes back. Where
+/// other tables follow by CASCADE, SET NULL or SET DEFAULT, so that nobody can refer to the rows any
+/// more.
+pub fn lock(own: &Own<'_>, removed_only: bool) -> String {
+    let draft = own.draft;
+    let strength = if followed(draft.relation) {
+        "UPDATE"
+    } else {
+        "NO KEY UPDATE"
+    };
+    let which = if removed_only {
+        " AND NOT h.pgdraft_live"
+    } else {
+        ""
+    };
     format!(
-        "SELECT count(*) FROM (SELECT FROM {} b JOIN {} h ON h.pgdraft_sid = {} AND NOT h.pgdraft_new AND {} ORDER BY {} FOR {strength} OF b) q",
+        "SELECT count(*) FROM (SELECT FROM {} b JOIN {} h ON h.pgdraft_sid = {} AND NOT h.pgdraft_new{which} AND {} ORDER BY {} FOR {strength} OF b) q",
         draft.relation.qualified(),
         draft.table(),
-        sid.0,
+        own.sid.0,
         same_base(draft.relation, "b", "h"),
         columns("h", key_columns(draft.relation)),
     )
 }
 
-/// Conflicts of one table in key order, at most `rows_max`: rows whose image in the base is not the
-/// draft's first one. Columns: `key` text, `what` text, `total` bigint.
-pub fn rows(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
-    let key = key_columns(draft.relation);
-    let mark = draft.relation.columns.first();
-    let mark = shown_key(draft.relation)
-        .first()
-        .or(mark.map(|c| &c.name))
-        .map_or_else(|| "NULL".to_owned(), |c| column("b", c));
+/// A removal or key change of this table takes rows of others along.
+pub fn followed(relation: &Relation) -> bool {
+    relation
+        .referenced_by
+        .iter()
+        .any(|key| acts(key.on_delete) || acts(key.on_update))
+}
+
+/// A change of a key that is no removal takes rows of others along.
+pub fn followed_on_update(relation: &Relation) -> bool {
+    relation.referenced_by.iter().any(|key| acts(key.on_update))
+}
+
+/// Every query that finds conflicts of this table's draft.
+pub fn all<'a>(own: &Own<'a>, rows_max: usize) -> Vec<Query<'a>> {
+    let relation = own.draft.relation;
+    let mut texts = vec![rows(own, rows_max)];
+    texts.extend(
+        relation
+            .unique
+            .iter()
+            .filter_map(|key| taken(own, key, rows_max)),
+    );
+    texts.extend(
+        relation
+            .foreign_keys
+            .iter()
+            .filter_map(|key| orphans(own, key, rows_max)),
+    );
+    texts.extend(
+        relation
+            .checks
+            .iter()
+            .filter_map(|check| broken(own, check, rows_max)),
+    );
+    let mut all: Vec<Query<'a>> = texts
+        .into_iter()
+        .map(|text| Query { relation, text })
+        .collect();
+    all.extend(followers(own, rows_max, false));
+    all
+}
+
+/// Rows that production and the draft changed, each in its own way.
+fn rows(own: &Own<'_>, rows_max: usize) -> String {
+    let (draft, relation) = (own.draft, own.draft.relation);
+    let key = key_columns(relation);
+    let there = |alias| there(relation, alias);
+    let stored: Vec<&Column> = relation.writable().collect();
+    let image = |alias| object(alias, stored.iter().map(|c| &c.name));
+    let moved = join_or(stored.iter().map(|c| format!("NOT ({})", stays(c))));
+    let changed = join_or(stored.iter().map(|c| ours(c)));
+    let mut branches: Vec<String> = stored
+        .iter()
+        .map(|c| {
+            let json = |alias| format!("pg_catalog.to_jsonb({})", column(alias, &c.name));
+            format!(
+                "SELECT 'both modified', {}, {}, {}, {}, {} WHERE h.pgdraft_live AND NOT h.pgdraft_new AND {} AND {} AND NOT ({})",
+                quote_literal(&c.name), json("f"), json("h"), json("b"),
+                changed_by(own, &same(c, &column("z", &c.name), &column("b", &c.name))),
+                there("b"), ours(c), merges(own, c)
+            )
+        })
+        .collect();
+    let whole: Vec<String> = stored
+        .iter()
+        .map(|c| same(c, &column("z", &c.name), &column("b", &c.name)))
+        .collect();
+    let by_image = changed_by(own, &format!("z.pgdraft_live AND {}", whole.join(" AND ")));
+    branches.push(format!(
+        "SELECT 'deleted by us', NULL, {}, NULL, {}, {by_image} WHERE NOT h.pgdraft_live AND NOT h.pgdraft_new AND {} AND ({moved})",
+        image("f"), image("b"), there("b")
+    ));
+    branches.push(format!(
+        "SELECT 'deleted by them', NULL, {}, {}, NULL, {} WHERE h.pgdraft_live AND NOT h.pgdraft_new AND NOT ({}) AND ({changed})",
+        image("f"), image("h"), changed_by(own, "NOT z.pgdraft_live"), there("b")
+    ));
+    branches.push(format!(
+        "SELECT 'both added', NULL, NULL, {}, {}, {by_image} WHERE h.pgdraft_live AND h.pgdraft_new AND {}",
+        image("h"), image("b"), there("b")
+    ));
     format!(
         "WITH f AS ({first})
-SELECT {text} AS key, x.what, count(*) OVER () AS total
-FROM {head} h
-LEFT JOIN f ON {first_same}
-LEFT JOIN {base} b ON {base_same}
-CROSS JOIN LATERAL (SELECT CASE
-    WHEN h.pgdraft_new AND NOT h.pgdraft_live THEN NULL
-    WHEN h.pgdraft_new AND {mark} IS NOT NULL AND NOT {truncated} THEN 'a row with this key appeared'
-    WHEN h.pgdraft_new THEN NULL
-    WHEN {mark} IS NULL THEN 'the row was removed'
-    WHEN f.pgdraft_kind IS NULL THEN 'the row before the draft is not known'
-    WHEN {now} {NOT_IDENTICAL} {then} THEN 'the row was changed'
-    END AS what) x
-WHERE h.pgdraft_sid = {sid} AND x.what IS NOT NULL
-ORDER BY {order} LIMIT {rows_max}",
-        first = first(draft, sid),
+SELECT {COLUMNS} FROM (
+SELECT {text} AS key, {primary}::text AS primary_key, x.kind, x.name, x.base::text, x.ours::text, x.theirs::text, x.changed_by, {order}
+FROM {head} h LEFT JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
+CROSS JOIN LATERAL ({branches}) x (kind, name, base, ours, theirs, changed_by)
+WHERE h.pgdraft_sid = {sid} AND NOT {truncated}
+    AND CASE WHEN h.pgdraft_new THEN h.pgdraft_live AND {b} WHEN {b} THEN {moved} ELSE h.pgdraft_live END) q
+ORDER BY {sort}, name NULLS FIRST LIMIT {rows_max}",
+        first = own.first(),
         text = key_text("h", key),
-        truncated = truncated(draft.id, &sid.0.to_string()),
+        primary = object("h", key),
+        order = crate::text::aliased("h", key, "pgdraft_k"),
         head = draft.table(),
-        first_same = same_key(draft.relation, "f", "h"),
-        base = draft.relation.qualified(),
-        base_same = same_base(draft.relation, "b", "h"),
-        now = image("b", draft.relation.writable(), true),
-        then = image("f", draft.relation.writable(), false),
-        sid = sid.0,
-        order = columns("h", key),
+        first_same = same_key(relation, "f", "h"),
+        base = relation.qualified(),
+        base_same = same_base(relation, "b", "h"),
+        branches = branches.join("\nUNION ALL "),
+        sid = own.sid.0,
+        truncated = truncated(draft.id, &own.sid.0.to_string()),
+        b = there("b"),
+        sort = (1..=key.len()).map(|i| format!("pgdraft_k{i}")).collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// The commit that left production's row as it is, where it was one of ours and is remembered.
+fn changed_by(own: &Own<'_>, matches: &str) -> String {
+    format!(
+        "(SELECT pg_catalog.concat('session \"', s.name, '\", committed by ', s.ended_by, ' at ', s.ended_at) FROM pgdraft.touched t JOIN pgdraft.sessions s ON s.sid = t.sid AND s.applied IS NOT NULL JOIN {} z ON z.pgdraft_sid = s.sid AND {} WHERE t.table_id = {} AND s.sid <> {} AND {matches} ORDER BY s.ended_at DESC LIMIT 1)",
+        own.draft.table(),
+        same_key(own.draft.relation, "z", "h"),
+        own.draft.id.0,
+        own.sid.0
     )
 }
 
 /// Rows of a truncated table that the truncation did not know: they appeared or changed since.
-/// Columns as of [`rows`].
 pub fn appeared(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
-    let all: Vec<String> = draft
-        .relation
-        .columns
-        .iter()
-        .map(|c| c.name.clone())
-        .collect();
-    let (key, order) = match shown_key(draft.relation) {
-        // Rows without a key are told by all of their columns, in no order.
-        [] => (all.as_slice(), "1".to_owned()),
-        key => (key, columns("b", key)),
-    };
+    let relation = draft.relation;
+    let key = key_columns(relation);
     format!(
-        "SELECT {} AS key, 'the row appeared or changed since the table was truncated'::text AS what, count(*) OVER () AS total
-FROM (SELECT x.horizon, x.running FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {} ORDER BY x.op LIMIT 1) x
-JOIN {} b ON pgdraft.appeared(b.xmin, x.horizon, x.running)
-WHERE NOT EXISTS (SELECT FROM {} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {})
-ORDER BY {} LIMIT {rows_max}",
-        key_text("b", key),
-        draft.id.0,
-        Draft::base(draft.relation),
-        draft.table(),
-        same_base(draft.relation, "h", "b"),
-        order,
+        "SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'truncated by us' AS kind, NULL::text AS name, NULL::text AS base, NULL::text AS ours, {image}::text AS theirs, NULL::text AS changed_by, {order}
+FROM (SELECT x.horizon, x.running FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {id} ORDER BY x.op LIMIT 1) x
+JOIN {base} b ON pgdraft.appeared(b.xmin, x.horizon, x.running)
+WHERE NOT EXISTS (SELECT FROM {head} h WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {same})) q
+ORDER BY {sort} LIMIT {rows_max}",
+        text = key_text("b", key),
+        primary = object("b", key),
+        image = object("b", relation.writable().map(|c| &c.name)),
+        order = crate::text::aliased("b", key, "pgdraft_k"),
         sid = sid.0,
+        id = draft.id.0,
+        base = Draft::base(relation),
+        head = draft.table(),
+        same = same_base(relation, "h", "b"),
+        sort = (1..=key.len()).map(|i| format!("pgdraft_k{i}")).collect::<Vec<_>>().join(", "),
     )
 }
 
-/// Rows of production that a removal or key change of this draft would take along by CASCADE, SET
-/// NULL or SET DEFAULT, and that the draft does not know: they appeared since. One query a foreign
-/// key, with the child it is about; columns as of [`rows`].
-pub fn followers<'a>(
-    draft: &Draft<'a>,
-    sid: SessionId,
-    rows_max: usize,
-) -> Vec<(&'a catalog::Relation, String)> {
-    draft
-        .relation
+/// Rows of production that refer to a row whose removal or key change the draft has, and that the
+/// draft does not know: they appeared since. By CASCADE, SET NULL or SET DEFAULT they would be taken
+/// along unseen (`acting`); else PostgreSQL refuses.
+pub fn followers<'a>(own: &Own<'a>, rows_max: usize, acting: bool) -> Vec<Query<'a>> {
+    let relation = own.draft.relation;
+    relation
         .referenced_by
         .iter()
+        .filter(|key| !acting || acts(key.on_delete) || acts(key.on_update))
         .filter_map(|key| {
-            let child = draft.relation(key.child)?;
-            Some((child, followers_by(draft, sid, rows_max, key, child)?))
+            let child = own.draft.relation(key.child)?;
+            let text = followers_by(own, rows_max, key, child);
+            Some(Query {
+                relation: child,
+                text,
+            })
         })
         .collect()
 }
 
-fn followers_by(
-    draft: &Draft<'_>,
-    sid: SessionId,
-    rows_max: usize,
-    key: &ForeignKey,
-    child: &catalog::Relation,
-) -> Option<String> {
-    let gone = match (acts(key.on_delete), acts(key.on_update)) {
-        (false, false) => return None,
-        (true, false) => "NOT h.pgdraft_live".to_owned(),
-        (_, true) => {
-            let row = |alias| record(&[columns(alias, &key.parent_columns)]);
-            let parent: Vec<_> = key
-                .parent_columns
-                .iter()
-                .filter_map(|name| draft.relation.column(name))
-                .collect();
-            let own = image("h", parent, true);
-            format!("(NOT h.pgdraft_live OR {own} {NOT_IDENTICAL} {})", row("f"))
-        }
-    };
-    let refers: Vec<String> = reference_operators(Some(draft.relation), key)
+fn followers_by(own: &Own<'_>, rows_max: usize, key: &ForeignKey, child: &Relation) -> String {
+    let (draft, relation) = (own.draft, own.draft.relation);
+    let parent: Vec<&Column> = key
+        .parent_columns
+        .iter()
+        .filter_map(|name| relation.column(name))
+        .collect();
+    let gone = join_or(
+        std::iter::once("NOT h.pgdraft_live".to_owned()).chain(parent.iter().map(|c| ours(c))),
+    );
+    let operators = reference_operators(Some(relation), key);
+    let refers: Vec<String> = operators
         .iter()
         .zip(key.parent_columns.iter().zip(&key.child_columns))
         .map(|(op, (p, c))| equal(op, &column("f", p), &column("c", c)))
         .collect();
-    let known = draft
-        .heads
-        .get(&child.id)
-        .map(|id| {
-            format!(
-                " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {}) AND NOT {}",
-                head_table(*id),
-                sid.0,
-                same_base(child, "z", "c"),
-                truncated(*id, &sid.0.to_string())
-            )
-        })
-        .unwrap_or_default();
+    // another row of the draft may have taken the key over
+    let kept: Vec<String> = operators
+        .iter()
+        .zip(key.parent_columns.iter().zip(&key.child_columns))
+        .map(|(op, (p, c))| equal(op, &column("y", p), &column("c", c)))
+        .collect();
+    let taken_over = if acts(key.on_delete) || acts(key.on_update) {
+        String::new()
+    } else {
+        format!(
+            " AND NOT EXISTS (SELECT FROM {} y WHERE y.pgdraft_sid = {} AND y.pgdraft_live AND {})",
+            draft.table(),
+            own.sid.0,
+            kept.join(" AND ")
+        )
+    };
     let shown = match shown_key(child) {
         [] => key.child_columns.as_slice(),
         primary => primary,
     };
-    Some(format!(
+    format!(
         "WITH f AS ({})
-SELECT {} AS key, 'the row appeared and refers to one that the draft removes or changes'::text AS what, count(*) OVER () AS total
+SELECT {COLUMNS} FROM (SELECT {} AS key, {}::text AS primary_key, 'foreign key' AS kind, {}::text AS name, NULL::text AS base, {}::text AS ours, {}::text AS theirs, NULL::text AS changed_by
 FROM {} h JOIN f ON {} JOIN {} c ON {}
-WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND {gone}{known}
-ORDER BY {} LIMIT {rows_max}",
-        first(draft, sid),
+WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND ({gone}){}{taken_over}
+ORDER BY {}) q LIMIT {rows_max}",
+        own.first(),
         key_text("c", shown),
+        object("c", shown),
+        quote_literal(&key.name),
+        object("h", key_columns(relation)),
+        object("c", child.writable().map(|c| &c.name)),
         draft.table(),
-        same_key(draft.relation, "f", "h"),
+        same_key(relation, "f", "h"),
         Draft::base(child),
         refers.join(" AND "),
-        sid.0,
+        own.sid.0,
+        unknown(own, child, "c"),
         columns("c", shown),
+    )
+}
+
+/// Rows of production that the draft does not know and that have a unique key which the draft gave
+/// to a row of its own.
+fn taken(own: &Own<'_>, key: &Key, rows_max: usize) -> Option<String> {
+    let (draft, relation) = (own.draft, own.draft.relation);
+    if key.special || key.columns.is_empty() {
+        return None;
+    }
+    let equal_keys: Vec<String> = key
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, name)| equal(operator(key, i), &column("b", name), &column("h", name)))
+        .collect();
+    let changed = join_or(
+        key.columns
+            .iter()
+            .filter_map(|name| relation.column(name))
+            .map(ours),
+    );
+    Some(format!(
+        "WITH f AS ({first})
+SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'unique' AS kind, {name}::text AS name, NULL::text AS base, {ours}::text AS ours, {theirs}::text AS theirs, NULL::text AS changed_by
+FROM {head} h LEFT JOIN f ON {first_same} JOIN {base} b ON {equal_keys}
+WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND (h.pgdraft_new OR {changed}) AND NOT ({same_row}){unknown}
+ORDER BY {order}) q LIMIT {rows_max}",
+        first = own.first(),
+        text = key_text("h", key_columns(relation)),
+        primary = object("h", key_columns(relation)),
+        name = quote_literal(&key.name),
+        ours = object("h", &key.columns),
+        theirs = object("b", relation.writable().map(|c| &c.name)),
+        head = draft.table(),
+        first_same = same_key(relation, "f", "h"),
+        base = relation.qualified(),
+        equal_keys = equal_keys.join(" AND "),
+        sid = own.sid.0,
+        same_row = same_base(relation, "b", "h"),
+        unknown = unknown(own, relation, "b"),
+        order = columns("h", key_columns(relation)),
     ))
+}
+
+/// Rows of the draft that refer to a row which production has removed meanwhile.
+fn orphans(own: &Own<'_>, key: &ForeignKey, rows_max: usize) -> Option<String> {
+    let (draft, relation) = (own.draft, own.draft.relation);
+    let parent = draft.relation(key.parent)?;
+    let refers = |alias: &str| -> String {
+        let parts: Vec<String> = reference_operators(Some(parent), key)
+            .iter()
+            .zip(key.parent_columns.iter().zip(&key.child_columns))
+            .map(|(op, (p, c))| equal(op, &column(alias, p), &column("h", c)))
+            .collect();
+        parts.join(" AND ")
+    };
+    let full: String = key
+        .child_columns
+        .iter()
+        .map(|c| format!(" AND {} IS NOT NULL", column("h", c)))
+        .collect();
+    let changed = join_or(
+        key.child_columns
+            .iter()
+            .filter_map(|name| relation.column(name))
+            .map(ours),
+    );
+    let drafted = draft.heads.get(&parent.id).map(|id| {
+        format!(
+            " AND NOT EXISTS (SELECT FROM {} y WHERE y.pgdraft_sid = {} AND y.pgdraft_live AND {})",
+            head_table(*id),
+            own.sid.0,
+            refers("y")
+        )
+    });
+    Some(format!(
+        "WITH f AS ({first})
+SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'foreign key' AS kind, {name}::text AS name, NULL::text AS base, {ours}::text AS ours, NULL::text AS theirs, NULL::text AS changed_by
+FROM {head} h LEFT JOIN f ON {first_same}
+WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND (h.pgdraft_new OR {changed}){full}
+    AND NOT EXISTS (SELECT FROM {parent} p WHERE {refers}{unknown}){drafted}
+ORDER BY {order}) q LIMIT {rows_max}",
+        first = own.first(),
+        text = key_text("h", key_columns(relation)),
+        primary = object("h", key_columns(relation)),
+        name = quote_literal(&key.name),
+        ours = object("h", &key.child_columns),
+        head = draft.table(),
+        first_same = same_key(relation, "f", "h"),
+        sid = own.sid.0,
+        parent = Draft::base(parent),
+        refers = refers("p"),
+        unknown = unknown(own, parent, "p"),
+        drafted = drafted.unwrap_or_default(),
+        order = columns("h", key_columns(relation)),
+    ))
+}
+
+/// Rows that keep a check in the draft and in production, and not when the two are merged.
+fn broken(own: &Own<'_>, check: &Check, rows_max: usize) -> Option<String> {
+    let (draft, relation) = (own.draft, own.draft.relation);
+    let definition = check.definition.as_str();
+    if check.definer || definition.ends_with(" NOT ENFORCED") {
+        return None;
+    }
+    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
+    let expression = [" NOT VALID", " NO INHERIT"]
+        .iter()
+        .fold(expression, |text, suffix| {
+            text.strip_suffix(suffix).unwrap_or(text)
+        });
+    let values: Vec<String> = relation
+        .writable()
+        .map(|c| {
+            format!(
+                "CASE WHEN {} THEN {} ELSE {} END AS {}",
+                ours(c),
+                merged(own, c),
+                column("b", &c.name),
+                catalog::quote_identifier(&c.name)
+            )
+        })
+        .collect();
+    let moved = join_or(relation.writable().map(|c| format!("NOT ({})", stays(c))));
+    // A check over a generated column is PostgreSQL's to say.
+    if relation.columns.len() != values.len() {
+        return None;
+    }
+    let name = catalog::quote_identifier(&relation.name);
+    Some(format!(
+        "WITH f AS ({first})
+SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'check' AS kind, {constraint}::text AS name, {base_row}::text AS base, {our_row}::text AS ours, {their_row}::text AS theirs, NULL::text AS changed_by
+FROM {head} h JOIN f ON {first_same} JOIN {base} b ON {base_same}
+CROSS JOIN LATERAL (SELECT {expression} AS pgdraft_kept FROM (SELECT {values}) AS {name}) x
+WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND NOT h.pgdraft_new AND ({moved}) AND NOT x.pgdraft_kept
+ORDER BY {order}) q LIMIT {rows_max}",
+        first = own.first(),
+        text = key_text("h", key_columns(relation)),
+        primary = object("h", key_columns(relation)),
+        constraint = quote_literal(&check.name),
+        base_row = object("f", relation.writable().map(|c| &c.name)),
+        our_row = object("h", relation.writable().map(|c| &c.name)),
+        their_row = object("b", relation.writable().map(|c| &c.name)),
+        head = draft.table(),
+        first_same = same_key(relation, "f", "h"),
+        base = relation.qualified(),
+        base_same = same_base(relation, "b", "h"),
+        values = values.join(", "),
+        sid = own.sid.0,
+        order = columns("h", key_columns(relation)),
+    ))
+}
+
+/// The row is there.
+pub(crate) fn there(relation: &Relation, alias: &str) -> String {
+    let key = key_columns(relation).first();
+    let known = key.filter(|name| relation.column(name).is_some());
+    let first = known.or(relation.columns.first().map(|c| &c.name));
+    first.map_or_else(
+        || "false".to_owned(),
+        |name| format!("{} IS NOT NULL", column(alias, name)),
+    )
+}
+
+/// ` AND NOT EXISTS (…)`: the draft neither changes nor hides the base row `alias`.
+fn unknown(own: &Own<'_>, relation: &Relation, alias: &str) -> String {
+    let Some(id) = own.draft.heads.get(&relation.id) else {
+        return String::new();
+    };
+    format!(
+        " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {}) AND NOT {}",
+        head_table(*id),
+        own.sid.0,
+        same_base(relation, "z", alias),
+        truncated(*id, &own.sid.0.to_string())
+    )
+}
+
+/// `a OR b`; false where there is nothing.
+fn join_or(parts: impl IntoIterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.into_iter().collect();
+    if parts.is_empty() {
+        return "false".to_owned();
+    }
+    format!("({})", parts.join(" OR "))
 }
 
 /// `(a, b)=(1, x)`.
@@ -190,4 +468,19 @@ fn acts(action: ReferentialAction) -> bool {
             true
         }
     }
+}
+
+/// Columns `c` whose value the draft and the base have apart; for [`crate::rebase`].
+pub(crate) fn clash(own: &Own<'_>, c: &Column) -> String {
+    format!("({} AND NOT ({}))", ours(c), merges(own, c))
+}
+
+/// The base `b` is not what the draft saw, in any column.
+pub(crate) fn moved(own: &Own<'_>) -> String {
+    join_or(
+        own.draft
+            .relation
+            .writable()
+            .map(|c| differ(c, &plain("b", c), &column("f", &c.name))),
+    )
 }

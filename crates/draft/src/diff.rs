@@ -3,9 +3,7 @@
 use catalog::{Column, SessionId, quote_identifier};
 
 use crate::Draft;
-use crate::text::{
-    NOT_IDENTICAL, aliased, column, columns, equal, image, join, key_columns, operator, record,
-};
+use crate::text::{aliased, column, columns, equal, image, join, key_columns, operator, record};
 
 mod fingerprint;
 mod images;
@@ -191,16 +189,6 @@ fn names(draft: &Draft<'_>) -> String {
     )
 }
 
-fn is_key(draft: &Draft<'_>, column: &Column) -> bool {
-    key_columns(draft.relation).contains(&column.name)
-}
-
-/// The first log row of each row of a session: the base's image when the draft began with it, or
-/// kind `I` for a row that the draft made.
-pub(crate) fn first(draft: &Draft<'_>, sid: SessionId) -> String {
-    first_of(draft, &sid.0.to_string())
-}
-
 /// The same where the session is an expression.
 fn first_of(draft: &Draft<'_>, sid: &str) -> String {
     let key = columns("l", key_columns(draft.relation));
@@ -210,23 +198,8 @@ fn first_of(draft: &Draft<'_>, sid: &str) -> String {
     )
 }
 
-/// The head's image `h` is not the first image `f`.
-pub(crate) fn changed_at_all(draft: &Draft<'_>) -> String {
-    format!(
-        "{} {NOT_IDENTICAL} {}",
-        image("h", draft.relation.writable(), true),
-        image("f", draft.relation.writable(), false)
-    )
-}
-
-/// The same for one column.
-pub(crate) fn differs(column: Option<&Column>) -> String {
-    let own = image("h", column, true);
-    let first: Vec<String> = column
-        .iter()
-        .map(|c| crate::text::column("f", &c.name))
-        .collect();
-    format!("{own} {NOT_IDENTICAL} {}", record(&first))
+fn is_key(draft: &Draft<'_>, column: &Column) -> bool {
+    key_columns(draft.relation).contains(&column.name)
 }
 
 /// A JSON object of columns; a subselect, because functions take 100 arguments at most.

@@ -16,7 +16,10 @@ use catalog::{
     ReferentialAction, Relation, RelationId, RelationKind, SessionId,
 };
 
-use crate::{Draft, apply, conflict, diff, head, replay, trigger};
+use crate::apply::Which;
+use crate::rebase::{Leaving, Take, Target};
+use crate::undo::Undo;
+use crate::{Draft, Own, apply, conflict, diff, head, rebase, replay, rewind, trigger, undo};
 
 /// A line that begins a question.
 const QUESTION: &str = "---- ";
@@ -135,6 +138,13 @@ impl World {
             heads: &self.heads,
         };
         let sid = SessionId(42);
+        let own = Own {
+            draft: &draft,
+            sid,
+            only: None,
+            prepared: false,
+            delta: &[],
+        };
         let lines = |texts: Vec<String>| texts.join(";\n");
         match what {
             "check" => match crate::check(relation) {
@@ -169,26 +179,48 @@ impl World {
             "summary" => diff::summary(&draft, sid, &diff::Filter::default()),
             "fingerprint" => diff::fingerprint(&draft, sid),
             "relations" => diff::functions(&draft, "\"the agent\""),
-            "lock" => conflict::lock(&draft, sid),
-            "conflicts" => conflict::rows(&draft, sid, 20),
-            "followers" => lines(
-                conflict::followers(&draft, sid, 20)
+            "lock" => conflict::lock(&own, false),
+            "conflicts" => lines(
+                conflict::all(&own, 20)
                     .into_iter()
-                    .map(|f| f.1)
+                    .map(|q| q.text)
+                    .collect(),
+            ),
+            "followers" => lines(
+                conflict::followers(&own, 20, true)
+                    .into_iter()
+                    .map(|q| q.text)
                     .collect(),
             ),
             "apply" => lines(vec![
-                apply::counts(&draft, sid),
-                apply::insert(&draft, sid, &[]),
-                apply::update_sets(&draft, sid),
-                apply::update(&draft, sid, &last_column(relation), true),
-                apply::update(&draft, sid, &last_column(relation), false),
-                apply::delete(&draft, sid),
-                apply::not_deleted(&draft, sid),
+                apply::summary(&own),
+                apply::insert(&own, &[]),
+                apply::update_sets(&own),
+                apply::update(&own, &last_column(relation), Which::All),
+                apply::update(&own, &last_column(relation), Which::Exact),
+                apply::update(&own, &last_column(relation), Which::Union),
+                apply::delete(&own),
+                apply::not_deleted(&own),
+            ]),
+            "rebase" => lines(vec![
+                rebase::changes(&own, 20),
+                rebase::merge(&own, &Target::ALL, Take::Nothing, None),
+                rebase::remove_still(&own, &Target::ALL),
+                rebase::make_again(&own, &Target::ALL),
+                rebase::change_instead(&own, &Target::ALL),
+                rebase::forget(&own, &Target::ALL, Leaving::Gone),
+            ]),
+            "rewind" => lines(vec![
+                rewind::to(&draft, sid, 7),
+                rewind::copy(&draft, sid, SessionId(43)),
+            ]),
+            "undo" => lines(vec![
+                undo::gaps(&draft, sid, Undo::Session, SessionId(43)),
+                undo::write(&draft, sid, Undo::Operation(7), SessionId(43), 1),
             ]),
             "later" => lines(vec![
-                apply::insert(&draft, sid, &last_column(relation)),
-                apply::fill_later(&draft, sid, &last_column(relation)),
+                apply::insert(&own, &last_column(relation)),
+                apply::fill_later(&own, &last_column(relation)),
             ]),
             "replay" => lines(
                 [

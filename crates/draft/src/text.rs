@@ -185,6 +185,58 @@ pub(crate) fn truncated(id: DraftTableId, sid: &str) -> String {
     )
 }
 
+/// Types whose equality is identity: two values that are equal are the same bytes.
+const IDENTITY_TYPES: [u32; 15] = [
+    16, 17, 18, 19, 20, 21, 23, 26, // bool, bytea, "char", name, int8, int2, int4, oid
+    829, 1082, 1083, 1114, 1184, 2950,
+    3220, // macaddr, date, time, timestamp, timestamptz, uuid, pg_lsn
+];
+
+/// `text` and `varchar`: equal is the same where the collation is the type's own, which is
+/// deterministic.
+const TEXT_TYPES: [u32; 2] = [25, 1043];
+
+/// The two values of one column are not the very same. By bytes, unless the type's own equality
+/// says as much: it is three times as fast.
+pub(crate) fn differ(column: &Column, left: &str, right: &str) -> String {
+    if is_identity(column) {
+        format!("{left} IS DISTINCT FROM {right}")
+    } else {
+        format!("{} {NOT_IDENTICAL} {}", record(&[left]), record(&[right]))
+    }
+}
+
+/// The two values of one column are the very same.
+pub(crate) fn same(column: &Column, left: &str, right: &str) -> String {
+    if is_identity(column) {
+        format!("{left} IS NOT DISTINCT FROM {right}")
+    } else {
+        format!("NOT ({})", differ(column, left, right))
+    }
+}
+
+fn is_identity(column: &Column) -> bool {
+    IDENTITY_TYPES.contains(&column.type_id)
+        || (TEXT_TYPES.contains(&column.type_id) && column.collation.is_none())
+}
+
+/// A column's value as the log has it: a domain's as the type that it is made of.
+pub(crate) fn plain(alias: &str, of: &Column) -> String {
+    let value = column(alias, &of.name);
+    match &of.base_type {
+        Some(base) => format!("{value}::{base}"),
+        None => value,
+    }
+}
+
+/// A JSON object of columns; a subselect, because functions take 100 arguments at most.
+pub(crate) fn object<S: AsRef<str>>(alias: &str, names: impl IntoIterator<Item = S>) -> String {
+    let list = join(", ", names, |name| {
+        format!("{} AS {}", column(alias, name), quote_identifier(name))
+    });
+    format!("(SELECT pg_catalog.to_jsonb(pgdraft_row) FROM (SELECT {list}) pgdraft_row)")
+}
+
 /// The body of a function as a dollar-quoted string whose tag does not occur in it.
 pub(crate) fn dollar_quoted(body: &str) -> String {
     let mut tag = String::from("$pgdraft$");

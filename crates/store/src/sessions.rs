@@ -249,6 +249,20 @@ pub async fn end(
     Ok(())
 }
 
+/// The commits of these sessions are undone.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn reverted(client: &impl GenericClient, sids: &[i64]) -> Result<(), Error> {
+    client
+        .execute(
+            "UPDATE pgdraft.sessions SET state = 'reverted' WHERE sid = ANY ($1) AND state = 'committed'",
+            &[&sids],
+        )
+        .await?;
+    Ok(())
+}
+
 /// Lets an agent's session wait for review, or go on. What is recorded is who did it and when.
 ///
 /// # Errors

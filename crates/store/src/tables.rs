@@ -350,6 +350,23 @@ pub async fn keep_operation_rows(
     Ok(())
 }
 
+/// The operation of a session that alone has written to a head; `None` where there are several, or
+/// none.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn only_operation(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    sid: SessionId,
+) -> Result<Option<i64>, Error> {
+    let text = format!(
+        "SELECT CASE WHEN min(pgdraft_op) = max(pgdraft_op) THEN min(pgdraft_op) END FROM pgdraft.d{}_log WHERE pgdraft_sid = $1",
+        id.0
+    );
+    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+}
+
 /// Rows of a session's draft in one head, without those that were inserted and removed again.
 ///
 /// # Errors

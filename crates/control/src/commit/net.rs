@@ -1,16 +1,27 @@
 //! Applying net changes, set by set.
 
-use std::collections::HashMap;
-
 use catalog::{Relation, RelationId};
-use draft::{Draft, apply};
+use draft::apply::Which;
+use draft::{Draft, Own, apply};
 
-use super::{Applied, Committed, Work};
+use super::{Applied, Committed, Work, busy, is_locked};
 use crate::ControlError;
 use crate::sessions::count;
 
 /// Above so many different sets of changed columns a table is updated in all of them at once.
 const SETS_MAX: usize = 8;
+
+/// The planner's own choice.
+pub(super) const ANY_JOIN: &str = "SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_nestloop TO DEFAULT; \
+     SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT";
+
+/// Both sides in the order of the key.
+const MERGE_JOIN: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = on; SET LOCAL enable_nestloop = off; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
+
+/// The draft in the order of the key, production's rows looked up.
+const NESTED_LOOP: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
 
 /// What comes first. Inserts first can only break a unique key, and PostgreSQL says so. Deletes
 /// first free such keys, but a parent's removal can take children along that the draft gave
@@ -27,157 +38,184 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The last that is tried.
-    pub(super) const LAST: Self = Self::Deletes;
     /// All, in the order they are tried.
     pub(super) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
+/// What there is to do in one table.
+struct Todo<'a> {
+    own: &'a Own<'a>,
+    inserts: u64,
+    updates: u64,
+    deletes: u64,
+    /// For each stored column the number of rows whose update changes it.
+    columns: Vec<u64>,
+    /// How the planner is told to join.
+    join: &'static str,
+    applied: Applied,
+}
+
 impl Work<'_> {
-    /// Removes what production has of the truncated tables; rows removed, by table.
-    pub(super) async fn truncate(&self) -> Result<HashMap<RelationId, u64>, ControlError> {
-        let drafts: Vec<&Draft<'_>> = self
-            .drafts
-            .iter()
-            .filter(|d| self.truncated.contains(&d.relation.id))
-            .collect();
-        let mut gone = HashMap::new();
-        if drafts.is_empty() {
-            return Ok(gone);
+    pub(super) async fn apply_net(&self, order: Order) -> Result<Committed, ControlError> {
+        let relations: Vec<&Relation> = self.own.iter().map(|o| o.draft.relation).collect();
+        let mut todo = Vec::with_capacity(self.own.len());
+        for relation in apply::parents_first(&relations) {
+            if let Some(own) = self.own.iter().find(|o| o.draft.relation.id == relation.id) {
+                todo.push(self.todo(own).await?);
+            }
+        }
+        match order {
+            Order::Inserts => {
+                self.inserts(&mut todo).await?;
+                self.updates(&mut todo).await?;
+                self.deletes(&mut todo).await?;
+            }
+            Order::Updates => {
+                self.updates(&mut todo).await?;
+                self.deletes(&mut todo).await?;
+                self.inserts(&mut todo).await?;
+            }
+            Order::Deletes => {
+                self.deletes(&mut todo).await?;
+                self.updates(&mut todo).await?;
+                self.inserts(&mut todo).await?;
+            }
+        }
+        Ok(finished(todo.into_iter().map(|t| t.applied).collect()))
+    }
+
+    async fn todo<'o>(&self, own: &'o Own<'o>) -> Result<Todo<'o>, ControlError> {
+        let row = self
+            .transaction
+            .query_one(&apply::summary(own), &[])
+            .await?;
+        let columns: Vec<i64> = row.try_get(3)?;
+        let (updates, deletes) = (count(row.try_get(1)?), count(row.try_get(2)?));
+        Ok(Todo {
+            own,
+            inserts: count(row.try_get(0)?),
+            updates,
+            deletes,
+            columns: columns.into_iter().map(count).collect(),
+            join: self.join(own, updates + deletes).await?,
+            applied: nothing(own.draft.relation),
+        })
+    }
+
+    /// Heads have no statistics on sessions, so the planner does not know how large a draft is. Both
+    /// ways take the rows in the order of the key: side by side where the draft is a good part of
+    /// the table, else one by one. Production's triggers plan their own statements meanwhile, so where
+    /// there are any, the rows are locked in order before and the planner is left alone.
+    async fn join(&self, own: &Own<'_>, rows: u64) -> Result<&'static str, ControlError> {
+        if own.draft.relation.triggers {
+            if rows > 0 {
+                self.lock(own, false).await?;
+            }
+            return Ok(ANY_JOIN);
         }
         let row = self
             .transaction
-            .query_one(&apply::truncate(&drafts), &[])
+            .query_one(
+                "SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = $1",
+                &[&own.draft.relation.id.0],
+            )
             .await?;
-        for (i, draft) in drafts.into_iter().enumerate() {
-            let removed = count(row.try_get(i)?);
-            let left = self.transaction.query_one(&apply::left(draft), &[]).await?;
-            let left = count(left.try_get(0)?);
-            complete(draft, removed + left, removed)?;
-            gone.insert(draft.relation.id, removed);
-        }
-        Ok(gone)
+        let side_by_side = rows.saturating_mul(8) > count(row.try_get(0)?);
+        Ok(if side_by_side {
+            MERGE_JOIN
+        } else {
+            NESTED_LOOP
+        })
     }
 
-    /// Applies all but truncations, which have taken `gone` rows of each table.
-    pub(super) async fn apply_net(
-        &self,
-        order: Order,
-        gone: &HashMap<RelationId, u64>,
-    ) -> Result<Committed, ControlError> {
-        let relations: Vec<&Relation> = self.drafts.iter().map(|d| d.relation).collect();
-        let parents_first = apply::parents_first(&relations);
-        let drafts: Vec<&Draft<'_>> = parents_first
-            .iter()
-            .filter_map(|r| self.drafts.iter().find(|d| d.relation.id == r.id))
-            .collect();
-        let mut done: Vec<Applied> = drafts
-            .iter()
-            .map(|d| Applied {
-                deleted: gone.get(&d.relation.id).copied().unwrap_or(0),
-                ..nothing(d.relation)
-            })
-            .collect();
-        match order {
-            Order::Inserts => {
-                self.inserts(&drafts, &mut done).await?;
-                self.updates(&drafts, &mut done).await?;
-                self.deletes(&drafts, &mut done).await?;
-            }
-            Order::Updates => {
-                self.updates(&drafts, &mut done).await?;
-                self.deletes(&drafts, &mut done).await?;
-                self.inserts(&drafts, &mut done).await?;
-            }
-            Order::Deletes => {
-                self.deletes(&drafts, &mut done).await?;
-                self.updates(&drafts, &mut done).await?;
-                self.inserts(&drafts, &mut done).await?;
-            }
-        }
-        Ok(finished(done))
-    }
-
-    async fn inserts(
-        &self,
-        drafts: &[&Draft<'_>],
-        done: &mut [Applied],
-    ) -> Result<(), ControlError> {
-        let order: Vec<RelationId> = drafts.iter().map(|d| d.relation.id).collect();
+    async fn inserts(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
+        let order: Vec<RelationId> = todo.iter().map(|t| t.own.draft.relation.id).collect();
         let mut fills = Vec::new();
-        for (place, (draft, applied)) in drafts.iter().zip(&mut *done).enumerate() {
-            let expected = self.counts(draft).await?.0;
-            if expected == 0 {
+        for (place, todo) in todo.iter_mut().enumerate() {
+            if todo.inserts == 0 {
                 continue;
             }
             let after = order.get(place + 1..).unwrap_or(&[]);
-            let later = apply::back_columns(draft.relation, after);
-            let text = apply::insert(draft, self.sid, &later);
-            applied.inserted = self.transaction.execute(&text, &[]).await?;
-            complete(draft, expected, applied.inserted)?;
+            let later = apply::back_columns(todo.own.draft.relation, after);
+            let text = apply::insert(todo.own, &later);
+            todo.applied.inserted = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            complete(todo.own.draft, todo.inserts, todo.applied.inserted)?;
             if !later.is_empty() {
-                fills.push(apply::fill_later(draft, self.sid, &later));
+                fills.push((todo.own.draft, apply::fill_later(todo.own, &later)));
             }
         }
-        for text in fills {
-            self.transaction.execute(&text, &[]).await?;
+        for (draft, text) in fills {
+            self.write(ANY_JOIN, &text, draft).await?;
         }
         Ok(())
     }
 
-    async fn updates(
-        &self,
-        drafts: &[&Draft<'_>],
-        done: &mut [Applied],
-    ) -> Result<(), ControlError> {
-        for (draft, applied) in drafts.iter().zip(done) {
-            let text = apply::update_sets(draft, self.sid);
-            let mut sets: Vec<(Vec<String>, u64)> = Vec::new();
-            for row in self.transaction.query(&text, &[]).await? {
-                sets.push((row.try_get(0)?, count(row.try_get(1)?)));
-            }
-            let exact = sets.len() <= SETS_MAX;
-            if !exact {
-                sets = vec![union(draft.relation, &sets)];
-            }
-            for (set, expected) in sets {
-                let text = apply::update(draft, self.sid, &set, exact);
-                let written = self.transaction.execute(&text, &[]).await?;
-                complete(draft, expected, written)?;
-                applied.updated += written;
+    async fn updates(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
+        for todo in todo {
+            for (set, which, expected) in self.sets(todo).await? {
+                let text = apply::update(todo.own, &set, which);
+                let written = self.write(todo.join, &text, todo.own.draft).await?;
+                complete(todo.own.draft, expected, written)?;
+                todo.applied.updated += written;
             }
         }
         Ok(())
     }
 
-    async fn deletes(
-        &self,
-        drafts: &[&Draft<'_>],
-        done: &mut [Applied],
-    ) -> Result<(), ControlError> {
-        for (draft, applied) in drafts.iter().zip(done).rev() {
-            let expected = self.counts(draft).await?.1;
-            if expected == 0 {
+    /// Which columns are updated in which rows, and in how many.
+    async fn sets(&self, todo: &Todo<'_>) -> Result<Vec<(Vec<String>, Which, u64)>, ControlError> {
+        if todo.updates == 0 {
+            return Ok(Vec::new());
+        }
+        let stored = todo.own.draft.relation.writable();
+        let changed: Vec<(String, u64)> = stored
+            .zip(&todo.columns)
+            .filter(|(_, rows)| **rows > 0)
+            .map(|(c, rows)| (c.name.clone(), *rows))
+            .collect();
+        let names = || changed.iter().map(|(name, _)| name.clone()).collect();
+        if changed.iter().all(|(_, rows)| *rows == todo.updates) {
+            return Ok(vec![(names(), Which::All, todo.updates)]);
+        }
+        let rows = self
+            .transaction
+            .query(&apply::update_sets(todo.own), &[])
+            .await?;
+        if rows.len() > SETS_MAX {
+            return Ok(vec![(names(), Which::Union, todo.updates)]);
+        }
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, Which::Exact, count(row.try_get(1)?))))
+            .collect()
+    }
+
+    async fn deletes(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
+        for todo in todo.iter_mut().rev() {
+            if todo.deletes == 0 {
                 continue;
             }
-            let text = apply::delete(draft, self.sid);
-            let written = self.transaction.execute(&text, &[]).await?;
-            if written != expected {
+            let text = apply::delete(todo.own);
+            let written = self.write(todo.join, &text, todo.own.draft).await?;
+            if written != todo.deletes {
                 // In a circle of foreign keys a parent's removal took some of them along.
-                let text = apply::not_deleted(draft, self.sid);
+                let text = apply::not_deleted(todo.own);
                 let left = self.transaction.query_one(&text, &[]).await?;
-                complete(draft, expected, expected - count(left.try_get(0)?))?;
+                complete(
+                    todo.own.draft,
+                    todo.deletes,
+                    todo.deletes - count(left.try_get(0)?).min(todo.deletes),
+                )?;
             }
-            applied.deleted += expected;
+            todo.applied.deleted = todo.deletes;
         }
         Ok(())
     }
 
-    /// Rows to insert and to delete.
-    async fn counts(&self, draft: &Draft<'_>) -> Result<(u64, u64), ControlError> {
-        let text = apply::counts(draft, self.sid);
-        let row = self.transaction.query_one(&text, &[]).await?;
-        Ok((count(row.try_get(0)?), count(row.try_get(1)?)))
+    /// Runs one statement that writes to production.
+    async fn write(&self, join: &str, text: &str, draft: &Draft<'_>) -> Result<u64, ControlError> {
+        self.transaction.batch_execute(join).await?;
+        let written = self.transaction.execute(text, &[]).await;
+        written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
     }
 }
 
@@ -192,16 +230,6 @@ pub(super) fn complete(draft: &Draft<'_>, expected: u64, written: u64) -> Result
         expected,
         written,
     })
-}
-
-fn union(relation: &Relation, sets: &[(Vec<String>, u64)]) -> (Vec<String>, u64) {
-    let names = relation
-        .writable()
-        .map(|c| &c.name)
-        .filter(|name| sets.iter().any(|(set, _)| set.contains(name)))
-        .cloned()
-        .collect();
-    (names, sets.iter().map(|(_, rows)| rows).sum())
 }
 
 pub(super) fn nothing(relation: &Relation) -> Applied {

@@ -12,10 +12,15 @@ use crate::sessions::count;
 
 impl Work<'_> {
     pub(super) async fn replay(&self) -> Result<Committed, ControlError> {
-        let relations: Vec<_> = self.drafts.iter().map(|d| d.relation).collect();
+        let relations: Vec<_> = self.own.iter().map(|o| o.draft.relation).collect();
         let drafts: Vec<&Draft<'_>> = parents_first(&relations)
             .iter()
-            .filter_map(|r| self.drafts.iter().find(|d| d.relation.id == r.id))
+            .filter_map(|r| {
+                self.own
+                    .iter()
+                    .map(|o| o.draft)
+                    .find(|d| d.relation.id == r.id)
+            })
             .collect();
         let mut operations = BTreeSet::new();
         for draft in &drafts {
