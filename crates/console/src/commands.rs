@@ -1,6 +1,7 @@
 //! The table of commands: words, arguments, privilege, columns, handler. A command exists by
 //! standing here, and cannot stand here without saying what it needs.
 
+use crate::changes;
 use crate::handlers::{self, Handler};
 use crate::process;
 use crate::tokens::{Kind, Token};
@@ -26,6 +27,10 @@ pub enum Piece {
     Fingerprint,
     /// The id of a client: a string constant.
     Client,
+    /// A text that is none of the others, by what it is: `name`, `value`, …
+    Text(&'static str),
+    /// Name of a column.
+    Column,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// What may be left out; begins with a word. Several in a row come in any order, each once.
@@ -43,6 +48,8 @@ pub enum Privilege {
     Reviewer,
     /// A reviewer; the command is about the process.
     Operator,
+    /// A reviewer; the command is about no single session.
+    AnyReviewer,
 }
 
 /// Type of a result column, as `pg_type.oid`.
@@ -114,6 +121,12 @@ const KIND: Piece = Piece::Optional(&[
     Piece::Word("KIND"),
     Piece::OneOf(&["ADDED", "MODIFIED", "REMOVED"]),
 ]);
+
+const AS_SESSION: Piece = Piece::Optional(&[Piece::Word("AS"), Piece::Text("new session")]);
+
+const TABLE_OF: Piece = Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]);
+const KEY_OF: Piece = Piece::Optional(&[Piece::Word("KEY"), Piece::Key]);
+const COLUMN_OF: Piece = Piece::Optional(&[Piece::Word("COLUMN"), Piece::Column]);
 
 /// Every command.
 pub static COMMANDS: &[Spec] = &[
@@ -281,6 +294,199 @@ pub static COMMANDS: &[Spec] = &[
         tag: "DISCARD SESSION",
         about: "Throws the draft of a session away.",
         handler: handlers::discard_session,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("PROPOSE"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "PROPOSE SESSION",
+        about: "Says that a session is done: it waits for review and takes no writes until it is reopened.",
+        handler: changes::propose,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REOPEN"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "REOPEN SESSION",
+        about: "Lets a proposed session take writes again.",
+        handler: changes::reopen,
+    },
+    Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("CONFLICTS"), IN_SESSION],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("table", ColumnType::Text),
+            column("primary_key", ColumnType::Jsonb),
+            column("kind", ColumnType::Text),
+            column("name", ColumnType::Text),
+            column("base", ColumnType::Jsonb),
+            column("ours", ColumnType::Jsonb),
+            column("theirs", ColumnType::Jsonb),
+            column("changed_by", ColumnType::Text),
+            column("what", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Lists everything that production changed and that stops the commit, with the three values of each.",
+        handler: changes::show_conflicts,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("RESOLVE"),
+            Piece::Word("CONFLICT"),
+            IN_SESSION,
+            TABLE_OF,
+            KEY_OF,
+            COLUMN_OF,
+            Piece::Word("TAKE"),
+            Piece::OneOf(&["OURS", "THEIRS"]),
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "RESOLVE CONFLICT",
+        about: "Settles conflicts, of all tables or of the one, the row, the column that is named, with the draft's values or production's.",
+        handler: changes::resolve,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("RESOLVE"),
+            Piece::Word("CONFLICT"),
+            IN_SESSION,
+            TABLE_OF,
+            KEY_OF,
+            COLUMN_OF,
+            Piece::Word("TAKE"),
+            Piece::Word("VALUE"),
+            Piece::Text("value"),
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "RESOLVE CONFLICT",
+        about: "Settles the conflict of a column with another value.",
+        handler: changes::resolve,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REBASE"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("table", ColumnType::Text),
+            column("primary_key", ColumnType::Jsonb),
+            column("column", ColumnType::Text),
+            column("was", ColumnType::Jsonb),
+            column("now", ColumnType::Jsonb),
+            column("state", ColumnType::Text),
+        ],
+        tag: "REBASE SESSION",
+        about: "Brings a draft onto today's rows and shows what production had changed; conflicts stay.",
+        handler: changes::rebase,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REHEARSE"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[
+            column("kind", ColumnType::Text),
+            column("table", ColumnType::Text),
+            column("primary_key", ColumnType::Jsonb),
+            column("drafted", ColumnType::Jsonb),
+            column("result", ColumnType::Jsonb),
+            column("what", ColumnType::Text),
+        ],
+        tag: "REHEARSE SESSION",
+        about: "Runs the commit and rolls it back: shows what it would do, what production itself would add, and what would stop it.",
+        handler: changes::rehearse,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REVERT"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+            AS_SESSION,
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "REVERT SESSION",
+        about: "Makes a new session whose draft undoes a commit, to be reviewed and committed as any other.",
+        handler: changes::revert,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REVERT"),
+            Piece::Word("OPERATION"),
+            Piece::Operation,
+            Piece::Word("IN"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+            AS_SESSION,
+        ],
+        privilege: Privilege::Reviewer,
+        columns: &[],
+        tag: "REVERT OPERATION",
+        about: "The same for one operation of a committed session.",
+        handler: changes::revert,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REVERT"),
+            Piece::Word("AGENT"),
+            Piece::Text("agent"),
+            Piece::Word("SINCE"),
+            Piece::Text("time"),
+            AS_SESSION,
+        ],
+        privilege: Privilege::AnyReviewer,
+        columns: &[],
+        tag: "REVERT AGENT",
+        about: "The same for everything of an agent that was committed since a time.",
+        handler: changes::revert,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("REWIND"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+            Piece::Word("TO"),
+            Piece::Word("OPERATION"),
+            Piece::Operation,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "REWIND SESSION",
+        about: "Takes a session back to what it was after an operation; those after it are gone.",
+        handler: changes::rewind,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("FORK"),
+            Piece::Word("SESSION"),
+            Piece::Session,
+            Piece::Word("AS"),
+            Piece::Text("new session"),
+            Piece::Optional(&[
+                Piece::Word("AT"),
+                Piece::Word("OPERATION"),
+                Piece::Operation,
+            ]),
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[],
+        tag: "FORK SESSION",
+        about: "Copies a session to a new one, whole or as it was after an operation.",
+        handler: changes::fork,
     },
     Spec {
         pieces: &[
@@ -477,6 +683,8 @@ fn usage(pieces: &[Piece]) -> String {
             Piece::Rows => "rows".to_owned(),
             Piece::Fingerprint => "'fingerprint'".to_owned(),
             Piece::Client => "'id'".to_owned(),
+            Piece::Text(what) => format!("'{what}'"),
+            Piece::Column => "column".to_owned(),
             Piece::OneOf(words) => words.join("|"),
             Piece::Optional(inner) => format!("[{}]", usage(inner)),
         })

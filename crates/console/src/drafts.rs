@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use catalog::RelationId;
 use control::{
-    Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary, Separated,
-    SessionSummary, Summary,
+    Change, Changed, Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary,
+    Separated, SessionSummary, Summary,
 };
 use report::Report;
 
@@ -110,6 +110,12 @@ pub trait Drafts: Send + Sync {
 
     /// Throws a draft away.
     async fn discard(&self, session: &str, by: &str) -> Result<Ended, Report>;
+
+    /// Any other change of a session.
+    async fn change(&self, session: &str, by: &str, change: &Change) -> Result<Changed, Report>;
+
+    /// The number of a table.
+    fn table(&self, name: &TableName) -> Result<RelationId, Report>;
 }
 
 #[async_trait]
@@ -178,6 +184,14 @@ impl Drafts for Control {
             rows: discarded.rows,
             tables: discarded.tables,
         })
+    }
+
+    async fn change(&self, session: &str, by: &str, change: &Change) -> Result<Changed, Report> {
+        Ok(Self::change(self, session, by, change).await?)
+    }
+
+    fn table(&self, name: &TableName) -> Result<RelationId, Report> {
+        find_table(self, name)
     }
 }
 

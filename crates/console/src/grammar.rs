@@ -43,6 +43,10 @@ pub struct Request {
     pub client: Option<String>,
     /// The fingerprint it is bound to.
     pub fingerprint: Option<String>,
+    /// The column it names.
+    pub column: Option<String>,
+    /// Other texts, by what they are.
+    pub texts: Vec<(&'static str, String)>,
     /// The words it chose where there was a choice, and the first words of what it did not leave
     /// out.
     pub words: Vec<&'static str>,
@@ -59,8 +63,16 @@ impl Request {
             rows: None,
             client: None,
             fingerprint: None,
+            column: None,
+            texts: Vec::new(),
             words: Vec::new(),
         }
+    }
+
+    /// A text, by what it is.
+    pub fn text(&self, what: &str) -> Option<&str> {
+        let found = self.texts.iter().find(|(name, _)| *name == what);
+        found.map(|(_, text)| text.as_str())
     }
 
     /// Whether a word that may be left out, or be another one, was written.
@@ -107,8 +119,9 @@ pub fn recognise(text: &str) -> Option<Recognised> {
 }
 
 /// First words of all commands.
-const VERBS: [&str; 7] = [
-    "show", "commit", "discard", "pause", "resume", "reload", "kill",
+const VERBS: [&str; 15] = [
+    "show", "commit", "discard", "pause", "resume", "reload", "kill", "propose", "reopen",
+    "resolve", "rebase", "rehearse", "revert", "rewind", "fork",
 ];
 
 /// Where and why a parse stopped.
@@ -229,6 +242,14 @@ impl Parser<'_> {
             Piece::Client => {
                 let id = self.text(Expected::Text)?;
                 self.request.client = Some(id);
+            }
+            Piece::Text(what) => {
+                let text = self.text(Expected::Text)?;
+                self.request.texts.push((what, text));
+            }
+            Piece::Column => {
+                let name = self.identifier()?;
+                self.request.column = Some(name);
             }
             Piece::Operation => {
                 let name = self.text(Expected::OperationName)?;
@@ -383,6 +404,8 @@ fn is_postgresql(tokens: &[Token], verb: &str, object: &str) -> bool {
                 || (object == "session" && is_word(third, "authorization"))
         }
         "commit" => matches!(object, "work" | "transaction" | "and" | "prepared"),
+        // One slip of the keyboard from ours, and PostgreSQL's own.
+        "reset" | "release" | "revoke" | "reindex" | "refresh" | "reassign" | "prepare" => true,
         "discard" => matches!(object, "all" | "plans" | "sequences" | "temp" | "temporary"),
         _ => false,
     }

@@ -35,7 +35,8 @@ pub(crate) async fn run(
     let spec = request.spec;
     let named = request.session.as_deref().or(caller.own_session);
     let session = match (spec.privilege, named) {
-        (Privilege::Anyone, _) => "",
+        (Privilege::AnyReviewer, _) if !caller.reviewer => return Err(not_a_reviewer(request)),
+        (Privilege::Anyone | Privilege::AnyReviewer, _) => "",
         (Privilege::Operator, _) if caller.reviewer => "",
         (Privilege::Operator, _) => return Err(not_an_operator(request)),
         (Privilege::SessionOwner | Privilege::Reviewer, None) => return Err(no_session(request)),
@@ -108,7 +109,9 @@ fn not_a_reviewer(request: &Request) -> Report {
         "42501",
         format!("permission denied for {}", request.spec.tag),
     )
-    .detail("An agent's credential never commits a draft.")
+    .detail(
+        "An agent's credential never commits a draft, settles its conflicts or undoes a commit.",
+    )
     .hint("a reviewer commits: ask one to look at SHOW DIFF and to run COMMIT SESSION")
 }
 
@@ -301,7 +304,7 @@ pub(crate) fn show_commands(_: Call<'_>) -> Outcome<'_> {
             let who = match spec.privilege {
                 Privilege::Anyone => "anyone",
                 Privilege::SessionOwner => "the session's agent, reviewers",
-                Privilege::Reviewer | Privilege::Operator => "reviewers",
+                Privilege::Reviewer | Privilege::AnyReviewer | Privilege::Operator => "reviewers",
             };
             vec![
                 Some(spec.usage()),
@@ -323,7 +326,7 @@ pub(crate) fn told(message: String) -> Rows {
 }
 
 /// PostgreSQL's text form of a `text[]` (section 8.15.6).
-fn array_literal(items: &[String]) -> String {
+pub(crate) fn array_literal(items: &[String]) -> String {
     let quoted: Vec<String> = items
         .iter()
         .map(|item| {

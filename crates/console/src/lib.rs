@@ -7,6 +7,7 @@
 //!
 //! Start at [`recognise`] and [`run`]; the commands stand in [`COMMANDS`].
 
+mod changes;
 mod commands;
 mod drafts;
 mod edits;

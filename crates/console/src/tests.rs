@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::*;
 use control::{
-    Chosen, Dependency, DiffRow, DiffType, OperationSummary, Separated, SessionState,
-    SessionSummary, Summary, SummaryRow,
+    Change, Changed, Chosen, Dependency, DiffRow, DiffType, OperationSummary, Separated,
+    SessionState, SessionSummary, Summary, SummaryRow,
 };
 use report::code;
 
@@ -135,6 +135,29 @@ impl Drafts for Fake {
             }],
             fingerprint: "f00d".into(),
         })
+    }
+
+    async fn change(&self, _: &str, _: &str, change: &Change) -> Result<Changed, Report> {
+        Ok(match change {
+            Change::Propose | Change::Reopen => Changed::Done,
+            Change::Conflicts => Changed::Conflicts(Vec::new()),
+            Change::Rebase => Changed::Rebased(Vec::new()),
+            Change::Resolve(..) => Changed::Left(1),
+            Change::Rehearse => Changed::Rehearsed(control::Rehearsal::default()),
+            Change::Rewind(_) => Changed::Rewound(2),
+            Change::Revert(_, name) => Changed::Made {
+                session: name.clone().unwrap_or_default(),
+                rows: 3,
+            },
+            Change::Fork(name, _) => Changed::Made {
+                session: name.clone(),
+                rows: 3,
+            },
+        })
+    }
+
+    fn table(&self, _: &TableName) -> Result<catalog::RelationId, Report> {
+        Ok(catalog::RelationId(1))
     }
 
     async fn commit(

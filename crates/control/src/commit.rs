@@ -63,6 +63,15 @@ impl Committed {
         self.tables.iter().map(sum).sum()
     }
 
+    /// Rows deleted from a table.
+    pub(crate) fn deleted_from(&self, schema: &str, table: &str) -> u64 {
+        let found = self
+            .tables
+            .iter()
+            .find(|t| t.schema == schema && t.table == table);
+        found.map_or(0, |t| t.deleted)
+    }
+
     /// As it is kept with the session.
     fn record(&self) -> serde_json::Value {
         let table = |t: &Applied| {

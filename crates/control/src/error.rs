@@ -171,6 +171,31 @@ pub enum ControlError {
         /// Why.
         because: Vec<Dependency>,
     },
+    /// A column that a table does not have.
+    #[error("column \"{column}\" of relation \"{table}\" does not exist")]
+    NoSuchColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A session of that name is there already.
+    #[error("session \"{0}\" already exists")]
+    NameTaken(String),
+    /// There is no commit to undo, or its rows are not kept any more.
+    #[error("\"{0}\" has no commit that can be undone")]
+    NotCommitted(String),
+    /// Somebody else wrote between two commits that are to be undone together.
+    #[error("{rows} rows of table \"{table}\" were changed by others between these commits")]
+    Gap {
+        /// The table.
+        table: String,
+        /// How many.
+        rows: u64,
+    },
+    /// Rows of a table without a key cannot be found again.
+    #[error("table \"{0}\" has no key, so its rows cannot be found again")]
+    NoKey(String),
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
     Incomplete {
@@ -248,6 +273,20 @@ impl ControlError {
                 .detail(format!("Its fingerprint is {fingerprint} now."))
                 .hint("Look at SHOW DIFF again; every diff carries its fingerprint."),
             Self::NotClosed { because, .. } => not_closed(because, message),
+            Self::NoSuchColumn { .. } => Report::error("42703", message)
+                .hint("SHOW CONFLICTS names the columns."),
+            Self::NameTaken(_) => Report::error(code::BAD_ID, message)
+                .detail("A name is not used again, also when its session has ended.")
+                .hint("Choose another name: AS 'name'."),
+            Self::NotCommitted(_) => Report::error(code::NO_HISTORY, message)
+                .detail("The rows of a commit are kept for the time of the setting sessions.history_ms.")
+                .hint("SHOW SESSIONS lists the committed sessions."),
+            Self::Gap { .. } => Report::error(code::DRAFT_CONFLICT, message)
+                .detail("Undoing them together would take the others' changes back too.")
+                .hint("Revert the sessions one by one, the last one first."),
+            Self::NoKey(_) => Report::error("0A000", message)
+                .detail("A row is found again by its primary key, or by a unique key over columns that are not null.")
+                .hint("Add a key to the table."),
             Self::Incomplete { .. } => Report::error("09000", message)
                 .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
                 .hint("Look at the triggers of that table, or discard the session."),

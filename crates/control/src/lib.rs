@@ -8,6 +8,7 @@
 //!
 //! Start at [`Control`].
 
+mod change;
 mod commit;
 mod connector;
 mod control;
@@ -17,12 +18,16 @@ mod discard;
 mod drafting;
 mod error;
 mod life;
+mod merge;
 mod peers;
 mod pool;
+mod rehearse;
 mod separate;
 mod sessions;
 mod summary;
+mod undo;
 
+pub use change::{Change, Changed, Undone, Value, Which};
 pub use commit::{Applied, Committed};
 pub use connector::Target;
 pub use control::{Control, Options};
@@ -30,6 +35,8 @@ pub use dependencies::Dependency;
 pub use diff::{Diff, DiffFilter, DiffRow, DiffType};
 pub use discard::Discarded;
 pub use error::{ConflictRow, ControlError};
+pub use merge::BaseChange;
+pub use rehearse::{Effect, Rehearsal};
 pub use separate::{Chosen, Separated};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use store::sessions::SessionState;

@@ -84,11 +84,7 @@ impl Control {
         agent: &str,
         create: bool,
     ) -> Result<Option<OpenedSession>, ControlError> {
-        let length = name.chars().count();
-        // PostgreSQL cannot store a zero character.
-        if length == 0 || length > ID_CHARACTERS_MAX || name.contains('\0') {
-            return Err(ControlError::BadId(length));
-        }
+        named(name)?;
         let client = self.client().await?;
         let found = match sessions::find(&*client, name).await? {
             None if create => Some(sessions::create(&*client, name, agent).await?),
@@ -175,6 +171,16 @@ impl Control {
             })
             .collect())
     }
+}
+
+/// Demands a name that a session can have.
+pub(crate) fn named(name: &str) -> Result<(), ControlError> {
+    let length = name.chars().count();
+    // PostgreSQL cannot store a zero character.
+    if length == 0 || length > ID_CHARACTERS_MAX || name.contains('\0') {
+        return Err(ControlError::BadId(length));
+    }
+    Ok(())
 }
 
 /// The session, or the error that there is none.

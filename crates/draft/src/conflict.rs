@@ -101,6 +101,39 @@ fn rows(own: &Own<'_>, rows_max: usize) -> String {
     let key = key_columns(relation);
     let there = |alias| there(relation, alias);
     let stored: Vec<&Column> = relation.writable().collect();
+    let moved = join_or(stored.iter().map(|c| format!("NOT ({})", stays(c))));
+    let branches = branches(own);
+    format!(
+        "WITH f AS ({first})
+SELECT {COLUMNS} FROM (
+SELECT {text} AS key, {primary}::text AS primary_key, x.kind, x.name, x.base::text, x.ours::text, x.theirs::text, x.changed_by, {order}
+FROM {head} h LEFT JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
+CROSS JOIN LATERAL ({branches}) x (kind, name, base, ours, theirs, changed_by)
+WHERE h.pgdraft_sid = {sid} AND NOT {truncated}
+    AND CASE WHEN h.pgdraft_new THEN h.pgdraft_live AND {b} WHEN {b} THEN {moved} ELSE h.pgdraft_live END) q
+ORDER BY {sort}, name NULLS FIRST LIMIT {rows_max}",
+        first = own.first(),
+        text = key_text("h", key),
+        primary = object("h", key),
+        order = crate::text::aliased("h", key, "pgdraft_k"),
+        head = draft.table(),
+        first_same = same_key(relation, "f", "h"),
+        base = relation.qualified(),
+        base_same = same_base(relation, "b", "h"),
+        branches = branches.join("\nUNION ALL "),
+        sid = own.sid.0,
+        truncated = truncated(draft.id, &own.sid.0.to_string()),
+        b = there("b"),
+        sort = (1..=key.len()).map(|i| format!("pgdraft_k{i}")).collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// The kinds of conflict that one row can have, as SELECTs of `kind`, `name`, `base`, `ours`,
+/// `theirs`, `changed_by` over `h`, `f` and `b`.
+fn branches(own: &Own<'_>) -> Vec<String> {
+    let relation = own.draft.relation;
+    let stored: Vec<&Column> = relation.writable().collect();
+    let there = |alias| there(relation, alias);
     let image = |alias| object(alias, stored.iter().map(|c| &c.name));
     let moved = join_or(stored.iter().map(|c| format!("NOT ({})", stays(c))));
     let changed = join_or(stored.iter().map(|c| ours(c)));
@@ -133,29 +166,7 @@ fn rows(own: &Own<'_>, rows_max: usize) -> String {
         "SELECT 'both added', NULL, NULL, {}, {}, {by_image} WHERE h.pgdraft_live AND h.pgdraft_new AND {}",
         image("h"), image("b"), there("b")
     ));
-    format!(
-        "WITH f AS ({first})
-SELECT {COLUMNS} FROM (
-SELECT {text} AS key, {primary}::text AS primary_key, x.kind, x.name, x.base::text, x.ours::text, x.theirs::text, x.changed_by, {order}
-FROM {head} h LEFT JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
-CROSS JOIN LATERAL ({branches}) x (kind, name, base, ours, theirs, changed_by)
-WHERE h.pgdraft_sid = {sid} AND NOT {truncated}
-    AND CASE WHEN h.pgdraft_new THEN h.pgdraft_live AND {b} WHEN {b} THEN {moved} ELSE h.pgdraft_live END) q
-ORDER BY {sort}, name NULLS FIRST LIMIT {rows_max}",
-        first = own.first(),
-        text = key_text("h", key),
-        primary = object("h", key),
-        order = crate::text::aliased("h", key, "pgdraft_k"),
-        head = draft.table(),
-        first_same = same_key(relation, "f", "h"),
-        base = relation.qualified(),
-        base_same = same_base(relation, "b", "h"),
-        branches = branches.join("\nUNION ALL "),
-        sid = own.sid.0,
-        truncated = truncated(draft.id, &own.sid.0.to_string()),
-        b = there("b"),
-        sort = (1..=key.len()).map(|i| format!("pgdraft_k{i}")).collect::<Vec<_>>().join(", "),
-    )
+    branches
 }
 
 /// The commit that left production's row as it is, where it was one of ours and is remembered.

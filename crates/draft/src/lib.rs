@@ -21,6 +21,7 @@ pub mod head;
 mod inlet;
 mod limits;
 pub mod rebase;
+pub mod rehearse;
 pub mod replay;
 pub mod rewind;
 pub mod split;

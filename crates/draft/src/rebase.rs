@@ -67,8 +67,12 @@ impl Target<'_> {
             .collect()
     }
 
-    fn means(&self, of: &Column) -> bool {
-        self.column.is_none_or(|name| name == of.name)
+    fn take<'a>(&self, of: &Column, take: Take<'a>) -> Take<'a> {
+        if self.column.is_none_or(|name| name == of.name) {
+            take
+        } else {
+            Take::Nothing
+        }
     }
 }
 
@@ -132,47 +136,10 @@ pub fn merge(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: Option<i64>
             .collect();
         parts.join(", ")
     };
-    let taken = |c: &Column| if target.means(c) { take } else { Take::Nothing };
-    let names = columns("", stored.iter().map(|c| &c.name));
-    let values = |value: &dyn Fn(&Column) -> String| {
-        let parts: Vec<String> = stored.iter().map(|c| value(c)).collect();
-        parts.join(", ")
-    };
-    // A value that a person chose is an operation of its own, so that none before it seems to have
-    // written it.
-    let logged = match (take, op) {
-        (Take::Theirs | Take::Value(_), Some(op)) => format!(
-            ", lw AS (INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {names}) SELECT h.pgdraft_sid, {op}, 'U', {} FROM m JOIN {head} h ON h.pgdraft_sid = {sid} AND {hm} JOIN f ON {fm} JOIN {base} b ON {bm} WHERE {changes})",
-            values(&|c| head_value(own, c, Take::Nothing)),
-            log = own.draft.log(),
-            head = own.draft.table(),
-            sid = own.sid.0,
-            hm = same_key(relation, "h", "m"),
-            fm = same_key(relation, "f", "m"),
-            base = relation.qualified(),
-            bm = same_base(relation, "b", "m"),
-            changes = any(stored.iter().map(|c| {
-                differ(
-                    c,
-                    &head_value(own, c, taken(c)),
-                    &head_value(own, c, Take::Nothing),
-                )
-            })),
-        ),
-        _ => String::new(),
-    };
-    let new_op = match (take, op) {
-        (Take::Theirs | Take::Value(_), Some(op)) => format!(
-            ", pgdraft_op = CASE WHEN {} THEN {op} ELSE h.pgdraft_op END",
-            any(stored.iter().map(|c| {
-                differ(
-                    c,
-                    &head_value(own, c, taken(c)),
-                    &head_value(own, c, Take::Nothing),
-                )
-            }))
-        ),
-        _ => String::new(),
+    let taken = |c: &Column| target.take(c, take);
+    let (logged, new_op) = match (take, op) {
+        (Take::Theirs | Take::Value(_), Some(op)) => chosen(own, target, take, op),
+        _ => Default::default(),
     };
     format!(
         "WITH f AS MATERIALIZED ({first}),
@@ -197,6 +164,39 @@ SELECT count(*) FROM m",
         log_values = assign(&|c| log_value(own, c, taken(c))),
         lm = same_key(relation, "l", "m"),
     )
+}
+
+/// A value that a person chose is an operation of its own, so that none before it seems to have
+/// written it: its log rows, as a part of WITH, and what the head's operation becomes.
+fn chosen(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: i64) -> (String, String) {
+    let relation = own.draft.relation;
+    let stored: Vec<&Column> = relation.writable().collect();
+    let changes = any(stored.iter().map(|c| {
+        differ(
+            c,
+            &head_value(own, c, target.take(c, take)),
+            &head_value(own, c, Take::Nothing),
+        )
+    }));
+    let values: Vec<String> = stored
+        .iter()
+        .map(|c| head_value(own, c, Take::Nothing))
+        .collect();
+    let logged = format!(
+        ",
+lw AS (INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {names}) SELECT h.pgdraft_sid, {op}, 'U', {values} FROM m JOIN {head} h ON h.pgdraft_sid = {sid} AND {hm} JOIN f ON {fm} JOIN {base} b ON {bm} WHERE {changes})",
+        names = columns("", stored.iter().map(|c| &c.name)),
+        values = values.join(", "),
+        log = own.draft.log(),
+        head = own.draft.table(),
+        sid = own.sid.0,
+        hm = same_key(relation, "h", "m"),
+        fm = same_key(relation, "f", "m"),
+        base = relation.qualified(),
+        bm = same_base(relation, "b", "m"),
+    );
+    let new_op = format!(", pgdraft_op = CASE WHEN {changes} THEN {op} ELSE h.pgdraft_op END");
+    (logged, new_op)
 }
 
 /// The draft's value after the merge; rows `h`, `f`, `b`.

@@ -34,6 +34,8 @@ pub mod code {
     pub const NOT_INITIALISED: &str = "ZD007";
     /// The control plane could not be reached.
     pub const CONTROL_UNAVAILABLE: &str = "ZD008";
+    /// There is no commit to undo, or its rows are not kept any more.
+    pub const NO_HISTORY: &str = "ZD030";
     /// A session has no operation of that name, or it was committed or discarded before.
     pub const NO_SUCH_OPERATION: &str = "ZD020";
     /// The draft is not the one whose fingerprint was given.

@@ -75,11 +75,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .into());
         }
         if ends && status == b'T' {
-            return Err(
-                Report::error("25001", "a session cannot end inside a transaction block")
-                    .hint("Send COMMIT or ROLLBACK first, then this command.")
-                    .into(),
-            );
+            return Err(Report::error(
+                "25001",
+                "this command cannot run inside a transaction block",
+            )
+            .hint("Send COMMIT or ROLLBACK first, then this command.")
+            .into());
         }
         let own = Some(self.session.name.as_str());
         let control = &self.conn.shared.control;
@@ -146,10 +147,14 @@ pub(crate) fn own_columns(name: &str) -> Vec<AnswerColumn> {
     vec![AnswerColumn { name, type_id: 25 }]
 }
 
-/// Whether a command ends a session or operations of it.
+/// Whether a command ends a session or changes its draft: it needs the session for itself.
 pub(crate) fn ends_session(text: &str) -> bool {
     let word = text.split_whitespace().next().unwrap_or_default();
-    word.eq_ignore_ascii_case("commit") || word.eq_ignore_ascii_case("discard")
+    [
+        "commit", "discard", "propose", "reopen", "resolve", "rebase", "rehearse", "rewind", "fork",
+    ]
+    .iter()
+    .any(|verb| word.eq_ignore_ascii_case(verb))
 }
 
 /// What is said where a reviewer or the console is asked for SQL.

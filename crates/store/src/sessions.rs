@@ -263,6 +263,121 @@ pub async fn reverted(client: &impl GenericClient, sids: &[i64]) -> Result<(), E
     Ok(())
 }
 
+/// Makes a session that is not there yet; `None` where the name is taken.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn insert(
+    client: &impl GenericClient,
+    name: &str,
+    agent: &str,
+    reverts: &[i64],
+) -> Result<Option<Session>, Error> {
+    let text = format!(
+        "INSERT INTO pgdraft.sessions (name, agent, reverts) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}"
+    );
+    let row = client.query_opt(&text, &[&name, &agent, &reverts]).await?;
+    row.as_ref().map(session).transpose()
+}
+
+/// An agent's committed sessions since a time, the last one first, locked until the transaction
+/// ends.
+///
+/// # Errors
+/// [`Error::Database`], also where the time is none.
+pub async fn committed_since(
+    client: &impl GenericClient,
+    agent: &str,
+    since: &str,
+) -> Result<Vec<Session>, Error> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pgdraft.sessions WHERE agent = $1 AND state = 'committed' AND ended_at >= $2::text::timestamptz
+         ORDER BY ended_at DESC, sid DESC FOR UPDATE"
+    );
+    let rows = client.query(&text, &[&agent, &since]).await?;
+    rows.iter().map(session).collect()
+}
+
+/// Adds an operation that a person or the control plane makes, not an agent's statement; its number.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn add_operation(
+    client: &impl GenericClient,
+    sid: SessionId,
+    name: &str,
+    who: &str,
+    statement: &str,
+) -> Result<i64, Error> {
+    let row = client
+        .query_one(
+            "WITH n AS (SELECT coalesce(max(op), 0) + 1 AS op, count(*) FILTER (WHERE requested = $2) + 1 AS repeat
+                        FROM pgdraft.operations WHERE sid = $1)
+             INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, statement)
+             SELECT $1, n.op, $2 || CASE WHEN n.repeat = 1 AND NOT EXISTS (SELECT FROM pgdraft.operations o WHERE o.sid = $1 AND o.name = $2)
+                                         THEN '' ELSE '#' || n.op END,
+                    $2, n.repeat, pg_current_xact_id(), $3, $4 FROM n
+             RETURNING op",
+            &[&sid.0, &name, &who, &statement],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The number of a session's operation.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn operation_number(
+    client: &impl GenericClient,
+    sid: SessionId,
+    name: &str,
+) -> Result<Option<i64>, Error> {
+    let row = client
+        .query_opt(
+            "SELECT op FROM pgdraft.operations WHERE sid = $1 AND name = $2",
+            &[&sid.0, &name],
+        )
+        .await?;
+    Ok(row.map(|r| r.try_get(0)).transpose()?)
+}
+
+/// Forgets a session's operations after one; how many.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn forget_operations(
+    client: &impl GenericClient,
+    sid: SessionId,
+    after: i64,
+) -> Result<u64, Error> {
+    let text = "DELETE FROM pgdraft.operations WHERE sid = $1 AND op > $2";
+    Ok(client.execute(text, &[&sid.0, &after]).await?)
+}
+
+/// Copies the operations of a session, and which tables it touched and truncated, to another that
+/// has none.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn copy_operations(
+    client: &impl GenericClient,
+    from: SessionId,
+    to: SessionId,
+) -> Result<(), Error> {
+    for text in [
+        "INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, client_address, statement, started_at)
+         SELECT $2, op, name, requested, repeat, xid, agent, client_address, statement, started_at
+         FROM pgdraft.operations WHERE sid = $1",
+        "INSERT INTO pgdraft.touched (sid, table_id) SELECT $2, table_id FROM pgdraft.touched WHERE sid = $1",
+        "INSERT INTO pgdraft.truncations (sid, table_id, op, horizon, running)
+         SELECT $2, table_id, op, horizon, running FROM pgdraft.truncations WHERE sid = $1",
+    ] {
+        client.execute(text, &[&from.0, &to.0]).await?;
+    }
+    Ok(())
+}
+
 /// Lets an agent's session wait for review, or go on. What is recorded is who did it and when.
 ///
 /// # Errors

@@ -350,6 +350,24 @@ pub async fn keep_operation_rows(
     Ok(())
 }
 
+/// A session has rows in a head.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn touch(
+    client: &impl GenericClient,
+    sid: SessionId,
+    id: DraftTableId,
+) -> Result<(), Error> {
+    client
+        .execute(
+            "INSERT INTO pgdraft.touched (sid, table_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &[&sid.0, &id.0],
+        )
+        .await?;
+    Ok(())
+}
+
 /// The operation of a session that alone has written to a head; `None` where there are several, or
 /// none.
 ///

@@ -1,0 +1,204 @@
+//! Conflicts of a draft with production: listed, resolved by a person, or merged away by bringing the
+//! draft onto today's base.
+
+use draft::rebase::{self, Leaving, Take, Target};
+use draft::{Draft, Own, conflict};
+use store::sessions::{self, Session};
+use tokio_postgres::Transaction;
+
+use crate::commit::{drafts, live_session};
+use crate::diff::head_numbers;
+use crate::error::ConflictRow;
+use crate::sessions::existing;
+use crate::{Control, ControlError, Value, Which};
+
+/// Rows of one table that a list names.
+const LISTED_ROWS_MAX: usize = 1_000;
+
+/// What a rebase brought: one column of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseChange {
+    /// Its schema.
+    pub schema: String,
+    /// Its table.
+    pub table: String,
+    /// JSON object of the key columns.
+    pub primary_key: String,
+    /// The column; `None` where the row is gone.
+    pub column: Option<String>,
+    /// What the draft began with, as JSON.
+    pub was: Option<String>,
+    /// What production has now.
+    pub now: Option<String>,
+    /// The draft changed it too: it is left as it is, and is a conflict.
+    pub conflict: bool,
+}
+
+impl Control {
+    /// What would stop the commit of a live session.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchSession`], [`ControlError::Ended`], [`ControlError::SchemaMoved`], and
+    /// what PostgreSQL says.
+    pub async fn conflicts(&self, session: &str) -> Result<Vec<ConflictRow>, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let heads = head_numbers(&catalog);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let found = existing(sessions::find(&transaction, session).await?, session)?;
+        if !found.state.is_live() {
+            return Err(ControlError::Ended(Box::new(found)));
+        }
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let all = self.owned(&transaction, &drafts, &found).await?;
+        // A check may call functions of production, which must not write before the commit.
+        transaction
+            .batch_execute("SET TRANSACTION READ ONLY")
+            .await?;
+        let mut rows = Vec::new();
+        for own in &all {
+            let mut queries = conflict::all(own, LISTED_ROWS_MAX);
+            queries.push(conflict::Query {
+                relation: own.draft.relation,
+                text: conflict::appeared(own.draft, found.sid, LISTED_ROWS_MAX),
+            });
+            for query in queries {
+                for row in transaction.query(&query.text, &[]).await? {
+                    rows.push(ConflictRow::read(query.relation, &row)?);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Brings a draft onto today's base; what production changed is returned. Conflicts stay.
+    ///
+    /// # Errors
+    /// As of [`Control::conflicts`], and [`ControlError::Busy`].
+    pub async fn rebase(&self, session: &str) -> Result<Vec<BaseChange>, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let found = self.locked(&transaction, session).await?;
+        let heads = head_numbers(&catalog);
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let mut all = Vec::new();
+        for own in self.owned(&transaction, &drafts, &found).await? {
+            for row in transaction
+                .query(&rebase::changes(&own, LISTED_ROWS_MAX), &[])
+                .await?
+            {
+                all.push(BaseChange {
+                    schema: own.draft.relation.schema.clone(),
+                    table: own.draft.relation.name.clone(),
+                    primary_key: row.try_get(0)?,
+                    column: row.try_get(1)?,
+                    was: row.try_get(2)?,
+                    now: row.try_get(3)?,
+                    conflict: row.try_get(4)?,
+                });
+            }
+            for text in [
+                rebase::forget(&own, &Target::ALL, Leaving::Gone),
+                rebase::merge(&own, &Target::ALL, Take::Nothing, None),
+            ] {
+                transaction.execute(&text, &[]).await?;
+            }
+            finish(&transaction, &own).await?;
+        }
+        transaction.commit().await?;
+        Ok(all)
+    }
+
+    /// Resolves conflicts: all of a session, of one table, of one row or of one of its columns. A
+    /// resolved one is none any more until production changes the row again. Returns how many are
+    /// left.
+    ///
+    /// # Errors
+    /// As of [`Control::rebase`]; what PostgreSQL says of a value that the column cannot have.
+    pub async fn resolve(
+        &self,
+        session: &str,
+        who: &str,
+        which: &Which,
+        value: &Value,
+    ) -> Result<usize, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let found = self.locked(&transaction, session).await?;
+        let heads = head_numbers(&catalog);
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let op =
+            sessions::add_operation(&transaction, found.sid, "resolve", who, "RESOLVE CONFLICT")
+                .await?;
+        let named = |d: &&Draft<'_>| which.table.is_none_or(|id| id == d.relation.id);
+        let chosen: Vec<Draft<'_>> = drafts.iter().filter(named).copied().collect();
+        for own in self.owned(&transaction, &chosen, &found).await? {
+            which.fits(own.draft.relation)?;
+            let target = Target {
+                key: Some(which.key.as_slice()).filter(|key| !key.is_empty()),
+                column: which.column.as_deref(),
+            };
+            for text in statements(&own, &target, value, op) {
+                transaction.execute(&text, &[]).await?;
+            }
+            finish(&transaction, &own).await?;
+        }
+        transaction.commit().await?;
+        drop(client);
+        Ok(self.conflicts(session).await?.len())
+    }
+
+    /// A live session under its lock.
+    pub(crate) async fn locked(
+        &self,
+        transaction: &Transaction<'_>,
+        session: &str,
+    ) -> Result<Session, ControlError> {
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        live_session(transaction, session).await
+    }
+
+    async fn owned<'a>(
+        &'a self,
+        transaction: &Transaction<'_>,
+        drafts: &'a [Draft<'a>],
+        session: &Session,
+    ) -> Result<Vec<Own<'a>>, ControlError> {
+        let mut all = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            all.push(self.own(transaction, draft, session.sid).await?);
+        }
+        Ok(all)
+    }
+}
+
+async fn finish(transaction: &Transaction<'_>, own: &Own<'_>) -> Result<(), ControlError> {
+    if own.prepared {
+        transaction.batch_execute(&own.finish()).await?;
+    }
+    Ok(())
+}
+
+/// What resolves the conflicts of one table. Conflicts of whole rows are not of one column.
+fn statements(own: &Own<'_>, target: &Target<'_>, value: &Value, op: i64) -> Vec<String> {
+    let whole = target.column.is_none();
+    let take = match value {
+        Value::Ours => Take::Ours,
+        Value::Theirs => Take::Theirs,
+        Value::Given(text) => Take::Value(text),
+    };
+    let mut texts = Vec::new();
+    match value {
+        Value::Ours if whole => {
+            texts.push(rebase::remove_still(own, target));
+            texts.push(rebase::make_again(own, target));
+            texts.push(rebase::change_instead(own, target));
+        }
+        Value::Theirs if whole => texts.push(rebase::forget(own, target, Leaving::Theirs)),
+        _ => {}
+    }
+    texts.push(rebase::merge(own, target, take, Some(op)));
+    texts
+}

@@ -1,0 +1,145 @@
+//! A commit that is taken back: everything fires, and what production itself adds is looked at.
+//!
+//! Its limits: sequences move, what a trigger does outside the database is done, and rows that a
+//! trigger removes are counted, not named.
+
+use catalog::Catalog;
+use draft::Draft;
+use draft::rehearse as text;
+
+use crate::commit::{Committed, drafts};
+use crate::diff::head_numbers;
+use crate::error::ConflictRow;
+use crate::sessions::count;
+use crate::{Control, ControlError};
+
+/// Rows of one table that are named.
+const EFFECTS_MAX: usize = 1_000;
+
+/// A row that production added or changed by itself: the agent did not write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Its schema.
+    pub schema: String,
+    /// Its table.
+    pub table: String,
+    /// JSON object of the key columns, where the table has a key.
+    pub primary_key: Option<String>,
+    /// What the draft has of the row; `None` where it does not know it.
+    pub drafted: Option<String>,
+    /// What production would have.
+    pub result: Option<String>,
+    /// Rows that production would remove by itself; the other fields are empty then.
+    pub removed: u64,
+}
+
+/// What a commit would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// Its answer, if it would succeed.
+    pub committed: Option<Committed>,
+    /// What production itself would add.
+    pub effects: Vec<Effect>,
+    /// What would stop it: conflicts.
+    pub conflicts: Vec<ConflictRow>,
+    /// What would stop it: SQLSTATE and message.
+    pub errors: Vec<(String, String)>,
+}
+
+impl Control {
+    /// Runs the commit of a session in a transaction and rolls it back.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchSession`], [`ControlError::Ended`], [`ControlError::Busy`],
+    /// [`ControlError::SchemaMoved`]. What would stop the commit itself is in the answer.
+    pub async fn rehearse(&self, session: &str, who: &str) -> Result<Rehearsal, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let mut client = self.client().await?;
+        // One snapshot: a row that is newer than it is ours.
+        let transaction = client
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .start()
+            .await?;
+        let found = self.locked(&transaction, session).await?;
+        let heads = head_numbers(&catalog);
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let mut rehearsal = Rehearsal::default();
+        let tried = match self.begin(&transaction, &catalog, &found, &drafts).await {
+            Ok(Some(work)) => work.run(&found, who).await,
+            Ok(None) => return Err(ControlError::Busy("production's schema is changing".into())),
+            Err(error) => Err(error),
+        };
+        match tried {
+            Ok(done) => {
+                for (relation, deleted) in changed_tables(&transaction).await? {
+                    let effects =
+                        effects(&transaction, &catalog, &drafts, found.sid, relation).await?;
+                    rehearsal.effects.extend(effects);
+                    let known = catalog.relations.get(&relation);
+                    let ours = known.map_or(0, |r| done.deleted_from(&r.schema, &r.name));
+                    if let (Some(relation), true) = (known, deleted > ours) {
+                        rehearsal.effects.push(Effect {
+                            schema: relation.schema.clone(),
+                            table: relation.name.clone(),
+                            primary_key: None,
+                            drafted: None,
+                            result: None,
+                            removed: deleted - ours,
+                        });
+                    }
+                }
+                rehearsal.committed = Some(done);
+            }
+            Err(ControlError::Conflict { .. }) => {
+                transaction.rollback().await?;
+                drop(client);
+                rehearsal.conflicts = self.conflicts(session).await?;
+            }
+            Err(error) => {
+                let report = error.report();
+                rehearsal
+                    .errors
+                    .push((report.code.clone(), report.message.clone()));
+            }
+        }
+        Ok(rehearsal)
+    }
+}
+
+/// Tables that this transaction has written to, with the rows it removed from each.
+async fn changed_tables(
+    client: &tokio_postgres::Transaction<'_>,
+) -> Result<Vec<(catalog::RelationId, u64)>, ControlError> {
+    let rows = client.query(text::CHANGED_TABLES, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((catalog::RelationId(row.try_get(0)?), count(row.try_get(1)?))))
+        .collect()
+}
+
+async fn effects(
+    client: &tokio_postgres::Transaction<'_>,
+    catalog: &Catalog,
+    drafts: &[Draft<'_>],
+    sid: catalog::SessionId,
+    relation: catalog::RelationId,
+) -> Result<Vec<Effect>, ControlError> {
+    let Some(relation) = catalog.relations.get(&relation) else {
+        return Ok(Vec::new());
+    };
+    let draft = drafts.iter().find(|d| d.relation.id == relation.id);
+    let query = text::effects(relation, draft, sid, EFFECTS_MAX);
+    let rows = client.query(&query, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Effect {
+                schema: relation.schema.clone(),
+                table: relation.name.clone(),
+                primary_key: row.try_get(0)?,
+                drafted: row.try_get(1)?,
+                result: row.try_get(2)?,
+                removed: 0,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,251 @@
+//! Going back: a session to an earlier operation, a copy of it, and a new session that undoes what
+//! was committed.
+
+use std::collections::BTreeMap;
+
+use catalog::RelationId;
+use draft::undo::{self, Undo};
+use draft::{Draft, rewind};
+use store::sessions::{self, Session};
+use store::tables;
+use tokio_postgres::Transaction;
+
+use crate::change::{Changed, Undone};
+use crate::commit::drafts;
+use crate::diff::{drafted, head_numbers};
+use crate::sessions::{count, existing, named};
+use crate::{Control, ControlError};
+
+impl Control {
+    /// Takes a session back to what it was after an operation: those after it are gone. Returns how
+    /// many.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchSession`], [`ControlError::Ended`], [`ControlError::Busy`],
+    /// [`ControlError::NoSuchOperations`], and what PostgreSQL says.
+    pub async fn rewind(&self, session: &str, operation: &str) -> Result<u64, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let heads = head_numbers(&catalog);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let found = self.locked(&transaction, session).await?;
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let gone = back(&transaction, &found, operation, &drafts).await?;
+        transaction.commit().await?;
+        Ok(gone)
+    }
+
+    /// Copies a live session to a new one of the same agent, up to an operation if one is given: it
+    /// is what the agent saw then.
+    ///
+    /// # Errors
+    /// As of [`Control::rewind`]; [`ControlError::NameTaken`], [`ControlError::BadId`].
+    pub async fn fork(
+        &self,
+        session: &str,
+        name: &str,
+        operation: Option<&str>,
+    ) -> Result<Changed, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let heads = head_numbers(&catalog);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let found = self.locked(&transaction, session).await?;
+        let made = new_session(&transaction, name, &found.agent, &[]).await?;
+        sessions::copy_operations(&transaction, found.sid, made.sid).await?;
+        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let mut rows = 0;
+        for draft in &drafts {
+            let text = rewind::copy(draft, found.sid, made.sid);
+            transaction.batch_execute(&text).await?;
+        }
+        if let Some(operation) = operation {
+            back(&transaction, &made, operation, &drafts).await?;
+        }
+        for draft in &drafts {
+            rows += count(tables::changed_rows(&transaction, draft.id, made.sid).await?);
+        }
+        transaction.commit().await?;
+        Ok(Changed::Made {
+            session: made.name,
+            rows,
+        })
+    }
+
+    /// Makes a session whose draft undoes a commit, or several. It is reviewed and committed as any
+    /// other: what production changed since is a conflict.
+    ///
+    /// # Errors
+    /// [`ControlError::NotCommitted`] where there is nothing to undo or the history is gone,
+    /// [`ControlError::Gap`] where others wrote between several commits, [`ControlError::NameTaken`],
+    /// and what PostgreSQL says.
+    pub async fn revert(
+        &self,
+        undone: &Undone,
+        who: &str,
+        name: Option<&str>,
+    ) -> Result<Changed, ControlError> {
+        let catalog = self.refresh_catalog().await?;
+        let heads = head_numbers(&catalog);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(&self.lock_timeout()).await?;
+        let sources = sources(&transaction, undone).await?;
+        let Some((first, _)) = sources.first() else {
+            return Err(ControlError::NotCommitted(undone.shown()));
+        };
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => free_name(&transaction, &format!("revert {}", undone.shown())).await?,
+        };
+        let whole: Vec<i64> = match undone {
+            Undone::Operation { .. } => Vec::new(),
+            Undone::Session(_) | Undone::Agent { .. } => {
+                sources.iter().map(|(s, _)| s.sid.0).collect()
+            }
+        };
+        let made = new_session(&transaction, &name, &first.agent, &whole).await?;
+        let mut rows: BTreeMap<RelationId, u64> = BTreeMap::new();
+        for (source, what) in &sources {
+            let statement = format!("REVERT {}", undone.shown());
+            let op =
+                sessions::add_operation(&transaction, made.sid, "revert", who, &statement).await?;
+            for (_, relation) in tables::touched(&transaction, source.sid).await? {
+                let draft = drafted(&catalog, &heads, relation)?;
+                let written =
+                    write_back(&transaction, &draft, (source, *what), (&made, op)).await?;
+                *rows.entry(relation).or_default() += written;
+            }
+        }
+        transaction.commit().await?;
+        Ok(Changed::Made {
+            session: made.name,
+            rows: rows.values().sum(),
+        })
+    }
+}
+
+impl Undone {
+    /// As it stands in a sentence.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Session(session) => session.clone(),
+            Self::Operation { session, operation } => format!("{operation} of {session}"),
+            Self::Agent { agent, since } => format!("{agent} since {since}"),
+        }
+    }
+}
+
+/// The way back of one table.
+async fn write_back(
+    transaction: &Transaction<'_>,
+    draft: &Draft<'_>,
+    (source, what): (&Session, Undo),
+    (made, op): (&Session, i64),
+) -> Result<u64, ControlError> {
+    if draft.relation.key().is_none() {
+        return Err(ControlError::NoKey(draft.relation.name.clone()));
+    }
+    let text = undo::gaps(draft, source.sid, what, made.sid);
+    let gaps: i64 = transaction.query_one(&text, &[]).await?.try_get(0)?;
+    if gaps > 0 {
+        return Err(ControlError::Gap {
+            table: draft.relation.name.clone(),
+            rows: count(gaps),
+        });
+    }
+    let text = undo::write(draft, source.sid, what, made.sid, op);
+    let written = count(transaction.query_one(&text, &[]).await?.try_get(0)?);
+    if written > 0 {
+        tables::touch(transaction, made.sid, draft.id).await?;
+    }
+    Ok(written)
+}
+
+/// The commits that are undone, the last one first.
+async fn sources(
+    transaction: &Transaction<'_>,
+    undone: &Undone,
+) -> Result<Vec<(Session, Undo)>, ControlError> {
+    let committed = |session: Session| {
+        if session.state.was_committed() && session.has_rows {
+            Ok(session)
+        } else {
+            Err(ControlError::NotCommitted(session.name))
+        }
+    };
+    match undone {
+        Undone::Session(name) => {
+            let found = existing(sessions::find_for_update(transaction, name).await?, name)?;
+            Ok(vec![(committed(found)?, Undo::Session)])
+        }
+        Undone::Operation { session, operation } => {
+            let found = existing(
+                sessions::find_for_update(transaction, session).await?,
+                session,
+            )?;
+            let found = committed(found)?;
+            let op = number(transaction, &found, operation).await?;
+            Ok(vec![(found, Undo::Operation(op))])
+        }
+        Undone::Agent { agent, since } => {
+            let all = sessions::committed_since(transaction, agent, since).await?;
+            all.into_iter()
+                .map(|found| Ok((committed(found)?, Undo::Session)))
+                .collect()
+        }
+    }
+}
+
+async fn number(
+    transaction: &Transaction<'_>,
+    session: &Session,
+    operation: &str,
+) -> Result<i64, ControlError> {
+    sessions::operation_number(transaction, session.sid, operation)
+        .await?
+        .ok_or_else(|| ControlError::NoSuchOperations {
+            session: session.name.clone(),
+            operations: vec![operation.to_owned()],
+        })
+}
+
+/// Takes a session back; how many operations are gone.
+async fn back(
+    transaction: &Transaction<'_>,
+    session: &Session,
+    operation: &str,
+    drafts: &[Draft<'_>],
+) -> Result<u64, ControlError> {
+    let op = number(transaction, session, operation).await?;
+    for draft in drafts {
+        let text = rewind::to(draft, session.sid, op);
+        transaction.batch_execute(&text).await?;
+    }
+    Ok(sessions::forget_operations(transaction, session.sid, op).await?)
+}
+
+/// A session that is not there yet.
+async fn new_session(
+    transaction: &Transaction<'_>,
+    name: &str,
+    agent: &str,
+    reverts: &[i64],
+) -> Result<Session, ControlError> {
+    named(name)?;
+    sessions::insert(transaction, name, agent, reverts)
+        .await?
+        .ok_or_else(|| ControlError::NameTaken(name.to_owned()))
+}
+
+/// The name, or with a number behind it.
+async fn free_name(transaction: &Transaction<'_>, name: &str) -> Result<String, ControlError> {
+    let short: String = name.chars().take(190).collect();
+    let mut candidate = short.clone();
+    let mut next = 2;
+    while sessions::find(transaction, &candidate).await?.is_some() {
+        candidate = format!("{short}#{next}");
+        next += 1;
+    }
+    Ok(candidate)
+}

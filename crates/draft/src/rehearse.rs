@@ -1,0 +1,50 @@
+//! What production itself added to a commit, seen from inside its transaction.
+
+use catalog::{Relation, SessionId};
+
+use crate::Draft;
+use crate::text::{column, differ, object, same_base, shown_key};
+
+/// Tables of production that the transaction has written to: oid, and rows deleted (bigint).
+pub const CHANGED_TABLES: &str = "SELECT relid, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables WHERE schemaname <> 'pgdraft' AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY schemaname, relname";
+
+/// Rows that the transaction made or changed and that are not as the draft has them: `primary_key`,
+/// `drafted`, `result` (JSON objects as text). In a transaction with one snapshot no row is newer
+/// than the transaction but its own.
+pub fn effects(
+    relation: &Relation,
+    draft: Option<&Draft<'_>>,
+    sid: SessionId,
+    rows_max: usize,
+) -> String {
+    let key = match shown_key(relation) {
+        [] => "NULL::text".to_owned(),
+        key => format!("{}::text", object("b", key)),
+    };
+    let row = |alias| object(alias, relation.columns.iter().map(|c| &c.name));
+    let (drafted, join, unlike) = match draft {
+        Some(draft) => {
+            let any: Vec<String> = relation
+                .columns
+                .iter()
+                .map(|c| differ(c, &column("h", &c.name), &column("b", &c.name)))
+                .collect();
+            (
+                format!("CASE WHEN h.pgdraft_live THEN {} END::text", row("h")),
+                format!(
+                    " LEFT JOIN {} h ON h.pgdraft_sid = {} AND {}",
+                    draft.table(),
+                    sid.0,
+                    same_base(relation, "h", "b")
+                ),
+                format!(" AND (h.pgdraft_sid IS NULL OR {})", any.join(" OR ")),
+            )
+        }
+        None => ("NULL::text".to_owned(), String::new(), String::new()),
+    };
+    format!(
+        "SELECT {key}, {drafted}, {}::text FROM {} b{join} WHERE pg_catalog.age(b.xmin) <= 0{unlike} LIMIT {rows_max}",
+        row("b"),
+        Draft::base(relation)
+    )
+}
