@@ -318,7 +318,8 @@ fn every_command_is_read_from_its_own_usage() {
             .replace("'operation', …", "'operation', 'another'")
             .replace(", …", "")
             .replace("LIMIT rows", "LIMIT 7")
-            .replace("ADDED|MODIFIED|REMOVED", "REMOVED");
+            .replace("ADDED|MODIFIED|REMOVED", "REMOVED")
+            .replace("OURS|THEIRS", "THEIRS");
         let Some(Recognised::Command(request)) = recognise(&text) else {
             panic!("not recognised: {text}");
         };

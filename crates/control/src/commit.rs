@@ -185,6 +185,7 @@ impl Control {
             return Ok(None);
         };
         let done = work.run(session, who).await?;
+        work.keep_images().await?;
         let ending = Ending {
             state: SessionState::Committed,
             who,
@@ -382,7 +383,6 @@ impl Work<'_> {
             done = self.another_way(done).await;
         }
         let done = done?;
-        self.keep_images().await?;
         for own in self.own.iter().filter(|o| o.prepared) {
             self.transaction.batch_execute(&own.finish()).await?;
         }
