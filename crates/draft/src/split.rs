@@ -33,7 +33,7 @@ pub fn take(draft: &Draft<'_>, from: SessionId, to: SessionId) -> [String; 5] {
     );
     let began = format!(
         "UPDATE {head} h SET pgdraft_new = f.pgdraft_kind = 'I' FROM ({}) f WHERE h.pgdraft_sid = {from} AND {} AND h.pgdraft_new <> (f.pgdraft_kind = 'I') AND $1::bigint[] IS NOT NULL",
-        crate::diff::first(draft, SessionId(from)),
+        draft.first(SessionId(from)),
         same_key(draft.relation, "f", "h")
     );
     let marks = format!(
@@ -157,7 +157,7 @@ pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> Vec<S
     let base = record(&list.iter().map(|c| plain("b", c)).collect::<Vec<_>>());
     let moved = format!(
         "({first}) f JOIN {head} c ON c.pgdraft_sid = {committed} AND {c_same} JOIN {base_table} b ON {b_same}",
-        first = crate::diff::first(draft, from),
+        first = draft.first(from),
         committed = committed.0,
         c_same = same_key(draft.relation, "c", "f"),
         base_table = draft.relation.qualified(),
