@@ -5,7 +5,7 @@ SHELL := bash
 KEEP ?=
 ORDER_LINES ?=
 
-.PHONY: help test test-matrix check demo bench fuzz
+.PHONY: help test test-matrix test-programs check demo bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## Everything that gates a change; installs what is missing
 
 test-matrix: ## The differential suite on PostgreSQL 14 to 18
 	$(call script,tests/matrix)
+
+test-programs: ## Test suites of real programs in a draft; DJANGO="basic update" chooses its modules
+	tests/setup.sh && tests/programs/setup.sh && cargo build --workspace && cargo test --workspace --quiet --test programs
 
 check: ## Formatting, lints, documentation
 	cargo fmt --all --check

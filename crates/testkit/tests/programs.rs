@@ -1,0 +1,156 @@
+//! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
+//! balance invariant, and Django's own test suite on tables that were made beforehand.
+//!
+//! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and finds its programs in the environment"
+)]
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use testkit::harness::{Trial, main as run};
+use testkit::proxy::{AGENTS, PASSWORD, Proxy};
+use testkit::{Cluster, environment, root};
+
+const SESSION: &str = "program";
+
+fn main() -> ExitCode {
+    let mut trials: Vec<Trial> = ["simple", "extended", "prepared"]
+        .into_iter()
+        .map(|protocol| {
+            Trial::new(format!("programs::pgbench_{protocol}"), move || {
+                pgbench(protocol)
+            })
+        })
+        .collect();
+    trials.push(Trial::new("programs::django", django));
+    run(trials)
+}
+
+/// Money is moved between accounts, tellers and branches: what went in is what came out.
+const BALANCED: &str = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history) \
+    AND (SELECT sum(tbalance) FROM pgbench_tellers) = (SELECT sum(delta) FROM pgbench_history) \
+    AND (SELECT sum(bbalance) FROM pgbench_branches) = (SELECT sum(delta) FROM pgbench_history)";
+
+fn pgbench(protocol: &str) -> Result<(), String> {
+    let cluster = Cluster::shared();
+    let database = cluster.create_database("pgbench");
+    let port = cluster.port().to_string();
+    let made = [
+        "-i",
+        "-q",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-U",
+        "postgres",
+        database.name(),
+    ];
+    finished(Command::new(cluster.program("pgbench")).args(made))?;
+    let mut proxy = Proxy::start(&database);
+    let before = database.dump();
+    let port = proxy.port().to_string();
+    let worked = [
+        "-n",
+        "-c",
+        "2",
+        "-t",
+        "40",
+        "-M",
+        protocol,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-U",
+        AGENTS[0],
+        database.name(),
+    ];
+    finished(
+        Command::new(cluster.program("pgbench"))
+            .args(worked)
+            .env("PGPASSWORD", PASSWORD)
+            .env("PGOPTIONS", format!("-c pgdraft.session={SESSION}")),
+    )?;
+    let mut agent = proxy.connect(SESSION);
+    let counted = "SELECT count(*) FROM pgbench_history";
+    if agent.value(counted) != "80" || agent.value(BALANCED) != "t" {
+        return Err("the draft is out of balance".to_owned());
+    }
+    if database.dump() != before {
+        return Err("production has changed before the commit".to_owned());
+    }
+    proxy.review(&format!("COMMIT SESSION '{SESSION}'"));
+    let mut base = database.connect();
+    if base.value(counted) != "80" || base.value(BALANCED) != "t" {
+        return Err("production is out of balance after the commit".to_owned());
+    }
+    proxy.assert_sound();
+    Ok(())
+}
+
+/// Django's suite directly, which makes its tables, and then the same through a draft.
+fn django() -> Result<(), String> {
+    let target =
+        environment("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join("programs");
+    let suite = folder.join("django/tests");
+    if !suite.exists() {
+        return Err(format!(
+            "{} is missing: run tests/programs/setup.sh first",
+            suite.display()
+        ));
+    }
+    let modules = environment("DJANGO").unwrap_or_else(|| "basic update".to_owned());
+    let django = |port: u16, database: &str, user: &str, options: &str| {
+        let mut command = Command::new(folder.join("venv/bin/python"));
+        command
+            .current_dir(&suite)
+            .args([
+                "runtests.py",
+                "--settings=draft_settings",
+                "--keepdb",
+                "--parallel=1",
+            ])
+            .args(modules.split_whitespace())
+            .env("PYTHONPATH", root().join("tests/programs/django"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PROGRAM_PORT", port.to_string())
+            .env("PROGRAM_DATABASE", database)
+            .env("PROGRAM_USER", user)
+            .env("PROGRAM_PASSWORD", PASSWORD)
+            .env("PROGRAM_OPTIONS", options);
+        finished(&mut command)
+    };
+    let database = Cluster::shared().create_database("django");
+    django(Cluster::shared().port(), database.name(), "postgres", "")?;
+    let mut proxy = Proxy::start(&database);
+    let before = database.dump();
+    let options = format!("-c pgdraft.session={SESSION}");
+    django(proxy.port(), database.name(), AGENTS[0], &options)?;
+    if database.dump() != before {
+        return Err("the suite has changed production".to_owned());
+    }
+    proxy.assert_sound();
+    Ok(())
+}
+
+fn finished(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    Err(lines
+        .get(lines.len().saturating_sub(80)..)
+        .unwrap_or_default()
+        .join("\n"))
+}
