@@ -2,6 +2,7 @@
 -- shows: queries: functions, those of the user too where the configuration allows them
 CREATE TABLE t (id int PRIMARY KEY, s text, n numeric, d date);
 CREATE FUNCTION add_one(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
+CREATE AGGREGATE product(int) (sfunc = int4mul, stype = int, initcond = 1);
 INSERT INTO t VALUES (1, 'Abc', 1.25, '2024-01-31'), (2, 'dé f', -2.5, '2024-02-29'), (3, NULL, NULL, NULL);
 -- script
 UPDATE t SET s = s || ' ' WHERE id = 1;
@@ -21,3 +22,4 @@ SELECT ROW(id, s), ARRAY[id, id + 1], (ARRAY[id])[1], ROW(1, 2) = ROW(id, 2) FRO
 SELECT E'tab\tnew\nline\\ \x41', U&'\0041', 'it''s', $q$dollar 'quote'$q$, B'101', X'1F', 1e3, .5;
 SELECT current_date = now()::date, pg_typeof(now()), localtimestamp IS NOT NULL, current_user = session_user;
 SELECT -id AS neg, +id, id ^ 2, id % 2, id & 1, id | 4, ~id, id << 1, @ -5, |/ 16 FROM t ORDER BY id;
+SELECT product(id), product(add_one(id)) FROM t;

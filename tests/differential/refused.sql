@@ -3,6 +3,8 @@ CREATE TABLE t (id int PRIMARY KEY, v text);
 CREATE TABLE nokey (a int, b text);
 CREATE SEQUENCE sq;
 CREATE FUNCTION touch() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; RETURN 1; END $$;
+CREATE FUNCTION touched_after(int) RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN DELETE FROM t; RETURN 1; END $$;
+CREATE AGGREGATE sly(int) (sfunc = int4pl, stype = int, finalfunc = touched_after);
 CREATE MATERIALIZED VIEW mv AS SELECT count(*) FROM t;
 INSERT INTO t VALUES (1, 'a');
 INSERT INTO nokey VALUES (1, 'x');
@@ -27,6 +29,11 @@ SELECT * FROM nokey;
 DO $$ BEGIN DELETE FROM t; END $$;
 -- expect refused 0A000
 SELECT touch();
+-- What an aggregate is made of counts.
+-- expect refused 0A000
+SELECT sly(id) FROM t;
+-- expect refused 0A000
+SELECT sly(id) OVER () FROM t;
 -- expect refused 0A000
 CREATE TABLE y AS SELECT * FROM t;
 -- expect refused 0A000

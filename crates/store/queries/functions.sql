@@ -1,5 +1,13 @@
 -- Every function, pg_catalog's included, and every operator outside it with the function behind.
-SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name, p.provolatile AS volatility,
+-- An aggregate is as volatile as the most volatile function it is made of ('i' < 's' < 'v'): what
+-- CREATE AGGREGATE itself writes down says nothing of them.
+SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
+       (CASE WHEN p.prokind = 'a' AND p.pronamespace <> 'pg_catalog'::regnamespace THEN
+            (SELECT max(f.provolatile::text) FROM pg_aggregate a JOIN pg_proc f ON f.oid IN
+                 (a.aggfnoid, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+                  a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+             WHERE a.aggfnoid = p.oid)
+        ELSE p.provolatile::text END)::"char" AS volatility,
        p.prosecdef AS security_definer, l.lanname::text AS language,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
        NULL::text AS operator
