@@ -64,7 +64,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Read(_) if locks => {
                     // what others of the session changed while we waited is in the next plan
                     self.bind_session().await?;
-                    self.lock_session().await?;
+                    let now = piece.parsed.as_ref().and_then(|s| s.locks_now());
+                    self.lock_session(now).await?;
                     locked = true;
                 }
                 Plan::Write(write) if self.session.draft.mark(write) => {}

@@ -89,6 +89,13 @@ static DRAFT_MARK: OwnStatement = OwnStatement {
     types: &[],
 };
 
+/// The same for NOWAIT.
+static LOCK_SESSION_NOW: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_session_now",
+    text: "SELECT pgdraft.lock_session_now($1)",
+    types: &[25],
+};
+
 const PORTAL: &[u8] = b"pgdraft_own";
 
 /// What begin_write has done in the transaction that is open.
@@ -405,9 +412,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it: what
     /// is read under it depends on what others of the session wrote before.
-    pub(crate) async fn lock_session(&mut self) -> Result<(), Failure> {
+    /// Where it must not wait for a lock on `now`, another writer is an error.
+    pub(crate) async fn lock_session(&mut self, now: Option<&str>) -> Result<(), Failure> {
         let (capture, answer) = capture();
-        self.run_own(&LOCK_SESSION, &[], false, (Some(capture), Vec::new()));
+        let noted = (Some(capture), Vec::new());
+        match now {
+            Some(_) => self.run_own(&LOCK_SESSION_NOW, &[now], false, noted),
+            None => self.run_own(&LOCK_SESSION, &[], false, noted),
+        }
         wire::encode::flush(&mut self.out);
         match self.answer(answer).await? {
             Some(_) => Ok(()),

@@ -85,6 +85,15 @@ pub(crate) enum Body {
     Refused(Box<Report>),
 }
 
+impl Statement {
+    /// A table that it reads, where its FOR UPDATE must not wait: NOWAIT.
+    pub fn locks_now(&self) -> Option<&str> {
+        let table = self.facts.relations.first()?;
+        let now = self.facts.locking > 0 && self.tokens.iter().any(|(_, t)| t.is(Kind::Nowait));
+        now.then_some(table.name.as_str())
+    }
+}
+
 /// COPY.
 #[derive(Debug)]
 pub(crate) struct Copy {

@@ -76,3 +76,14 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.truncate(integer[], text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.truncate(integer[], text[]) TO {{agent}};
+
+-- The lock of a write for a read under FOR UPDATE NOWAIT: another writer of the session is an error.
+CREATE FUNCTION pgdraft.lock_session_now(relation text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(pgdraft.session_lock(pgdraft.sid())) THEN
+        RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', relation);
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.lock_session_now(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.lock_session_now(text) TO {{agent}};
