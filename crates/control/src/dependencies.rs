@@ -57,6 +57,21 @@ struct Edge {
     told: Dependency,
 }
 
+/// A draft's rows are newer than the statistics of heads and logs, and a join of two sets of them
+/// that is planned for one row never ends (measured: 9 minutes for 100,000 rows).
+pub(crate) async fn planned_for_many(client: &impl GenericClient) -> Result<(), ControlError> {
+    Ok(client
+        .batch_execute("SET LOCAL enable_nestloop = off")
+        .await?)
+}
+
+/// Where the base is looked at, key by key.
+pub(crate) async fn planned_as_usual(client: &impl GenericClient) -> Result<(), ControlError> {
+    Ok(client
+        .batch_execute("SET LOCAL enable_nestloop TO DEFAULT")
+        .await?)
+}
+
 /// Which way a choice has to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -73,6 +88,7 @@ impl Graph {
         drafts: &[Draft<'_>],
     ) -> Result<Self, ControlError> {
         let operations = sessions::operations(client, sid).await?;
+        planned_for_many(client).await?;
         let names: BTreeMap<i64, &str> =
             operations.iter().map(|o| (o.op, o.name.as_str())).collect();
         let name = |op: i64| {
@@ -100,6 +116,7 @@ impl Graph {
                 }
             }
         }
+        planned_as_usual(client).await?;
         edges.sort_by_key(|edge| (edge.op, edge.needs));
         Ok(Self { operations, edges })
     }

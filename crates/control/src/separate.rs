@@ -13,7 +13,7 @@ use store::{parts, tables};
 use tokio_postgres::Transaction;
 
 use crate::commit::{ATTEMPTS, live_session};
-use crate::dependencies::{Graph, Way};
+use crate::dependencies::{Graph, Way, planned_as_usual, planned_for_many};
 use crate::diff::{bound, head_numbers, session_drafts};
 use crate::sessions::count;
 use crate::{Control, ControlError};
@@ -85,12 +85,14 @@ impl Control {
         let (ops, operations) = choose(&graph, chosen, Way::Needed)?;
         tables::keep_operation_rows(&transaction, session.sid, Some(&ops)).await?;
         let part = parts::split_off(&transaction, &session, &ops).await?;
+        planned_for_many(&transaction).await?;
         for draft in &drafts {
             for text in split::take(draft, session.sid, part.sid) {
                 transaction.execute(&text, &[&ops]).await?;
             }
             parts::touch(&transaction, part.sid, draft.id).await?;
         }
+        planned_as_usual(&transaction).await?;
         let Some(done) = self.commit_in(&transaction, catalog, &part, who).await? else {
             return Ok(None);
         };
@@ -127,6 +129,7 @@ impl Control {
         let graph = Graph::of(&transaction, session.sid, &drafts).await?;
         let (ops, operations) = choose(&graph, chosen, Way::Needing)?;
         tables::keep_operation_rows(&transaction, session.sid, Some(&ops)).await?;
+        planned_for_many(&transaction).await?;
         let (mut rows, mut changed) = (0, BTreeSet::new());
         for draft in &drafts {
             let thrown = throw(&transaction, draft, session.sid, &ops).await?;

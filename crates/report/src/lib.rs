@@ -42,8 +42,6 @@ pub mod code {
     pub const DRAFT_MOVED: &str = "ZD021";
     /// Other operations depend on the chosen ones, or they on others.
     pub const NOT_CLOSED: &str = "ZD022";
-    /// An operation id of an earlier transaction was used again.
-    pub const OPERATION_USED: &str = "ZD023";
 }
 
 /// One error or notice, ready to be told to a client.
