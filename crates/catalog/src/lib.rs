@@ -369,6 +369,8 @@ pub struct Head {
     pub fingerprint: String,
     /// Head index name → base index or constraint name, to map names in errors back.
     pub constraints: HashMap<String, String>,
+    /// Why it could not follow its table, as a sentence.
+    pub stuck: Option<String>,
     /// Tables that a write to this one can also change through ON DELETE / ON UPDATE actions,
     /// transitively; each has a head too.
     pub cascades: Vec<RelationId>,

@@ -172,9 +172,9 @@ impl Control {
     /// # Errors
     /// [`ControlError::Store`], [`ControlError::Upstream`].
     pub async fn refresh_catalog(&self) -> Result<Arc<Catalog>, ControlError> {
-        if self.reload().await? {
-            self.repair_heads().await?;
-        }
+        self.reload().await?;
+        // Also where nothing moved since: a writer may have been in the way the last time.
+        self.repair_heads().await?;
         Ok(self.catalog())
     }
 

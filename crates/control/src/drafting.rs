@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
+use draft::follow::{self, OldColumn};
 use draft::{Draft, diff, head, trigger};
 use store::history;
 use store::tables::{self, DraftTable};
@@ -73,7 +74,11 @@ impl Control {
             match outcome {
                 Ok(()) => changed = true,
                 Err(error) => {
-                    tracing::warn!(table = head.id.0, %error, "a head is out of date");
+                    let why = why_stuck(&error);
+                    tracing::warn!(table = head.id.0, %why, "a head is out of date");
+                    let client = self.client().await?;
+                    tables::stuck(&*client, head.id, &why).await?;
+                    changed = true;
                 }
             }
         }
@@ -101,6 +106,23 @@ impl Control {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// What stops a head, without the values of any session's rows: everybody who drafts the table may
+/// read it.
+fn why_stuck(error: &ControlError) -> String {
+    let Some(said) = error.database() else {
+        return format!("The head is out of date: {}.", error.report().code);
+    };
+    let of = |what: &str, name: Option<&str>| {
+        name.map_or_else(String::new, |name| format!(", {what} \"{name}\""))
+    };
+    format!(
+        "Rows of open drafts do not fit the table as it is now: SQLSTATE {}{}{}.",
+        said.code().code(),
+        of("constraint", said.constraint()),
+        of("column", said.column())
+    )
 }
 
 /// The tables and all that they reach by actions, as far as that can be drafted; the triggers
@@ -186,7 +208,7 @@ impl<'a> Work<'a> {
                         .batch_execute(&trigger::drop(&draft))
                         .await?;
                 } else if in_use(self.transaction, id).await? {
-                    return Err(ControlError::SchemaMoved(relation.name.clone()));
+                    self.follow(relation, id, &ddl).await?;
                 } else {
                     history::head_goes(self.transaction, id).await?;
                     self.transaction.batch_execute(&head::drop(id)).await?;
@@ -211,10 +233,44 @@ impl<'a> Work<'a> {
             fingerprint: relation.fingerprint.clone(),
             shape: store::shape(&head::ddl(relation, id, self.agent)),
             constraints: head::constraints(relation, id).into_iter().collect(),
+            columns: follow::noted(relation)
+                .into_iter()
+                .map(|c| (c.number, c.name, c.declared))
+                .collect(),
+            stuck: None,
         };
         tables::update(self.transaction, relation, &table).await?;
         self.heads.insert(relation.id, id);
         self.made.insert(relation.id, table);
+        Ok(())
+    }
+
+    /// Makes a head anew and brings its rows along.
+    async fn follow(
+        &self,
+        relation: &Relation,
+        id: DraftTableId,
+        ddl: &str,
+    ) -> Result<(), ControlError> {
+        let draft = self.draft(relation, id);
+        let present = self.present.get(&relation.id);
+        let noted = present.into_iter().flat_map(|table| &table.columns);
+        let mut old: Vec<OldColumn> = noted
+            .map(|(number, name, declared)| OldColumn {
+                number: *number,
+                name: name.clone(),
+                declared: declared.clone(),
+            })
+            .collect();
+        if old.is_empty() {
+            // Made by a pgdraft that noted nothing, and rebuilt for its sake.
+            old = follow::noted(relation);
+        }
+        let Some(restore) = follow::restore(&draft, &old) else {
+            return Err(ControlError::SchemaMoved(relation.name.clone()));
+        };
+        let text = follow::keep(id) + &trigger::drop(&draft) + &head::drop(id) + ddl + &restore;
+        self.transaction.batch_execute(&text).await?;
         Ok(())
     }
 
@@ -235,6 +291,8 @@ impl<'a> Work<'a> {
             self.transaction.batch_execute(&text).await?;
             neighbours.extend(trigger::neighbours(relation));
         }
+        let before = self.present.iter();
+        let before: HashMap<_, _> = before.map(|(id, table)| (*id, table.id)).collect();
         for neighbour in neighbours {
             let (Some(table), Some(relation)) = (
                 self.present.get(&neighbour),
@@ -246,7 +304,17 @@ impl<'a> Work<'a> {
             if self.made.contains_key(&neighbour) || table.fingerprint != relation.fingerprint {
                 continue;
             }
-            let text = trigger::functions(&self.draft(relation, table.id));
+            let draft = self.draft(relation, table.id);
+            let before = Draft {
+                heads: &before,
+                ..draft
+            };
+            let triggers = trigger::triggers(&draft);
+            let text = if triggers == trigger::triggers(&before) {
+                trigger::functions(&draft)
+            } else {
+                trigger::drop(&draft) + &trigger::functions(&draft) + &triggers
+            };
             self.transaction.batch_execute(&text).await?;
         }
         Ok(())

@@ -9,6 +9,7 @@ mod catalog;
 mod cluster;
 mod commit;
 mod drafting;
+mod drift;
 mod install;
 mod life;
 mod truncate;

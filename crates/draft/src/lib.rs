@@ -17,6 +17,7 @@ mod checks;
 pub mod conflict;
 pub mod depend;
 pub mod diff;
+pub mod follow;
 pub mod head;
 mod inlet;
 mod limits;

@@ -107,6 +107,9 @@ pub(crate) fn dirty_reads(
             Resolved::Unknown if context.fresh => {}
             Resolved::Unknown => return Ok(None),
             Resolved::Known(relation) => {
+                if !context.fresh && is_outdated(context, relation.id) {
+                    return Ok(None);
+                }
                 if must_merge(context, reference, &relation)? {
                     merged.push(Merged {
                         reference: reference.clone(),
@@ -117,6 +120,12 @@ pub(crate) fn dirty_reads(
         }
     }
     Ok(Some(merged))
+}
+
+/// The session has changed the table and its head is of another shape: it may just have followed.
+pub(crate) fn is_outdated(context: &Context<'_>, id: RelationId) -> bool {
+    let drafted = context.catalog.drafted_as(id);
+    context.draft.dirty.contains_key(&drafted) && context.catalog.head(id).is_none()
 }
 
 fn must_merge(
@@ -139,7 +148,7 @@ fn must_merge(
         return Ok(false);
     }
     if context.catalog.head(relation.id).is_none() {
-        return Err(schema_moved(relation));
+        return Err(schema_moved(context.catalog, relation));
     }
     Ok(true)
 }
@@ -160,12 +169,14 @@ fn view_is_dirty(
 }
 
 /// ZD006: the head was made for another shape of the table.
-pub(crate) fn schema_moved(relation: &Relation) -> Report {
+pub(crate) fn schema_moved(catalog: &Catalog, relation: &Relation) -> Report {
+    let head = catalog.heads.get(&catalog.drafted_as(relation.id));
+    let why = head.and_then(|head| head.stuck.as_deref());
     Report::error(
         report::code::SCHEMA_MOVED,
         format!("table \"{}\" changed its shape since this draft began", relation.name),
     )
-    .detail("Columns, keys or constraints were altered in production; the draft's rows have the old shape.")
+    .detail(why.unwrap_or("Columns, keys or constraints were altered in production; the draft's rows have the old shape."))
     .hint("ask a reviewer to commit or discard the session, then begin a new one")
 }
 

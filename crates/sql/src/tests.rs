@@ -156,6 +156,7 @@ fn shop() -> Catalog {
             catalog.heads.insert(
                 relation.id,
                 Arc::new(Head {
+                    stuck: None,
                     id: DraftTableId(i32::try_from(relation.id.0).unwrap_or(0) + 10),
                     relation: relation.id,
                     fingerprint: relation.fingerprint.clone(),

@@ -92,3 +92,8 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.next_row() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.next_row() TO {{agent}};
+
+-- What the head's columns were made from, and why a head could not follow its table.
+ALTER TABLE pgdraft.tables
+    ADD COLUMN columns jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN stuck text;

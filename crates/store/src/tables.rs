@@ -25,6 +25,7 @@ pub(crate) async fn heads(
                 relation: table.relation,
                 fingerprint: table.fingerprint,
                 constraints: table.constraints,
+                stuck: table.stuck,
                 cascades,
             };
             (table.relation, Arc::new(head))
@@ -73,6 +74,10 @@ pub struct DraftTable {
     pub shape: String,
     /// Head index name → base index or constraint name.
     pub constraints: HashMap<String, String>,
+    /// The base's stored columns when the head was made: number, name, declared type.
+    pub columns: Vec<(i16, String, String)>,
+    /// Why the head could not follow its table.
+    pub stuck: Option<String>,
 }
 
 /// All drafted tables in the order of their numbers.
@@ -82,14 +87,18 @@ pub struct DraftTable {
 pub async fn list(client: &impl GenericClient) -> Result<Vec<DraftTable>, Error> {
     let rows = client
         .query(
-            "SELECT id, relid, fingerprint, shape, constraints FROM pgdraft.tables ORDER BY id",
+            "SELECT id, relid, fingerprint, shape, constraints, columns, stuck FROM pgdraft.tables ORDER BY id",
             &[],
         )
         .await?;
     rows.iter()
         .map(|row| {
             let constraints: serde_json::Value = row.try_get(4)?;
+            let columns: serde_json::Value = row.try_get(5)?;
             Ok(DraftTable {
+                columns: serde_json::from_value(columns)
+                    .map_err(|error| Error::Unexpected(format!("columns of a head: {error}")))?,
+                stuck: row.try_get(6)?,
                 id: DraftTableId(row.try_get(0)?),
                 relation: RelationId(row.try_get(1)?),
                 fingerprint: row.try_get(2)?,
@@ -140,7 +149,8 @@ pub async fn update(
     );
     client
         .execute(
-            "UPDATE pgdraft.tables SET schema_name = $2, table_name = $3, fingerprint = $4, shape = $5, constraints = $6
+            "UPDATE pgdraft.tables SET schema_name = $2, table_name = $3, fingerprint = $4, shape = $5, constraints = $6,
+                    columns = $7, stuck = NULL
              WHERE id = $1",
             &[
                 &table.id.0,
@@ -149,7 +159,22 @@ pub async fn update(
                 &table.fingerprint,
                 &table.shape,
                 &constraints,
+                &serde_json::json!(table.columns),
             ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Notes why a head cannot follow its table.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn stuck(client: &impl GenericClient, id: DraftTableId, why: &str) -> Result<(), Error> {
+    client
+        .execute(
+            "UPDATE pgdraft.tables SET stuck = $2 WHERE id = $1 AND stuck IS DISTINCT FROM $2",
+            &[&id.0, &why],
         )
         .await?;
     Ok(())

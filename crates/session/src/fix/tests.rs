@@ -9,6 +9,7 @@ pub(crate) fn catalog() -> Catalog {
     let relation = crate::testing::relation(16400, "app", "orders", &["id", "name"]);
     let id = relation.id;
     let head = Head {
+        stuck: None,
         id: DraftTableId(7),
         relation: id,
         fingerprint: relation.fingerprint.clone(),

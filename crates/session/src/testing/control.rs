@@ -179,6 +179,7 @@ impl ControlPlane for FakeControl {
                 );
             }
             let head = Head {
+                stuck: None,
                 id: DraftTableId(7),
                 relation: *table,
                 fingerprint: "f".to_owned(),

@@ -77,8 +77,11 @@ pub(crate) fn target(
         Target::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
     };
     let Some(head) = context.catalog.head(relation.id) else {
-        if context.draft.dirty.contains_key(&relation.id) {
-            return Err(Box::new(resolve::schema_moved(&relation)));
+        if resolve::is_outdated(context, relation.id) {
+            if !context.fresh {
+                return Ok(Found::Instead(Plan::NeedsCatalog));
+            }
+            return Err(Box::new(resolve::schema_moved(context.catalog, &relation)));
         }
         return Ok(Found::Instead(Plan::NeedsDraft(vec![relation.id])));
     };

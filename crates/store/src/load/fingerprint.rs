@@ -7,6 +7,10 @@ use ring::digest::{Context, SHA256};
 
 use crate::secret::hex;
 
+/// Counted up when heads, logs or triggers are made in another way: those of an older pgdraft are
+/// out of date then and made anew when it starts, with their rows.
+const GENERATION: u32 = 2;
+
 /// The fingerprint of `relation`; its neighbours by foreign key count with their name and key,
 /// because the triggers name them.
 pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> String {
@@ -15,6 +19,7 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
         // Debug quotes strings and names fields, so no two different lists give the same text.
         context.update(format!("{part:?}\n").as_bytes());
     };
+    add(&GENERATION);
     add(&(&relation.schema, &relation.name, relation.kind));
     add(&(relation.inherits, relation.row_security));
     add(&relation.columns);

@@ -1,0 +1,111 @@
+//! Heads that follow their tables: a head is made anew and takes its rows along.
+//!
+//! Columns are known by their number, so a rename is no loss. A column that is new gets what the
+//! base has in the row, or the column's default in a row of the draft's own. A value that does not
+//! fit any more stops all: then the head stays as it was, and statements are refused.
+
+use catalog::{DraftTableId, Relation, quote_identifier};
+
+use crate::Draft;
+use crate::text::{column, columns, equal, head_table, log_table, operator, writable};
+
+/// A column as it was when the head was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldColumn {
+    /// `attnum` in the base.
+    pub number: i16,
+    /// Its name in the head.
+    pub name: String,
+    /// Its declared type.
+    pub declared: String,
+}
+
+/// What is to be noted of a relation's columns for the next time.
+pub fn noted(relation: &Relation) -> Vec<OldColumn> {
+    let stored = relation.writable().map(|c| OldColumn {
+        number: c.number,
+        name: c.name.clone(),
+        declared: c.declared.clone(),
+    });
+    stored.collect()
+}
+
+/// Puts the rows of a head and its log aside.
+pub fn keep(id: DraftTableId) -> String {
+    let (head, log) = (head_table(id), log_table(id));
+    format!(
+        "CREATE TABLE {head}_was AS SELECT * FROM {head};\nCREATE TABLE {log}_was AS SELECT * FROM {log};\n"
+    )
+}
+
+/// Brings them into the new head and log, before those have triggers. `None` where rows are not told
+/// apart in the way they were: then nothing says which row is which.
+pub fn restore(draft: &Draft<'_>, old: &[OldColumn]) -> Option<String> {
+    let relation = draft.relation;
+    let mut own: Vec<String> = catalog::HEAD_COLUMNS
+        .iter()
+        .map(|c| (*c).to_owned())
+        .collect();
+    let mut own_log: Vec<String> = ["pgdraft_sid", "pgdraft_op", "pgdraft_kind"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut same = Vec::new();
+    match relation.key() {
+        Some(key) => {
+            for (place, name) in key.columns.iter().enumerate() {
+                let value = kept(relation, old, name)?;
+                same.push(equal(operator(key, place), &column("b", name), &value));
+            }
+        }
+        None => {
+            own.push(catalog::ROW_COLUMN.to_owned());
+            own_log.push(catalog::ROW_COLUMN.to_owned());
+            same.push("false".to_owned());
+        }
+    }
+    let values = |exists: &str| {
+        let list: Vec<String> = relation
+            .writable()
+            .map(|c| {
+                kept(relation, old, &c.name).unwrap_or_else(|| {
+                    let default = relation.draft_default(c);
+                    format!(
+                        "CASE WHEN {exists} THEN {} ELSE {} END",
+                        column("b", &c.name),
+                        default.as_deref().unwrap_or("NULL")
+                    )
+                })
+            })
+            .collect();
+        list.join(", ")
+    };
+    let base = Draft::base(relation);
+    let list = columns("", writable(relation));
+    let (head, log) = (draft.table(), draft.log());
+    let same = same.join(" AND ");
+    Some(format!(
+        "INSERT INTO {head} ({list}, {own}) SELECT {of_head}, {own_values} FROM {head}_was o LEFT JOIN {base} b ON NOT o.pgdraft_new AND {same};
+INSERT INTO {log} ({list}, {own_log}) SELECT {of_log}, {own_log_values} FROM {log}_was o LEFT JOIN {base} b ON o.pgdraft_kind <> 'I' AND {same};
+DROP TABLE {head}_was, {log}_was;
+",
+        own = columns("", &own),
+        own_log = columns("", &own_log),
+        own_values = columns("o", &own),
+        own_log_values = columns("o", &own_log),
+        // A row of the base has its system columns, whatever is NULL in it.
+        of_head = values("b.tableoid IS NOT NULL"),
+        of_log = values("b.tableoid IS NOT NULL"),
+    ))
+}
+
+/// The old value of a column, in its present type; `None` for a new column.
+fn kept(relation: &Relation, old: &[OldColumn], name: &str) -> Option<String> {
+    let now = relation.column(name)?;
+    let was = old.iter().find(|o| o.number == now.number)?;
+    let value = format!("o.{}", quote_identifier(&was.name));
+    if was.declared == now.declared {
+        return Some(value);
+    }
+    // Without the modifier: too long a text is refused when it is stored, not cut.
+    Some(format!("CAST({value} AS {})", now.type_name))
+}
