@@ -1,5 +1,7 @@
 -- setup
--- shows: constraints: DEFERRABLE, INITIALLY DEFERRED, SET CONSTRAINTS
+-- shows: constraints: DEFERRABLE, INITIALLY DEFERRED, SET CONSTRAINTS, of unique, foreign and exclusion constraints
+-- differs: a DEFERRABLE primary key | checked at once | it tells the draft's rows apart
+-- differs: a deferred constraint broken by a statement outside a transaction block, simple protocol | the command tag comes before the error | the draft's statements run by the extended protocol, where PostgreSQL does the same
 CREATE TABLE later (id int PRIMARY KEY, n int UNIQUE DEFERRABLE INITIALLY DEFERRED, m int, CONSTRAINT later_m UNIQUE (m) DEFERRABLE);
 CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE);
 CREATE TABLE child (id int PRIMARY KEY, pid int CONSTRAINT child_pid REFERENCES parent DEFERRABLE INITIALLY DEFERRED,

@@ -1,5 +1,6 @@
 -- setup
--- shows: tables: tables without a primary key
+-- shows: tables: tables without a primary key: a unique key over NOT NULL columns or REPLICA IDENTITY USING INDEX stands in; without one rows are added, read, copied and committed
+-- differs: UPDATE and DELETE of a table without any key | 0A000 | its rows cannot be told apart
 CREATE TABLE events (at int, what text DEFAULT 'x', twice int GENERATED ALWAYS AS (at * 2) STORED);
 CREATE TABLE stood (a int NOT NULL, b text, UNIQUE (a));
 CREATE TABLE replica (a int NOT NULL, b int NOT NULL, c text);

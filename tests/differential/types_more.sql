@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: citext, domains over domains and arrays, multiranges, json, point, dropped columns; keys equal by their type (1.0 = 1.00, -0 = 0, 24 hours = 1 day)
 CREATE EXTENSION IF NOT EXISTS citext;
 CREATE DOMAIN tags AS text[] NOT NULL CHECK (array_length(VALUE, 1) < 4);
 CREATE DOMAIN small AS int CHECK (VALUE < 100);
