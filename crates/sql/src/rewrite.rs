@@ -358,7 +358,15 @@ fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, 
     let (mut range, next) = tokens.name_at(reference.location).ok_or_else(lost)?;
     let mut prefix = "";
     match first.checked_sub(1).and_then(|i| tokens.get(i)) {
-        Some(t) if t.is(Kind::Only) => range.start = t.start,
+        Some(t) if t.is(Kind::Only) => {
+            range.start = t.start;
+            // TABLE ONLY name
+            let before = first.checked_sub(2).and_then(|i| tokens.get(i));
+            if let Some(table) = before.filter(|t| t.is(Kind::Table)) {
+                range.start = table.start;
+                prefix = "SELECT * FROM ";
+            }
+        }
         Some(t) if t.is(Kind::Table) => {
             range.start = t.start;
             prefix = "SELECT * FROM ";
