@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use catalog::{Column, Relation, RelationId, quote_identifier, quote_literal};
+use catalog::{Column, Identity, Relation, RelationId, quote_identifier, quote_literal};
 
 use crate::text::{
     column, columns, differ, join, key_columns, plain, same, same_base, same_key, writable,
@@ -20,12 +20,13 @@ use crate::{Draft, Own};
 /// stored column the number of rows whose update changes it (bigint[]).
 pub fn summary(own: &Own<'_>) -> String {
     let stored: Vec<&Column> = own.draft.relation.writable().collect();
+    let replaced = replaced(own);
     let tests: String = stored
         .iter()
         .enumerate()
         .map(|(i, c)| {
             format!(
-                ", h.pgdraft_live AND NOT h.pgdraft_new AND {} AS pgdraft_c{i}",
+                ", h.pgdraft_live AND NOT h.pgdraft_new AND NOT {replaced} AND {} AS pgdraft_c{i}",
                 ours(c)
             )
         })
@@ -34,8 +35,8 @@ pub fn summary(own: &Own<'_>) -> String {
     let each = join(", ", &names, |c| format!("count(*) FILTER (WHERE {c})"));
     format!(
         "WITH f AS ({first})
-SELECT count(*) FILTER (WHERE pgdraft_live AND pgdraft_new), count(*) FILTER (WHERE {any}), count(*) FILTER (WHERE NOT pgdraft_live AND NOT pgdraft_new), ARRAY[{each}]::bigint[]
-FROM (SELECT h.pgdraft_live, h.pgdraft_new{tests} FROM {head} h LEFT JOIN f ON {same} WHERE h.pgdraft_sid = {sid} OFFSET 0) q",
+SELECT count(*) FILTER (WHERE pgdraft_live AND (pgdraft_new OR pgdraft_replaced)), count(*) FILTER (WHERE {any}), count(*) FILTER (WHERE NOT pgdraft_new AND (NOT pgdraft_live OR pgdraft_replaced)), ARRAY[{each}]::bigint[]
+FROM (SELECT h.pgdraft_live, h.pgdraft_new, NOT h.pgdraft_new AND {replaced} AS pgdraft_replaced{tests} FROM {head} h LEFT JOIN f ON {same} WHERE h.pgdraft_sid = {sid} OFFSET 0) q",
         first = own.first(),
         any = names.join(" OR "),
         head = own.draft.table(),
@@ -138,11 +139,14 @@ pub fn insert(own: &Own<'_>, later: &[String]) -> String {
         }
     });
     format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new ORDER BY h.pgdraft_op, {}",
+        "WITH f AS ({}) INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {} ORDER BY h.pgdraft_op, {}",
+        own.first(),
         relation.qualified(),
         columns("", &names),
         own.draft.table(),
+        first_if_replaced(own),
         own.sid.0,
+        made(own),
         columns("h", key_columns(relation))
     )
 }
@@ -157,11 +161,14 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
         format!("{} IS NOT NULL", column("h", name))
     });
     format!(
-        "UPDATE {} b SET {assignments} FROM {} h WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND h.pgdraft_new AND ({any})",
+        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h{} WHERE {} AND h.pgdraft_sid = {} AND {} AND ({any})",
+        own.first(),
         relation.qualified(),
         own.draft.table(),
+        first_if_replaced(own),
         same_base(relation, "b", "h"),
         own.sid.0,
+        made(own),
     )
 }
 
@@ -173,13 +180,14 @@ pub fn delete(own: &Own<'_>) -> String {
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new{unmoved}",
+        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{unmoved}",
         own.first(),
         relation.qualified(),
         own.draft.table(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
-        own.sid.0
+        own.sid.0,
+        replaced(own)
     )
 }
 
@@ -190,6 +198,19 @@ pub fn not_deleted(own: &Own<'_>) -> String {
         own.draft.relation.qualified(),
         own.draft.table(),
         same_base(own.draft.relation, "b", "h"),
+        own.sid.0
+    )
+}
+
+/// How many rows there are that the draft keeps, and how many of them the base has: a removed parent
+/// may have taken a child along that the draft made again just as it was. Two bigint columns.
+pub fn kept(own: &Own<'_>) -> String {
+    let relation = own.draft.relation;
+    format!(
+        "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM {} b WHERE {})) FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new",
+        relation.qualified(),
+        same_base(relation, "b", "h"),
+        own.draft.table(),
         own.sid.0
     )
 }
@@ -286,9 +307,39 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
 /// Rows of the draft that the base has and that it keeps.
 fn modified(own: &Own<'_>) -> String {
     format!(
-        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new",
-        own.sid.0
+        "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new AND NOT {}",
+        own.sid.0,
+        replaced(own)
     )
+}
+
+/// The draft removed the row and made another one with its key, which shows in a column that no
+/// UPDATE can change: GENERATED ALWAYS AS IDENTITY. It is removed and made in production as well.
+fn replaced(own: &Own<'_>) -> String {
+    let always: Vec<String> = own
+        .draft
+        .relation
+        .writable()
+        .filter(|c| c.identity == Identity::Always)
+        .map(ours)
+        .collect();
+    if always.is_empty() {
+        return "false".to_owned();
+    }
+    format!("({})", always.join(" OR "))
+}
+
+/// Rows of the draft that are inserted.
+fn made(own: &Own<'_>) -> String {
+    format!("h.pgdraft_live AND (h.pgdraft_new OR {})", replaced(own))
+}
+
+/// The first images, where [`replaced`] looks at them.
+fn first_if_replaced(own: &Own<'_>) -> String {
+    if replaced(own) == "false" {
+        return String::new();
+    }
+    format!(" LEFT JOIN f ON {}", same_key(own.draft.relation, "f", "h"))
 }
 
 /// The draft changed the column: the head `h` is not the first image `f`.

@@ -2,7 +2,7 @@
 
 use catalog::{Relation, RelationId};
 use draft::apply::Which;
-use draft::{Draft, Own, apply};
+use draft::{Draft, Own, apply, conflict};
 
 use super::{Applied, Committed, Work, busy, is_locked};
 use crate::ControlError;
@@ -79,6 +79,15 @@ impl Work<'_> {
                 self.deletes(&mut todo).await?;
                 self.updates(&mut todo).await?;
                 self.inserts(&mut todo).await?;
+            }
+        }
+        let takes = |t: &Todo<'_>| t.deletes > 0 && conflict::followed(t.own.draft.relation);
+        if todo.iter().any(takes) {
+            for todo in todo.iter().filter(|t| t.own.draft.relation.key().is_some()) {
+                let text = apply::kept(todo.own);
+                let row = self.transaction.query_one(&text, &[]).await?;
+                let (kept, there) = (count(row.try_get(0)?), count(row.try_get(1)?));
+                complete(todo.own.draft, kept, there)?;
             }
         }
         Ok(finished(todo.into_iter().map(|t| t.applied).collect()))
