@@ -19,10 +19,6 @@ ALTER TABLE t ADD COLUMN w int;
 -- expect refused 0A000
 CREATE INDEX ON t (v);
 -- expect refused 0A000
-UPDATE ONLY t SET v = 'only';
--- expect refused 0A000
-DELETE FROM ONLY t;
--- expect refused 0A000
 UPDATE nokey SET b = 'z';
 SELECT * FROM nokey;
 -- expect refused 0A000

@@ -1,6 +1,5 @@
 -- setup
 -- shows: tables: several schemas, search_path
--- differs: names of two tables that differ only in schema, in one UPDATE or DELETE | 0A000 | give one an alias
 CREATE SCHEMA a;
 CREATE SCHEMA b;
 CREATE SCHEMA "Mixed Case";
@@ -22,7 +21,6 @@ SELECT * FROM t ORDER BY id;
 INSERT INTO t VALUES (3, 'a new', 3);
 SELECT * FROM t ORDER BY id;
 SELECT * FROM b.t ORDER BY id;
--- expect refused 0A000
 UPDATE b.t SET v = a.t.v FROM a.t WHERE a.t.id = b.t.id RETURNING b.t.*, a.t.only_a;
 UPDATE b.t SET v = other.v FROM a.t AS other WHERE other.id = b.t.id RETURNING b.t.*, other.only_a;
 SELECT * FROM only_here;

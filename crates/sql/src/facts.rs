@@ -152,6 +152,8 @@ pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
     /// Locking clauses (`FOR UPDATE` and its kin).
     pub(crate) locking: usize,
+    /// ONLY was written before the target of a change.
+    pub(crate) only_target: bool,
     /// Bytes where `merge_action()` stands.
     pub(crate) merge_actions: Vec<usize>,
     /// Changes under WITH, in the order of the text.

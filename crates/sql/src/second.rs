@@ -44,8 +44,9 @@ pub(crate) fn agree(text: &str, body: &Body, facts: &Facts) -> Result<(), Report
         return Err(disagreement("what kind of statement this is"));
     }
     // ONLY, TABLE and reserved words as names are known blind spots of the second reader
-    let blind =
-        facts.relations.iter().any(|r| r.only) || text.to_ascii_lowercase().contains("table");
+    let blind = facts.only_target
+        || facts.relations.iter().any(|r| r.only)
+        || text.to_ascii_lowercase().contains("table");
     let mut names = Names::default();
     let _ = ast.visit(&mut names);
     let unseen = facts

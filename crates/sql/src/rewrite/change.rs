@@ -24,6 +24,8 @@ pub(crate) struct Changed {
     pub(crate) label: String,
     /// Where the client names a view: the way from it to the table.
     pub(crate) through: Option<Box<Through>>,
+    /// Its alias where another table has its name.
+    pub(crate) renamed: Option<String>,
     /// As a reference, for `schema.table.column`.
     pub(crate) reference: TableRef,
 }
@@ -76,6 +78,12 @@ pub(crate) fn target(
         }
         Target::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
     };
+    if relation.kind == RelationKind::Partitioned && !name.inh && view.is_some() {
+        return Err(Box::new(
+            crate::classify::unsupported("ONLY of a partitioned table")
+                .hint("leave ONLY out: the rows are in the partitions"),
+        ));
+    }
     let Some(head) = context.catalog.head(relation.id) else {
         if resolve::is_outdated(context, relation.id) {
             if !context.fresh {
@@ -93,6 +101,7 @@ pub(crate) fn target(
     Ok(Found::Changed(Box::new(Changed {
         head: Arc::clone(head),
         through: way,
+        renamed: None,
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,
@@ -119,7 +128,20 @@ fn written(name: &RangeVar) -> String {
 impl Changed {
     /// Quoted label.
     pub(crate) fn alias(&self) -> String {
-        q(&self.label)
+        q(self.renamed.as_ref().unwrap_or(&self.label))
+    }
+
+    /// Whether a column reference is qualified as the target's.
+    pub(crate) fn names(&self, fields: &[String]) -> bool {
+        match fields {
+            [.., schema, table, _] => {
+                *table == self.label
+                    && self.reference.alias.is_none()
+                    && *schema == self.shown().schema
+            }
+            [table, _] => *table == self.label,
+            _ => false,
+        }
     }
 
     /// `"label"."column"`.

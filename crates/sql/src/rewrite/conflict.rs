@@ -6,7 +6,8 @@ use std::ops::Range;
 use catalog::{Generated, Key, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, SelectStmt, Token as Kind,
+    InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt,
+    Token as Kind,
 };
 use report::Report;
 
@@ -28,6 +29,12 @@ pub(crate) fn write<'a>(
     if work.changed.through.is_some() {
         return Err(Box::new(
             unsupported("ON CONFLICT through a view").hint("name the table behind the view"),
+        ));
+    }
+    if tree.r#override == OverridingKind::OverridingUserValue as i32 {
+        return Err(Box::new(
+            unsupported("OVERRIDING USER VALUE with ON CONFLICT")
+                .hint("leave the identity column out"),
         ));
     }
     let arbiters = arbiters(work, clause.infer.as_deref())?;
@@ -381,9 +388,12 @@ fn update<'a>(
     ));
     for (i, assignment) in assignments.iter().enumerate() {
         // a miss has no row to compute from, and must not fail on it
-        splice.ours(&format!(", CASE WHEN {hit} THEN "));
+        // and the new image is one of several of the same type
+        let column = changed.relation.column(&assignment.column);
+        let type_name = cast_type(column.ok_or_else(mismatch)?);
+        splice.ours(&format!(", CASE WHEN {hit} THEN CAST("));
         assignment.value.write(splice, &edits);
-        splice.ours(&format!(" END AS n{i}"));
+        splice.ours(&format!(" AS {type_name}) END AS n{i}"));
     }
     splice.ours(&format!(", CASE WHEN {hit} THEN ("));
     match &places.filter {

@@ -1,7 +1,7 @@
 //! INSERT: the client's own text with the table replaced by its head, which has the same columns,
 //! defaults and constraints.
 
-use catalog::quote_identifier as q;
+use catalog::{Identity, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
@@ -17,9 +17,6 @@ use crate::splice::Edit;
 use crate::walk::string_fields;
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>, Box<Report>> {
-    if tree.r#override == OverridingKind::OverridingUserValue as i32 {
-        return Err(Box::new(unsupported("OVERRIDING USER VALUE")));
-    }
     if work.clauses.returning.is_some() != tree.returning_clause.is_some() {
         return Err(mismatch());
     }
@@ -43,6 +40,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     let head = work.changed.head.table();
     edits.push(Edit::new(name_range, format!("{head}{alias}")));
     edits.extend(view_columns(work, tree)?);
+    edits.extend(user_values(work, tree)?);
     edits.extend(overriding(work.statement, tree, after));
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     let body_end = work.clauses.returning.unwrap_or(work.clauses.end);
@@ -175,9 +173,63 @@ fn width(select: &SelectStmt) -> Option<usize> {
     (!select.target_list.iter().any(star)).then_some(select.target_list.len())
 }
 
-/// A head's identity columns are plain columns: OVERRIDING SYSTEM VALUE goes.
+/// OVERRIDING USER VALUE: what is given for an identity column is not taken. Its expression is not
+/// evaluated either, as in PostgreSQL; a query's is, so it stays as a column that goes nowhere.
+fn user_values(work: &Work<'_>, tree: &InsertStmt) -> Result<Vec<Edit>, Box<Report>> {
+    if tree.r#override != OverridingKind::OverridingUserValue as i32 {
+        return Ok(Vec::new());
+    }
+    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => select,
+        _ => return Ok(Vec::new()),
+    };
+    let given = given_columns(work, tree, Some(select))?;
+    let identity: Vec<bool> = given
+        .iter()
+        .map(|name| {
+            let column = work.changed.assigned(name, ("insert into", 0))?;
+            Ok(column.identity != Identity::No)
+        })
+        .collect::<Result<_, Box<Report>>>()?;
+    if !identity.contains(&true) {
+        return Ok(Vec::new());
+    }
+    if select.values_lists.is_empty() || work.changed.through.is_some() {
+        return Err(Box::new(
+            unsupported("INSERT … OVERRIDING USER VALUE of a query")
+                .hint("leave the identity column out of the query"),
+        ));
+    }
+    let (tokens, depth) = (&work.statement.tokens, work.place.depth);
+    let end = work.clauses.returning.unwrap_or(work.clauses.end);
+    let start = tokens
+        .find(work.clauses.target_end..end, depth, |_, t| {
+            t.is(Kind::Values)
+        })
+        .ok_or_else(mismatch)?;
+    let mut edits = Vec::new();
+    // the VALUE of OVERRIDING USER VALUE is another word
+    for row in tokens.split_commas(start + 1..end, depth) {
+        let items = tokens.split_commas(row.start + 1..row.end.saturating_sub(1), depth + 1);
+        if items.len() != identity.len() {
+            return Err(mismatch());
+        }
+        for (item, identity) in items.into_iter().zip(&identity) {
+            if *identity {
+                edits.push(Edit::new(work.bytes(item)?, "DEFAULT"));
+            }
+        }
+    }
+    Ok(edits)
+}
+
+/// A head's identity columns are plain columns: OVERRIDING … VALUE goes.
 fn overriding(statement: &Statement, tree: &InsertStmt, from: usize) -> Option<Edit> {
-    if tree.r#override != OverridingKind::OverridingSystemValue as i32 {
+    let written = [
+        OverridingKind::OverridingSystemValue as i32,
+        OverridingKind::OverridingUserValue as i32,
+    ];
+    if !written.contains(&tree.r#override) {
         return None;
     }
     let tokens = &statement.tokens;

@@ -117,7 +117,7 @@ impl Returning {
                 parts.insert(own, own_columns(changed));
                 parts.join(", ")
             }
-            [.., table, _] if *table == changed.label => {
+            fields if changed.names(fields) => {
                 if !is_star {
                     return Ok(());
                 }
@@ -130,7 +130,12 @@ impl Returning {
             },
             [name] if changed.shown().column(name).is_some() => return Ok(()),
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
-            fields => format!("pgdraft_src.{}", self.lift(path(fields))),
+            fields => {
+                // a derived table has no schema
+                let from = fields.len().saturating_sub(2);
+                let fields = fields.get(from..).unwrap_or(fields);
+                format!("pgdraft_src.{}", self.lift(path(fields)))
+            }
         };
         let first = work.statement.tokens.at(column.location);
         let whole = |first| is_whole_target(work, first, 2 * column.fields.len() - 1);

@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use catalog::quote_identifier as q;
 use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
@@ -230,7 +231,7 @@ impl<'a> Work<'a> {
             clauses,
             edits: Vec::new(),
         };
-        work.no_twin()?;
+        work.part_from_twin()?;
         let bytes = work.bytes(work.place.tokens.clone())?;
         let mut edits = work.own_edits(&bytes);
         let inside = |e: &&Edit| bytes.start <= e.range.start && e.range.end <= bytes.end;
@@ -381,28 +382,46 @@ impl<'a> Work<'a> {
             relation: Arc::clone(self.changed.shown()),
         };
         self.columns_in(bytes.clone())
-            .filter_map(|c| unqualify(self.statement, &item, c).or_else(|| self.whole_row(c)))
+            .filter_map(|c| {
+                self.own_name(c)
+                    .or_else(|| unqualify(self.statement, &item, c))
+                    .or_else(|| self.whole_row(c))
+            })
             .collect()
     }
 
-    /// A second table under the target's name: PostgreSQL refuses it too, unless the two are of
-    /// different schemas, which a derived table cannot be.
-    fn no_twin(&self) -> Result<(), Box<Report>> {
+    /// `schema.table.column` of a target that has a name of its own.
+    fn own_name(&self, column: &ColumnUse) -> Option<Edit> {
+        let renamed = self.changed.renamed.as_ref()?;
+        if !self.changed.names(&column.fields) || column.fields.len() < 3 {
+            return None;
+        }
+        let first = self.statement.tokens.at(column.location)?;
+        let table = self.statement.tokens.bytes(first..first + 3)?;
+        Some(Edit::new(table, q(renamed)))
+    }
+
+    /// A second table of the target's name, of another schema: the target, which is a derived table
+    /// now, gets a name of its own. PostgreSQL refuses all other tables of one name itself.
+    fn part_from_twin(&mut self) -> Result<(), Box<Report>> {
         let changed = &self.changed;
         let twin = self.joined().find(|r| r.label() == changed.label);
         let Some(twin) = twin else { return Ok(()) };
         let other = resolve::resolve(self.context, twin.schema.as_deref(), &twin.name)?;
         let plain = twin.alias.is_none() && changed.reference.alias.is_none();
-        let report = match other {
-            Resolved::Known(other) if plain && other.id != changed.relation.id => {
-                unsupported(&format!("naming two tables \"{}\"", changed.label))
+        match other {
+            Resolved::Known(other) if plain && other.id != changed.shown().id => {
+                self.changed.renamed = Some("pgdraft_target".to_owned());
+                Ok(())
             }
-            _ => Report::error(
-                "42712",
-                format!("table name \"{}\" specified more than once", changed.label),
-            ),
-        };
-        Err(Box::new(report.hint("give one of the tables an alias")))
+            _ => Err(Box::new(
+                Report::error(
+                    "42712",
+                    format!("table name \"{}\" specified more than once", changed.label),
+                )
+                .hint("give one of the tables an alias"),
+            )),
+        }
     }
 
     /// The target as a value: the head has columns that the base's row type does not.

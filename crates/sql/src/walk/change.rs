@@ -64,6 +64,7 @@ impl Walker {
 
     fn target(&mut self, relation: Option<&RangeVar>) -> Walked {
         let relation = relation.ok_or_else(|| unknown("a change without a table"))?;
+        self.facts.only_target |= !relation.inh;
         self.facts.names.push(relation.relname.clone());
         Ok(())
     }
