@@ -1,21 +1,11 @@
-//! Measures what pgdraft costs: each statement direct and through pgdraft, interleaved in one run.
-//!
-//! Prints medians in milliseconds and ratios to direct. `tests/bench/run` builds it in release
-//! mode and runs it. Sizes by environment: `ROWS` of the table (1000000), `DRAFTS` (changed rows
-//! of the draft, "0 1000 100000"), `REPEAT` (rounds of a cheap statement, 500), `SLOW` (rounds of
-//! an expensive one, 5).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::cast_precision_loss,
-    reason = "a bench stops at the first surprise"
-)]
+//! One connection, one statement at a time: clean, and in drafts of several sizes.
 
 use std::time::Instant;
 
 use testkit::wire::{Connection, Format, Prepared};
-use testkit::{Cluster, Proxy, environment};
+use testkit::{Database, Proxy};
+
+use crate::{number, numbers, percentile};
 
 /// One kind of statement.
 struct Load {
@@ -73,33 +63,9 @@ const LOADS: &[Load] = &[
     },
 ];
 
-fn number(name: &str, default: usize) -> usize {
-    environment(name)
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(default)
-}
-
-fn main() {
-    let rows = number("ROWS", 1_000_000);
-    let drafts: Vec<usize> = environment("DRAFTS")
-        .unwrap_or_else(|| "0 1000 100000".to_owned())
-        .split_whitespace()
-        .filter_map(|n| n.parse().ok())
-        .collect();
-    let database = Cluster::shared().create_database("bench");
-    eprintln!("loading {rows} rows");
-    database.run(&format!(
-        "CREATE TABLE big (id bigint PRIMARY KEY, k int NOT NULL, v text NOT NULL, n numeric(12,2) NOT NULL);
-         INSERT INTO big SELECT n, n % 1000, 'value ' || n, n FROM generate_series(1, {rows}) n;
-         CREATE INDEX big_k ON big (k);
-         CREATE TABLE other (id int PRIMARY KEY, k int NOT NULL, big_id bigint NOT NULL);
-         INSERT INTO other SELECT n, n % 1000, 1 + n * 7919 % {rows} FROM generate_series(1, 10000) n;
-         CREATE INDEX other_k ON other (k);
-         CREATE SEQUENCE bench_ids START {};",
-        rows + 10_000_000
-    ));
-    database.run("VACUUM ANALYZE");
-    let proxy = Proxy::start(&database);
+/// Prints medians in milliseconds and ratios to direct.
+pub(crate) fn report(database: &Database, rows: usize) {
+    let proxy = Proxy::start(database);
     let mut targets = vec![Target {
         name: "direct".to_owned(),
         connection: database.connect(),
@@ -110,7 +76,7 @@ fn main() {
         name: "clean".to_owned(),
         connection: clean,
     });
-    for changed in drafts {
+    for changed in numbers("DRAFTS", "0 1000 100000") {
         let mut connection = proxy.connect(&format!("draft-{changed}"));
         if changed > 0 {
             eprintln!("drafting {changed} rows");
@@ -125,7 +91,7 @@ fn main() {
             connection,
         });
     }
-    report(&mut targets, rows);
+    table(&mut targets, rows);
 }
 
 struct Target {
@@ -133,8 +99,8 @@ struct Target {
     connection: Connection,
 }
 
-fn report(targets: &mut [Target], rows: usize) {
-    println!("median ms direct, then the ratio to direct");
+fn table(targets: &mut [Target], rows: usize) {
+    println!("\nstatements: median ms direct, then the ratio to direct");
     print!("{:<18}{:<10}{:>12}", "statement", "protocol", "direct ms");
     for target in targets.iter().skip(1) {
         print!("{:>15}", target.name);
@@ -162,9 +128,9 @@ fn measure(targets: &mut [Target], load: &Load, prepared: bool, rows: usize) -> 
     // Writes run in transactions that are undone, so that all rounds find the same rows.
     let writes = !load.text.starts_with("SELECT");
     let rounds = if load.cheap {
-        number("REPEAT", 500)
+        number("REPEAT", 200)
     } else {
-        number("SLOW", 5)
+        number("SLOW", 3)
     };
     let mut statements: Vec<Option<Prepared>> = Vec::new();
     for target in targets.iter_mut() {
@@ -201,7 +167,10 @@ fn measure(targets: &mut [Target], load: &Load, prepared: bool, rows: usize) -> 
             target.connection.run("DEALLOCATE bench");
         }
     }
-    times.into_iter().map(median).collect()
+    times
+        .into_iter()
+        .map(|mut times| percentile(&mut times, 0.5))
+        .collect()
 }
 
 fn run(connection: &mut Connection, load: &Load, prepared: Option<&Prepared>, key: usize) {
@@ -223,9 +192,4 @@ fn run(connection: &mut Connection, load: &Load, prepared: Option<&Prepared>, ke
         load.name,
         exchange.error()
     );
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
