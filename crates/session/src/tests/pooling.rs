@@ -7,12 +7,16 @@ use crate::testing::{Frames, Server, field, summary};
 
 /// All clients on so many server connections.
 fn shared(database: &str, size: usize) -> Server {
+    waiting(database, size, Duration::from_secs(60))
+}
+
+fn waiting(database: &str, size: usize, wait_timeout: Duration) -> Server {
     Server::pooled(
         database,
         PoolSettings {
             mode: PoolMode::Transaction,
             size,
-            wait_timeout: Duration::from_millis(300),
+            wait_timeout,
             statements_max: 3,
             ..PoolSettings::default()
         },
@@ -142,7 +146,7 @@ fn prepared_statements_follow_their_client() {
 
 #[test]
 fn what_cannot_move_keeps_its_connection() {
-    let server = shared("pool_pins", 2);
+    let server = waiting("pool_pins", 2, Duration::from_millis(300));
     let (mut a, mut b) = (client(&server, ""), client(&server, ""));
     assert_eq!(a.query("LISTEN news"), "C=LISTEN Z=I");
     assert_eq!(
