@@ -264,7 +264,9 @@ public.items
       price  12345678901234567890.0123456789 → 12345678901234567891.0123456789
   1 modified, 1 removed
 ";
-    assert_eq!(diff, expected);
+    let (rows, fingerprint) = diff.split_once("fingerprint ").unwrap();
+    assert_eq!(rows, expected);
+    assert_eq!(fingerprint.trim_end().len(), 32, "{fingerprint}");
     let json = text(&operator(
         &database,
         &["diff", "good", "--json", "--table", "items"],

@@ -304,7 +304,7 @@ fn a_refused_text_leaves_the_connection_usable() {
     let (_database, mut proxy) = over(SETUP);
     let mut connection: Connection = proxy.connect("s");
     for text in [
-        "TRUNCATE users",
+        "ALTER TABLE users ADD note text",
         "DO $$ BEGIN END $$",
         "COPY users FROM PROGRAM 'true'",
     ] {
@@ -315,7 +315,7 @@ fn a_refused_text_leaves_the_connection_usable() {
     }
     // In a transaction a refusal fails it, as any error does.
     connection.run("BEGIN; UPDATE users SET name = 'x' WHERE id = 1");
-    connection.fail("TRUNCATE users");
+    connection.fail("ALTER TABLE users ADD note text");
     assert_eq!(connection.status, b'E');
     assert_eq!(connection.fail("SELECT 1").code(), "25P02");
     assert_eq!(connection.run("COMMIT").tag.as_deref(), Some("ROLLBACK"));
