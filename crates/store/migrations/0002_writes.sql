@@ -57,6 +57,21 @@ REVOKE ALL ON FUNCTION pgdraft.forget_operations() FROM PUBLIC;
 CREATE TRIGGER forget_operations AFTER DELETE ON pgdraft.sessions
     FOR EACH ROW EXECUTE FUNCTION pgdraft.forget_operations();
 
+-- A table may get its head after the snapshot of a transaction in REPEATABLE READ that then writes to
+-- it: that snapshot knows the head's rows, but no row of pgdraft.tables, and a foreign key would look
+-- with the same eyes.
+ALTER TABLE pgdraft.touched DROP CONSTRAINT touched_table_id_fkey;
+CREATE FUNCTION pgdraft.forget_table() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pgdraft.touched t WHERE t.table_id = OLD.id;
+    DELETE FROM pgdraft.truncations x WHERE x.table_id = OLD.id;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.forget_table() FROM PUBLIC;
+CREATE TRIGGER forget_table AFTER DELETE ON pgdraft.tables
+    FOR EACH ROW EXECUTE FUNCTION pgdraft.forget_table();
+
 -- The newest operation of a name asked for, or of none: one look-up tells whether it is this
 -- transaction's and how often there was one.
 DROP INDEX pgdraft.operations_xid, pgdraft.operations_requested;
@@ -125,13 +140,13 @@ BEGIN
         END LOOP;
         INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, client_address, statement)
         VALUES (own_sid, own_op, own_name, operation, own_repeat, pg_current_xact_id(), session.agent,
-                nullif(current_setting('pgdraft.client_address', true), ''), left(coalesce(statement, ''), 8192));
+                nullif(current_setting('pgdraft.client_address', true), ''), left(coalesce(statement, ''), 8192))
+        -- a number that only an older snapshot does not know of: 40001 then, as for any row
+        ON CONFLICT DO NOTHING;
     END IF;
 
     IF (SELECT count(*) FROM pgdraft.touched t WHERE t.sid = own_sid AND t.table_id = ANY (tables)) < cardinality(tables) THEN
-        INSERT INTO pgdraft.touched (sid, table_id)
-        SELECT own_sid, t.id FROM pgdraft.tables t WHERE t.id = ANY (tables)
-        ON CONFLICT DO NOTHING;
+        INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
     END IF;
     PERFORM set_config('pgdraft.op', own_op::text, true);
     RETURN own_op;

@@ -2,7 +2,8 @@
 -- of it are tombstones in the head. So it costs what the draft costs, not what the table does.
 CREATE TABLE pgdraft.truncations (
     sid bigint NOT NULL REFERENCES pgdraft.sessions ON DELETE CASCADE,
-    table_id integer NOT NULL REFERENCES pgdraft.tables ON DELETE CASCADE,
+    -- without a foreign key, as in pgdraft.touched
+    table_id integer NOT NULL,
     op bigint NOT NULL,
     -- What the table held then: rows of transactions before `horizon` that were not `running`.
     horizon bigint NOT NULL,
@@ -47,7 +48,7 @@ BEGIN
         RAISE NOTICE 'truncate cascades to table "%"', name;
     END LOOP;
     PERFORM set_config('pgdraft.truncating', 'on', true);
-    FOR number IN SELECT t.id FROM pgdraft.tables t WHERE t.id = ANY (tables) LOOP
+    FOREACH number IN ARRAY tables LOOP
         SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO names
         FROM pg_attribute a
         WHERE a.attrelid = format('pgdraft.d%s_log', number)::regclass AND a.attnum > 0 AND NOT a.attisdropped

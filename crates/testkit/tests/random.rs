@@ -15,14 +15,10 @@ use testkit::workload::workload;
 use testkit::{environment, root};
 
 /// Seeds of the default run that meet a defect which is known and not yet mended.
-const KNOWN: [(u64, &str); 4] = [
+const KNOWN: [(u64, &str); 3] = [
     (5, "ON CONFLICT: a key is compared before it is rounded"),
     (39, "an UPDATE through a view whose new key is NULL"),
     (53, "ON CONFLICT: a key is compared before it is rounded"),
-    (
-        67,
-        "a table first written under REPEATABLE READ is not noted",
-    ),
 ];
 
 fn main() -> ExitCode {
