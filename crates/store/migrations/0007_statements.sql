@@ -49,10 +49,12 @@ BEGIN
     END LOOP;
     PERFORM set_config('pgdraft.truncating', 'on', true);
     FOREACH number IN ARRAY tables LOOP
-        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO names
-        FROM pg_attribute a
-        WHERE a.attrelid = format('pgdraft.d%s_log', number)::regclass AND a.attnum > 0 AND NOT a.attisdropped
-          AND (a.attname !~ '^pgdraft_' OR a.attname = 'pgdraft_number');
+        -- Not from pg_attribute: the snapshot of this transaction may be older than the log.
+        EXECUTE format(
+            'SELECT string_agg(quote_ident(k.name), '', '') FROM json_object_keys((
+                 SELECT row_to_json(r) FROM (SELECT l.* FROM (SELECT) o LEFT JOIN pgdraft.d%s_log l ON false) r)) k (name)
+             WHERE k.name !~ ''^pgdraft_'' OR k.name = ''pgdraft_number''', number)
+        INTO names;
         EXECUTE format(
             'INSERT INTO pgdraft.d%1$s_log (pgdraft_sid, pgdraft_op, pgdraft_kind, %2$s)
              SELECT pgdraft_sid, $2, ''D'', %2$s FROM pgdraft.d%1$s WHERE pgdraft_sid = $1 AND pgdraft_live
