@@ -41,6 +41,8 @@ pub struct Catalog {
     pub functions: HashMap<String, Vec<Function>>,
     /// Operators outside `pg_catalog` by their symbol, with the function behind each.
     pub operators: HashMap<String, Vec<Function>>,
+    /// Types whose values run a function with its owner's rights, without a call by name.
+    pub types: Vec<Running>,
     /// The tables that have a head, by base relation.
     pub heads: HashMap<RelationId, Arc<Head>>,
 }
@@ -341,6 +343,20 @@ pub enum Volatility {
     Volatile,
 }
 
+/// A type that runs a function by itself: in a domain's check, a cast, an input function, or in a
+/// part of it that does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// `pg_type.oid`; 0 where the types are PostgreSQL's own and any statement may run it.
+    pub id: u32,
+    /// Its name, without schema.
+    pub name: String,
+    /// The relation whose rows it describes.
+    pub relation: Option<RelationId>,
+    /// What it runs.
+    pub function: Function,
+}
+
 /// One function, or the function behind an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
@@ -356,6 +372,8 @@ pub struct Function {
     pub language: String,
     /// It belongs to an extension.
     pub extension: bool,
+    /// Types outside `pg_catalog` that it takes or gives.
+    pub types: Vec<u32>,
 }
 
 /// A drafted table: where its changes are kept.

@@ -111,6 +111,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
             other => other?,
         };
+        if parse.types.iter().any(|t| *t != 0) {
+            let shared = &self.conn.shared;
+            sql::check_parameters(&shared.control.catalog(), &shared.functions, &parse.types)?;
+        }
         let kind = |described| Kind::Sql {
             piece: piece.clone(),
             shift,

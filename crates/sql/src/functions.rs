@@ -4,11 +4,11 @@
 //! reads base tables behind the draft's back. So only functions that can do neither run; the
 //! configuration allows others by name.
 
-use catalog::{Function, Volatility};
+use catalog::{Catalog, Function, RelationId, Running, Volatility};
 use report::Report;
 
 use crate::facts::{Call, Facts};
-use crate::plan::Context;
+use crate::plan::{Context, FunctionPolicy};
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
 const SAFE_VOLATILE: [&str; 65] = [
@@ -105,6 +105,17 @@ const READS_BY_NAME: [&str; 20] = [
     "pg_stat_statements",
 ];
 
+/// Input functions that take the type as a number: a way around its name. Nothing but PostgreSQL
+/// itself has a use for them.
+const INPUT_BY_NUMBER: [&str; 6] = [
+    "domain_in",
+    "array_in",
+    "record_in",
+    "range_in",
+    "multirange_in",
+    "anyarray_in",
+];
+
 /// What the calls of a statement lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -112,6 +123,83 @@ pub(crate) enum Verdict {
     Fine,
     /// One of them is not in the snapshot: refresh it.
     Unknown,
+}
+
+/// Refuses a text that names a type which runs a function with its owner's rights: a cast, a
+/// literal, a definition, or a table with a column of it. The text is searched, not the tree, since
+/// types stand in many places and such types are rare: no place can be forgotten.
+///
+/// # Errors
+/// 0A000 with the hint how to allow it.
+pub(crate) fn check_text(context: &Context<'_>, text: &str) -> Result<(), Report> {
+    if context.catalog.types.is_empty() {
+        return Ok(());
+    }
+    let text = text.to_lowercase();
+    implied(context.catalog, context.functions, |t| {
+        t.id == 0 || names(&text, &t.name)
+    })
+}
+
+/// Refuses a change of such a table.
+///
+/// # Errors
+/// 0A000 with the hint how to allow it.
+pub(crate) fn check_changes(context: &Context<'_>, changed: &[RelationId]) -> Result<(), Report> {
+    implied(context.catalog, context.functions, |t| {
+        t.relation.is_some_and(|r| changed.contains(&r))
+    })
+}
+
+/// Refuses parameters of such a type, which a client gives by number.
+///
+/// # Errors
+/// 0A000 with the hint how to allow it.
+pub fn check_parameters(
+    catalog: &Catalog,
+    policy: &FunctionPolicy,
+    types: &[u32],
+) -> Result<(), Report> {
+    implied(catalog, policy, |t| t.id != 0 && types.contains(&t.id))
+}
+
+/// Whether a name stands in a text in small letters as a word, or may be hidden in escapes.
+fn names(text: &str, name: &str) -> bool {
+    let name = name.to_lowercase().replace('"', "\"\"");
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.contains("u&")
+        || text.match_indices(&name).any(|(at, found)| {
+            let before = text.get(..at).and_then(|t| t.chars().next_back());
+            let after = text.get(at + found.len()..).and_then(|t| t.chars().next());
+            !before.is_some_and(is_word) && !after.is_some_and(is_word)
+        })
+}
+
+fn implied(
+    catalog: &Catalog,
+    policy: &FunctionPolicy,
+    used: impl Fn(&Running) -> bool,
+) -> Result<(), Report> {
+    let types = catalog.types.iter();
+    let mut refused = types.filter(|t| used(t) && !is_allowed(policy, &t.function));
+    let Some(Running { name, function, .. }) = refused.next() else {
+        return Ok(());
+    };
+    let qualified = format!("{}.{}", function.schema, function.name);
+    let what = if name.is_empty() {
+        "a cast between types of PostgreSQL's own".to_owned()
+    } else {
+        format!("type \"{name}\"")
+    };
+    Err(
+        Report::error("0A000", format!("{what} is not allowed in a draft"))
+            .detail(format!(
+                "It runs function {qualified} by itself, which may write tables with the rights of its owner."
+            ))
+            .hint(format!(
+                "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
+            )),
+    )
 }
 
 /// Checks every call, operator and field that may be a call in disguise.
@@ -204,24 +292,26 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
     let Function { schema, name, .. } = function;
     let harmless = match (schema.as_str(), function.volatility) {
         ("pg_catalog", Volatility::Volatile) => SAFE_VOLATILE.contains(&name.as_str()),
-        ("pg_catalog", _) => !READS_BY_NAME.contains(&name.as_str()),
-        (_, Volatility::Immutable) => true,
+        ("pg_catalog", _) => {
+            !READS_BY_NAME.contains(&name.as_str()) && !INPUT_BY_NUMBER.contains(&name.as_str())
+        }
+        (_, Volatility::Immutable) => !function.security_definer,
         // C functions of extensions: stable ones read settings, not tables
         (_, Volatility::Stable) => {
-            schema == "information_schema" || (function.extension && function.language == "c")
+            schema == "information_schema"
+                || (function.extension && function.language == "c" && !function.security_definer)
         }
         (_, Volatility::Volatile) => false,
     };
-    let qualified = format!("{schema}.{name}");
-    let any = format!("{schema}.*");
-    let allowed = context
-        .functions
-        .allowed
-        .iter()
-        .any(|a| *a == *name || *a == qualified || *a == any);
-    if harmless || (allowed && schema != "pgdraft") {
+    if is_allowed(context.functions, function) {
         return Ok(());
     }
+    if harmless {
+        return implied(context.catalog, context.functions, |t| {
+            function.types.contains(&t.id)
+        });
+    }
+    let qualified = format!("{schema}.{name}");
     Err(
         Report::error("0A000", format!("function {qualified} is not allowed in a draft"))
             .detail("It may read or write tables behind the draft's back.")
@@ -229,6 +319,18 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
                 "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
             )),
     )
+}
+
+/// Whether the configuration names it.
+fn is_allowed(policy: &FunctionPolicy, function: &Function) -> bool {
+    let Function { schema, name, .. } = function;
+    let qualified = format!("{schema}.{name}");
+    let any = format!("{schema}.*");
+    schema != "pgdraft"
+        && policy
+            .allowed
+            .iter()
+            .any(|a| *a == *name || *a == qualified || *a == any)
 }
 
 fn check_set_config(call: &Call) -> Result<(), Report> {

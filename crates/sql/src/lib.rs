@@ -2,6 +2,7 @@
 //!
 //! Pure: the same text, catalog and draft always give the same [`Plan`].
 
+pub use functions::check_parameters;
 pub use leaves::Leaves;
 pub use parse::{ParseFailure, Script, Statement, parse};
 pub use plan::*;

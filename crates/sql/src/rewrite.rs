@@ -41,7 +41,11 @@ mod work;
 /// # Errors
 /// A [`Report`] with SQLSTATE, detail and hint where the statement is refused.
 pub fn plan(statement: &Statement, context: Context<'_>) -> Result<Plan, Box<Report>> {
+    functions::check_text(&context, &statement.text)?;
     let plan = choose(statement, &context)?;
+    if let Plan::Write(write) = &plan {
+        functions::check_changes(&context, &write.changes)?;
+    }
     invariants::check(&plan)?;
     Ok(plan)
 }

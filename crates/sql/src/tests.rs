@@ -202,6 +202,7 @@ fn shop() -> Catalog {
                 security_definer: false,
                 language: "sql".into(),
                 extension: false,
+                types: Vec::new(),
             });
     }
     catalog

@@ -3,7 +3,7 @@ SELECT c.conrelid AS relation, c.conname::text AS name, pg_get_constraintdef(c.o
        EXISTS (SELECT FROM pg_depend d
                LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
                JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
-               WHERE d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND p.prosecdef AND p.provolatile = 'v'
+               WHERE d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND p.prosecdef
                  AND p.pronamespace <> 'pg_catalog'::regnamespace) AS definer
 FROM pg_constraint c
 JOIN pg_namespace n ON n.oid = c.connamespace

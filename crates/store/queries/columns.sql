@@ -11,7 +11,7 @@ WITH RECURSIVE domains (domain, base, modifier, done) AS (
     SELECT d.objid FROM pg_depend d
     LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
     JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
-    WHERE d.classid = 'pg_attrdef'::regclass AND p.prosecdef AND p.provolatile = 'v'
+    WHERE d.classid = 'pg_attrdef'::regclass AND p.prosecdef
       AND p.pronamespace <> 'pg_catalog'::regnamespace
 )
 SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.atttypid AS type_id,

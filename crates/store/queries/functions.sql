@@ -8,8 +8,15 @@ SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
                   a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
              WHERE a.aggfnoid = p.oid)
         ELSE p.provolatile::text END)::"char" AS volatility,
-       p.prosecdef AS security_definer, l.lanname::text AS language,
+       (CASE WHEN p.prokind = 'a' AND p.pronamespace <> 'pg_catalog'::regnamespace THEN
+            (SELECT bool_or(f.prosecdef) FROM pg_aggregate a JOIN pg_proc f ON f.oid IN
+                 (a.aggfnoid, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+                  a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+             WHERE a.aggfnoid = p.oid)
+        ELSE p.prosecdef END) AS security_definer, l.lanname::text AS language,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
+       CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
+            ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END AS types,
        NULL::text AS operator
 FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -17,6 +24,8 @@ JOIN pg_language l ON l.oid = p.prolang
 UNION ALL
 SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, p.prosecdef, l.lanname::text,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'),
+       CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
+            ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END,
        o.oprname::text
 FROM pg_operator o
 JOIN pg_proc p ON p.oid = o.oprcode::oid

@@ -19,6 +19,9 @@ WITH own AS (
     UNION ALL SELECT 10, t.oid::bigint, t.xmin FROM pg_type t WHERE t.typnamespace NOT IN (SELECT oid FROM own)
     UNION ALL SELECT 11, o.oid::bigint, o.xmin FROM pg_operator o WHERE o.oprnamespace NOT IN (SELECT oid FROM own)
     UNION ALL SELECT 12, (i.inhrelid::bigint << 31) # i.inhparent::bigint, i.xmin FROM pg_inherits i
+    UNION ALL SELECT 14, c.oid::bigint, c.xmin FROM pg_cast c WHERE c.oid >= 16384
+    UNION ALL SELECT 15, p.oid::bigint, p.xmin FROM pg_amproc p WHERE p.oid >= 16384
+    UNION ALL SELECT 16, a.oid::bigint, a.xmin FROM pg_amop a WHERE a.oid >= 16384
     UNION ALL SELECT 13, t.id::bigint, t.xmin FROM pgdraft.tables t
 )
 SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(kind * 281474976710656 + id, version::text::bigint)), 0)::text)

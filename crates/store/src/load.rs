@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::{
     Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
-    ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+    ReferentialAction, Relation, RelationId, RelationKind, Running, View, Volatility,
 };
 use tokio_postgres::{GenericClient, Row};
 
@@ -56,6 +56,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     let mut catalog = Catalog::default();
     let by_oid = functions(client, &mut catalog).await?;
     views(client, &mut parts, &by_oid).await?;
+    catalog.types = types(client, &by_oid).await?;
     let prints: Vec<(RelationId, String)> = parts
         .values()
         .map(|relation| (relation.id, fingerprint::of(relation, &parts)))
@@ -291,6 +292,7 @@ async fn functions(
             security_definer: row.try_get("security_definer")?,
             language: row.try_get("language")?,
             extension: row.try_get("extension")?,
+            types: row.try_get("types")?,
         };
         if let Some(operator) = row.try_get::<_, Option<String>>("operator")? {
             catalog
@@ -332,6 +334,28 @@ async fn views(
         }
     }
     Ok(())
+}
+
+async fn types(
+    client: &impl GenericClient,
+    functions: &HashMap<u32, Function>,
+) -> Result<Vec<Running>, Error> {
+    let rows = client
+        .query(include_str!("../queries/types.sql"), &[])
+        .await?;
+    let mut types = Vec::new();
+    for row in rows {
+        let Some(function) = functions.get(&row.try_get("function")?) else {
+            continue;
+        };
+        types.push(Running {
+            id: row.try_get("type")?,
+            name: row.try_get("name")?,
+            relation: row.try_get::<_, Option<u32>>("relation")?.map(RelationId),
+            function: function.clone(),
+        });
+    }
+    Ok(types)
 }
 
 /// A `"char"` column as a letter; zero is a blank.
