@@ -1,4 +1,5 @@
 -- setup
+-- shows: types: domains whose checks call functions with the rights of the caller
 CREATE TABLE t (id int PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a'), (2, 'b');
 CREATE FUNCTION wipe(int) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN DELETE FROM t; RETURN true; END $$;
