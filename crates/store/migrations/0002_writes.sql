@@ -173,3 +173,15 @@ REVOKE ALL ON FUNCTION pgdraft.outside_view(text, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.outside_view(text, text[]) TO {{agent}};
 REVOKE ALL ON FUNCTION pgdraft.second_time(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.second_time(text, text) TO {{agent}};
+
+-- Raised where PostgreSQL's choice among the rows of one INSERT ... ON CONFLICT DO NOTHING cannot be told.
+CREATE FUNCTION pgdraft.entangled() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '0A000',
+        MESSAGE = 'rows of this INSERT exclude each other through several unique keys',
+        DETAIL = 'A proposed row has the key of another that conflicts itself, so what is inserted depends on their order.',
+        HINT = 'Insert the rows one by one, or name the key: ON CONFLICT (column) DO NOTHING.';
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.entangled() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.entangled() TO {{agent}};

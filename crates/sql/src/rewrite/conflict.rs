@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use catalog::{Generated, Key, quote_identifier as q};
+use catalog::{Column, Generated, Key, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt,
@@ -42,7 +42,7 @@ pub(crate) fn write<'a>(
     let mut out = work.written(Verb::Insert);
     proposed(work, tree, &places, out.cte())?;
     let insert = if clause.action == OnConflictAction::OnconflictNothing as i32 {
-        nothing(work, tree, &arbiters)?
+        nothing(work, &arbiters)?
     } else {
         out.twice = Twice::Cardinality;
         update(work, clause, &arbiters, &places, &mut out)?
@@ -153,6 +153,19 @@ fn arbiters<'a>(
     Ok(found)
 }
 
+/// A value in its column's type. Numbers and times are rounded here, as they are before PostgreSQL
+/// looks for a conflict; a string too long for its column must reach the head and fail there.
+fn stored(value: &str, column: &Column) -> String {
+    let plain = format!("CAST({value} AS {})", cast_type(column));
+    // numeric, timestamp, timestamptz, time, timetz, interval
+    match column.type_id {
+        1700 | 1114 | 1184 | 1083 | 1266 | 1186 if column.type_modifier >= 0 => {
+            format!("CAST({plain} AS {})", column.declared)
+        }
+        _ => plain,
+    }
+}
+
 /// `pgdraft_in AS MATERIALIZED (SELECT number, i0, i1, … FROM (source) AS v)`: every
 /// writable column of every proposed row, in its column's type, defaults filled in.
 fn proposed(
@@ -173,7 +186,7 @@ fn proposed(
         .enumerate()
         .map(
             |(i, column)| match given.iter().position(|g| *g == column.name) {
-                Some(n) => format!("CAST(v.v{n} AS {}) AS i{i}", cast_type(column)),
+                Some(n) => format!("{} AS i{i}", stored(&format!("v.v{n}"), column)),
                 None => format!("{} AS i{i}", default_of(&work.changed.relation, column)),
             },
         );
@@ -297,27 +310,13 @@ fn matches(work: &Work<'_>, key: &Key, input: &str, label: &str) -> Result<Strin
     Ok(parts.join(" AND "))
 }
 
-/// DO NOTHING: rows that meet no key of the merged table, the first of each key among them.
-fn nothing<'a>(
-    work: &Work<'a>,
-    tree: &InsertStmt,
-    arbiters: &[&Key],
-) -> Result<Splice<'a>, Box<Report>> {
-    let single_row = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::SelectStmt(select)) => select.values_lists.len() == 1,
-        _ => tree.select_stmt.is_none(),
-    };
-    if arbiters.len() > 1 && !single_row {
-        return Err(Box::new(
-            unsupported(
-                "ON CONFLICT DO NOTHING of several rows on a table with several unique keys",
-            )
-            .hint("name the key: ON CONFLICT (column) DO NOTHING"),
-        ));
-    }
+/// DO NOTHING: rows that meet no key of the merged table, the first of each key among them. Over
+/// several keys that is PostgreSQL's choice as long as each row left out meets one that is kept; where
+/// it only meets rows that are left out themselves, the statement is refused as it runs.
+fn nothing<'a>(work: &Work<'a>, arbiters: &[&Key]) -> Result<Splice<'a>, Box<Report>> {
     let target = merged_target(work)?;
     let writable = work.changed.writable();
-    let (mut absent, mut first) = (Vec::new(), Vec::new());
+    let (mut absent, mut first, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for key in arbiters {
         let same = matches(work, key, "i", "t")?;
         absent.push(format!(
@@ -330,22 +329,36 @@ fn nothing<'a>(
             .map(|i| format!("i.i{i}"))
             .collect();
         let nulls: Vec<String> = parts.iter().map(|p| format!("{p} IS NULL")).collect();
+        let (null, partition) = (nulls.join(" OR "), parts.join(", "));
         first.push(format!(
-            "({} OR row_number() OVER (PARTITION BY {} ORDER BY i.pgdraft_n) = 1)",
-            nulls.join(" OR "),
-            parts.join(", "),
+            "({null} OR row_number() OVER (PARTITION BY {partition} ORDER BY i.pgdraft_n) = 1)"
+        ));
+        kept.push(format!(
+            "NOT ({null}) AND first_value(i.pgdraft_first) OVER (PARTITION BY {partition} ORDER BY i.pgdraft_n)"
         ));
     }
+    let first = format!(
+        "SELECT i.*, {} AS pgdraft_first FROM {} AS i WHERE {}",
+        all_of(&first),
+        work.name("in"),
+        all_of(&absent)
+    );
+    let (rows, wanted) = if arbiters.len() < 2 {
+        (first, "pgdraft_first")
+    } else {
+        let kept = kept.join(" OR ");
+        (
+            format!("SELECT i.*, {kept} AS pgdraft_met FROM ({first}) AS i"),
+            "CASE WHEN pgdraft_first OR pgdraft_met THEN pgdraft_first ELSE pgdraft.entangled() END",
+        )
+    };
     let images = list((0..writable.len()).map(|i| format!("i{i}")));
     let mut insert = work.splice();
     insert.ours(&format!(
-        "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM (SELECT i.*, {first} AS pgdraft_first FROM {input} AS i WHERE {absent}) AS f WHERE pgdraft_first ORDER BY pgdraft_n{guard}",
+        "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM ({rows}) AS f WHERE {wanted} ORDER BY pgdraft_n{guard}",
         head = work.changed.head.table(),
         alias = work.changed.alias(),
         columns = work.changed.writable_list(),
-        first = all_of(&first),
-        absent = all_of(&absent),
-        input = work.name("in"),
         guard = work.changed.guard(),
     ));
     Ok(insert)
