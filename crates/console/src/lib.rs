@@ -14,6 +14,7 @@ mod edits;
 mod grammar;
 mod handlers;
 mod process;
+mod spec;
 mod tokens;
 
 pub use catalog::shown_table;
