@@ -285,7 +285,7 @@ public.items
     let mut base = database.connect();
     assert_eq!(base.value("SELECT count(*) FROM items"), "1");
     for (words, code) in [
-        (&["commit", "good"][..], "ZD002"),
+        (&["discard", "good"][..], "ZD002"),
         (&["discard", "bad"], "ZD002"),
         (&["commit", "none"], "ZD003"),
         (&["operations", "none"], "ZD003"),
