@@ -26,6 +26,7 @@ check: ## Formatting, lints, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo check --quiet --bins --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz-check
 
 demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
 	@KEEP="$(KEEP)" ORDER_LINES="$(ORDER_LINES)" tests/demo/run

@@ -2,9 +2,10 @@
 //! last check has to stop, and nothing that writes is relayed.
 #![no_main]
 
-#[path = "../shop.rs"]
+#[path = "../../../crates/sql/src/tests/shop.rs"]
 mod shop;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use catalog::{Catalog, RelationId};
@@ -28,7 +29,7 @@ fuzz_target!(|text: &str| {
             catalog: &CATALOG,
             search_path: &path,
             draft: &draft,
-            sid: 42,
+            temporary: &BTreeSet::new(),
             functions: &functions,
             fresh: true,
         };

@@ -1,5 +1,4 @@
-//! A small catalog: users(id, name, age), teams(id, label), lines(order_id, no, qty), log without
-//! a key, the view adults.
+//! A small catalog for the case files; the fuzz targets (`tests/fuzz`) plan over it too.
 
 use std::sync::Arc;
 
@@ -33,6 +32,7 @@ fn key(name: &str, columns: &[&str]) -> Key {
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         special: false,
         operators: Vec::new(),
+        ..Key::default()
     }
 }
 
@@ -44,22 +44,13 @@ fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key
         kind: RelationKind::Table,
         columns,
         primary_key: pk,
-        unique: Vec::new(),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        referenced_by: Vec::new(),
-        inherits: false,
-        exclusion: false,
-        triggers: false,
-        row_security: false,
-        view: None,
         fingerprint: format!("f{id}"),
+        ..Relation::default()
     }
 }
 
 /// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults.
-pub fn shop() -> Catalog {
+pub(crate) fn shop() -> Catalog {
     let mut age = column(3, "age", 23, "integer");
     age.default = Some("18".into());
     let mut relations = vec![
@@ -123,10 +114,11 @@ pub fn shop() -> Catalog {
         relations: vec![RelationId(1)],
         functions: Vec::new(),
         definition: " SELECT u.id\n   FROM public.users u\n  WHERE u.age >= 18;".into(),
-        security_barrier: false,
+        ..View::default()
     });
     relations.push(view);
     let foreign = Arc::new(ForeignKey {
+        id: 1,
         name: "lines_order".into(),
         child: RelationId(3),
         parent: RelationId(1),
@@ -155,6 +147,7 @@ pub fn shop() -> Catalog {
             catalog.heads.insert(
                 relation.id,
                 Arc::new(Head {
+                    stuck: None,
                     id: DraftTableId(i32::try_from(relation.id.0).unwrap_or(0) + 10),
                     relation: relation.id,
                     fingerprint: relation.fingerprint.clone(),
@@ -200,8 +193,8 @@ pub fn shop() -> Catalog {
                 security_definer: false,
                 language: "sql".into(),
                 extension: false,
+                types: Vec::new(),
             });
     }
     catalog
 }
-
