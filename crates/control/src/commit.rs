@@ -30,8 +30,7 @@ mod replay;
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: i64 = 1_000;
 
-/// How often a commit is begun again because the schema moved under it, or because PostgreSQL ended
-/// one of two that waited for each other.
+/// How often a commit is begun again because the schema moved under it.
 pub(crate) const ATTEMPTS: usize = 5;
 
 /// What a commit did to one table.
