@@ -1,5 +1,5 @@
 -- setup
--- shows: tables: tables without a primary key: a unique key over NOT NULL columns or REPLICA IDENTITY USING INDEX stands in; without one rows are added, read, copied and committed
+-- shows: tables: tables without a primary key: a unique key over NOT NULL columns or REPLICA IDENTITY USING INDEX stands in; without one rows are added, read, copied, truncated and committed
 -- differs: UPDATE and DELETE of a table without any key | 0A000 | its rows cannot be told apart
 CREATE TABLE events (at int, what text DEFAULT 'x', twice int GENERATED ALWAYS AS (at * 2) STORED);
 CREATE TABLE stood (a int NOT NULL, b text, UNIQUE (a));
@@ -9,6 +9,9 @@ CREATE UNIQUE INDEX replica_b ON replica (b);
 ALTER TABLE replica REPLICA IDENTITY USING INDEX replica_b;
 CREATE TABLE child (n int REFERENCES stood (a), v json);
 CREATE TABLE one_unique (u int UNIQUE, w point);
+CREATE TABLE emptied (n int, v json);
+CREATE TABLE begun_again (n int REFERENCES stood (a), v text);
+INSERT INTO emptied VALUES (1, '1'), (1, '1'), (2, NULL);
 INSERT INTO events VALUES (1, 'a'), (1, 'a'), (2, NULL);
 INSERT INTO stood VALUES (1, 'one'), (2, 'two');
 INSERT INTO replica VALUES (1, 10, 'x'), (2, 20, 'y');
@@ -64,3 +67,15 @@ INSERT INTO one_unique VALUES (1, '(3,4)');
 INSERT INTO one_unique VALUES (2, '(3,4)');
 INSERT INTO one_unique VALUES (2, '(9,9)'), (3, NULL) ON CONFLICT (u) DO NOTHING;
 SELECT u, w::text FROM one_unique ORDER BY u, 2;
+TRUNCATE emptied;
+SELECT count(*) FROM emptied;
+INSERT INTO begun_again VALUES (NULL, 'first');
+TRUNCATE begun_again, emptied;
+INSERT INTO begun_again VALUES (NULL, 'again'), (NULL, 'again');
+SELECT * FROM begun_again;
+BEGIN;
+TRUNCATE events;
+INSERT INTO events (at) VALUES (9);
+SELECT * FROM events;
+ROLLBACK;
+SELECT at, what FROM events ORDER BY at, what;

@@ -21,7 +21,7 @@ use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diff::{bound, drafted, head_numbers};
 use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
-use crate::sessions::existing;
+use crate::sessions::{count, existing};
 use crate::{Control, ControlError};
 
 mod net;
@@ -69,6 +69,21 @@ impl Committed {
             .iter()
             .find(|t| t.schema == schema && t.table == table);
         found.map_or(0, |t| t.deleted)
+    }
+
+    /// With rows that were deleted before all else.
+    fn with(mut self, emptied: Vec<Applied>) -> Self {
+        for more in emptied {
+            match self
+                .tables
+                .iter_mut()
+                .find(|t| t.schema == more.schema && t.table == more.table)
+            {
+                Some(table) => table.deleted += more.deleted,
+                None => self.tables.push(more),
+            }
+        }
+        net::finished(self.tables)
     }
 
     /// As it is kept with the session.
@@ -224,10 +239,14 @@ impl Control {
         for draft in drafts {
             own.push(self.own(transaction, draft, session.sid).await?);
         }
+        let emptied = drafts
+            .iter()
+            .filter(|d| d.relation.key().is_none() && truncated.contains(&d.relation.id));
         let work = Work {
             transaction,
             sid: session.sid,
             own,
+            emptied: emptied.collect(),
         };
         Ok(Some(work))
     }
@@ -327,7 +346,8 @@ async fn lock_table(
     locked.map_err(|e| busy(e.into(), &is_locked(relation)))
 }
 
-/// A truncation becomes a draft that removes every row, unless rows came since.
+/// A truncation becomes a draft that removes every row, unless rows came since. Without a key there
+/// is no such draft: [`Work::empty`].
 async fn unfold(
     transaction: &Transaction<'_>,
     sid: SessionId,
@@ -341,7 +361,7 @@ async fn unfold(
         found.collect(transaction, draft.relation, &text).await?;
     }
     found.none()?;
-    for draft in hidden() {
+    for draft in hidden().filter(|d| d.relation.key().is_some()) {
         transaction
             .batch_execute(&apply::unfold(draft, sid))
             .await?;
@@ -354,6 +374,8 @@ pub(crate) struct Work<'a> {
     transaction: &'a Transaction<'a>,
     sid: SessionId,
     own: Vec<Own<'a>>,
+    /// Truncated tables without a key.
+    emptied: Vec<&'a Draft<'a>>,
 }
 
 impl Work<'_> {
@@ -370,6 +392,7 @@ impl Work<'_> {
                 &[&session.name, &who],
             )
             .await?;
+        let emptied = self.empty().await?;
         // What can be checked at the end is: a circle may be open in between.
         self.transaction
             .batch_execute("SET CONSTRAINTS ALL DEFERRED; SAVEPOINT pgdraft_commit")
@@ -385,7 +408,21 @@ impl Work<'_> {
         for own in self.own.iter().filter(|o| o.prepared) {
             self.transaction.batch_execute(&own.finish()).await?;
         }
-        Ok(done)
+        Ok(done.with(emptied))
+    }
+
+    /// Removes all rows of truncated tables without a key.
+    async fn empty(&self) -> Result<Vec<Applied>, ControlError> {
+        let mut emptied = Vec::with_capacity(self.emptied.len());
+        for draft in &self.emptied {
+            let text = apply::empty(draft, self.sid);
+            let row = self.transaction.query_one(&text, &[]).await?;
+            let deleted = count(row.try_get(1)?);
+            net::complete(draft, count(row.try_get(0)?), deleted)?;
+            let done = net::nothing(draft.relation);
+            emptied.push(Applied { deleted, ..done });
+        }
+        Ok(emptied)
     }
 
     /// Production's rows that would be taken along unseen, found under a lock that keeps others from

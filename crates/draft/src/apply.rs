@@ -237,6 +237,18 @@ pub fn keep_images(own: &Own<'_>) -> String {
     )
 }
 
+/// Removes the rows that a truncation hides where no key tells them apart, as a table without one has
+/// it: nothing refers to them, and none came since. Gives how many there were, and removed.
+pub fn empty(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+    format!(
+        "WITH n AS (SELECT count(*) AS n FROM {base}), gone AS (DELETE FROM {base} RETURNING 1), mark AS (DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id})
+SELECT n.n, (SELECT count(*) FROM gone) FROM n",
+        base = Draft::base(draft.relation),
+        sid = sid.0,
+        id = draft.id.0,
+    )
+}
+
 /// Takes the rows that a truncation hides into the draft, as removed ones: from then on it is a
 /// draft as any other. Three statements.
 pub fn unfold(draft: &Draft<'_>, sid: catalog::SessionId) -> String {

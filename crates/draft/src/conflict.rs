@@ -180,10 +180,12 @@ fn changed_by(own: &Own<'_>, matches: &str) -> String {
     )
 }
 
-/// Rows of a truncated table that the truncation did not know: they appeared or changed since.
+/// Rows of a truncated table that the truncation did not know: they appeared or changed since. One
+/// of a table without a key is called by its place.
 pub fn appeared(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
     let relation = draft.relation;
-    let key = key_columns(relation);
+    let place = ["ctid".to_owned()];
+    let key = relation.key().map_or(&place[..], |_| key_columns(relation));
     format!(
         "SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'truncated by us' AS kind, NULL::text AS name, NULL::text AS base, NULL::text AS ours, {image}::text AS theirs, NULL::text AS changed_by, {order}
 FROM (SELECT x.horizon, x.running FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {id} ORDER BY x.op LIMIT 1) x

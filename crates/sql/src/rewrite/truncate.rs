@@ -12,7 +12,6 @@ use crate::parse::Statement;
 use crate::plan::{Context, Effect, Plan, Rewritten, Verb, Write};
 use crate::resolve;
 use crate::rewrite::change::{Found, list, redact, target};
-use crate::rewrite::work::needs_key;
 
 pub(crate) fn plan(
     statement: &Statement,
@@ -43,10 +42,6 @@ pub(crate) fn plan(
         add_children(context, &mut tables);
     } else {
         no_children(context, &tables)?;
-    }
-    // The commit removes the rows that the draft saw, so it has to tell them apart.
-    for table in &tables {
-        needs_key(table)?;
     }
     let ids: Vec<RelationId> = tables.iter().map(|t| t.id).collect();
     let missing = resolve::without_head(context.catalog, &ids);

@@ -182,28 +182,24 @@ pub(crate) enum Begun<'a> {
     Instead(Plan),
 }
 
-/// Rows of a table without a key can be added, but not told apart.
-pub(crate) fn needs_key(relation: &catalog::Relation) -> Result<(), Box<Report>> {
-    if relation.key().is_some() {
-        return Ok(());
-    }
-    Err(Box::new(
-        Report::error(
-            "0A000",
-            format!("rows of table \"{}\" cannot be changed or removed in a draft", relation.name),
-        )
-        .detail(format!(
-            "{} has no primary key and no unique key over NOT NULL columns, so its rows cannot be told apart.",
-            relation.qualified()
-        ))
-        .hint("add rows only; or ask for a primary key, or for a unique index over NOT NULL columns"),
-    ))
-}
-
 impl<'a> Work<'a> {
     /// Rows of a table without a key can be added, but not told apart.
     pub(crate) fn needs_key(&self) -> Result<(), Box<Report>> {
-        needs_key(&self.changed.relation)
+        let relation = &self.changed.relation;
+        if relation.key().is_some() {
+            return Ok(());
+        }
+        Err(Box::new(
+            Report::error(
+                "0A000",
+                format!("rows of table \"{}\" cannot be changed or removed in a draft", relation.name),
+            )
+            .detail(format!(
+                "{} has no primary key and no unique key over NOT NULL columns, so its rows cannot be told apart.",
+                relation.qualified()
+            ))
+            .hint("add rows only; or ask for a primary key, or for a unique index over NOT NULL columns"),
+        ))
     }
 
     /// Resolves target and clauses. `from` is the keyword of the join list; `reads` are the edits
