@@ -217,9 +217,15 @@ def main():
     run("diff", GOOD, "--rows", "3")
     with psycopg.connect(REVIEWER, autocommit=True) as reviewer:
         changed = reviewer.execute(f"SHOW DIFF IN SESSION '{GOOD}'").fetchall()
-        reviewer.execute(f"COMMIT SESSION '{GOOD}'")
+        told = reviewer.execute(f"COMMIT SESSION '{GOOD}'").statusmessage
         say(f"COMMIT SESSION '{GOOD}': {len(changed)} rows")
-        refused(reviewer, f"COMMIT SESSION '{GOOD}'", "ZD002")
+        committed = state(PRODUCTION)
+        again = reviewer.execute(f"COMMIT SESSION '{GOOD}'").statusmessage
+        check(
+            again == told and state(PRODUCTION) == committed,
+            f"a commit whose answer was lost can be asked for again: {again}, and nothing is done twice",
+        )
+        refused(reviewer, f"DISCARD SESSION '{GOOD}'", "ZD002")
 
     chapter("Production, after")
     after = state(PRODUCTION)
