@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 7] = [
+const MIGRATIONS: [(i32, &str, &str); 12] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -26,12 +26,21 @@ const MIGRATIONS: [(i32, &str, &str); 7] = [
         "statements",
         include_str!("../migrations/0007_statements.sql"),
     ),
+    (8, "forms", include_str!("../migrations/0008_forms.sql")),
+    (9, "tables", include_str!("../migrations/0009_tables.sql")),
+    (10, "agents", include_str!("../migrations/0010_agents.sql")),
+    (11, "review", include_str!("../migrations/0011_review.sql")),
+    (
+        12,
+        "history",
+        include_str!("../migrations/0012_history.sql"),
+    ),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 7;
+pub const VERSION: i32 = 12;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,1 @@
+-- What the wider forms of statements need.

@@ -1,0 +1,1 @@
+-- What further kinds of tables need.

@@ -1,0 +1,1 @@
+-- What keeps agents from each other, and limits them.

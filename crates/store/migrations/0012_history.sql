@@ -1,0 +1,1 @@
+-- Histories, undo and clean-up.
