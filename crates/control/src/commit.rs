@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 use draft::rebase::{self, Take, Target};
 use draft::{Draft, Own, apply, conflict};
+use store::keeper;
 use store::sessions::{self, Ending, Session, SessionState};
 use store::tables;
 use tokio_postgres::{GenericClient, Transaction};
@@ -268,7 +269,7 @@ impl Control {
             delta: self.delta(draft.relation),
         };
         if own.prepared {
-            client.batch_execute(&own.prepare()).await?;
+            keeper::run(client, &own.prepare(), None).await?;
         }
         Ok(own)
     }
@@ -362,9 +363,7 @@ async fn unfold(
     }
     found.none()?;
     for draft in hidden().filter(|d| d.relation.key().is_some()) {
-        transaction
-            .batch_execute(&apply::unfold(draft, sid))
-            .await?;
+        keeper::run(transaction, &apply::unfold(draft, sid), None).await?;
     }
     Ok(())
 }
@@ -406,7 +405,7 @@ impl Work<'_> {
         }
         let done = done?;
         for own in self.own.iter().filter(|o| o.prepared) {
-            self.transaction.batch_execute(&own.finish()).await?;
+            keeper::run(self.transaction, &own.finish(), None).await?;
         }
         Ok(done.with(emptied))
     }
@@ -528,15 +527,15 @@ impl Work<'_> {
             rebase::forget(own, &Target::ALL, rebase::Leaving::Gone),
             rebase::merge(own, &Target::ALL, Take::Nothing, None),
         ] {
-            self.transaction.execute(&text, &[]).await?;
+            keeper::run(self.transaction, &text, None).await?;
         }
         Ok(())
     }
 
     async fn prepare_again(&self, own: &Own<'_>) -> Result<(), ControlError> {
         if own.prepared {
-            self.transaction.batch_execute(&own.finish()).await?;
-            self.transaction.batch_execute(&own.prepare()).await?;
+            keeper::run(self.transaction, &own.finish(), None).await?;
+            keeper::run(self.transaction, &own.prepare(), None).await?;
         }
         Ok(())
     }
@@ -544,9 +543,7 @@ impl Work<'_> {
     /// Where production's triggers had a say, what they left is what an undo starts from.
     async fn keep_images(&self) -> Result<(), ControlError> {
         for own in self.own.iter().filter(|o| o.draft.relation.triggers) {
-            self.transaction
-                .execute(&apply::keep_images(own), &[])
-                .await?;
+            keeper::run(self.transaction, &apply::keep_images(own), None).await?;
         }
         Ok(())
     }

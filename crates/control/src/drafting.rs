@@ -6,8 +6,8 @@ use std::sync::Arc;
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
 use draft::follow::{self, OldColumn};
 use draft::{Draft, diff, head, trigger};
-use store::history;
 use store::tables::{self, DraftTable};
+use store::{history, keeper};
 use tokio_postgres::Transaction;
 
 use crate::{Control, ControlError};
@@ -99,7 +99,7 @@ impl Control {
         }
         history::head_goes(&transaction, id).await?;
         let text = head::drop(id) + &diff::drop_functions(id);
-        transaction.batch_execute(&text).await?;
+        keeper::run(&transaction, &text, None).await?;
         transaction
             .execute("DELETE FROM pgdraft.tables WHERE id = $1", &[&id.0])
             .await?;
@@ -204,26 +204,22 @@ impl<'a> Work<'a> {
                 if store::shape(&ddl) == shape {
                     // Only what the triggers check has changed: the rows can stay.
                     let draft = self.draft(relation, id);
-                    self.transaction
-                        .batch_execute(&trigger::drop(&draft))
-                        .await?;
+                    self.run(&trigger::drop(&draft)).await?;
                 } else if in_use(self.transaction, id).await? {
                     self.follow(relation, id, &ddl).await?;
                 } else {
                     history::head_goes(self.transaction, id).await?;
-                    self.transaction.batch_execute(&head::drop(id)).await?;
+                    self.run(&head::drop(id)).await?;
                     let draft = self.draft(relation, id);
-                    self.transaction
-                        .batch_execute(&trigger::drop(&draft))
-                        .await?;
-                    self.transaction.batch_execute(&ddl).await?;
+                    self.run(&trigger::drop(&draft)).await?;
+                    self.run(&ddl).await?;
                 }
                 id
             }
             None => {
                 let id = tables::insert(self.transaction, relation).await?;
                 let ddl = head::ddl(relation, id, self.agent);
-                self.transaction.batch_execute(&ddl).await?;
+                self.run(&ddl).await?;
                 id
             }
         };
@@ -270,7 +266,7 @@ impl<'a> Work<'a> {
             return Err(ControlError::SchemaMoved(relation.name.clone()));
         };
         let text = follow::keep(id) + &trigger::drop(&draft) + &head::drop(id) + ddl + &restore;
-        self.transaction.batch_execute(&text).await?;
+        self.run(&text).await?;
         Ok(())
     }
 
@@ -288,7 +284,7 @@ impl<'a> Work<'a> {
                 + &head::comments(relation, table.id)
                 + &diff::drop_functions(table.id)
                 + &diff::functions(&draft, self.agent);
-            self.transaction.batch_execute(&text).await?;
+            self.run(&text).await?;
             neighbours.extend(trigger::neighbours(relation));
         }
         let before = self.present.iter();
@@ -315,8 +311,14 @@ impl<'a> Work<'a> {
             } else {
                 trigger::drop(&draft) + &trigger::functions(&draft) + &triggers
             };
-            self.transaction.batch_execute(&text).await?;
+            self.run(&text).await?;
         }
+        Ok(())
+    }
+
+    /// As the keeper: what production's expressions call is no part of a draft's rights.
+    async fn run(&self, text: &str) -> Result<(), ControlError> {
+        keeper::run(self.transaction, text, None).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use draft::rebase::{self, Leaving, Take, Target};
 use draft::{Draft, Own, conflict};
+use store::keeper;
 use store::sessions::{self, Session};
 use tokio_postgres::Transaction;
 
@@ -102,7 +103,7 @@ impl Control {
                 rebase::forget(&own, &Target::ALL, Leaving::Gone),
                 rebase::merge(&own, &Target::ALL, Take::Nothing, None),
             ] {
-                transaction.execute(&text, &[]).await?;
+                keeper::run(&transaction, &text, None).await?;
             }
             finish(&transaction, &own).await?;
         }
@@ -141,7 +142,7 @@ impl Control {
                 column: which.column.as_deref(),
             };
             for text in statements(&own, &target, value, op) {
-                transaction.execute(&text, &[]).await?;
+                keeper::run(&transaction, &text, None).await?;
             }
             finish(&transaction, &own).await?;
         }
@@ -176,7 +177,7 @@ impl Control {
 
 async fn finish(transaction: &Transaction<'_>, own: &Own<'_>) -> Result<(), ControlError> {
     if own.prepared {
-        transaction.batch_execute(&own.finish()).await?;
+        keeper::run(transaction, &own.finish(), None).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use catalog::Catalog;
 use draft::{Draft, split};
 use store::sessions::SessionState;
-use store::{parts, tables};
+use store::{keeper, parts, tables};
 use tokio_postgres::Transaction;
 
 use crate::commit::{ATTEMPTS, live_session};
@@ -88,7 +88,7 @@ impl Control {
         planned_for_many(&transaction).await?;
         for draft in &drafts {
             for text in split::take(draft, session.sid, part.sid) {
-                transaction.execute(&text, &[&ops]).await?;
+                keeper::run(&transaction, &text, Some(&ops)).await?;
             }
             parts::touch(&transaction, part.sid, draft.id).await?;
         }
@@ -98,7 +98,7 @@ impl Control {
         };
         for draft in &drafts {
             for text in split::follow(draft, session.sid, part.sid) {
-                transaction.execute(&text, &[]).await?;
+                keeper::run(&transaction, &text, None).await?;
             }
         }
         parts::end_operations(&transaction, session.sid, &ops, SessionState::Committed).await?;
@@ -179,11 +179,11 @@ async fn throw(
     transaction: &Transaction<'_>,
     draft: &Draft<'_>,
     sid: catalog::SessionId,
-    ops: &Vec<i64>,
+    ops: &[i64],
 ) -> Result<u64, ControlError> {
     let rows = count(tables::logged_rows(transaction, draft.id, sid, ops).await?);
     for text in split::drop(draft, sid) {
-        transaction.execute(&text, &[ops]).await?;
+        keeper::run(transaction, &text, Some(ops)).await?;
     }
     Ok(rows)
 }

@@ -7,7 +7,7 @@ use catalog::RelationId;
 use draft::undo::{self, Undo};
 use draft::{Draft, rewind};
 use store::sessions::{self, Session};
-use store::tables;
+use store::{keeper, tables};
 use tokio_postgres::Transaction;
 
 use crate::change::{Changed, Undone};
@@ -57,7 +57,7 @@ impl Control {
         let mut rows = 0;
         for draft in &drafts {
             let text = rewind::copy(draft, found.sid, made.sid);
-            transaction.batch_execute(&text).await?;
+            keeper::run(&transaction, &text, None).await?;
         }
         if let Some(operation) = operation {
             back(&transaction, &made, operation, &drafts).await?;
@@ -155,7 +155,7 @@ async fn write_back(
         });
     }
     let text = undo::write(draft, source.sid, what, made.sid, op);
-    let written = count(transaction.query_one(&text, &[]).await?.try_get(0)?);
+    let written = keeper::run(transaction, &text, None).await?;
     if written > 0 {
         tables::touch(transaction, made.sid, draft.id).await?;
     }
@@ -220,7 +220,7 @@ async fn back(
     let op = number(transaction, session, operation).await?;
     for draft in drafts {
         let text = rewind::to(draft, session.sid, op);
-        transaction.batch_execute(&text).await?;
+        keeper::run(transaction, &text, None).await?;
     }
     Ok(sessions::forget_operations(transaction, session.sid, op).await?)
 }

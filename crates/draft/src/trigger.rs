@@ -8,10 +8,9 @@
 //! 3. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
 //! 4. `references`: what must be true at the end of the statement, as parent and as child.
 //!
-//! `expressions` and `actions` run with the agent's own rights: what they evaluate may call
-//! functions of production, and those must never run as a role that can write to it. `keys` and
-//! `references` run as the control role, because they look at all of the base; they evaluate
-//! nothing but the equality and the output functions of types. They see a session's rows only, by
+//! `expressions` and `actions` run with the agent's own rights, as the agent's own changes do. `keys`
+//! and `references` run as the keeper role, which owns heads and so is not under their row-level
+//! security; it can write nothing of production either. They see a session's rows only, by
 //! `pgdraft_sid` of the changed rows, which row-level security has checked.
 //!
 //! A DEFERRABLE constraint has row-level constraint triggers of its own, which look at the row as it
@@ -143,7 +142,7 @@ impl Stage {
 }
 
 /// The trigger functions of a head, as CREATE OR REPLACE: run it again when a neighbour by foreign
-/// key gets its head. The functions are for the role that runs this; it must be the control role.
+/// key gets its head. The functions are for the role that runs this; it must be the keeper role.
 pub fn functions(draft: &Draft<'_>) -> String {
     let mut out = String::new();
     for stage in stages(draft) {

@@ -43,8 +43,8 @@ pub fn gaps(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId) -> St
     )
 }
 
-/// Writes the way back from `from` into the draft `to`, as its operation `op`. One bigint column:
-/// rows.
+/// Writes the way back from `from` into the draft `to`, as its operation `op`: one statement
+/// that counts the rows.
 pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: i64) -> String {
     let relation = draft.relation;
     let names = writable(relation);
@@ -76,11 +76,10 @@ pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: 
     format!(
         "WITH u AS MATERIALIZED ({changes}),
 lg AS (INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {list})
-    SELECT {to}, {op}, CASE WHEN NOT u.pgdraft_after THEN 'I' WHEN u.pgdraft_before THEN 'U' ELSE 'D' END, {log_values} FROM u),
-hw AS (INSERT INTO {head} (pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new, {list})
-    SELECT {to}, {op}, u.pgdraft_before, NOT u.pgdraft_after, {head_values} FROM u
-    ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, {assignments})
-SELECT count(*) FROM u",
+    SELECT {to}, {op}, CASE WHEN NOT u.pgdraft_after THEN 'I' WHEN u.pgdraft_before THEN 'U' ELSE 'D' END, {log_values} FROM u)
+INSERT INTO {head} (pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new, {list})
+SELECT {to}, {op}, u.pgdraft_before, NOT u.pgdraft_after, {head_values} FROM u
+ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, {assignments}",
         changes = changes(draft, from, what),
         log = draft.log(),
         to = to.0,

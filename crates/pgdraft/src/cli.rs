@@ -39,7 +39,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prepare a database: the schema pgdraft and its two roles
+    /// Prepare a database: the schema pgdraft and its roles
     ///
     /// Safe to run again: what is there already is left alone, and an older version is brought
     /// up to date. Nothing outside the schema pgdraft changes, except that the agents' role is

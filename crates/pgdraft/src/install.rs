@@ -44,8 +44,8 @@ fn done(report: &InstallReport, database: &Database) -> String {
         }
     };
     format!(
-        "database \"{name}\" {what}\n  schema  pgdraft\n  roles   {} (agents), {} (owns the schema)\nnext: pgdraft serve",
-        report.roles.agent, report.roles.control
+        "database \"{name}\" {what}\n  schema  pgdraft\n  roles   {} (agents), {} (owns the schema), {} (owns the drafts)\nnext: pgdraft serve",
+        report.roles.agent, report.roles.control, report.roles.keeper
     )
 }
 

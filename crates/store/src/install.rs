@@ -158,6 +158,7 @@ struct Installer {
     owns_database: bool,
     agent_exists: bool,
     control_exists: bool,
+    keeper_exists: bool,
     control_member: bool,
     agent_danger: Option<String>,
 }
@@ -176,6 +177,7 @@ impl Installer {
                         pg_has_role(d.datdba, 'USAGE'),
                         EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
                         EXISTS (SELECT FROM pg_roles WHERE rolname = $2),
+                        EXISTS (SELECT FROM pg_roles WHERE rolname = $3),
                         EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
                                 WHERE g.rolname = $2 AND m.member = u.oid),
                         (SELECT concat_ws(' ',
@@ -189,7 +191,7 @@ impl Installer {
                          FROM pg_roles a WHERE a.rolname = $1)
                  FROM pg_roles u, pg_database d
                  WHERE u.rolname = current_user AND d.datname = current_database()",
-                &[&roles.agent, &roles.control],
+                &[&roles.agent, &roles.control, &roles.keeper],
             )
             .await?;
         Ok(Self {
@@ -202,9 +204,10 @@ impl Installer {
             owns_database: row.try_get(4)?,
             agent_exists: row.try_get(5)?,
             control_exists: row.try_get(6)?,
-            control_member: row.try_get(7)?,
+            keeper_exists: row.try_get(7)?,
+            control_member: row.try_get(8)?,
             agent_danger: row
-                .try_get::<_, Option<String>>(8)?
+                .try_get::<_, Option<String>>(9)?
                 .filter(|text| !text.is_empty()),
         })
     }
@@ -251,6 +254,14 @@ fn script(who: &Installer, version: i32, grants: &grants::Grants) -> String {
     if !who.control_exists {
         let _ = writeln!(out, "CREATE ROLE {control} NOLOGIN;");
     }
+    if !who.keeper_exists {
+        let keeper = who.roles.keeper_quoted();
+        // It reads what agents read, and the control role can use what it owns.
+        let _ = writeln!(
+            out,
+            "CREATE ROLE {keeper} NOLOGIN;\nGRANT {agent} TO {keeper};\nGRANT {keeper} TO {control};"
+        );
+    }
     if !who.control_member {
         let user = quote_identifier(&who.user);
         let _ = writeln!(out, "GRANT {control} TO {user};");
@@ -288,5 +299,7 @@ fn script(who: &Installer, version: i32, grants: &grants::Grants) -> String {
 fn filled(text: &str, roles: &Roles) -> String {
     text.replace("{{agent}}", &roles.agent_quoted())
         .replace("{{control}}", &roles.control_quoted())
+        .replace("{{keeper}}", &roles.keeper_quoted())
+        .replace("{{keeper_literal}}", &quote_literal(&roles.keeper_quoted()))
         .replace("{{agent_literal}}", &quote_literal(&roles.agent_quoted()))
 }

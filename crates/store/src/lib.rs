@@ -9,6 +9,7 @@ mod error;
 mod exposed;
 pub mod history;
 mod install;
+pub mod keeper;
 mod load;
 mod mark;
 pub mod parts;

@@ -1,4 +1,4 @@
-//! Names of the two roles of a database.
+//! Names of the roles of a database.
 
 use catalog::quote_identifier;
 use ring::digest;
@@ -8,7 +8,7 @@ use crate::secret::hex;
 /// PostgreSQL cuts names at this many bytes (NAMEDATALEN - 1).
 const NAME_BYTES: usize = 63;
 
-/// The two roles of one database; roles belong to the whole cluster, so their names carry the
+/// The roles of one database; roles belong to the whole cluster, so their names carry the
 /// database's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
@@ -16,6 +16,9 @@ pub struct Roles {
     pub agent: String,
     /// `pgdraft_control_<database>`: owns the schema `pgdraft`; cannot log in.
     pub control: String,
+    /// `pgdraft_keeper_<database>`: owns heads and logs, so that whatever production's expressions
+    /// call there runs without a right to change production; cannot log in.
+    pub keeper: String,
 }
 
 impl Roles {
@@ -24,6 +27,7 @@ impl Roles {
         Self {
             agent: shortened("pgdraft_agent_", database),
             control: shortened("pgdraft_control_", database),
+            keeper: shortened("pgdraft_keeper_", database),
         }
     }
 
@@ -35,6 +39,11 @@ impl Roles {
     /// The control role, quoted.
     pub fn control_quoted(&self) -> String {
         quote_identifier(&self.control)
+    }
+
+    /// The keeper role, quoted.
+    pub fn keeper_quoted(&self) -> String {
+        quote_identifier(&self.keeper)
     }
 }
 

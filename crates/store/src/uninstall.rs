@@ -15,7 +15,7 @@ pub struct UninstallOptions {
     pub dry_run: bool,
 }
 
-/// Drops the schema with every draft in it, all grants and both roles, so that a dump of the
+/// Drops the schema with every draft in it, all grants and the roles, so that a dump of the
 /// database's schema is what it was before. Returns the script that ran; empty where nothing was
 /// installed. One transaction.
 ///
@@ -46,6 +46,7 @@ async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<Strin
     let mut present = Vec::new();
     for (role, quoted) in [
         (&roles.control, roles.control_quoted()),
+        (&roles.keeper, roles.keeper_quoted()),
         (&roles.agent, roles.agent_quoted()),
     ] {
         let row = client
@@ -73,7 +74,7 @@ async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<Strin
         return Ok(body);
     }
     Ok(format!(
-        "-- pgdraft: removes the schema, all drafts in it, every grant and both roles\nBEGIN;\nSET LOCAL client_min_messages = warning;\n{body}COMMIT;\n"
+        "-- pgdraft: removes the schema, all drafts in it, every grant and the roles\nBEGIN;\nSET LOCAL client_min_messages = warning;\n{body}COMMIT;\n"
     ))
 }
 

@@ -264,6 +264,7 @@ impl Drop for Database {
             for role in [
                 format!("pgdraft_agent_{name}"),
                 format!("pgdraft_control_{name}"),
+                format!("pgdraft_keeper_{name}"),
             ] {
                 let _ = connection.simple(&format!("DROP ROLE IF EXISTS {role}"));
             }

@@ -1,0 +1,145 @@
+//! Production's own expressions (checks, domains, generated columns, expression indexes, defaults)
+//! run in a draft, and what they call must not write to production before a commit, whoever makes
+//! them run: the agent, a reviewer's command, or the server by itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test stops at the first surprise; one draft goes through every command"
+)]
+
+use testkit::proxy::{Proxy, over};
+
+/// `noted` writes wherever it may and says nothing where it may not; `lying` is marked immutable.
+const SETUP: &str = "\
+CREATE TABLE witness (who text, value text);
+CREATE FUNCTION noted(x text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO public.witness VALUES (current_user, x);
+    RETURN true;
+EXCEPTION WHEN insufficient_privilege OR read_only_sql_transaction THEN
+    RETURN true;
+END $$;
+CREATE FUNCTION freed(x text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RESET ROLE;
+    INSERT INTO public.witness VALUES (current_user, x);
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    RETURN true;
+END $$;
+CREATE FUNCTION lying(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM public.noted(x);
+    RETURN lower(x);
+END $$;
+CREATE FUNCTION filled() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM public.noted('default');
+    RETURN 'filled';
+END $$;
+CREATE DOMAIN watched AS text CHECK (public.noted(VALUE));
+CREATE TABLE t (
+    id int PRIMARY KEY,
+    v text CHECK (noted(v)) CHECK (freed(v)),
+    w watched,
+    g text GENERATED ALWAYS AS (lying(v)) STORED,
+    d text DEFAULT filled(),
+    n int
+);
+CREATE INDEX ON t (lying(v)) WHERE lying(v) <> 'none';
+CREATE UNIQUE INDEX ON t (lying(v || id::text));
+INSERT INTO t (id, v, w, n) SELECT i, 'v' || i, 'w' || i, i FROM generate_series(1, 20) i;
+TRUNCATE witness;
+";
+
+fn step(proxy: &Proxy, session: &str, name: &str, statements: &str) {
+    let mut agent = proxy.connect(session);
+    agent.run(&format!(
+        "BEGIN; SET LOCAL pgdraft.operation = '{name}'; {statements}; COMMIT"
+    ));
+}
+
+#[test]
+fn what_a_draft_evaluates_writes_nothing() {
+    let (database, mut proxy) = over(SETUP);
+    let mut owner = database.connect();
+    let quiet = |what: &str| {
+        let mut owner = database.connect();
+        let seen =
+            owner.value("SELECT coalesce(string_agg(who || ': ' || value, ', '), '') FROM witness");
+        assert_eq!(seen, "", "{what}");
+    };
+    step(
+        &proxy,
+        "s",
+        "one",
+        "UPDATE t SET v = v || 'a', w = 'x' WHERE id <= 5; INSERT INTO t (id, v, w) VALUES (31, 'new', 'y')",
+    );
+    step(
+        &proxy,
+        "s",
+        "two",
+        "UPDATE t SET n = n + 1 WHERE id <= 8; DELETE FROM t WHERE id = 9",
+    );
+    step(
+        &proxy,
+        "s",
+        "three",
+        "UPDATE t SET v = 'c' || id WHERE id IN (2, 10)",
+    );
+    quiet("changes");
+    let mut agent = proxy.connect("s");
+    agent
+        .simple_with("COPY t (id, v, w) FROM STDIN", Some(b"41\tcopied\tz\n"))
+        .unwrap();
+    quiet("COPY");
+    step(
+        &proxy,
+        "e",
+        "one",
+        "INSERT INTO t (id, v, w) VALUES (50, 'e', 'e'); TRUNCATE t",
+    );
+    quiet("TRUNCATE");
+
+    proxy.review("SHOW DIFF IN SESSION 's'");
+    proxy.review("SHOW CONFLICTS IN SESSION 's'");
+    agent.run("SELECT * FROM pgdraft.diff_t('s')");
+    quiet("SHOW DIFF");
+    proxy.review("FORK SESSION 's' AS 'f'");
+    proxy.review("FORK SESSION 's' AS 'g' AT OPERATION 'two'");
+    quiet("FORK");
+    proxy.review("REWIND SESSION 'f' TO OPERATION 'two'");
+    quiet("REWIND");
+    proxy.review("DISCARD OPERATIONS 'three' IN SESSION 's' CASCADE");
+    quiet("DISCARD OPERATIONS");
+
+    // What production does by itself is production's.
+    owner.run("UPDATE t SET n = 100, w = 'theirs' WHERE id = 3; UPDATE t SET v = 'moved' WHERE id = 4; TRUNCATE witness");
+    proxy.review("REBASE SESSION 'g'");
+    quiet("REBASE");
+    proxy.review("RESOLVE CONFLICT IN SESSION 'g' TABLE t KEY (4) COLUMN v TAKE VALUE 'mine'");
+    proxy.review("RESOLVE CONFLICT IN SESSION 'g' TAKE OURS");
+    quiet("RESOLVE");
+
+    owner.run("ALTER TABLE t ADD COLUMN more text; ALTER TABLE t RENAME COLUMN n TO number; TRUNCATE witness");
+    proxy.review("SHOW DIFF IN SESSION 's'");
+    assert_eq!(
+        agent.value("SELECT count(*) FROM t WHERE more IS NULL"),
+        "20"
+    );
+    quiet("a head that follows its table");
+    // As autovacuum does.
+    owner.run("ANALYZE");
+    owner.run("DELETE FROM witness WHERE who = 'postgres'");
+    quiet("ANALYZE");
+
+    proxy.review("COMMIT SESSION 'g'");
+    assert_ne!(owner.value("SELECT count(*) FROM witness"), "0");
+    owner.run("TRUNCATE witness");
+    proxy.review("REVERT SESSION 'g' AS 'back'");
+    quiet("REVERT");
+    proxy.assert_sound();
+}
