@@ -2,6 +2,9 @@
 -- shows: statements: UPDATE, FROM, several columns at once, subqueries, RETURNING, changes of the key
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, n numeric(6,2));
 CREATE TABLE s (id int PRIMARY KEY, t_id int, v int);
+CREATE DOMAIN short AS varchar(4);
+CREATE TABLE named (id int PRIMARY KEY, s short);
+INSERT INTO named VALUES (1, 'a');
 INSERT INTO t SELECT n, n * 10, 'row ' || n, n FROM generate_series(1, 12) n;
 INSERT INTO s SELECT n, n % 5 + 1, n * 100 FROM generate_series(1, 10) n;
 -- script
@@ -48,3 +51,6 @@ UPDATE nowhere SET a = 1;
 -- expect error 42P01
 UPDATE t AS x SET a = 1 WHERE t.id = 1;
 SELECT * FROM t ORDER BY id;
+-- a domain over a type with a length does not cut either
+-- expect error 22001
+UPDATE named SET s = 'longer';

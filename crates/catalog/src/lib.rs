@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod conditions;
 mod defaults;
 mod quote;
 

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 
 pub mod apply;
-mod checks;
 pub mod conflict;
 pub mod depend;
 pub mod diff;

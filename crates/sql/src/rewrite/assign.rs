@@ -202,8 +202,12 @@ pub(crate) fn is_untyped(node: &NodeEnum) -> bool {
 }
 
 /// The column's type without its modifier: a cast with the modifier would cut a long string
-/// instead of raising 22001.
+/// instead of raising 22001. So would one to a domain over such a type.
 pub(crate) fn cast_type(column: &Column) -> String {
+    if let Some(length) = column.base_type.as_deref().and_then(Length::of) {
+        let array = if length.array { "[]" } else { "" };
+        return format!("pg_catalog.{}{array}", length.function);
+    }
     match column.type_id {
         1042 => "pg_catalog.bpchar".to_owned(),
         1014 => "pg_catalog.bpchar[]".to_owned(),
@@ -230,4 +234,73 @@ pub(crate) fn default_of(relation: &Relation, column: &Column) -> String {
         default.as_deref().unwrap_or("NULL"),
         cast_type(column)
     )
+}
+
+/// A value as its column stores it: what an assignment does, where CAST with a length would cut a
+/// long string instead of raising 22001.
+pub(crate) fn stored(value: &str, column: &Column) -> String {
+    let plain = cast_type(column);
+    let name = &column.type_name;
+    let declared = column.base_type.as_ref().unwrap_or(&column.declared);
+    let fitted = match Length::of(declared) {
+        Some(length) => length.fit(value),
+        None => format!("CAST({value} AS {plain})"),
+    };
+    let cast = if column.base_type.is_some() {
+        format!("CAST({fitted} AS {name})")
+    } else if *declared != plain {
+        format!("CAST({fitted} AS {declared})")
+    } else {
+        fitted
+    };
+    match &column.collation {
+        Some(collation) => format!("{cast} COLLATE {collation}"),
+        None => cast,
+    }
+}
+
+/// A type that has a length, by the function that PostgreSQL assigns values of it with.
+struct Length {
+    function: &'static str,
+    modifier: u32,
+    array: bool,
+}
+
+impl Length {
+    fn of(declared: &str) -> Option<Self> {
+        let (element, array) = match declared.strip_suffix("[]") {
+            Some(element) => (element, true),
+            None => (declared, false),
+        };
+        let (name, length) = element.strip_suffix(')')?.split_once('(')?;
+        let length: u32 = length.parse().ok()?;
+        let (function, modifier) = match name {
+            "character varying" => ("varchar", length + 4),
+            "character" => ("bpchar", length + 4),
+            "bit" => ("\"bit\"", length),
+            "bit varying" => ("varbit", length),
+            _ => return None,
+        };
+        Some(Self {
+            function,
+            modifier,
+            array,
+        })
+    }
+
+    fn fit(&self, value: &str) -> String {
+        let Self {
+            function,
+            modifier,
+            array,
+        } = self;
+        if !array {
+            return format!(
+                "pg_catalog.{function}(CAST({value} AS pg_catalog.{function}), {modifier}, false)"
+            );
+        }
+        format!(
+            "(SELECT CASE WHEN (SELECT pg_catalog.count(pg_catalog.{function}(e, {modifier}, false)) FROM pg_catalog.unnest(a.a) AS u(e)) >= 0 THEN a.a END FROM (SELECT CAST({value} AS pg_catalog.{function}[]) AS a OFFSET 0) AS a)"
+        )
+    }
 }

@@ -3,23 +3,23 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Key, quote_identifier as q};
+use catalog::{Key, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt,
-    Token as Kind,
+    InferClause, InsertStmt, OnConflictAction, OnConflictClause, OverridingKind, Token as Kind,
 };
 use report::Report;
 
 use crate::classify::unsupported;
 use crate::merge;
 use crate::plan::Verb;
-use crate::rewrite::assign::{assignments, cast_type, default_of, is_untyped};
+use crate::rewrite::assign::{assignments, cast_type};
 use crate::rewrite::change::{list, mismatch};
-use crate::rewrite::insert::given_columns;
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
+
+mod proposed;
 
 pub(crate) fn write<'a>(
     work: &Work<'a>,
@@ -40,7 +40,7 @@ pub(crate) fn write<'a>(
     let arbiters = arbiters(work, clause.infer.as_deref())?;
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written(Verb::Insert);
-    proposed(work, tree, &places, out.cte())?;
+    proposed::write(work, tree, &places, out.cte())?;
     let insert = if clause.action == OnConflictAction::OnconflictNothing as i32 {
         nothing(work, &arbiters)?
     } else {
@@ -153,141 +153,6 @@ fn arbiters<'a>(
     Ok(found)
 }
 
-/// A value in its column's type. Numbers and times are rounded here, as they are before PostgreSQL
-/// looks for a conflict; a string too long for its column must reach the head and fail there.
-fn stored(value: &str, column: &Column) -> String {
-    let plain = format!("CAST({value} AS {})", cast_type(column));
-    // numeric, timestamp, timestamptz, time, timetz, interval
-    match column.type_id {
-        1700 | 1114 | 1184 | 1083 | 1266 | 1186 if column.type_modifier >= 0 => {
-            format!("CAST({plain} AS {})", column.declared)
-        }
-        _ => plain,
-    }
-}
-
-/// `pgdraft_in AS MATERIALIZED (SELECT number, i0, i1, … FROM (source) AS v)`: every
-/// writable column of every proposed row, in its column's type, defaults filled in.
-fn proposed(
-    work: &Work<'_>,
-    tree: &InsertStmt,
-    places: &Places,
-    splice: &mut Splice<'_>,
-) -> Result<(), Box<Report>> {
-    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
-        _ => None,
-    };
-    let given = given_columns(work, tree, select)?;
-    let columns = work
-        .changed
-        .writable()
-        .into_iter()
-        .enumerate()
-        .map(
-            |(i, column)| match given.iter().position(|g| *g == column.name) {
-                Some(n) => format!("{} AS i{i}", stored(&format!("v.v{n}"), column)),
-                None => format!("{} AS i{i}", default_of(&work.changed.relation, column)),
-            },
-        );
-    splice.ours(&format!(
-        "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {} FROM (",
-        work.name("in"),
-        list(columns)
-    ));
-    match select {
-        None => splice.ours("SELECT 1"),
-        Some(select) if !select.values_lists.is_empty() => {
-            values(work, select, &given, places, splice)?;
-        }
-        Some(_) => {
-            let range = work
-                .statement
-                .tokens
-                .bytes(places.source.clone())
-                .ok_or_else(mismatch)?;
-            splice.copy_edited(range, &work.edits);
-        }
-    }
-    let names = list((0..given.len()).map(|n| format!("v{n}")));
-    if names.is_empty() {
-        splice.ours(") AS v)");
-    } else {
-        splice.ours(&format!(") AS v({names}))"));
-    }
-    Ok(())
-}
-
-/// VALUES with every bare constant cast to its column and every DEFAULT written out.
-fn values(
-    work: &Work<'_>,
-    select: &SelectStmt,
-    given: &[String],
-    places: &Places,
-    splice: &mut Splice<'_>,
-) -> Result<(), Box<Report>> {
-    let tokens = &work.statement.tokens;
-    let start = tokens
-        .find(places.source.clone(), work.place.depth, |_, t| {
-            t.is(Kind::Values)
-        })
-        .ok_or_else(mismatch)?;
-    let rows = tokens.split_commas(start + 1..places.source.end, work.place.depth);
-    if rows.len() != select.values_lists.len() {
-        return Err(mismatch());
-    }
-    splice.ours("VALUES ");
-    for (r, (row, tree)) in rows.into_iter().zip(&select.values_lists).enumerate() {
-        let Some(NodeEnum::List(tree)) = tree.node.as_ref() else {
-            return Err(mismatch());
-        };
-        let items = tokens.split_commas(
-            row.start + 1..row.end.saturating_sub(1),
-            work.place.depth + 1,
-        );
-        if items.len() != tree.items.len() || items.len() != given.len() {
-            return Err(mismatch());
-        }
-        splice.ours(if r == 0 { "(" } else { ", (" });
-        for (n, (item, node)) in items.into_iter().zip(&tree.items).enumerate() {
-            splice.ours(if n == 0 { "" } else { ", " });
-            value(
-                work,
-                node,
-                given.get(n).map_or("", String::as_str),
-                item,
-                splice,
-            )?;
-        }
-        splice.ours(")");
-    }
-    Ok(())
-}
-
-fn value(
-    work: &Work<'_>,
-    node: &Node,
-    name: &str,
-    item: Range<usize>,
-    splice: &mut Splice<'_>,
-) -> Result<(), Box<Report>> {
-    let column = work.changed.relation.column(name).ok_or_else(mismatch)?;
-    let range = work.statement.tokens.bytes(item).ok_or_else(mismatch)?;
-    match node.node.as_ref() {
-        Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
-            splice.ours("NULL");
-        }
-        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
-        Some(node) if is_untyped(node) => {
-            splice.ours("CAST((");
-            splice.copy_edited(range, &work.edits);
-            splice.ours(&format!(") AS {})", cast_type(column)));
-        }
-        _ => splice.copy_edited(range, &work.edits),
-    }
-    Ok(())
-}
-
 /// The merged target, as the arbiters see it.
 fn merged_target(work: &Work<'_>) -> Result<String, Box<Report>> {
     work.changed
@@ -305,7 +170,10 @@ fn matches(work: &Work<'_>, key: &Key, input: &str, label: &str) -> Result<Strin
             .position(|c| c.name == *column)
             .ok_or_else(|| Box::new(unsupported("ON CONFLICT on a generated column")))?;
         let equals = merge::equals(key, n);
-        parts.push(format!("{label}.{} {equals} {input}.i{i}", q(column)));
+        parts.push(format!(
+            "{label}.{} {equals} {input}.pgdraft_i{i}",
+            q(column)
+        ));
     }
     Ok(parts.join(" AND "))
 }
@@ -326,7 +194,7 @@ fn nothing<'a>(work: &Work<'a>, arbiters: &[&Key]) -> Result<Splice<'a>, Box<Rep
             .columns
             .iter()
             .filter_map(|c| writable.iter().position(|w| w.name == *c))
-            .map(|i| format!("i.i{i}"))
+            .map(|i| format!("i.pgdraft_i{i}"))
             .collect();
         let nulls: Vec<String> = parts.iter().map(|p| format!("{p} IS NULL")).collect();
         let (null, partition) = (nulls.join(" OR "), parts.join(", "));
@@ -352,7 +220,7 @@ fn nothing<'a>(work: &Work<'a>, arbiters: &[&Key]) -> Result<Splice<'a>, Box<Rep
             "CASE WHEN pgdraft_first OR pgdraft_met THEN pgdraft_first ELSE pgdraft.entangled() END",
         )
     };
-    let images = list((0..writable.len()).map(|i| format!("i{i}")));
+    let images = list((0..writable.len()).map(|i| format!("pgdraft_i{i}")));
     let mut insert = work.splice();
     insert.ours(&format!(
         "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM ({rows}) AS f WHERE {wanted} ORDER BY pgdraft_n{guard}",
@@ -438,7 +306,7 @@ fn update<'a>(
             Some(n) => format!("n{n}"),
             None => format!("o{i}"),
         };
-        format!("CASE WHEN pgdraft_hit THEN {hit} ELSE i{i} END")
+        format!("CASE WHEN pgdraft_hit THEN {hit} ELSE pgdraft_i{i} END")
     });
     let mut insert = work.splice();
     insert.ours(&format!(
@@ -465,7 +333,7 @@ fn once(work: &Work<'_>, arbiter: &Key, live: &str) -> String {
         .columns
         .iter()
         .filter_map(|c| writable.iter().position(|w| w.name == *c))
-        .map(|i| format!("i{i}"))
+        .map(|i| format!("pgdraft_i{i}"))
         .collect();
     let known: Vec<String> = columns.iter().map(|c| format!("{c} IS NOT NULL")).collect();
     format!(
@@ -489,7 +357,7 @@ fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
         .columns
         .iter()
         .filter_map(|c| writable.iter().position(|w| w.name == *c))
-        .map(|i| format!("i{i}"))
+        .map(|i| format!("pgdraft_i{i}"))
         .collect();
     let duplicate = work.changed.duplicate("true", &values);
     Ok(format!(
@@ -497,11 +365,11 @@ fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
     ))
 }
 
-/// `excluded.column` → `excluded.iN`: under their own names the proposed columns would be
+/// `excluded.column` → `excluded.pgdraft_iN`: under their own names the proposed columns would be
 /// ambiguous with the target's.
 fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
     let tokens = &work.statement.tokens;
-    let writable = work.changed.writable();
+    let columns: Vec<_> = proposed::columns(&work.changed.relation).collect();
     let mut edits = work.edits.clone();
     let bytes = work.bytes(work.place.tokens.clone())?;
     for column in work.columns_in(bytes) {
@@ -511,16 +379,13 @@ fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
         if table != "excluded" {
             continue;
         }
-        let Some(i) = writable.iter().position(|c| c.name == *name) else {
-            return Err(Box::new(
-                unsupported("excluded.* or a generated column of excluded")
-                    .hint("name the columns"),
-            ));
+        let Some(i) = columns.iter().position(|c| c.name == *name) else {
+            return Err(Box::new(unsupported("excluded.*").hint("name the columns")));
         };
         let first = tokens.at(column.location).ok_or_else(mismatch)?;
         edits.push(Edit::new(
             tokens.bytes(first..first + 3).ok_or_else(mismatch)?,
-            format!("excluded.i{i}"),
+            format!("excluded.pgdraft_i{i}"),
         ));
     }
     edits.sort_by_key(|e| (e.range.start, e.range.end));

@@ -1,32 +1,24 @@
-//! NOT NULL and CHECK of a head: the base's conditions, with the base's errors.
+//! NOT NULL and CHECK of a table in words of ours: the base's conditions, with the base's errors.
 //!
 //! A head is under row-level security, and PostgreSQL tells no values of such a row. So a head's
 //! checks end in a function that raises PostgreSQL's own error with its DETAIL, which costs nothing
-//! while the condition holds. They are named in the order in which PostgreSQL looks at them.
+//! while the condition holds. A row that is only proposed (ON CONFLICT) is looked at in the same words.
 
 use std::fmt::Write as _;
 
-use catalog::{Check, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
-
-use crate::text::join;
+use crate::{Check, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
 
 /// PostgreSQL passes at most 100 arguments to a function.
 const ARGUMENTS_MAX: usize = 100;
 
-/// `,\n CONSTRAINT …` for each of them.
-pub(crate) fn all(relation: &Relation) -> String {
-    let routes = relation.routes.iter().map(route);
-    let checks = relation.checks.iter().filter_map(|c| check(relation, c));
-    let mut out = String::new();
-    let all = routes.chain(not_null(relation)).chain(checks);
-    for (number, check) in all.enumerate() {
-        // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
-        let _ = write!(
-            out,
-            ",\n    CONSTRAINT pgdraft_{number:04} CHECK (NOT pgdraft_live OR {check})"
-        );
+impl Relation {
+    /// What holds for every row, over bare column names: true, or PostgreSQL's error. They come in
+    /// the order in which PostgreSQL looks at them.
+    pub fn conditions(&self) -> impl Iterator<Item = String> {
+        let routes = self.routes.iter().map(route);
+        let checks = self.checks.iter().filter_map(|c| check(self, c));
+        routes.chain(not_null(self)).chain(checks)
     }
-    out
 }
 
 /// A row finds a partition: as PostgreSQL, which looks for it before anything else.
@@ -88,7 +80,7 @@ fn not_null(relation: &Relation) -> Option<String> {
         .map(|names| {
             format!(
                 "pg_catalog.num_nulls({}) = 0",
-                join(", ", names, quote_identifier)
+                list(names.iter().copied(), quote_identifier)
             )
         })
         .collect();
@@ -120,7 +112,7 @@ fn check(relation: &Relation, check: &Check) -> Option<String> {
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    format!("ARRAY[{}]", join(", ", names, quote_literal))
+    format!("ARRAY[{}]", list(names, quote_literal))
 }
 
 /// The whole row as PostgreSQL shows it: a virtual column is not computed for an error.
@@ -134,4 +126,9 @@ fn row(relation: &Relation) -> String {
         })
         .collect();
     format!("ROW({})::pg_catalog.text", values.join(", "))
+}
+
+fn list<'a>(names: impl IntoIterator<Item = &'a str>, text: fn(&str) -> String) -> String {
+    let parts: Vec<String> = names.into_iter().map(text).collect();
+    parts.join(", ")
 }

@@ -1,0 +1,174 @@
+//! The rows that an INSERT … ON CONFLICT proposes, as PostgreSQL looks at them before it looks for a
+//! conflict: every column stored as its type stores it, and NOT NULL and CHECK hold.
+
+use std::ops::Range;
+
+use catalog::{Column, Generated, Relation, quote_identifier as q};
+use pg_query::NodeEnum;
+use pg_query::protobuf::{InsertStmt, Node, SelectStmt, Token as Kind};
+use report::Report;
+
+use super::Places;
+use crate::rewrite::assign::{cast_type, default_of, is_untyped, stored};
+use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::insert::given_columns;
+use crate::rewrite::work::Work;
+use crate::splice::Splice;
+
+/// The columns of a proposed row in the order of their names `pgdraft_i0, pgdraft_i1, …`: the
+/// generated ones last.
+pub(super) fn columns(relation: &Relation) -> impl Iterator<Item = &Column> {
+    relation.writable().chain(generated(relation))
+}
+
+fn generated(relation: &Relation) -> impl Iterator<Item = &Column> {
+    let columns = relation.columns.iter();
+    columns.filter(|c| c.generated != Generated::No)
+}
+
+/// `pgdraft_in AS MATERIALIZED (SELECT number, pgdraft_i0, … FROM (source))`. Names that
+/// conditions and generated columns use are bare, so the row has its own in brackets, where each
+/// value is computed once.
+pub(super) fn write(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    places: &Places,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
+        _ => None,
+    };
+    let relation = &work.changed.relation;
+    let given = given_columns(work, tree, select)?;
+    let row = relation.writable().map(|column| {
+        let value = match given.iter().position(|g| *g == column.name) {
+            Some(n) => stored(&format!("v.v{n}"), column),
+            None => stored(&default_of(relation, column), column),
+        };
+        format!("{value} AS {}", q(&column.name))
+    });
+    splice.ours(&format!(
+        "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {}{} FROM ({}SELECT {} FROM (",
+        work.name("in"),
+        named(relation),
+        checked(relation),
+        computed(relation),
+        list(row),
+    ));
+    match select {
+        None => splice.ours("SELECT 1"),
+        Some(select) if !select.values_lists.is_empty() => {
+            values(work, select, &given, places, splice)?;
+        }
+        Some(_) => splice.copy_edited(work.bytes(places.source.clone())?, &work.edits),
+    }
+    let names = list((0..given.len()).map(|n| format!("v{n}")));
+    splice.ours(&if names.is_empty() {
+        ") AS v".to_owned()
+    } else {
+        format!(") AS v({names})")
+    });
+    let end = generated(relation).next().map_or("", |_| " OFFSET 0) AS g");
+    splice.ours(&format!("{end} OFFSET 0) AS r)"));
+    Ok(())
+}
+
+fn named(relation: &Relation) -> String {
+    let names = columns(relation).enumerate();
+    list(names.map(|(i, c)| format!("r.{} AS pgdraft_i{i}", q(&c.name))))
+}
+
+/// NOT NULL and CHECK, each true or PostgreSQL's error.
+fn checked(relation: &Relation) -> String {
+    let conditions: Vec<String> = relation.conditions().map(|c| format!("({c})")).collect();
+    if conditions.is_empty() {
+        return String::new();
+    }
+    format!(", {} AS pgdraft_holds", conditions.join(" AND "))
+}
+
+/// Opens the brackets in which generated columns are computed, where there are any.
+fn computed(relation: &Relation) -> String {
+    let columns: Vec<String> = generated(relation)
+        .map(|c| {
+            let expression = c.default.as_deref().unwrap_or("NULL");
+            let value = stored(&format!("({expression})"), c);
+            format!(", {value} AS {}", q(&c.name))
+        })
+        .collect();
+    if columns.is_empty() {
+        return String::new();
+    }
+    format!("SELECT g.*{} FROM (", columns.concat())
+}
+
+/// VALUES with every bare constant cast to its column and every DEFAULT written out.
+fn values(
+    work: &Work<'_>,
+    select: &SelectStmt,
+    given: &[String],
+    places: &Places,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let tokens = &work.statement.tokens;
+    let start = tokens
+        .find(places.source.clone(), work.place.depth, |_, t| {
+            t.is(Kind::Values)
+        })
+        .ok_or_else(mismatch)?;
+    let rows = tokens.split_commas(start + 1..places.source.end, work.place.depth);
+    if rows.len() != select.values_lists.len() {
+        return Err(mismatch());
+    }
+    splice.ours("VALUES ");
+    for (r, (row, tree)) in rows.into_iter().zip(&select.values_lists).enumerate() {
+        let Some(NodeEnum::List(tree)) = tree.node.as_ref() else {
+            return Err(mismatch());
+        };
+        let items = tokens.split_commas(
+            row.start + 1..row.end.saturating_sub(1),
+            work.place.depth + 1,
+        );
+        if items.len() != tree.items.len() || items.len() != given.len() {
+            return Err(mismatch());
+        }
+        splice.ours(if r == 0 { "(" } else { ", (" });
+        for (n, (item, node)) in items.into_iter().zip(&tree.items).enumerate() {
+            splice.ours(if n == 0 { "" } else { ", " });
+            value(
+                work,
+                node,
+                given.get(n).map_or("", String::as_str),
+                item,
+                splice,
+            )?;
+        }
+        splice.ours(")");
+    }
+    Ok(())
+}
+
+fn value(
+    work: &Work<'_>,
+    node: &Node,
+    name: &str,
+    item: Range<usize>,
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let column = work.changed.relation.column(name).ok_or_else(mismatch)?;
+    let range = work.statement.tokens.bytes(item).ok_or_else(mismatch)?;
+    match node.node.as_ref() {
+        Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
+            splice.ours("NULL");
+        }
+        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
+        Some(node) if is_untyped(node) => {
+            splice.ours("CAST((");
+            splice.copy_edited(range, &work.edits);
+            splice.ours(&format!(") AS {})", cast_type(column)));
+        }
+        _ => splice.copy_edited(range, &work.edits),
+    }
+    Ok(())
+}
