@@ -17,6 +17,10 @@ INSERT INTO stood VALUES (1, 'one'), (2, 'two');
 INSERT INTO replica VALUES (1, 10, 'x'), (2, 20, 'y');
 INSERT INTO child VALUES (1, '{"a": 1}');
 INSERT INTO one_unique VALUES (1, '(1,2)'), (NULL, NULL);
+CREATE TABLE owner (id int PRIMARY KEY);
+CREATE TABLE owned (owner int REFERENCES owner ON UPDATE CASCADE ON DELETE SET NULL, what text);
+INSERT INTO owner VALUES (1), (2);
+INSERT INTO owned VALUES (1, 'base');
 -- script
 INSERT INTO events VALUES (3, 'c'), (3, 'c') RETURNING *;
 INSERT INTO events DEFAULT VALUES;
@@ -79,3 +83,15 @@ INSERT INTO events (at) VALUES (9);
 SELECT * FROM events;
 ROLLBACK;
 SELECT at, what FROM events ORDER BY at, what;
+-- the action of a foreign key on a table without a key: on the session's own rows, and on none else
+INSERT INTO owner VALUES (3), (4);
+INSERT INTO owned VALUES (3, 'own'), (3, 'own'), (NULL, 'x');
+UPDATE owner SET id = 30 WHERE id = 3;
+UPDATE owner SET id = 20 WHERE id = 2;
+SELECT * FROM owned ORDER BY owner, what;
+DELETE FROM owner WHERE id = 30;
+SELECT * FROM owned ORDER BY owner, what;
+-- expect refused 0A000
+UPDATE owner SET id = 10 WHERE id = 1;
+-- expect refused 0A000
+DELETE FROM owner WHERE id = 1;

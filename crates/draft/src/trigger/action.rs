@@ -1,6 +1,6 @@
 //! Stage `actions`: CASCADE, SET NULL and SET DEFAULT on the children's heads.
 
-use catalog::{ForeignKey, ReferentialAction, Relation};
+use catalog::{ForeignKey, ROW_COLUMN, ReferentialAction, Relation, quote_literal};
 
 use super::parent::{Change, gone, in_primary_key, left_with_the_key, refers};
 use super::{Event, Step, acts, child_head, keys};
@@ -115,14 +115,15 @@ impl Write<'_, '_> {
             gone(self.draft, self.event, self.key, self.change)
         };
         let head = head_table(self.id);
-        let names = writable(self.child);
+        let names = self.stored();
         let refers = refers(self.draft, self.key);
         let news: Vec<String> = (1..=self.key.parent_columns.len())
             .map(|i| format!("g.pgdraft_w{i}"))
             .collect();
         let (own, news) = (columns("c", &names), news.join(", "));
+        let base = self.of_base();
         let k = format!(
-            "SELECT g.pgdraft_sid, g.pgdraft_op, false AS pgdraft_new, {own}, {news} FROM g JOIN {} c ON {refers}{} UNION ALL SELECT g.pgdraft_sid, g.pgdraft_op, c.pgdraft_new, {own}, {news} FROM g JOIN {head} c ON c.pgdraft_sid = g.pgdraft_sid AND c.pgdraft_live AND {refers}",
+            "SELECT g.pgdraft_sid, g.pgdraft_op, false AS pgdraft_new, {base}, {news} FROM g JOIN {} c ON {refers}{} UNION ALL SELECT g.pgdraft_sid, g.pgdraft_op, c.pgdraft_new, {own}, {news} FROM g JOIN {head} c ON c.pgdraft_sid = g.pgdraft_sid AND c.pgdraft_live AND {refers}",
             Draft::base(self.child),
             self.draft.not_shadowed(self.child, "c", "g")
         );
@@ -143,6 +144,28 @@ impl Write<'_, '_> {
             log_table(self.id),
             columns("k", &names)
         )
+    }
+
+    /// Columns of the child's head that are written.
+    fn stored(&self) -> Vec<&str> {
+        let mut names = writable(self.child);
+        if self.child.key().is_none() {
+            names.push(ROW_COLUMN);
+        }
+        names
+    }
+
+    /// The same of a row `c` of the base, which cannot be changed where it has no key.
+    fn of_base(&self) -> String {
+        let own = columns("c", writable(self.child));
+        match self.child.key() {
+            Some(_) => own,
+            None => format!(
+                "{own}, pgdraft.keyless_row({}, {}) AS {ROW_COLUMN}",
+                quote_literal(&self.child.schema),
+                quote_literal(&self.child.name)
+            ),
+        }
     }
 
     /// Child columns that get another value, with the expression.
@@ -183,7 +206,7 @@ impl Write<'_, '_> {
 
     /// The rows' images after the action, in the order of the writable columns.
     fn images(&self, set: &[(String, String)]) -> String {
-        crate::text::join(", ", writable(self.child), |name| {
+        crate::text::join(", ", self.stored(), |name| {
             set.iter()
                 .find(|(column, _)| column == name)
                 .map_or_else(|| column("k", name), |(_, value)| format!("({value})"))
@@ -192,7 +215,7 @@ impl Write<'_, '_> {
 
     fn change_rows(&self, set: &[(String, String)], removes: bool) -> String {
         let primary = key_columns(self.child);
-        let names = writable(self.child);
+        let names = self.stored();
         let updates: String = names
             .iter()
             .filter(|n| !primary.iter().any(|p| p == *n))
