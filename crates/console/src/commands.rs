@@ -25,6 +25,20 @@ const TABLE_OF: Piece = Piece::Optional(&[Piece::Word("TABLE"), Piece::Table]);
 const KEY_OF: Piece = Piece::Optional(&[Piece::Word("KEY"), Piece::Key]);
 const COLUMN_OF: Piece = Piece::Optional(&[Piece::Word("COLUMN"), Piece::Column]);
 
+const OPERATION_COLUMNS: &[Column] = &[
+    column("operation", ColumnType::Text),
+    column("agent", ColumnType::Text),
+    column("client_address", ColumnType::Text),
+    column("started_at", ColumnType::Timestamp),
+    column("duration_ms", ColumnType::Int8),
+    column("state", ColumnType::Text),
+    column("inserted", ColumnType::Int8),
+    column("updated", ColumnType::Int8),
+    column("deleted", ColumnType::Int8),
+    column("tables", ColumnType::TextArray),
+    column("statement", ColumnType::Text),
+];
+
 /// Every command.
 pub static COMMANDS: &[Spec] = &[
     Spec {
@@ -48,22 +62,23 @@ pub static COMMANDS: &[Spec] = &[
     Spec {
         pieces: &[Piece::Word("SHOW"), Piece::Word("OPERATIONS"), IN_SESSION],
         privilege: Privilege::SessionOwner,
-        columns: &[
-            column("operation", ColumnType::Text),
-            column("agent", ColumnType::Text),
-            column("client_address", ColumnType::Text),
-            column("started_at", ColumnType::Timestamp),
-            column("duration_ms", ColumnType::Int8),
-            column("state", ColumnType::Text),
-            column("inserted", ColumnType::Int8),
-            column("updated", ColumnType::Int8),
-            column("deleted", ColumnType::Int8),
-            column("tables", ColumnType::TextArray),
-            column("statement", ColumnType::Text),
-        ],
+        columns: OPERATION_COLUMNS,
         tag: "SHOW",
         about: "Lists the operations of a session in their order.",
         handler: handlers::show_operations,
+    },
+    Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("OPERATIONS"),
+            IN_SESSION,
+            Piece::Word("FULL"),
+        ],
+        privilege: Privilege::Reviewer,
+        columns: OPERATION_COLUMNS,
+        tag: "SHOW",
+        about: "The same with the constants and parameters of the statements, where they are kept.",
+        handler: handlers::show_operations_full,
     },
     Spec {
         pieces: &[

@@ -1,5 +1,7 @@
 //! What the commands ask of the control plane; a trait, so that they are tested without one.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use catalog::RelationId;
 use control::{
@@ -85,6 +87,9 @@ pub trait Drafts: Send + Sync {
     /// Operations of a session in their order.
     async fn operations(&self, session: &str) -> Result<Vec<OperationSummary>, Report>;
 
+    /// What its operations ran, with constants and parameters, where that is kept; by operation.
+    async fn kept_statements(&self, session: &str) -> Result<HashMap<String, String>, Report>;
+
     /// Changed rows of a session, and the fingerprint of its draft.
     async fn diff(&self, session: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report>;
 
@@ -132,6 +137,10 @@ impl Drafts for Control {
 
     async fn operations(&self, session: &str) -> Result<Vec<OperationSummary>, Report> {
         Ok(Self::operations(self, session).await?)
+    }
+
+    async fn kept_statements(&self, session: &str) -> Result<HashMap<String, String>, Report> {
+        Ok(Self::kept_statements(self, session).await?)
     }
 
     async fn diff(&self, session: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report> {

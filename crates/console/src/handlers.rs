@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use control::{Chosen, Separated};
+use control::{Chosen, OperationSummary, Separated};
 use report::{Report, Severity, code};
 
 use crate::commands::{COMMANDS, Privilege};
@@ -138,22 +138,36 @@ pub(crate) fn show_sessions(call: Call<'_>) -> Outcome<'_> {
 pub(crate) fn show_operations(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let rows = call.drafts.operations(call.session).await?;
-        Ok(Rows::from_iter(rows.into_iter().map(|r| {
-            vec![
-                Some(r.name),
-                Some(r.agent),
-                r.client_address,
-                Some(r.started_at),
-                r.duration_ms.map(|ms| ms.to_string()),
-                Some(r.state.as_str().to_owned()),
-                Some(r.inserted.to_string()),
-                Some(r.updated.to_string()),
-                Some(r.deleted.to_string()),
-                Some(array_literal(&r.tables)),
-                Some(r.statement),
-            ]
-        })))
+        Ok(rows.into_iter().map(operation).collect())
     })
+}
+
+pub(crate) fn show_operations_full(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let mut kept = call.drafts.kept_statements(call.session).await?;
+        let rows = call.drafts.operations(call.session).await?;
+        let whole = |row: OperationSummary| OperationSummary {
+            statement: kept.remove(&row.name).unwrap_or(row.statement),
+            ..row
+        };
+        Ok(rows.into_iter().map(whole).map(operation).collect())
+    })
+}
+
+fn operation(r: OperationSummary) -> Vec<Option<String>> {
+    vec![
+        Some(r.name),
+        Some(r.agent),
+        r.client_address,
+        Some(r.started_at),
+        r.duration_ms.map(|ms| ms.to_string()),
+        Some(r.state.as_str().to_owned()),
+        Some(r.inserted.to_string()),
+        Some(r.updated.to_string()),
+        Some(r.deleted.to_string()),
+        Some(array_literal(&r.tables)),
+        Some(r.statement),
+    ]
 }
 
 pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {

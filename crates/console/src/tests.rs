@@ -1,6 +1,7 @@
 //! Case files under `tests/cases`: texts in, what the console makes of them out.
 //! `REWRITE=1 cargo test` accepts new output, which is then read in review.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
@@ -62,6 +63,11 @@ impl Drafts for Fake {
             tables: vec!["shop.stock".into()],
             statement: "UPDATE stock SET quantity = $1".into(),
         }])
+    }
+
+    async fn kept_statements(&self, _: &str) -> Result<HashMap<String, String>, Report> {
+        let text = "UPDATE stock SET quantity = $1 /* parameters: $1 = '7' */";
+        Ok(HashMap::from([("restock".to_owned(), text.to_owned())]))
     }
 
     async fn diff(&self, _: &str, asked: &Asked) -> Result<(Vec<DiffRow>, String), Report> {

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
-use crate::{ControlError, Target, connector};
+use crate::{ControlError, Keeping, Target, connector};
 
 /// How the control plane works.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ pub struct Options {
     pub clean_every: Option<Duration>,
     /// Counters, whose changes add up: schema, table, column.
     pub merge_delta: Arc<[[String; 3]]>,
+    /// How statements are kept with their constants and parameters.
+    pub keeping: Keeping,
+    /// An operation id that an earlier transaction of the session used is refused.
+    pub refuse_reuse: bool,
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -45,6 +49,8 @@ impl Default for Options {
             session_ttl: None,
             clean_every: None,
             merge_delta: Arc::new([]),
+            keeping: Keeping::Redacted,
+            refuse_reuse: false,
         }
     }
 }
@@ -207,6 +213,11 @@ impl Control {
         self.inner
             .target
             .with_user(&self.inner.roles.agent, &password)
+    }
+
+    /// Whether an operation id that an earlier transaction of the session used is refused.
+    pub fn refuses_reuse(&self) -> bool {
+        self.inner.options.refuse_reuse
     }
 
     /// The roles of this database.

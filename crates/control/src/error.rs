@@ -196,6 +196,9 @@ pub enum ControlError {
     /// Rows of a table without a key cannot be found again.
     #[error("table \"{0}\" has no key, so its rows cannot be found again")]
     NoKey(String),
+    /// Kept statements that cannot be opened.
+    #[error("the statements of session \"{0}\" cannot be opened")]
+    Sealed(String),
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
     Incomplete {
@@ -287,6 +290,9 @@ impl ControlError {
             Self::NoKey(_) => Report::error("0A000", message)
                 .detail("A row is found again by its primary key, or by a unique key over columns that are not null.")
                 .hint("Add a key to the table."),
+            Self::Sealed(_) => Report::error("55000", message)
+                .detail("They were sealed with a key that this process does not have.")
+                .hint("Set operations.parameters = \"encrypted\" and operations.key as they were, or use SHOW OPERATIONS without FULL."),
             Self::Incomplete { .. } => Report::error("09000", message)
                 .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
                 .hint("Look at the triggers of that table, or discard the session."),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use catalog::{Catalog, RelationId, SessionId};
 use console::{Caller, Recognised};
-use control::{Control, ControlError, Options};
+use control::{Control, ControlError, Options, Parameter};
 use report::Report;
 use session::{
-    AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, OpenedSession, Role, SessionState,
-    Shared,
+    AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, Kept, OpenedSession, Recording,
+    Role, SessionState, Shared, Statement,
 };
 use upstream::Target;
 
@@ -194,6 +194,27 @@ impl ControlPlane for Bridge {
 
     fn is_alone(&self) -> bool {
         self.control.is_alone()
+    }
+
+    fn recording(&self) -> Recording {
+        Recording {
+            refuse_reuse: self.control.refuses_reuse(),
+            statements: self.control.keeps_statements(),
+        }
+    }
+
+    fn keep(&self, statement: &Statement<'_>) -> Option<Kept> {
+        let parameters: Option<Vec<Parameter<'_>>> = statement.parameters.map(|all| {
+            all.iter()
+                .map(|p| Parameter {
+                    type_id: p.type_id,
+                    binary: p.binary,
+                    value: p.value,
+                })
+                .collect()
+        });
+        let kept = self.control.keep(statement.text, parameters.as_deref());
+        kept.map(|(sealed, content)| Kept { sealed, content })
     }
 
     async fn forward_cancel(&self, pid: i32, digest: &[u8]) {

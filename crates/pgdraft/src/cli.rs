@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use session::PoolMode;
 
 use crate::failure::EXIT_CODES;
+use crate::settings::recording::RecordingFlags;
 use crate::settings::values::{self, LogFormat, TlsMode, VerifierFile};
 
 const EXAMPLES: &str = "\
@@ -413,6 +414,8 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]
     pub(crate) merge_delta: Option<Vec<[String; 3]>>,
+    #[command(flatten)]
+    pub(crate) recording: RecordingFlags,
     /// How long a shutdown waits for transactions to end [default: 10000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_DRAIN_TIMEOUT_MS", value_parser = values::milliseconds)]
     pub(crate) drain_timeout_ms: Option<Duration>,

@@ -26,6 +26,7 @@ use crate::database;
 use crate::embedded::{self, Embedded, random_word};
 use crate::failure::Failure;
 use crate::process::{Members, Process};
+use crate::settings::recording::Reuse;
 use crate::settings::values::TlsMode;
 use crate::settings::{ConfigError, Member, Secret, Settings, no_upstream};
 use crate::{logs, runtime};
@@ -393,6 +394,8 @@ fn control_options(settings: &Settings) -> Options {
         clean_every: Some(settings.sessions.clean),
         peers: true,
         merge_delta: settings.sessions.delta.clone().into(),
+        keeping: settings.recording.keeping.clone(),
+        refuse_reuse: settings.recording.reuse == Reuse::Refuse,
         ..Options::default()
     }
 }

@@ -3,6 +3,7 @@
 
 mod document;
 pub(crate) mod keys;
+pub(crate) mod recording;
 pub(crate) mod values;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use wire::startup::Verifier;
 
 pub(crate) use document::ConfigError;
 use document::{Document, Found};
+use recording::RecordingSettings;
 use values::{LogFormat, TlsMode, VerifierFile};
 
 use crate::cli::{ConfigFile, LogFlags, PoolFlags, ServeFlags};
@@ -124,6 +126,8 @@ pub(crate) struct Settings {
     pub(crate) catalog_poll: Duration,
     /// The life of sessions and how they merge.
     pub(crate) sessions: SessionSettings,
+    /// What is recorded of operations.
+    pub(crate) recording: RecordingSettings,
     /// How long a shutdown waits for transactions.
     pub(crate) drain_timeout: Duration,
     /// Threads; 0 = one a core.
@@ -208,6 +212,7 @@ impl Settings {
                 millis(2_000),
             )?,
             sessions: sessions(flags, d)?,
+            recording: RecordingSettings::read(&flags.recording, d)?,
             drain_timeout: d.choose(
                 flags.drain_timeout_ms,
                 "drain_timeout_ms",
@@ -258,6 +263,11 @@ impl Settings {
             ("server_statements_max", pool.statements_max.to_string()),
             ("catalog_poll_ms", ms(self.catalog_poll)),
             ("drain_timeout_ms", ms(self.drain_timeout)),
+            ("operations.reuse", self.recording.reuse.as_str().to_owned()),
+            (
+                "operations.parameters",
+                self.recording.parameters.as_str().to_owned(),
+            ),
             ("functions.allow", self.functions_allow.join(", ")),
         ]
     }

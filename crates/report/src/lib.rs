@@ -42,6 +42,8 @@ pub mod code {
     pub const DRAFT_MOVED: &str = "ZD021";
     /// Other operations depend on the chosen ones, or they on others.
     pub const NOT_CLOSED: &str = "ZD022";
+    /// An operation id that an earlier transaction of the session has used.
+    pub const OPERATION_ENDED: &str = "ZD023";
 }
 
 /// One error or notice, ready to be told to a client.

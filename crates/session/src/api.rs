@@ -48,6 +48,54 @@ pub struct OpenedSession {
     pub truncated: Vec<RelationId>,
 }
 
+/// What is recorded of operations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// An operation id that an earlier transaction used is refused.
+    pub refuse_reuse: bool,
+    /// Statements are kept with their constants and parameters.
+    pub statements: bool,
+}
+
+/// A statement as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    /// The client's own text.
+    pub text: &'a str,
+    /// Its parameters; `None` where there were too many bytes of them.
+    pub parameters: Option<&'a [Parameter<'a>]>,
+}
+
+impl<'a> Statement<'a> {
+    /// One without parameters.
+    pub fn whole(text: &'a str) -> Self {
+        Self {
+            text,
+            parameters: Some(&[]),
+        }
+    }
+}
+
+/// The value of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter<'a> {
+    /// Its type.
+    pub type_id: u32,
+    /// In the type's binary form, else as text.
+    pub binary: bool,
+    /// What the client sent; `None` = NULL.
+    pub value: Option<&'a [u8]>,
+}
+
+/// A statement ready to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Only the key of the configuration opens it.
+    pub sealed: bool,
+    /// What is kept.
+    pub content: Vec<u8>,
+}
+
 /// Answer of an admin command: a result set in text, or only a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -111,6 +159,17 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Whether no other process serves the database, so that nobody else changes its sessions.
     fn is_alone(&self) -> bool {
         true
+    }
+
+    /// What is recorded of operations.
+    fn recording(&self) -> Recording {
+        Recording::default()
+    }
+
+    /// A statement as it is kept; `None` where it cannot be.
+    fn keep(&self, statement: &Statement<'_>) -> Option<Kept> {
+        let _ = statement;
+        None
     }
 
     /// A cancel request whose key another process may have given: its process id, and SHA-256 of

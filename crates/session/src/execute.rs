@@ -11,6 +11,7 @@ use report::Report;
 use sql::{Effect, Plan};
 use tokio::io::AsyncWrite;
 
+use crate::api::Statement;
 use crate::conn::Failure;
 use crate::extended::not_reserved;
 use crate::fix::{Described, Positions};
@@ -118,13 +119,24 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
+    /// An EXECUTE and, as a comment, what it runs.
+    fn executed_text(&self, piece: &Piece) -> String {
+        let name = piece.executes().unwrap_or_default();
+        let known = self.conn.lane().statements.get(name.as_bytes()).cloned();
+        match known.as_ref().map(|known| &known.kind) {
+            Some(Kind::Sql { piece: inner, .. }) => format!("{} /* {} */", piece.text, inner.text),
+            _ => piece.text.to_string(),
+        }
+    }
+
     /// Sends an EXECUTE of a rewritten statement for a Query.
     pub(crate) fn run_prepared(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
         let execute = match plan.as_ref() {
             Plan::Write(write) => {
                 self.count("write");
                 let tables = self.head_numbers(&write.changes);
-                self.begin_write(write, &tables);
+                let text = self.executed_text(piece);
+                self.begin_write(write, &tables, &Statement::whole(&text));
                 self.written(write)
             }
             Plan::Read(read) => {

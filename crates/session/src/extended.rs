@@ -14,7 +14,7 @@ use tokio::io::AsyncWrite;
 use wire::frame::frontend::{self, Target};
 
 use crate::answer;
-use crate::api::AnswerColumn;
+use crate::api::{AnswerColumn, Parameter, Statement};
 use crate::conn::Failure;
 use crate::fix::Positions;
 use crate::own::{RESERVED, silent};
@@ -51,7 +51,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             frontend::BIND => {
                 let bind = frontend::bind(body).map_err(malformed)?;
                 let names = (bind.portal, bind.statement);
-                self.bind(names, body.len(), &bind.result_formats).await
+                let body = (body.len(), Some(bind.rest));
+                self.bind(names, body, &bind.result_formats).await
             }
             frontend::DESCRIBE => match frontend::describe(body).map_err(malformed)? {
                 Target::Statement(name) => self.describe_statement(name).await,
@@ -234,11 +235,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// A Bind: `formats` of its results matter for answers of our own alone.
-    /// `length` is that of the message's body.
+    /// `length` is that of the message's body, `rest` what follows the names where that is there.
     pub(crate) async fn bind(
         &mut self,
         (portal, statement): (&[u8], &[u8]),
-        length: usize,
+        (length, rest): (usize, Option<&[u8]>),
         formats: &[i16],
     ) -> Result<Stream, Failure> {
         not_reserved(portal)?;
@@ -266,10 +267,18 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.ensure(&prepared);
         let name = prepared.name.clone();
         let mut fix = Fix::default();
-        if let Kind::Sql { plan, shift, .. } = &prepared.kind {
+        if let Kind::Sql {
+            plan, shift, piece, ..
+        } = &prepared.kind
+        {
             if let Plan::Write(write) = plan.as_ref() {
                 let tables = self.head_numbers(&write.changes);
-                self.begin_write(write, &tables);
+                let parameters = rest.and_then(|rest| parameters(&prepared, rest));
+                let statement = Statement {
+                    text: &piece.text,
+                    parameters: parameters.as_deref(),
+                };
+                self.begin_write(write, &tables, &statement);
             }
             fix.positions = positions(plan, *shift);
         }
@@ -507,4 +516,26 @@ fn local_columns(kind: &Kind) -> Vec<AnswerColumn> {
         },
         Kind::Empty => Vec::new(),
     }
+}
+
+/// The values of a Bind with their types.
+fn parameters<'b>(prepared: &Prepared, rest: &'b [u8]) -> Option<Vec<Parameter<'b>>> {
+    let types = match &prepared.kind {
+        Kind::Sql {
+            described: Some(described),
+            ..
+        } => described.parameters.as_slice(),
+        _ => prepared.types.as_slice(),
+    };
+    let values = frontend::values(rest).ok()?;
+    let typed = values.into_iter().enumerate();
+    Some(
+        typed
+            .map(|(n, (binary, value))| Parameter {
+                type_id: types.get(n).copied().unwrap_or(0),
+                binary,
+                value,
+            })
+            .collect(),
+    )
 }

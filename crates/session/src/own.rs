@@ -10,6 +10,7 @@ use report::{Report, code};
 use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
+use crate::api::Statement;
 use crate::conn::Failure;
 use crate::fix::Positions;
 use crate::lane::Bound;
@@ -73,6 +74,20 @@ static NOTE_READS: OwnStatement = OwnStatement {
     name: "pgdraft_note_reads",
     text: "SELECT pgdraft.note_reads($1::pg_catalog.int4[])",
     types: &[1007],
+};
+
+/// Keeps the statement itself; after [`BEGIN_WRITE`].
+static KEEP_STATEMENT: OwnStatement = OwnStatement {
+    name: "pgdraft_keep_statement",
+    text: "SELECT pgdraft.keep_statement($1, $2)",
+    types: &[16, 17],
+};
+
+/// Refuses an operation id that was used before; after [`BEGIN_WRITE`].
+static REFUSE_REUSE: OwnStatement = OwnStatement {
+    name: "pgdraft_refuse_reuse",
+    text: "SELECT pgdraft.refuse_reuse()",
+    types: &[],
 };
 
 /// Takes the session's lock for a read that asked for row locks.
@@ -366,7 +381,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Announces a write: the session's lock, its state, the operation. In the write's own flight,
     /// and once a transaction for each statement and operation: lock and operation hold to its end.
-    pub(crate) fn begin_write(&mut self, write: &sql::Write, tables: &[i32]) {
+    pub(crate) fn begin_write(
+        &mut self,
+        write: &sql::Write,
+        tables: &[i32],
+        statement: &Statement<'_>,
+    ) {
+        let recording = self.conn.shared.control.recording();
         let lane = self.conn.lane();
         let group = lane.replies.group() + 1;
         let begun = self.begun.take().filter(|begun| {
@@ -403,11 +424,29 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 let reads = format!("{{{}}}", told.reads.join(","));
                 self.run_own(&NOTE_READS, &[Some(&reads)], false, (None, Vec::new()));
             }
+            if recording.refuse_reuse && operation.is_some() {
+                self.run_own(&REFUSE_REUSE, &[], false, (None, Vec::new()));
+            }
             if begun.told.len() < TOLD_MAX {
                 begun.told.push(told);
             }
         }
         self.begun = Some(begun);
+        if recording.statements {
+            self.keep_statement(statement);
+        }
+    }
+
+    /// Keeps the statement with its constants and parameters.
+    fn keep_statement(&mut self, statement: &Statement<'_>) {
+        let Some(kept) = self.conn.shared.control.keep(statement) else {
+            return;
+        };
+        let content: String = kept.content.iter().map(|b| format!("{b:02x}")).collect();
+        let content = format!("\\x{content}");
+        let sealed = if kept.sealed { "t" } else { "f" };
+        let params = [Some(sealed), Some(content.as_str())];
+        self.run_own(&KEEP_STATEMENT, &params, false, (None, Vec::new()));
     }
 
     /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it: what

@@ -17,6 +17,7 @@ use report::Report;
 use sql::{Effect, ParseFailure, Plan};
 use tokio::io::AsyncWrite;
 
+use crate::api::Statement;
 use crate::conn::Failure;
 use crate::copy::{Rest, copies_in};
 use crate::fix::Positions;
@@ -226,7 +227,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.count("write");
                 self.describe_original(piece, shift);
                 let tables = self.head_numbers(&write.changes);
-                self.begin_write(write, &tables);
+                self.begin_write(write, &tables, &Statement::whole(&piece.text));
                 let positions = Positions::Write(Arc::clone(write), shift);
                 let fix = self.written(write);
                 self.run_rewritten(&write.rewritten.text, &positions, fix);

@@ -278,8 +278,12 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 match (names.next(), names.next(), names.next()) {
                     (Some(portal), Some(statement), Some(_)) => {
                         let (portal, statement) = (portal.to_vec(), statement.to_vec());
-                        let passed =
-                            Box::pin(self.bind((&portal, &statement), header.body_len, &[])).await;
+                        let passed = Box::pin(self.bind(
+                            (&portal, &statement),
+                            (header.body_len, None),
+                            &[],
+                        ))
+                        .await;
                         Ok(Some(self.streamed(passed)?))
                     }
                     _ if body.len() > CONTROL_BYTES_MAX => Err(too_long(CONTROL_BYTES_MAX)),

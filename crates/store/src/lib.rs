@@ -17,6 +17,7 @@ pub mod peers;
 mod roles;
 mod secret;
 pub mod sessions;
+pub mod statements;
 pub mod tables;
 mod uninstall;
 

@@ -53,6 +53,7 @@ pub async fn split_off(
             &[&whole.sid.0, &part.sid.0, &ops],
         )
         .await?;
+    crate::statements::copy(client, whole.sid, part.sid).await?;
     Ok(part)
 }
 

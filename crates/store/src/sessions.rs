@@ -375,7 +375,7 @@ pub async fn copy_operations(
     ] {
         client.execute(text, &[&from.0, &to.0]).await?;
     }
-    Ok(())
+    crate::statements::copy(client, from, to).await
 }
 
 /// Lets an agent's session wait for review, or go on. What is recorded is who did it and when.

@@ -183,6 +183,24 @@ pub(crate) static KEYS: &[Key] = &[
     ),
     key("sessions.clean_ms", Kind::Integer, "5000", MILLISECONDS),
     key(
+        "operations.reuse",
+        Kind::Text,
+        "\"suffix\"",
+        "expected \"suffix\" or \"refuse\"",
+    ),
+    key(
+        "operations.parameters",
+        Kind::Text,
+        "\"redacted\"",
+        "expected \"redacted\", \"encrypted\" or \"full\"",
+    ),
+    key(
+        "operations.key",
+        Kind::Text,
+        "",
+        "expected 64 hexadecimal digits",
+    ),
+    key(
         "merge.delta",
         Kind::TextArray,
         "[]",

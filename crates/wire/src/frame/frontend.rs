@@ -181,6 +181,25 @@ pub fn bind(body: &[u8]) -> Result<Bind<'_>, Malformed> {
     })
 }
 
+/// The parameter values of a [`Bind::rest`]: whether each is binary, and its bytes (`None` = NULL).
+///
+/// # Errors
+/// As [`bind`].
+pub fn values(rest: &[u8]) -> Result<Vec<(bool, Option<&[u8]>)>, Malformed> {
+    let mut reader = Reader::new("Bind", rest);
+    let formats = (0..reader.count()?)
+        .map(|_| reader.i16())
+        .collect::<Result<Vec<_>, _>>()?;
+    let binary = |n: usize| match formats.as_slice() {
+        [] => false,
+        [all] => *all == 1,
+        each => each.get(n) == Some(&1),
+    };
+    (0..reader.count()?)
+        .map(|n| Ok((binary(n), reader.value()?)))
+        .collect()
+}
+
 /// What a Describe or Close names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
