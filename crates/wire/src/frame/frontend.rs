@@ -181,11 +181,14 @@ pub fn bind(body: &[u8]) -> Result<Bind<'_>, Malformed> {
     })
 }
 
-/// The parameter values of a [`Bind::rest`]: whether each is binary, and its bytes (`None` = NULL).
+/// A parameter's value: whether it is in binary form, and its bytes (`None` = NULL).
+pub type Value<'a> = (bool, Option<&'a [u8]>);
+
+/// The parameter values of a [`Bind::rest`].
 ///
 /// # Errors
 /// As [`bind`].
-pub fn values(rest: &[u8]) -> Result<Vec<(bool, Option<&[u8]>)>, Malformed> {
+pub fn values(rest: &[u8]) -> Result<Vec<Value<'_>>, Malformed> {
     let mut reader = Reader::new("Bind", rest);
     let formats = (0..reader.count()?)
         .map(|_| reader.i16())
