@@ -12,9 +12,9 @@ use tokio_postgres::Transaction;
 
 use crate::{Control, ControlError};
 
-/// One process at a time makes or changes heads.
-const LOCK: &str =
-    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgdraft heads', 0))";
+/// One process at a time makes or changes heads. A lock on a table that agents have no right on:
+/// an advisory lock is anybody's to take.
+const LOCK: &str = "LOCK TABLE pgdraft.migrations IN EXCLUSIVE MODE";
 
 impl Control {
     /// Makes heads for these tables and for those they reach by ON DELETE / ON UPDATE actions.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use report::Report;
-use sql::{Effect, ParseFailure, Plan};
+use sql::{Effect, Locks, ParseFailure, Plan};
 use tokio::io::AsyncWrite;
 
 use crate::admin::good_operation;
@@ -55,13 +55,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut locked = false;
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
-            // a session without a row has one connection, so there is nobody to wait for
-            let locks = !locked
-                && self.session.sid != 0
-                && matches!(plan.as_ref(), Plan::Read(read) if read.locks);
+            let locks = match plan.as_ref() {
+                Plan::Read(read) => read.locks,
+                _ => Locks::No,
+            };
             match plan.as_ref() {
                 Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
-                Plan::Read(_) if locks => {
+                // connections of a session meet at its row
+                Plan::Read(_) if locks != Locks::No && self.session.sid == 0 => {
+                    self.open_session().await?;
+                }
+                Plan::Read(_) if locks == Locks::Writers && !locked => {
                     // what others of the session changed while we waited is in the next plan
                     self.bind_session().await?;
                     let now = piece.parsed.as_ref().and_then(|s| s.locks_now());

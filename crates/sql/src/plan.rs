@@ -154,8 +154,20 @@ pub struct Rewritten {
     pub merged: Vec<RelationId>,
     /// For COPY … TO STDOUT of a merged relation.
     pub effect: Effect,
+    /// What it locks besides what it writes.
+    pub locks: Locks,
+}
+
+/// What a statement locks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Locks {
+    /// Nothing.
+    #[default]
+    No,
+    /// Advisory locks, whose keys are the session's: it must have its row.
+    Own,
     /// It stood under FOR UPDATE or FOR SHARE: the session's lock is taken first, as by a write.
-    pub locks: bool,
+    Writers,
 }
 
 /// A rewritten change.

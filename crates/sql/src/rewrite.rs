@@ -14,10 +14,11 @@ use crate::invariants;
 use crate::merge::{self, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
-use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
+use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
 
+mod advisory;
 mod assign;
 mod change;
 mod changes;
@@ -69,6 +70,10 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Prepare(prepare) => prepared(statement, prepare, context),
         Body::Explain(explain) => explained(statement, explain, context),
         Body::Definition(definition) => temporary::define(statement, definition, context),
+        Body::Execute(_) if advisory::locks(statement) => Err(Box::new(
+            unsupported("an advisory lock among the parameters of EXECUTE")
+                .hint("take the lock by a statement of its own"),
+        )),
         // what it runs is planned by itself
         Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),
@@ -165,8 +170,21 @@ fn read(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report
         positions,
         merged: edits.merged,
         effect,
-        locks: statement.facts.locking > 0,
+        locks: Locks::of(statement),
     })))
+}
+
+impl Locks {
+    /// What a read locks.
+    fn of(statement: &Statement) -> Self {
+        if statement.facts.locking > 0 {
+            Self::Writers
+        } else if advisory::locks(statement) {
+            Self::Own
+        } else {
+            Self::No
+        }
+    }
 }
 
 /// Takes out `FOR UPDATE` and its kin: rows of the base cannot be locked by a role that may not
@@ -258,6 +276,7 @@ impl Edits {
             edits.list.extend(group_edit(statement, item));
             edits.list.extend(column_edits(statement, item, &system)?);
         }
+        edits.list.extend(advisory::edits(statement)?);
         if statement.facts.locking > 0 {
             edits.list.extend(locking_edits(statement)?);
         }

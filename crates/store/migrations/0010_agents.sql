@@ -1,1 +1,146 @@
 -- What keeps agents from each other, and limits them.
+
+-- The lock that lets one transaction write, commit or discard a session at a time is the lock on the
+-- session's row. Agents have no right on that table, so nobody can hold it but by these functions and
+-- for a session of its own; an advisory lock is anybody's to take.
+-- Opens a write: one writer of a session at a time, an open session, the operation it belongs to.
+-- Sent as a statement of its own before the write, so that the write's snapshot is taken under the lock.
+CREATE OR REPLACE FUNCTION pgdraft.begin_write(operation text, statement text, tables integer[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+    session record;
+    last record;
+    own_op bigint;
+    own_repeat bigint;
+    own_name text;
+BEGIN
+    IF own_sid = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session',
+            HINT = 'Connect through pgdraft; give the session with options=-c pgdraft.session=<id>.';
+    END IF;
+    IF operation IS NOT NULL AND char_length(operation) NOT BETWEEN 1 AND 200 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD005',
+            MESSAGE = format('operation id has %s characters', char_length(operation)),
+            DETAIL = 'An id has 1 to 200 characters.', HINT = 'Set pgdraft.operation to a shorter id that is not empty.';
+    END IF;
+    -- Whoever commits or discards the session holds this lock too. A snapshot that does not know that
+    -- the session has ended gets 40001 here.
+    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by INTO session FROM pgdraft.sessions s
+    WHERE s.sid = own_sid FOR NO KEY UPDATE;
+    IF session.name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no such session',
+            HINT = 'Reconnect to start a new session.';
+    END IF;
+    IF session.state <> 'open' THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = format('session is already %s', session.state),
+            DETAIL = format('Session "%s" was %s at %s by %s.', session.name, session.state, session.ended_at, session.ended_by),
+            HINT = 'Connect with another session id to start a new draft.';
+    END IF;
+
+    SELECT o.op, o.repeat, o.xid = pg_current_xact_id() AS current, char_length(o.statement) AS length,
+           right(o.statement, char_length(begin_write.statement)) = begin_write.statement AS repeated INTO last
+    FROM pgdraft.operations o
+    WHERE o.sid = own_sid AND coalesce(o.requested, '') = coalesce(begin_write.operation, '') ORDER BY o.op DESC LIMIT 1;
+    IF last.current THEN
+        own_op := last.op;
+        -- Later statements of the same operation are kept too, as far as they fit; one that is run
+        -- again and again is kept once.
+        IF last.repeated IS NOT TRUE AND last.length < 8190 THEN
+            UPDATE pgdraft.operations o SET statement = left(o.statement || E';\n' || coalesce(begin_write.statement, ''), 8192)
+            WHERE o.sid = own_sid AND o.op = own_op;
+        END IF;
+    ELSE
+        -- no sequence: it would show in the client's lastval()
+        SELECT coalesce(max(o.op), 0) + 1 INTO own_op FROM pgdraft.operations o WHERE o.sid = own_sid;
+        own_repeat := coalesce(last.repeat, 0);
+        LOOP
+            own_repeat := own_repeat + 1;
+            own_name := CASE WHEN operation IS NULL THEN 'op-' || own_repeat
+                             WHEN own_repeat = 1 THEN operation
+                             ELSE operation || '#' || own_repeat END;
+            EXIT WHEN NOT EXISTS (SELECT FROM pgdraft.operations o WHERE o.sid = own_sid AND o.name = own_name);
+        END LOOP;
+        INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, client_address, statement)
+        VALUES (own_sid, own_op, own_name, operation, own_repeat, pg_current_xact_id(), session.agent,
+                nullif(current_setting('pgdraft.client_address', true), ''), left(coalesce(statement, ''), 8192))
+        -- a number that only an older snapshot does not know of: 40001 then, as for any row
+        ON CONFLICT DO NOTHING;
+    END IF;
+
+    IF (SELECT count(*) FROM pgdraft.touched t WHERE t.sid = own_sid AND t.table_id = ANY (tables)) < cardinality(tables) THEN
+        INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
+    END IF;
+    PERFORM set_config('pgdraft.op', own_op::text, true);
+    RETURN own_op;
+END $$;
+
+
+-- Takes the lock of a write for a read under FOR UPDATE: other writers of the session wait until this
+-- transaction ends.
+CREATE OR REPLACE FUNCTION pgdraft.lock_session() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM pgdraft.sessions s WHERE s.sid = pgdraft.sid() FOR UPDATE;
+END $$;
+
+-- The same for NOWAIT: another writer of the session is an error.
+CREATE OR REPLACE FUNCTION pgdraft.lock_session_now(relation text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM pgdraft.sessions s WHERE s.sid = pgdraft.sid() FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', relation);
+    END IF;
+END $$;
+
+DROP FUNCTION pgdraft.session_lock(bigint);
+
+-- A client's own advisory locks. Their keys are its session's: a lock that production's programs, or
+-- pgdraft, or another agent would wait for cannot be taken, and two drafts do not wait for each other
+-- any more than two copies of the database would.
+CREATE FUNCTION pgdraft.advisory_key(client_key text) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+BEGIN
+    IF own_sid = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
+    END IF;
+    RETURN (SELECT ('x' || left(encode(sha256(s.key || convert_to('advisory ' || own_sid || ' ' || client_key, 'UTF8')), 'hex'), 16))::bit(64)::bigint
+            FROM pgdraft.secret s);
+END $$;
+
+-- The locks of the whole server have one table of limited size: who fills it stops production.
+CREATE FUNCTION pgdraft.advisory_room() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'advisory') >= 200 THEN
+        RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = 'too many advisory locks',
+            DETAIL = 'A connection holds up to 200 of them, because all connections of the server share one table of locks.',
+            HINT = 'Release some, or let one lock stand for many things.';
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.advisory_key(text), pgdraft.advisory_room() FROM PUBLIC;
+
+DO $$
+DECLARE
+    name text;
+    result text;
+    parameters text[];
+BEGIN
+    FOR name, result IN SELECT p.proname::text, p.prorettype::regtype::text FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_' AND p.pronargs = 1 LOOP
+        FOREACH parameters SLICE 1 IN ARRAY ARRAY[['key bigint', '1 || '' '' || key'], ['key1 integer, key2 integer', '2 || '' '' || key1 || '' '' || key2']] LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION pgdraft.%I(%s) RETURNS %s LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
+                 BEGIN %s %s pg_catalog.%I(pgdraft.advisory_key(%s)); END $f$',
+                name, parameters[1], result,
+                CASE WHEN name LIKE '%unlock%' THEN '' ELSE 'PERFORM pgdraft.advisory_room();' END,
+                CASE WHEN result = 'void' THEN 'PERFORM' ELSE 'RETURN' END,
+                name, parameters[2]);
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION pgdraft.%I(%s) FROM PUBLIC', name, parameters[1]);
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION pgdraft.%I(%s) TO %s', name, parameters[1], {{agent_literal}});
+        END LOOP;
+    END LOOP;
+END $$;

@@ -196,7 +196,7 @@ pub async fn operation_counts(
 pub async fn lock(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
     client
         .execute(
-            "SELECT pg_catalog.pg_advisory_xact_lock(pgdraft.session_lock($1))",
+            "SELECT FROM pgdraft.sessions WHERE sid = $1 FOR NO KEY UPDATE",
             &[&sid.0],
         )
         .await?;

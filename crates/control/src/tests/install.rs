@@ -141,7 +141,7 @@ async fn new_tables_are_granted_and_agents_cannot_write() {
         "SELECT * FROM pgdraft.secret",
         "SELECT * FROM pgdraft.sessions",
         "UPDATE pgdraft.sessions SET state = 'open'",
-        "SELECT pgdraft.session_lock(1)",
+        "SELECT pgdraft.advisory_key('1')",
         "CREATE TABLE app.mine (id int)",
         "CREATE TABLE public.mine (id int)",
         "CREATE TABLE pgdraft.mine (id int)",

@@ -143,7 +143,7 @@ fn positions_lead_back_or_are_dropped() {
         },
         merged: Vec::new(),
         effect: sql::Effect::None,
-        locks: false,
+        locks: sql::Locks::No,
     });
     let positions = Positions::Read(read, 100);
     assert_eq!(positions.lead(1), Some(101));

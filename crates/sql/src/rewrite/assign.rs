@@ -214,8 +214,33 @@ pub(crate) fn cast_type(column: &Column) -> String {
         1560 => "pg_catalog.\"bit\"".to_owned(),
         1561 => "pg_catalog.\"bit\"[]".to_owned(),
         18 => "pg_catalog.\"char\"".to_owned(),
-        _ => column.type_name.clone(),
+        _ => qualified(&column.type_name),
     }
+}
+
+/// Types that the grammar itself knows, by their first word.
+const IN_GRAMMAR: [&str; 12] = [
+    "bigint",
+    "bit",
+    "boolean",
+    "character",
+    "double",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "time",
+    "timestamp",
+];
+
+/// `text` is `pg_catalog.text`: a bare name may mean the type of a temporary table of that name.
+fn qualified(type_name: &str) -> String {
+    let word = type_name.split(['(', '[', ' ']).next().unwrap_or_default();
+    if word.contains('.') || IN_GRAMMAR.contains(&word) {
+        return type_name.to_owned();
+    }
+    format!("pg_catalog.{type_name}")
 }
 
 /// What DEFAULT means for a column the client names.

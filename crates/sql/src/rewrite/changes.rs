@@ -13,7 +13,7 @@ use report::Report;
 
 use crate::facts::Change;
 use crate::parse::Statement;
-use crate::plan::{Context, Doubled, Effect, Plan, Rewritten, Verb, Write};
+use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
 use crate::rewrite::{Edits, delete, insert, merging, update};
@@ -198,7 +198,7 @@ impl Parts {
                 positions,
                 merged,
                 effect: Effect::None,
-                locks: false,
+                locks: Locks::No,
             },
             doubled: self.doubled(),
             changes: self.changes,

@@ -9,7 +9,7 @@ use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
 use crate::parse::Statement;
-use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
+use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::rewrite::change::mismatch;
 use crate::splice::{Edit, Splice};
 
@@ -55,7 +55,7 @@ pub(crate) fn plan(
         positions,
         merged: Vec::new(),
         effect: Effect::None,
-        locks: false,
+        locks: Locks::No,
     })))
 }
 

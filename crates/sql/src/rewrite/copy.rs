@@ -9,7 +9,7 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::parse::{Copy, Statement};
-use crate::plan::{Context, Doubled, Effect, Plan, Relay, Rewritten, Verb, Write};
+use crate::plan::{Context, Doubled, Effect, Locks, Plan, Relay, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
 use crate::rewrite::change::{self, Found, list, mismatch};
@@ -48,7 +48,7 @@ fn query(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repor
     let Some(edits) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
-    if edits.merged.is_empty() {
+    if edits.list.is_empty() {
         return Ok(Plan::Relay(Relay {
             effect: Effect::Copy,
         }));
@@ -65,7 +65,7 @@ fn rewritten(statement: &Statement, edits: &[Edit], merged: Vec<catalog::Relatio
         positions,
         merged,
         effect: Effect::Copy,
-        locks: false,
+        locks: Locks::of(statement),
     }))
 }
 
@@ -182,7 +182,7 @@ fn from(
             positions,
             merged: Vec::new(),
             effect: Effect::None,
-            locks: false,
+            locks: Locks::No,
         },
         changes: vec![changed.relation.id],
         verb: Verb::Copy,

@@ -9,7 +9,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::parse::{Body, Statement};
-use crate::plan::{Context, Effect, Plan, Relay, Rewritten};
+use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
 use crate::rewrite::Edits;
 use crate::rewrite::change::mismatch;
@@ -146,6 +146,6 @@ fn direct(
         positions,
         merged: edits.merged,
         effect,
-        locks: statement.facts.locking > 0,
+        locks: Locks::of(statement),
     })))
 }

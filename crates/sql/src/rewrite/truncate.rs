@@ -9,7 +9,7 @@ use pg_query::protobuf::{DropBehavior, RangeVar, TruncateStmt};
 use report::Report;
 
 use crate::parse::Statement;
-use crate::plan::{Context, Effect, Plan, Rewritten, Verb, Write};
+use crate::plan::{Context, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::resolve;
 use crate::rewrite::change::{Found, list, redact, target};
 
@@ -63,7 +63,7 @@ pub(crate) fn plan(
             positions: crate::plan::PositionMap::default(),
             merged: Vec::new(),
             effect: Effect::None,
-            locks: false,
+            locks: Locks::No,
         },
         changes: ids,
         verb: Verb::Truncate,
