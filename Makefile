@@ -34,5 +34,5 @@ demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
 bench: ## Ratios against direct connections
 	$(call script,tests/bench/run)
 
-fuzz: ## Random workloads with fresh seeds; MINUTES=n stops it; TARGET=split, rewrite, stream: cargo-fuzz
+fuzz: ## Random workloads with fresh seeds; MINUTES=n stops it; TARGET=smith: sqlsmith; split, rewrite, stream: cargo-fuzz
 	$(call script,tests/fuzz/run)

@@ -7,7 +7,7 @@ mkdir -p "$target"
 target=$(cd "$target" && pwd)
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-# pg_query needs a C compiler and libclang to build; the tests need PostgreSQL, Node.js and openssl.
+# pg_query needs a C compiler and libclang to build; the tests need PostgreSQL, Node.js, openssl and sqlsmith.
 missing=()
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v psql >/dev/null || missing+=(postgresql-client)
@@ -19,6 +19,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+command -v sqlsmith >/dev/null || missing+=(sqlsmith)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive

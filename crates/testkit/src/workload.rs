@@ -11,6 +11,7 @@ mod merge;
 mod production;
 mod query;
 mod schema;
+pub mod smith;
 mod value;
 
 use crate::differential::Case;
