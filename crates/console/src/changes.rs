@@ -5,7 +5,7 @@ use control::{BaseChange, Change, Changed, ConflictRow, Rehearsal, Undone, Value
 use report::Report;
 
 use crate::handlers::{Call, Outcome, told};
-use crate::{Rows, shown_table};
+use crate::{Fact, Rows, shown_table};
 
 pub(crate) fn propose(call: Call<'_>) -> Outcome<'_> {
     run(call, Change::Propose)
@@ -95,21 +95,30 @@ async fn answer(call: &Call<'_>, change: &Change) -> Result<Rows, Report> {
         .await?;
     Ok(match (done, change) {
         (Changed::Done, Change::Propose) => {
-            told(format!("session \"{}\" waits for review", call.session))
+            told(format!("session \"{}\" waits for review", call.session)).fact("state", "proposed")
         }
-        (Changed::Done, _) => told(format!("session \"{}\" takes writes again", call.session)),
+        (Changed::Done, _) => {
+            told(format!("session \"{}\" takes writes again", call.session)).fact("state", "open")
+        }
         (Changed::Conflicts(rows), _) => rows.into_iter().map(conflict).collect(),
-        (Changed::Left(0), _) => told("no conflict is left".to_owned()),
-        (Changed::Left(left), _) => told(format!("{left} conflicts are left")),
+        (Changed::Left(left), _) => told(match left {
+            0 => "no conflict is left".to_owned(),
+            1 => "1 conflict is left".to_owned(),
+            _ => format!("{left} conflicts are left"),
+        })
+        .fact("left", left),
         (Changed::Rebased(rows), _) => rebased(call.session, rows),
         (Changed::Rehearsed(rehearsal), _) => rehearsed(call.session, rehearsal),
         (Changed::Made { session, rows }, _) => {
             told(format!("session \"{session}\" made with {rows} rows"))
+                .fact("made", session.as_str())
+                .fact("rows", rows)
         }
         (Changed::Rewound(gone), _) => told(format!(
             "session \"{}\" rewound: {gone} operations are gone",
             call.session
-        )),
+        ))
+        .fact("removed_operations", gone),
     })
 }
 
@@ -133,7 +142,9 @@ fn rebased(session: &str, rows: Vec<BaseChange>) -> Rows {
     let mut out = told(format!(
         "session \"{session}\" is on today's rows: {} values came, {conflicts} conflicts are left",
         rows.len() - conflicts
-    ));
+    ))
+    .fact("merged", rows.len() - conflicts)
+    .fact("conflicts", conflicts);
     out.rows = rows
         .into_iter()
         .map(|r| {
@@ -203,7 +214,11 @@ fn rehearsed(session: &str, rehearsal: Rehearsal) -> Rows {
         format!("session \"{session}\" can be committed")
     } else {
         format!("session \"{session}\" cannot be committed")
-    });
+    })
+    .fact(
+        "can_be_committed",
+        Fact::Truth(rehearsal.committed.is_some()),
+    );
     out.rows = rows;
     out
 }

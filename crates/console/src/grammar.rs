@@ -53,7 +53,8 @@ pub struct Request {
 }
 
 impl Request {
-    fn new(spec: &'static Spec) -> Self {
+    /// A command without its arguments.
+    pub fn new(spec: &'static Spec) -> Self {
         Self {
             spec,
             session: None,

@@ -9,7 +9,7 @@ use report::{Report, Severity, code};
 use crate::commands::{COMMANDS, Privilege};
 use crate::drafts::{Asked, Drafts, Ended};
 use crate::grammar::Request;
-use crate::{Caller, Rows, shown_table};
+use crate::{Caller, Fact, Rows, shown_table};
 
 /// What a handler has to work with.
 pub(crate) struct Call<'a> {
@@ -77,7 +77,7 @@ fn check_owner(owner: Option<&str>, caller: &Caller<'_>, session: &str) -> Resul
 }
 
 /// ZD003.
-pub fn no_such_session(session: &str) -> Report {
+pub(crate) fn no_such_session(session: &str) -> Report {
     Report::error(
         code::NO_SUCH_SESSION,
         format!("session \"{session}\" does not exist"),
@@ -227,10 +227,7 @@ pub(crate) fn commit_session(call: Call<'_>) -> Outcome<'_> {
             .drafts
             .commit(call.session, call.caller.name, fingerprint)
             .await?;
-        Ok(told(format!(
-            "session \"{}\" committed: {}",
-            call.session, ended
-        )))
+        Ok(ending(call.session, "committed", ended))
     })
 }
 
@@ -256,14 +253,14 @@ pub(crate) fn commit_operations(call: Call<'_>) -> Outcome<'_> {
             .drafts
             .commit_operations(&chosen, call.caller.name)
             .await?;
-        Ok(told(separated(call.session, "committed", &done)))
+        Ok(separated(call.session, "committed", &done))
     })
 }
 
 pub(crate) fn discard_operations(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let done = call.drafts.discard_operations(&chosen(&call)).await?;
-        Ok(told(separated(call.session, "discarded", &done)))
+        Ok(separated(call.session, "discarded", &done))
     })
 }
 
@@ -276,8 +273,8 @@ fn chosen<'a>(call: &'a Call<'_>) -> Chosen<'a> {
     }
 }
 
-/// What became of some operations, in words.
-pub fn separated(session: &str, what: &str, done: &Separated) -> String {
+/// What became of some operations.
+fn separated(session: &str, what: &str, done: &Separated) -> Rows {
     let names: Vec<String> = done.operations.iter().map(|n| format!("\"{n}\"")).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     let part = done
@@ -289,20 +286,32 @@ pub fn separated(session: &str, what: &str, done: &Separated) -> String {
         rows: done.rows,
         tables: done.tables,
     };
-    format!(
+    let told = told(format!(
         "operation{plural} {} of session \"{session}\" {what}{part}: {size}",
         names.join(", ")
-    )
+    ))
+    .fact("state", what)
+    .fact("operations", Fact::Texts(done.operations.clone()))
+    .fact("rows", done.rows)
+    .fact("tables", done.tables);
+    match &done.part {
+        Some(part) => told.fact("part", part.as_str()),
+        None => told,
+    }
 }
 
 pub(crate) fn discard_session(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let ended = call.drafts.discard(call.session, call.caller.name).await?;
-        Ok(told(format!(
-            "session \"{}\" discarded: {}",
-            call.session, ended
-        )))
+        Ok(ending(call.session, "discarded", ended))
     })
+}
+
+fn ending(session: &str, state: &str, ended: Ended) -> Rows {
+    told(format!("session \"{session}\" {state}: {ended}"))
+        .fact("state", state)
+        .fact("rows", ended.rows)
+        .fact("tables", ended.tables)
 }
 
 pub(crate) fn show_version(_: Call<'_>) -> Outcome<'_> {
@@ -334,8 +343,8 @@ pub(crate) fn told(message: String) -> Rows {
     let mut notice = Report::error("00000", message);
     notice.severity = Severity::Notice;
     Rows {
-        rows: Vec::new(),
         notices: vec![notice],
+        ..Rows::default()
     }
 }
 

@@ -22,7 +22,6 @@ pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
 pub use drafts::{Asked, Drafts, Ended, find_table};
 pub use edits::edits;
 pub use grammar::{Recognised, Request, TableName, recognise};
-pub use handlers::{no_such_session, separated};
 pub use process::{Order, Process, Shown};
 
 use report::Report;
@@ -47,13 +46,55 @@ pub struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
     /// Notices.
     pub notices: Vec<Report>,
+    /// What the notices say, for programs.
+    pub facts: Vec<(&'static str, Fact)>,
+}
+
+/// One thing that a command did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// How many.
+    Number(u64),
+    /// A name or a word.
+    Text(String),
+    /// Names.
+    Texts(Vec<String>),
+    /// Whether.
+    Truth(bool),
+}
+
+impl Rows {
+    /// Adds what a program is told.
+    #[must_use]
+    pub(crate) fn fact(mut self, name: &'static str, fact: impl Into<Fact>) -> Self {
+        self.facts.push((name, fact.into()));
+        self
+    }
+}
+
+impl From<&str> for Fact {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<u64> for Fact {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<usize> for Fact {
+    fn from(number: usize) -> Self {
+        Self::Number(u64::try_from(number).unwrap_or(u64::MAX))
+    }
 }
 
 impl FromIterator<Vec<Option<String>>> for Rows {
     fn from_iter<T: IntoIterator<Item = Vec<Option<String>>>>(rows: T) -> Self {
         Self {
             rows: rows.into_iter().collect(),
-            notices: Vec::new(),
+            ..Self::default()
         }
     }
 }

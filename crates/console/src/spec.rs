@@ -113,8 +113,8 @@ impl Spec {
         usage(self.pieces)
     }
 
-    /// The two words it begins with.
-    pub(crate) fn leading_words(&self) -> (&'static str, &'static str) {
+    /// The two words it begins with; the second one is empty where it has only one.
+    pub fn leading_words(&self) -> (&'static str, &'static str) {
         let word = |i: usize| match self.pieces.get(i) {
             Some(Piece::Word(word)) => *word,
             _ => "",

@@ -34,9 +34,6 @@ pub struct Options {
     pub keeping: Keeping,
     /// An operation id that an earlier transaction of the session used is refused.
     pub refuse_reuse: bool,
-    /// Columns that tell the rows of tables without a key apart: schema, table, column; `None`
-    /// leaves what is noted in the database.
-    pub keys: Option<Arc<[[String; 3]]>>,
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -54,7 +51,6 @@ impl Default for Options {
             merge_delta: Arc::new([]),
             keeping: Keeping::Redacted,
             refuse_reuse: false,
-            keys: None,
         }
     }
 }
@@ -134,13 +130,6 @@ impl Control {
         if !tables.is_empty() {
             let role = roles.agent;
             return Err(ControlError::Exposed { role, tables });
-        }
-        if let Some(columns) = &options.keys {
-            store::keys::note(&*client, columns).await?;
-            let troubles = store::keys::troubles(&*client).await?;
-            if !troubles.is_empty() {
-                return Err(ControlError::BadTableKeys(troubles));
-            }
         }
         let secret = Secret::load(&*client).await?;
         let catalog = store::load_catalog(&*client, 1).await?;

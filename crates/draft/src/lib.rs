@@ -29,7 +29,7 @@ mod text;
 pub mod trigger;
 pub mod undo;
 
-pub use limits::{Refusal, check, doubts};
+pub use limits::{Refusal, check};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use session::PoolMode;
 
 use crate::failure::EXIT_CODES;
+use crate::review::Review;
 use crate::settings::recording::RecordingFlags;
 use crate::settings::values::{self, LogFormat, TlsMode, VerifierFile};
 
@@ -21,7 +22,8 @@ Examples:
   pgdraft serve --upstream-url postgres://postgres@db/shop
                                                stand between agents and that database
   pgdraft diff tidy-up                         see what a session has changed
-  pgdraft commit tidy-up                       let it happen";
+  pgdraft commit tidy-up                       let it happen
+  pgdraft revert tidy-up --as undo             make a session that takes it back";
 
 /// A PostgreSQL proxy that keeps what agents write in drafts until a person commits them.
 ///
@@ -83,10 +85,6 @@ Examples:
   pgdraft demo            the story, then everything is stopped and removed
   pgdraft demo --keep     leave it running and print the URLs to connect with")]
     Demo(Demo),
-    /// List the sessions
-    Sessions(Operator),
-    /// List the operations of a session
-    Operations(OperatorSession),
     /// Show what a session has changed, row by row
     #[command(after_help = "\
 Examples:
@@ -98,26 +96,8 @@ Examples:
                                               the story of one row
   pgdraft diff tidy-up --json | jq '.rows[] | select(.diff_type == \"removed\")'")]
     Diff(Diff),
-    /// Apply the draft of a session to production, in one transaction
-    #[command(after_help = "\
-Examples:
-  pgdraft commit tidy-up
-  pgdraft commit tidy-up --fingerprint 0c9a…  only if the draft still is what was reviewed
-  pgdraft commit tidy-up --operation restock --operation close
-                                              these alone; the session goes on with the others
-  pgdraft commit tidy-up --operation close --cascade
-                                              and whatever it needs")]
-    Commit(Choice),
-    /// Throw the draft of a session away
-    #[command(after_help = "\
-Examples:
-  pgdraft discard tidy-up
-  pgdraft discard tidy-up --operation restock          the session goes on without it
-  pgdraft discard tidy-up --operation restock --cascade
-                                                       and without whatever needs it")]
-    Discard(Choice),
-    /// Show which operations of a session need which, and why
-    Dependencies(OperatorSession),
+    #[command(flatten)]
+    Review(Review),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -291,26 +271,6 @@ pub(crate) enum Kind {
     Removed,
 }
 
-/// `pgdraft commit` and `pgdraft discard`
-#[derive(Debug, Args)]
-pub(crate) struct Choice {
-    #[command(flatten)]
-    pub(crate) session: OperatorSession,
-    /// This operation alone; may be given several times
-    #[arg(
-        long = "operation",
-        value_name = "OPERATION",
-        env = "PGDRAFT_OPERATIONS"
-    )]
-    pub(crate) operations: Vec<String>,
-    /// Take along the operations that belong to the chosen ones
-    #[arg(long, requires = "operations", env = "PGDRAFT_CASCADE")]
-    pub(crate) cascade: bool,
-    /// Only if the draft still has this fingerprint, which every diff carries
-    #[arg(long, value_name = "FINGERPRINT", env = "PGDRAFT_FINGERPRINT")]
-    pub(crate) fingerprint: Option<String>,
-}
-
 /// The private PostgreSQL.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct EmbeddedFlags {
@@ -410,10 +370,6 @@ pub(crate) struct ServeFlags {
     /// Time between looks at what ended sessions have left [default: 5000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_CLEAN_MS", value_parser = values::milliseconds)]
     pub(crate) sessions_clean_ms: Option<Duration>,
-    /// Columns that tell the rows of tables without a key apart: schema.table.column [default: none]
-    #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_TABLES_KEY", value_delimiter = ',',
-          num_args = 1.., value_parser = values::column_name)]
-    pub(crate) tables_key: Option<Vec<[String; 3]>>,
     /// Counters, whose changes add up when a draft is merged: schema.table.column [default: none]
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]

@@ -16,6 +16,7 @@ mod logs;
 mod operator;
 mod process;
 mod render;
+mod review;
 mod serve;
 mod settings;
 
@@ -48,14 +49,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Init(arguments) => runtime(1)?.block_on(install::init(&arguments)),
         Command::Uninstall(arguments) => runtime(1)?.block_on(install::uninstall(&arguments)),
-        Command::Sessions(arguments) => runtime(1)?.block_on(operator::sessions(&arguments)),
-        Command::Operations(arguments) => runtime(1)?.block_on(operator::operations(&arguments)),
-        Command::Dependencies(arguments) => {
-            runtime(1)?.block_on(operator::dependencies(&arguments))
-        }
         Command::Diff(arguments) => runtime(1)?.block_on(operator::diff(&arguments)),
-        Command::Commit(arguments) => runtime(1)?.block_on(operator::commit(&arguments)),
-        Command::Discard(arguments) => runtime(1)?.block_on(operator::discard(&arguments)),
+        Command::Review(arguments) => runtime(1)?.block_on(review::run(&arguments)),
     }
 }
 

@@ -1,47 +1,16 @@
-//! `pgdraft sessions`, `operations`, `diff`, `dependencies`, `commit` and `discard`: the control plane from a
-//! shell, straight to the database, as its operator.
+//! `pgdraft diff`, which shows rows as they come, and the connection of every command of the
+//! operator.
 
 use std::io::Write as _;
 
-use console::{Drafts, Ended, TableName};
-use control::{
-    Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary, Options,
-    Separated, SessionSummary, SummaryRow,
-};
+use control::{Control, DiffFilter, DiffRow, DiffType, Options, SummaryRow};
 
-use crate::cli::{Choice, Diff, Kind, Operator, OperatorSession, UpstreamFlag};
+use crate::cli::{Diff, Kind, UpstreamFlag};
 use crate::database;
 use crate::failure::Failure;
-use crate::render::{self, JsonObject, Paint, safe};
+use crate::render::{self, JsonObject, Paint};
+use crate::review::table_name;
 use crate::{bridge, settings};
-
-/// `pgdraft sessions`
-pub(crate) async fn sessions(arguments: &Operator) -> Result<(), Failure> {
-    let (drafts, _) = connect(&arguments.upstream).await?;
-    let rows = Drafts::sessions(&drafts, None).await?;
-    print(&if arguments.json {
-        let items = rows.iter().map(session_json);
-        JsonObject::default().array("sessions", items).finish()
-    } else {
-        render::sessions(&rows)
-    })
-}
-
-/// `pgdraft operations`
-pub(crate) async fn operations(arguments: &OperatorSession) -> Result<(), Failure> {
-    let (drafts, _) = connect(&arguments.operator.upstream).await?;
-    known(&drafts, &arguments.session).await?;
-    let rows = Drafts::operations(&drafts, &arguments.session).await?;
-    print(&if arguments.operator.json {
-        let items = rows.iter().map(operation_json);
-        JsonObject::default()
-            .text("session", &arguments.session)
-            .array("operations", items)
-            .finish()
-    } else {
-        render::operations(&rows)
-    })
-}
 
 /// `pgdraft diff`: row by row as they come, however many there are.
 pub(crate) async fn diff(arguments: &Diff) -> Result<(), Failure> {
@@ -119,158 +88,12 @@ async fn summary(control: &Control, arguments: &Diff, filter: &DiffFilter) -> Re
     })
 }
 
-/// `pgdraft dependencies`
-pub(crate) async fn dependencies(arguments: &OperatorSession) -> Result<(), Failure> {
-    let (drafts, _) = connect(&arguments.operator.upstream).await?;
-    let edges = Drafts::dependencies(&drafts, &arguments.session).await?;
-    print(&if arguments.operator.json {
-        JsonObject::default()
-            .text("session", &arguments.session)
-            .array("dependencies", edges.iter().map(dependency_json))
-            .finish()
-    } else {
-        render::dependencies(&edges)
-    })
-}
-
-/// `pgdraft commit`
-pub(crate) async fn commit(arguments: &Choice) -> Result<(), Failure> {
-    let session = &arguments.session;
-    let (drafts, me) = connect(&session.operator.upstream).await?;
-    if arguments.operations.is_empty() {
-        let fingerprint = arguments.fingerprint.as_deref();
-        let ended = Drafts::commit(&drafts, &session.session, &me, fingerprint).await?;
-        return print(&told(session, "committed", ended));
-    }
-    let done = Drafts::commit_operations(&drafts, &chosen(arguments), &me).await?;
-    print(&separated(session, "committed", &done))
-}
-
-/// `pgdraft discard`
-pub(crate) async fn discard(arguments: &Choice) -> Result<(), Failure> {
-    let session = &arguments.session;
-    let (drafts, me) = connect(&session.operator.upstream).await?;
-    if arguments.operations.is_empty() {
-        if arguments.fingerprint.is_some() {
-            return Err(Failure::unexpected(
-                "--fingerprint binds a discard of operations only".to_owned(),
-                "leave it out, or choose operations with --operation",
-            ));
-        }
-        let ended = Drafts::discard(&drafts, &session.session, &me).await?;
-        return print(&told(session, "discarded", ended));
-    }
-    let done = Drafts::discard_operations(&drafts, &chosen(arguments)).await?;
-    print(&separated(session, "discarded", &done))
-}
-
-fn chosen(arguments: &Choice) -> Chosen<'_> {
-    Chosen {
-        session: &arguments.session.session,
-        operations: &arguments.operations,
-        cascade: arguments.cascade,
-        fingerprint: arguments.fingerprint.as_deref(),
-    }
-}
-
-fn separated(arguments: &OperatorSession, what: &str, done: &Separated) -> String {
-    if arguments.operator.json {
-        return JsonObject::default()
-            .text("session", &arguments.session)
-            .text("state", what)
-            .texts("operations", &done.operations)
-            .maybe("part", done.part.as_deref())
-            .number("rows", done.rows)
-            .number("tables", done.tables)
-            .finish();
-    }
-    safe(&console::separated(&arguments.session, what, done)) + "\n"
-}
-
-fn dependency_json(edge: &Dependency) -> String {
-    JsonObject::default()
-        .text("operation", &edge.operation)
-        .text("depends_on", &edge.depends_on)
-        .text("kind", &edge.kind)
-        .text("table", &console::shown_table(&edge.schema, &edge.table))
-        .text("reason", &edge.reason)
-        .finish()
-}
-
 /// The control plane, and the name that endings are recorded under.
-async fn connect(flag: &UpstreamFlag) -> Result<(Control, String), Failure> {
+pub(crate) async fn connect(flag: &UpstreamFlag) -> Result<(Control, String), Failure> {
     let url = settings::upstream_url(&flag.config, flag.upstream_url.as_ref())?;
     let target = database::parse(&url)?;
     let me = format!("operator {}", target.user());
     Ok((bridge::connect(&target, Options::default()).await?, me))
-}
-
-async fn known(drafts: &dyn Drafts, session: &str) -> Result<(), Failure> {
-    if drafts.owner(session).await?.is_some() {
-        return Ok(());
-    }
-    Err(console::no_such_session(session).into())
-}
-
-/// `name` or `schema.name`; a dot inside a name cannot be written here.
-fn table_name(text: &str) -> TableName {
-    match text.split_once('.') {
-        Some((schema, name)) => TableName {
-            schema: Some(schema.to_owned()),
-            name: name.to_owned(),
-        },
-        None => TableName {
-            schema: None,
-            name: text.to_owned(),
-        },
-    }
-}
-
-fn told(arguments: &OperatorSession, state: &str, ended: Ended) -> String {
-    if arguments.operator.json {
-        return JsonObject::default()
-            .text("session", &arguments.session)
-            .text("state", state)
-            .number("rows", ended.rows)
-            .number("tables", ended.tables)
-            .finish();
-    }
-    let session = safe(&arguments.session);
-    format!("session \"{session}\" {state}: {ended}\n")
-}
-
-fn session_json(row: &SessionSummary) -> String {
-    JsonObject::default()
-        .text("session", &row.name)
-        .text("agent", &row.agent)
-        .text("state", row.state.as_str())
-        .number("operations", row.operations)
-        .number("tables", row.tables)
-        .number("rows", row.rows)
-        .text("created_at", &row.created_at)
-        .maybe("ended_at", row.ended_at.as_deref())
-        .maybe("ended_by", row.ended_by.as_deref())
-        .finish()
-}
-
-fn operation_json(row: &OperationSummary) -> String {
-    JsonObject::default()
-        .text("operation", &row.name)
-        .text("agent", &row.agent)
-        .maybe("client_address", row.client_address.as_deref())
-        .text("started_at", &row.started_at)
-        .raw(
-            "duration_ms",
-            &row.duration_ms
-                .map_or("null".to_owned(), |ms| ms.to_string()),
-        )
-        .text("state", row.state.as_str())
-        .number("inserted", row.inserted)
-        .number("updated", row.updated)
-        .number("deleted", row.deleted)
-        .texts("tables", &row.tables)
-        .text("statement", &row.statement)
-        .finish()
 }
 
 fn diff_json(row: &DiffRow) -> String {
@@ -304,7 +127,7 @@ fn summary_json(row: &SummaryRow) -> String {
 }
 
 /// A closed pipe (`| head`) is not an error.
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let end = if text.is_empty() || text.ends_with('\n') {
         ""

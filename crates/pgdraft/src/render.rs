@@ -11,7 +11,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use control::{Dependency, DiffRow, DiffType, OperationSummary, SessionSummary, Summary};
+use control::{DiffRow, DiffType, Summary};
 
 pub(crate) use json::{JsonObject, members};
 
@@ -36,84 +36,6 @@ impl Paint {
             text.to_owned()
         }
     }
-}
-
-/// Sessions, one a line.
-pub(crate) fn sessions(rows: &[SessionSummary]) -> String {
-    let head = [
-        "session",
-        "agent",
-        "state",
-        "operations",
-        "tables",
-        "rows",
-        "created",
-        "ended",
-    ];
-    let lines = rows.iter().map(|r| {
-        let ended = match (&r.ended_at, &r.ended_by) {
-            (Some(at), Some(by)) => format!("{at} by {by}"),
-            (Some(at), None) => at.clone(),
-            (None, _) => String::new(),
-        };
-        vec![
-            safe(&r.name),
-            safe(&r.agent),
-            r.state.as_str().to_owned(),
-            r.operations.to_string(),
-            r.tables.to_string(),
-            r.rows.to_string(),
-            safe(&r.created_at),
-            safe(&ended),
-        ]
-    });
-    columns(&head, lines.collect())
-}
-
-/// Operations, one a line.
-pub(crate) fn operations(rows: &[OperationSummary]) -> String {
-    let head = [
-        "operation",
-        "agent",
-        "started",
-        "ms",
-        "state",
-        "ins",
-        "upd",
-        "del",
-        "tables",
-        "statement",
-    ];
-    let lines = rows.iter().map(|r| {
-        vec![
-            safe(&r.name),
-            safe(&r.agent),
-            safe(&r.started_at),
-            r.duration_ms.map(|ms| ms.to_string()).unwrap_or_default(),
-            r.state.as_str().to_owned(),
-            r.inserted.to_string(),
-            r.updated.to_string(),
-            r.deleted.to_string(),
-            safe(&r.tables.join(", ")),
-            clip(&safe(&r.statement)),
-        ]
-    });
-    columns(&head, lines.collect())
-}
-
-/// Dependencies, one a line.
-pub(crate) fn dependencies(edges: &[Dependency]) -> String {
-    let head = ["operation", "depends on", "kind", "table", "reason"];
-    let lines = edges.iter().map(|e| {
-        vec![
-            safe(&e.operation),
-            safe(&e.depends_on),
-            e.kind.clone(),
-            safe(&console::shown_table(&e.schema, &e.table)),
-            clip(&safe(&e.reason)),
-        ]
-    });
-    columns(&head, lines.collect())
 }
 
 /// A summary, table by table: counts, then clusters, then what stands out.
@@ -296,7 +218,7 @@ fn image(out: &mut String, members: &[(String, String)]) {
 }
 
 /// Lines of cells under a head, each column as wide as its widest cell.
-fn columns(head: &[&str], lines: Vec<Vec<String>>) -> String {
+pub(crate) fn columns(head: &[&str], lines: Vec<Vec<String>>, paint: Paint) -> String {
     let widths: Vec<usize> = head
         .iter()
         .enumerate()
@@ -316,7 +238,12 @@ fn columns(head: &[&str], lines: Vec<Vec<String>>) -> String {
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        out.push_str(padded.join("  ").trim_end());
+        let line = padded.join("  ");
+        if out.is_empty() {
+            out.push_str(&paint.code("1", line.trim_end()));
+        } else {
+            out.push_str(line.trim_end());
+        }
         out.push('\n');
     }
     out
@@ -339,7 +266,8 @@ pub(crate) fn safe(text: &str) -> String {
     out
 }
 
-fn clip(text: &str) -> String {
+/// The beginning of a text that is too long for a line.
+pub(crate) fn clip(text: &str) -> String {
     if text.chars().nth(VALUE_CHARS_MAX).is_none() {
         return text.to_owned();
     }

@@ -64,15 +64,101 @@ fn help_teaches_and_names_the_exit_codes() {
         0,
         &["Examples:", "Exit codes:", "pgdraft demo"],
     );
-    for command in [
-        "init",
-        "uninstall",
-        "serve",
-        "hash-password",
-        "demo",
-        "diff",
-    ] {
+    for command in ["init", "uninstall", "serve", "hash-password", "demo"] {
         ends_with(pgdraft(&[command, "--help"]), 0, &["Examples:", "PGDRAFT_"]);
+    }
+    for command in [
+        "sessions",
+        "operations",
+        "diff",
+        "dependencies",
+        "conflicts",
+        "resolve",
+        "rebase",
+        "rehearse",
+        "commit",
+        "discard",
+        "revert",
+        "rewind",
+        "fork",
+        "propose",
+        "reopen",
+    ] {
+        let says = ["Examples:", &format!("pgdraft {command}"), "--json"];
+        ends_with(pgdraft(&[command, "--help"]), 0, &says);
+    }
+}
+
+/// The sub-commands that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    help.lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+fn help_of(words: &[&str]) -> String {
+    let mut command = pgdraft(words);
+    let lines = text(&command.arg("--help").output().unwrap().stdout);
+    let lines: Vec<&str> = lines.lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+/// `docs/cli.md` is what `--help` says, of every command. `REWRITE=1` writes it anew.
+#[test]
+fn the_page_of_the_command_line_is_what_help_says() {
+    let mut page = String::from(
+        "<!-- Generated from --help: REWRITE=1 cargo test --workspace --test cli -->\n\n# Command line\n\n\
+         Each flag can be given as the variable beside it. `--json` prints one JSON object, whose\n\
+         rows have the columns of the [admin statement](admin-sql.md) of the same name. Colours are\n\
+         for terminals only, and `NO_COLOR` turns them off. Errors go to standard error, with the\n\
+         SQLSTATE, a detail and a hint. The flags of `pgdraft serve` are the keys of the\n\
+         [configuration](configuration.md).\n",
+    );
+    let mut chapter = |words: &[&str]| {
+        let help = help_of(words);
+        let title = ["pgdraft"].iter().chain(words).copied().collect::<Vec<_>>();
+        page += &format!(
+            "\n## {}\n\n```text\n{}\n```\n",
+            title.join(" "),
+            help.trim()
+        );
+        commands(&help)
+    };
+    // The flags of serve, which config check takes too, are the keys of configuration.md.
+    for name in chapter(&[]) {
+        if !matches!(name.as_str(), "serve" | "config") {
+            chapter(&[&name]);
+        }
+    }
+    let path = testkit::root().join("docs/cli.md");
+    if testkit::environment("REWRITE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/cli.md is not what --help says; REWRITE=1 writes it anew"
+    );
+}
+
+#[test]
+fn arguments_that_do_not_go_together_are_2() {
+    for words in [
+        &["commit", "s", "--cascade"][..],
+        &["revert", "s", "--agent", "a", "--since", "now"],
+        &["resolve", "s"],
+        &["resolve", "s", "--take", "ours", "--value", "x"],
+    ] {
+        ends_with(
+            pgdraft(words),
+            2,
+            &["do not go together", "hint: ", "--help"],
+        );
     }
 }
 
@@ -150,7 +236,12 @@ fn no_upstream_is_4() {
         .local_addr()
         .unwrap();
     let url = format!("postgres://u@{closed}/d");
-    for words in [&["init"][..], &["sessions"], &["diff", "s"]] {
+    for words in [
+        &["init"][..],
+        &["sessions"],
+        &["diff", "s"],
+        &["conflicts", "s"],
+    ] {
         let mut command = pgdraft(words);
         command.env("PGDRAFT_UPSTREAM_URL", &url);
         ends_with(command, 4, &["could not connect", "hint:"]);

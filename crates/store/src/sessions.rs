@@ -351,7 +351,7 @@ pub async fn forget_operations(
     sid: SessionId,
     after: i64,
 ) -> Result<u64, Error> {
-    let text = "DELETE FROM pgdraft.operations WHERE sid = $1 AND op > $2";
+    let text = "DELETE FROM pgdraft.operations WHERE sid = $1 AND op > $2 AND state = 'open'";
     Ok(client.execute(text, &[&sid.0, &after]).await?)
 }
 
@@ -368,7 +368,7 @@ pub async fn copy_operations(
     for text in [
         "INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, client_address, statement, started_at)
          SELECT $2, op, name, requested, repeat, xid, agent, client_address, statement, started_at
-         FROM pgdraft.operations WHERE sid = $1",
+         FROM pgdraft.operations WHERE sid = $1 AND state = 'open'",
         "INSERT INTO pgdraft.touched (sid, table_id) SELECT $2, table_id FROM pgdraft.touched WHERE sid = $1",
         "INSERT INTO pgdraft.truncations (sid, table_id, op, horizon, running)
          SELECT $2, table_id, op, horizon, running FROM pgdraft.truncations WHERE sid = $1",

@@ -119,19 +119,15 @@ fn json_keeps_values_as_they_are() {
 
 #[test]
 fn lists_are_aligned() {
-    let rows = [SessionSummary {
-        name: "tidy-up".into(),
-        agent: "bot".into(),
-        state: control::SessionState::Open,
-        operations: 4,
-        tables: 2,
-        rows: 120,
-        created_at: "now".into(),
-        ended_at: None,
-        ended_by: None,
-    }];
+    let lines = || {
+        vec![
+            vec!["tidy-up".into(), "4".into()],
+            vec!["é".into(), String::new()],
+        ]
+    };
     assert_eq!(
-        sessions(&rows),
-        "session  agent  state  operations  tables  rows  created  ended\ntidy-up  bot    open   4           2       120   now\n"
+        columns(&["session", "n"], lines(), Paint(false)),
+        "session  n\ntidy-up  4\né\n"
     );
+    assert!(columns(&["session"], lines(), Paint(true)).starts_with("\x1b[1msession"));
 }
