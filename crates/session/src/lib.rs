@@ -29,6 +29,7 @@ mod ids;
 mod lane;
 mod metrics;
 mod own;
+mod patterns;
 mod pipeline;
 mod planner;
 mod pool;

@@ -13,6 +13,7 @@ use report::Report;
 use sql::{Context, ParseFailure, Plan};
 
 use crate::fix::Described;
+use crate::patterns::{Patterns, Variant};
 use crate::shared::lock;
 
 /// One statement of a client's text.
@@ -22,11 +23,18 @@ pub(crate) struct Piece {
     pub(crate) range: Range<usize>,
     /// Its own text.
     pub(crate) text: Arc<str>,
-    /// What the parser made of it.
+    /// What the parser made of it; of its pattern where it was not parsed itself.
     pub(crate) parsed: Option<Arc<sql::Statement>>,
+    /// Where it differs from a parsed one in constants only.
+    pub(crate) pattern: Option<Arc<Variant>>,
 }
 
 impl Piece {
+    /// What is known of it is kept under this text: its own, or its pattern's.
+    fn key(&self) -> &Arc<str> {
+        self.pattern.as_ref().map_or(&self.text, |v| &v.known.key)
+    }
+
     /// The prepared statement that an EXECUTE runs.
     pub(crate) fn executes(&self) -> Option<&str> {
         self.parsed.as_ref()?.executes()
@@ -44,6 +52,7 @@ impl Piece {
             range: inner.range.clone(),
             text: inner.text.as_str().into(),
             parsed: Some(Arc::clone(inner)),
+            pattern: None,
         };
         Some((name, piece))
     }
@@ -76,6 +85,7 @@ impl Planner for SqlPlanner {
             range: statement.range.clone(),
             text: statement.text.as_str().into(),
             parsed: Some(statement),
+            pattern: None,
         });
         Ok(pieces.collect())
     }
@@ -124,51 +134,64 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 const SHARDS: usize = 16;
 
 /// A map of bounded size, in shards. A full shard is emptied: what is in use comes back at once.
-struct Cache<K, V> {
-    shards: Vec<Mutex<(HashMap<K, V>, usize)>>,
+pub(crate) struct Cache<K, V> {
+    shards: Vec<Mutex<Shard<K, V>>>,
     weight_max: usize,
 }
 
+/// Values with their weights, and the sum of these.
+struct Shard<K, V> {
+    values: HashMap<K, (V, usize)>,
+    weight: usize,
+}
+
+impl<K, V> Default for Shard<K, V> {
+    fn default() -> Self {
+        Self {
+            values: HashMap::new(),
+            weight: 0,
+        }
+    }
+}
+
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    fn new(weight_max: usize) -> Self {
+    pub(crate) fn new(weight_max: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             weight_max: weight_max / SHARDS,
         }
     }
 
-    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Mutex<(HashMap<K, V>, usize)>> {
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Mutex<Shard<K, V>>> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         self.shards.get(index)
     }
 
-    fn get<Q>(&self, key: &Q) -> Option<V>
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
     where
         K: std::borrow::Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let shard = lock(self.shard(key)?);
-        shard.0.get(key).cloned()
+        shard.values.get(key).map(|(value, _)| value.clone())
     }
 
     /// Keeps a value that weighs so many bytes.
-    fn put(&self, key: K, value: V, weight: usize) {
+    pub(crate) fn put(&self, key: K, value: V, weight: usize) {
         let Some(shard) = self.shard(&key) else {
             return;
         };
         let mut shard = lock(shard);
-        if shard.1 + weight > self.weight_max {
-            shard.0.clear();
-            shard.1 = 0;
+        if shard.weight + weight > self.weight_max {
+            *shard = Shard::default();
         }
-        if shard.0.insert(key, value).is_none() {
-            shard.1 += weight;
-        }
+        let old = shard.values.insert(key, (value, weight));
+        shard.weight = shard.weight + weight - old.map_or(0, |(_, weight)| weight);
     }
 }
 
-type PlanKey = (Arc<str>, Stamp);
+pub(crate) type PlanKey = (Arc<str>, Stamp);
 type DescribedKey = (
     Arc<str>,
     Vec<u32>,
@@ -183,6 +206,7 @@ pub(crate) struct Plans {
     scripts: Cache<Arc<str>, Script>,
     plans: Cache<PlanKey, Arc<Plan>>,
     described: Cache<DescribedKey, Arc<Described>>,
+    patterns: Patterns,
 }
 
 impl Plans {
@@ -192,12 +216,13 @@ impl Plans {
             scripts: Cache::new(4 << 20),
             plans: Cache::new(32 << 20),
             described: Cache::new(8 << 20),
+            patterns: Patterns::new(),
         }
     }
 
-    /// The statements of a text if it was seen before.
+    /// The statements of a text if it was seen before, or texts that differ only in constants.
     pub(crate) fn parsed(&self, text: &str) -> Option<Script> {
-        self.scripts.get(text)
+        self.scripts.get(text).or_else(|| self.patterns.find(text))
     }
 
     /// Parses a text on this thread.
@@ -233,10 +258,14 @@ impl Plans {
             self.scripts
                 .put(text.into(), Arc::clone(script), text.len() + 64);
         }
+        self.patterns.learn(text, script);
     }
 
     /// The plan if one was made under the same conditions.
     pub(crate) fn planned(&self, piece: &Piece, stamp: &Stamp) -> Option<Arc<Plan>> {
+        if let Some(variant) = &piece.pattern {
+            return self.patterns.planned(variant, &piece.text, stamp);
+        }
         let key = (Arc::clone(&piece.text), shared(stamp));
         if stamp.draft == 0
             && let Some(plan) = self.plans.get(&key)
@@ -262,15 +291,15 @@ impl Plans {
             functions,
             fresh,
         };
+        if let Some(variant) = &piece.pattern {
+            if let Some(plan) = self.patterns.plan(variant, &piece.text, stamp, context) {
+                return Ok(plan);
+            }
+            return self.plan_itself(piece, context);
+        }
         let plan = Arc::new(self.planner.plan(piece, context)?);
-        let key = match plan.as_ref() {
-            Plan::NeedsDraft(_) | Plan::NeedsCatalog => return Ok(plan),
-            Plan::Relay(_) if stamp.draft == 0 => shared(stamp),
-            Plan::Relay(_)
-            | Plan::Read(_)
-            | Plan::Write(_)
-            | Plan::SetOperation { .. }
-            | Plan::ShowOwn { .. } => stamp.clone(),
+        let Some(key) = kept_under(&plan, stamp) else {
+            return Ok(plan);
         };
         // a name that did not exist may exist by the next time
         if !fresh && piece.text.len() <= KEPT_BYTES_MAX {
@@ -279,6 +308,22 @@ impl Plans {
                 .put((Arc::clone(&piece.text), key), Arc::clone(&plan), weight);
         }
         Ok(plan)
+    }
+
+    /// A text whose pattern is of no use, parsed and planned by itself.
+    fn plan_itself(&self, piece: &Piece, context: Context<'_>) -> Result<Arc<Plan>, Box<Report>> {
+        let parsed = self.planner.parse(&piece.text);
+        match parsed.as_ref().map(Vec::as_slice) {
+            Ok([own]) => Ok(Arc::new(self.planner.plan(own, context)?)),
+            Err(ParseFailure::Refused(report)) => Err(report.clone()),
+            _ => Err(Box::new(
+                Report::error(
+                    "0A000",
+                    "the statement is not of the form that it seems to be",
+                )
+                .hint("Write its constants in another form."),
+            )),
+        }
     }
 
     /// What PostgreSQL said of a text with these parameter types.
@@ -308,8 +353,21 @@ impl Plans {
     }
 }
 
+/// The conditions under which a plan is the same; `None` for what has to be fetched first.
+pub(crate) fn kept_under(plan: &Plan, stamp: &Stamp) -> Option<Stamp> {
+    match plan {
+        Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
+        Plan::Relay(_) if stamp.draft == 0 => Some(shared(stamp)),
+        Plan::Relay(_)
+        | Plan::Read(_)
+        | Plan::Write(_)
+        | Plan::SetOperation { .. }
+        | Plan::ShowOwn { .. } => Some(stamp.clone()),
+    }
+}
+
 /// The stamp of a plan that is the same in every clean session.
-fn shared(stamp: &Stamp) -> Stamp {
+pub(crate) fn shared(stamp: &Stamp) -> Stamp {
     Stamp {
         sid: 0,
         draft: 0,
@@ -319,7 +377,7 @@ fn shared(stamp: &Stamp) -> Stamp {
 
 fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
     (
-        Arc::clone(&piece.text),
+        Arc::clone(piece.key()),
         types.to_vec(),
         stamp.epoch,
         Arc::clone(&stamp.path),

@@ -166,6 +166,10 @@ pub(crate) struct Facts {
     pub(crate) into: bool,
     /// Highest `$n`.
     pub(crate) parameters: i32,
+    /// Bytes of constants that nothing here looks at, whatever their value: operands, list items,
+    /// values. What is not among them (arguments of functions, places in a select list, type
+    /// modifiers) may decide something.
+    pub(crate) constants: Vec<usize>,
 }
 
 /// A tree node that is not on the allow-list.

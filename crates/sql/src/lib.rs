@@ -4,7 +4,9 @@
 
 pub use functions::check_parameters;
 pub use leaves::Leaves;
+pub use mask::{Mask, mask};
 pub use parse::{ParseFailure, Script, Statement, parse};
+pub use pattern::{Filling, Pattern};
 pub use plan::*;
 pub use rewrite::plan;
 mod classify;
@@ -12,9 +14,11 @@ mod facts;
 mod functions;
 mod invariants;
 mod leaves;
+mod mask;
 mod merge;
 mod nested;
 mod parse;
+mod pattern;
 mod plan;
 mod resolve;
 mod rewrite;

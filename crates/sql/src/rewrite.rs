@@ -20,7 +20,7 @@ use crate::splice::{Edit, Splice};
 
 mod advisory;
 mod assign;
-mod change;
+pub(crate) mod change;
 mod changes;
 mod conflict;
 mod constraints;

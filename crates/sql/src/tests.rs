@@ -10,12 +10,14 @@ use std::path::Path;
 
 use crate::{Context, DraftView, FunctionPolicy, ParseFailure, Plan, parse, plan};
 
+mod pattern;
 mod shop;
 
 use shop::shop;
 
-/// What a case shows for one text. The first line may be `-- dirty: users 5, teams 20000`.
-fn show(case: &str) -> String {
+/// Hands on a case's text and what it is planned in. The first line may be
+/// `-- dirty: users 5, teams 20000`.
+fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
     let catalog = shop();
     let mut draft = DraftView::default();
     let text = match case
@@ -37,14 +39,25 @@ fn show(case: &str) -> String {
     let path = ["public".to_owned()];
     let policy = FunctionPolicy::default();
     let temporary = std::collections::BTreeSet::from(["mine".to_owned()]);
-    let context = Context {
-        catalog: &catalog,
-        search_path: &path,
-        draft: &draft,
-        temporary: &temporary,
-        functions: &policy,
-        fresh: true,
-    };
+    then(
+        text,
+        Context {
+            catalog: &catalog,
+            search_path: &path,
+            draft: &draft,
+            temporary: &temporary,
+            functions: &policy,
+            fresh: true,
+        },
+    )
+}
+
+/// What a case shows for one text.
+fn show(case: &str) -> String {
+    in_context(case, show_plans)
+}
+
+fn show_plans(text: &str, context: Context<'_>) -> String {
     let mut out = String::new();
     match parse(text) {
         Err(ParseFailure::Syntax(message)) => {
@@ -80,6 +93,13 @@ fn show(case: &str) -> String {
         }
     }
     out
+}
+
+/// The texts of a case file.
+fn inputs(content: &str) -> impl Iterator<Item = &str> {
+    let blocks = content.split("\n====\n");
+    let inputs = blocks.map(|block| block.split("\n----\n").next().unwrap_or_default().trim());
+    inputs.filter(|input| !input.is_empty())
 }
 
 #[test]

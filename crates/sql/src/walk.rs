@@ -184,6 +184,7 @@ impl Walker {
         }
         let mut shape = Shape::default();
         for row in &select.values_lists {
+            self.constant(Some(row));
             shape = shape.and(self.expression(row)?);
         }
         for target in &select.target_list {
@@ -234,6 +235,7 @@ impl Walker {
     fn group_by(&mut self, block: usize, select: &SelectStmt) -> Walked {
         let mut plain = !select.group_clause.is_empty();
         let mut uses = Vec::new();
+        let constants = self.facts.constants.len();
         for item in &select.group_clause {
             self.pushed(Some(item))?;
             match item.node.as_ref() {
@@ -242,6 +244,8 @@ impl Walker {
                 _ => {}
             }
         }
+        // `(1, 2)` are places in the select list
+        self.facts.constants.truncate(constants);
         let location = select.group_clause.first().and_then(first_location);
         if let Some(b) = self.facts.blocks.get_mut(block) {
             b.grouped = !select.group_clause.is_empty();
@@ -254,6 +258,8 @@ impl Walker {
     /// ORDER BY, LIMIT, OFFSET.
     fn tail(&mut self, select: &SelectStmt) -> Walked {
         self.pushed_all(&select.sort_clause)?;
+        self.constant(select.limit_offset.as_deref());
+        self.constant(select.limit_count.as_deref());
         self.pushed(select.limit_offset.as_deref())?;
         self.pushed(select.limit_count.as_deref())
     }

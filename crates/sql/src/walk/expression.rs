@@ -77,6 +77,40 @@ const SAFE_FUNCTIONS: [&str; 33] = [
     "jsonb_typeof",
 ];
 
+/// Types whose constants name nothing in the catalog.
+const PLAIN_TYPES: [&str; 19] = [
+    "bool",
+    "bytea",
+    "date",
+    "float4",
+    "float8",
+    "inet",
+    "int2",
+    "int4",
+    "int8",
+    "interval",
+    "json",
+    "jsonb",
+    "numeric",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+
+fn is_plain(name: &TypeName) -> bool {
+    name.typmods.is_empty()
+        && !name.setof
+        && !name.pct_type
+        && match string_fields(&name.names).as_slice() {
+            [name] => PLAIN_TYPES.contains(&name.as_str()),
+            [schema, name] => schema == "pg_catalog" && PLAIN_TYPES.contains(&name.as_str()),
+            _ => false,
+        }
+}
+
 /// The unquoted strings of a name list; `*` for a star.
 pub(crate) fn string_fields(nodes: &[Node]) -> Vec<String> {
     nodes
@@ -96,6 +130,28 @@ impl Walker {
         nodes.iter().try_fold(Shape::default(), |shape, n| {
             Ok(shape.and(self.expression(n)?))
         })
+    }
+
+    /// As `expressions`, where a constant is but a value.
+    pub(crate) fn values(&mut self, nodes: &[Node]) -> Shaped {
+        nodes.iter().for_each(|node| self.constant(Some(node)));
+        self.expressions(nodes)
+    }
+
+    /// Notes a constant, or a list of them, in a place where its value decides nothing.
+    pub(crate) fn constant(&mut self, node: Option<&Node>) {
+        match node.and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::AConst(constant)) => {
+                self.facts.constants.push(byte(constant.location));
+            }
+            Some(NodeEnum::TypeCast(cast)) if cast.type_name.as_ref().is_some_and(is_plain) => {
+                self.constant(cast.arg.as_deref());
+            }
+            Some(NodeEnum::List(list)) => {
+                list.items.iter().for_each(|item| self.constant(Some(item)));
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn optional(&mut self, node: Option<&Node>) -> Shaped {
@@ -139,6 +195,7 @@ impl Walker {
             NodeEnum::TypeCast(cast) => self.cast(cast),
             NodeEnum::ResTarget(target) => {
                 let inner = self.expressions(&target.indirection)?;
+                self.constant(target.val.as_deref());
                 let shape = inner.and(self.optional(target.val.as_deref())?);
                 let value = target.val.as_deref().and_then(|v| v.node.as_ref());
                 if target.name.is_empty()
@@ -161,18 +218,20 @@ impl Walker {
             NodeEnum::NullTest(e) => self.optional(e.arg.as_deref()),
             NodeEnum::BooleanTest(e) => self.optional(e.arg.as_deref()),
             NodeEnum::CaseExpr(e) => {
+                self.constant(e.defresult.as_deref());
                 let shape = self.optional(e.arg.as_deref())?;
                 let shape = shape.and(self.expressions(&e.args)?);
                 Ok(shape.and(self.optional(e.defresult.as_deref())?))
             }
             NodeEnum::CaseWhen(e) => {
+                self.constant(e.result.as_deref());
                 let shape = self.optional(e.expr.as_deref())?;
                 Ok(shape.and(self.optional(e.result.as_deref())?))
             }
-            NodeEnum::CoalesceExpr(e) => self.expressions(&e.args),
-            NodeEnum::MinMaxExpr(e) => self.expressions(&e.args),
-            NodeEnum::RowExpr(e) => self.expressions(&e.args),
-            NodeEnum::AArrayExpr(e) => self.expressions(&e.elements),
+            NodeEnum::CoalesceExpr(e) => self.values(&e.args),
+            NodeEnum::MinMaxExpr(e) => self.values(&e.args),
+            NodeEnum::RowExpr(e) => self.values(&e.args),
+            NodeEnum::AArrayExpr(e) => self.values(&e.elements),
             NodeEnum::AIndirection(e) => {
                 self.facts.fields.extend(string_fields(&e.indirection));
                 let shape = self.optional(e.arg.as_deref())?;
@@ -201,6 +260,8 @@ impl Walker {
 
     fn operator(&mut self, e: &AExpr) -> Shaped {
         let name = string_fields(&e.name).pop().unwrap_or_default();
+        self.constant(e.lexpr.as_deref());
+        self.constant(e.rexpr.as_deref());
         let inner = self.optional(e.lexpr.as_deref())?;
         let inner = inner.and(self.optional(e.rexpr.as_deref())?);
         let safe = SAFE_OPERATORS.contains(&name.as_str())
@@ -221,14 +282,19 @@ impl Walker {
 
     fn function(&mut self, call: &FuncCall) -> Shaped {
         self.call(call);
-        let mut shape = self.expressions(&call.args)?;
+        let name = string_fields(&call.funcname).pop().unwrap_or_default();
+        let safe = SAFE_FUNCTIONS.contains(&name.as_str());
+        let mut shape = if safe {
+            self.values(&call.args)?
+        } else {
+            self.expressions(&call.args)?
+        };
         shape = shape.and(self.expressions(&call.agg_order)?);
         shape = shape.and(self.optional(call.agg_filter.as_deref())?);
         if let Some(window) = call.over.as_deref() {
             self.window(window)?;
         }
-        let name = string_fields(&call.funcname).pop().unwrap_or_default();
-        Ok(if SAFE_FUNCTIONS.contains(&name.as_str()) {
+        Ok(if safe {
             shape
         } else {
             shape.failing_on_columns()
