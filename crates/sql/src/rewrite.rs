@@ -29,6 +29,7 @@ mod delete;
 mod insert;
 mod merging;
 mod moving;
+mod parts;
 mod returning;
 mod system;
 mod temporary;

@@ -9,6 +9,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::rewrite::change::{Changed, list, mismatch};
+use crate::rewrite::parts::{self, Edited, Part};
 use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
 
@@ -35,6 +36,8 @@ pub(crate) enum Value {
     },
     /// Our own expression (DEFAULT).
     Ours(String),
+    /// Some parts of the value get new ones, in this order.
+    Parts(Vec<Part>),
 }
 
 impl Value {
@@ -60,13 +63,22 @@ impl Value {
                 splice.ours(&format!(" AS pgdraft_m({names}))"));
             }
             Self::Ours(text) => splice.ours(text),
+            // written out when all of them are known
+            Self::Parts(_) => {}
         }
+    }
+
+    /// It as an expression.
+    fn text(&self, (work, edits): Edited<'_>) -> String {
+        let mut splice = work.splice();
+        self.write(&mut splice, edits);
+        splice.finish().0
     }
 }
 
 /// The assignments of a SET list that lies in that range of tokens.
 pub(crate) fn assignments(
-    work: &Work<'_>,
+    (work, edits): Edited<'_>,
     targets: &[Node],
     content: Range<usize>,
 ) -> Result<Vec<Assignment>, Box<Report>> {
@@ -87,6 +99,7 @@ pub(crate) fn assignments(
             .find(item.clone(), depth, |_, t| t.is(Kind::Ascii61))
             .ok_or_else(mismatch)?;
         let value = equals + 1..item.end;
+        let names = item.start..equals;
         let [first, ..] = remaining else {
             return Err(mismatch());
         };
@@ -94,61 +107,141 @@ pub(crate) fn assignments(
             Some(NodeEnum::MultiAssignRef(multi)) => {
                 let count = usize::try_from(multi.ncolumns).unwrap_or(1);
                 let group = remaining.get(..count).ok_or_else(mismatch)?;
-                out.extend(several(work, group, multi.source.as_deref(), value)?);
+                let names =
+                    tokens.split_commas(names.start + 1..names.end.saturating_sub(1), depth + 1);
+                let group: Vec<Goal<'_>> = group.iter().copied().zip(names).collect();
+                out.extend(several(
+                    (work, edits),
+                    &group,
+                    multi.source.as_deref(),
+                    value,
+                )?);
                 count
             }
             node => {
-                let range = tokens.bytes(value).ok_or_else(mismatch)?;
-                out.extend(single(first, node, range, &work.changed)?);
+                out.extend(single((work, edits), (*first, names), node, value)?);
                 1
             }
         };
         remaining = remaining.get(count..).unwrap_or(&[]);
     }
     if remaining.is_empty() {
-        Ok(out)
+        together(work, out)
     } else {
         Err(mismatch())
     }
 }
+
+/// All parts of one column as one assignment.
+fn together(work: &Work<'_>, list: Vec<Assignment>) -> Result<Vec<Assignment>, Box<Report>> {
+    let mut out: Vec<Assignment> = Vec::with_capacity(list.len());
+    for assignment in list {
+        let known = out.iter_mut().find(|a| a.column == assignment.column);
+        match (known.map(|a| &mut a.value), assignment.value) {
+            (Some(Value::Parts(parts)), Value::Parts(more)) => parts.extend(more),
+            (_, value) => out.push(Assignment {
+                value,
+                ..assignment
+            }),
+        }
+    }
+    let writable = work.changed.writable();
+    for assignment in &mut out {
+        if let Value::Parts(parts) = &assignment.value {
+            let i = writable.iter().position(|c| c.name == assignment.column);
+            let i = i.ok_or_else(mismatch)?;
+            let column = writable.get(i).ok_or_else(mismatch)?;
+            let old = work.changed.old(i, &column.name);
+            let text = parts::assign(work.context.catalog, column, &old, parts)?;
+            assignment.value = Value::Ours(text);
+        }
+    }
+    Ok(out)
+}
+
+/// What is assigned to, with the tokens it is named by.
+type Goal<'t> = (&'t ResTarget, Range<usize>);
 
 fn value_node(target: &ResTarget) -> Option<&NodeEnum> {
     target.val.as_deref().and_then(|v| v.node.as_ref())
 }
 
 fn single(
-    target: &ResTarget,
+    (work, edits): Edited<'_>,
+    (target, names): Goal<'_>,
     node: Option<&NodeEnum>,
-    range: Range<usize>,
-    changed: &Changed,
+    tokens: Range<usize>,
 ) -> Result<Option<Assignment>, Box<Report>> {
+    let changed = &work.changed;
     let column = changed.assigned(&target.name, ("update", crate::walk::byte(target.location)))?;
-    if !target.indirection.is_empty() {
-        return Err(Box::new(
-            unsupported("assigning to an array element or a field")
-                .hint("assign the whole array or row value"),
-        ));
-    }
     let value = match node {
+        Some(NodeEnum::SetToDefault(_)) if !target.indirection.is_empty() => {
+            return Err(no_default());
+        }
         // the head computes generated columns itself
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => return Ok(None),
         Some(NodeEnum::SetToDefault(_)) => Value::Ours(default(changed, &target.name, column)),
-        Some(node) => Value::Text {
-            range,
-            cast: is_untyped(node).then(|| cast_type(column)),
-        },
+        Some(node) => {
+            let range = work.bytes(tokens.clone())?;
+            let whole = target.indirection.is_empty();
+            match node {
+                NodeEnum::RowExpr(row) if whole => {
+                    match parts::row_value((work, edits), column, row, tokens)? {
+                        Some(text) => Value::Ours(text),
+                        None => Value::Text {
+                            range,
+                            cast: Some(cast_type(column)),
+                        },
+                    }
+                }
+                node => Value::Text {
+                    range,
+                    cast: (whole && is_untyped(node)).then(|| cast_type(column)),
+                },
+            }
+        }
         None => return Err(mismatch()),
     };
-    Ok(Some(Assignment {
+    assignment((work, edits), (target, names), column, value).map(Some)
+}
+
+/// The value goes to the column, or to the part of it that the target names.
+fn assignment(
+    (work, edits): Edited<'_>,
+    (target, names): Goal<'_>,
+    column: &Column,
+    value: Value,
+) -> Result<Assignment, Box<Report>> {
+    let value = if target.indirection.is_empty() {
+        value
+    } else {
+        Value::Parts(vec![Part {
+            steps: parts::steps(
+                (work, edits),
+                &target.indirection,
+                names.start + 1..names.end,
+            )?,
+            value: value.text((work, edits)),
+            column: (target.name.clone(), crate::walk::byte(target.location)),
+        }])
+    };
+    Ok(Assignment {
         column: column.name.clone(),
         value,
-    }))
+    })
+}
+
+fn no_default() -> Box<Report> {
+    Box::new(
+        Report::error("0A000", "cannot set a part of a value to DEFAULT")
+            .hint("assign the whole value, or a value to the part"),
+    )
 }
 
 /// `(a, b) = (1, 2)`, `(a, b) = ROW(1, 2)`, `(a, b) = (SELECT …)`.
 fn several(
-    work: &Work<'_>,
-    group: &[&ResTarget],
+    (work, edits): Edited<'_>,
+    group: &[Goal<'_>],
     source: Option<&Node>,
     value: Range<usize>,
 ) -> Result<Vec<Assignment>, Box<Report>> {
@@ -164,28 +257,31 @@ fn several(
             if inside.len() != group.len() {
                 return Err(mismatch());
             }
-            for ((target, node), piece) in group.iter().zip(&row.args).zip(inside) {
-                let range = tokens.bytes(piece).ok_or_else(mismatch)?;
-                out.extend(single(target, node.node.as_ref(), range, changed)?);
+            for ((goal, node), piece) in group.iter().zip(&row.args).zip(inside) {
+                out.extend(single(
+                    (work, edits),
+                    goal.clone(),
+                    node.node.as_ref(),
+                    piece,
+                )?);
             }
         }
         Some(NodeEnum::SubLink(_)) => {
-            let range = tokens.bytes(value).ok_or_else(mismatch)?;
-            for (index, target) in group.iter().enumerate() {
-                let plain = single(
-                    target,
-                    source.and_then(|n| n.node.as_ref()),
-                    range.clone(),
-                    changed,
-                )?;
-                out.extend(plain.map(|a| Assignment {
-                    column: a.column,
-                    value: Value::Part {
-                        range: range.clone(),
-                        index,
-                        count: group.len(),
-                    },
-                }));
+            let range = work.bytes(value)?;
+            for (index, (target, names)) in group.iter().enumerate() {
+                let at = crate::walk::byte(target.location);
+                let column = changed.assigned(&target.name, ("update", at))?;
+                let value = Value::Part {
+                    range: range.clone(),
+                    index,
+                    count: group.len(),
+                };
+                out.push(assignment(
+                    (work, edits),
+                    (target, names.clone()),
+                    column,
+                    value,
+                )?);
             }
         }
         _ => return Err(Box::new(unsupported("this form of multi-column SET"))),
@@ -243,6 +339,24 @@ fn qualified(type_name: &str) -> String {
     format!("pg_catalog.{type_name}")
 }
 
+/// The column's type without its modifier; of a domain the type below it.
+pub(crate) fn plain_type(column: &Column) -> String {
+    let Some(base) = column.base_type.as_deref() else {
+        return cast_type(column);
+    };
+    if Length::of(base).is_some() {
+        return cast_type(column);
+    }
+    let modifier = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == ',');
+    match base.split_once('(') {
+        Some((name, rest)) if !name.contains('"') => match rest.split_once(')') {
+            Some((inside, after)) if modifier(inside) => qualified(&format!("{name}{after}")),
+            _ => qualified(base),
+        },
+        _ => qualified(base),
+    }
+}
+
 /// What DEFAULT means for a column the client names.
 fn default(changed: &Changed, name: &str, column: &Column) -> String {
     match changed.through.as_ref().and_then(|t| t.default(name)) {
@@ -273,8 +387,8 @@ pub(crate) fn stored(value: &str, column: &Column) -> String {
     };
     let cast = if column.base_type.is_some() {
         format!("CAST({fitted} AS {name})")
-    } else if *declared != plain {
-        format!("CAST({fitted} AS {declared})")
+    } else if *declared != column.type_name {
+        format!("CAST({fitted} AS {})", qualified(declared))
     } else {
         fitted
     };

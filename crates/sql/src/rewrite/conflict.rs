@@ -251,14 +251,14 @@ fn update<'a>(
     let changed = &work.changed;
     let arbiter = arbiters.first().ok_or_else(mismatch)?;
     let content = places.set.clone().ok_or_else(mismatch)?;
-    let assignments = assignments(work, &clause.target_list, content)?;
+    let edits = excluded_edits(work)?;
+    let assignments = assignments((work, &edits), &clause.target_list, content)?;
     if let Some(key) = assignments.iter().find(|a| changed.is_key(&a.column)) {
         return Err(Box::new(unsupported(&format!(
             "changing primary key column \"{}\" by ON CONFLICT DO UPDATE",
             key.column
         ))));
     }
-    let edits = excluded_edits(work)?;
     let first_key = changed.key().first().ok_or_else(mismatch)?;
     let hit = format!("{} IS NOT NULL", changed.column(first_key));
     let splice = out.cte();

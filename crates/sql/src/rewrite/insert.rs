@@ -1,7 +1,9 @@
 //! INSERT: the client's own text with the table replaced by its head, which has the same columns,
 //! defaults and constraints.
 
-use catalog::{Identity, quote_identifier as q};
+use std::ops::Range;
+
+use catalog::{Identity, Relation, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
@@ -11,6 +13,7 @@ use crate::parse::Statement;
 use crate::plan::Verb;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
+use crate::rewrite::parts::{Step, steps};
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Edit;
@@ -72,32 +75,34 @@ fn view_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<
         .shown()
         .columns
         .iter()
-        .any(|c| default(&c.name) && !given.contains(&c.name));
-    if missing || (says_default(select) && given.iter().any(|name| default(name))) {
+        .any(|c| default(&c.name) && !given.iter().any(|g| g.name == c.name));
+    if missing || (says_default(select) && given.iter().any(|g| default(&g.name))) {
         return Err(Box::new(
             unsupported("INSERT that takes a default of a view")
                 .hint("give the view's column a value"),
         ));
     }
     let mut names = Vec::with_capacity(given.len());
-    for name in &given {
-        names.push(q(&changed.assigned(name, ("insert into", 0))?.name));
+    for target in &given {
+        let name = q(&changed.assigned(&target.name, ("insert into", 0))?.name);
+        names.push(if target.steps.is_empty() {
+            name
+        } else {
+            format!("{name}{}", work.text(target.part.clone(), &work.edits)?)
+        });
     }
-    let mut at = work.clauses.target_end;
-    if tokens.get(at).is_some_and(|t| t.is(Kind::As)) {
-        at += 2;
-    }
-    let behind = tokens.get(at.saturating_sub(1)).map_or(0, |t| t.end);
     if select.is_none() {
         return Ok(None);
     }
     let range = if tree.cols.is_empty() {
+        let alias = tokens.get(work.clauses.target_end);
+        let alias = alias.is_some_and(|t| t.is(Kind::As));
+        let next = work.clauses.target_end + if alias { 2 } else { 0 };
+        let behind = tokens.get(next.saturating_sub(1)).map_or(0, |t| t.end);
         behind..behind
     } else {
-        let close = tokens.find(at + 1..work.clauses.end, work.place.depth, |_, t| {
-            t.is(Kind::Ascii41)
-        });
-        work.bytes(at..close.ok_or_else(mismatch)? + 1)?
+        let (open, close) = column_list(work).ok_or_else(mismatch)?;
+        work.bytes(open..close + 1)?
     };
     // behind the alias that the table's name gets
     Ok(Some(Edit::new(range, format!("({})", list(names)))))
@@ -113,12 +118,24 @@ fn says_default(select: Option<&SelectStmt>) -> bool {
     })
 }
 
-/// Names of the columns that the source gives, in its order.
+/// What the source gives a value.
+pub(crate) struct Given {
+    /// The column as the client names it.
+    pub(crate) name: String,
+    /// The part of it, if not the whole.
+    pub(crate) steps: Vec<Step>,
+    /// Where it stands.
+    pub(crate) at: usize,
+    /// The tokens that say which part.
+    part: Range<usize>,
+}
+
+/// The columns that the source gives, in its order.
 pub(crate) fn given_columns(
     work: &Work<'_>,
     tree: &InsertStmt,
     select: Option<&SelectStmt>,
-) -> Result<Vec<String>, Box<Report>> {
+) -> Result<Vec<Given>, Box<Report>> {
     let Some(select) = select else {
         return Ok(Vec::new());
     };
@@ -129,21 +146,69 @@ pub(crate) fn given_columns(
                     .hint("name the columns after the table"),
             )
         })?;
-        let columns = work.changed.shown().columns.iter();
-        return Ok(columns.take(width).map(|c| c.name.clone()).collect());
+        let mut all = all_columns(work.changed.shown());
+        all.truncate(width);
+        return Ok(all);
     }
-    let mut names = Vec::with_capacity(tree.cols.len());
-    for target in &tree.cols {
-        match target.node.as_ref() {
-            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => names.push(t.name.clone()),
-            _ => {
-                return Err(Box::new(unsupported(
-                    "inserting into an array element or a field",
-                )));
+    let tokens = &work.statement.tokens;
+    let (open, close) = column_list(work).ok_or_else(mismatch)?;
+    targets(
+        work,
+        &tree.cols,
+        tokens.split_commas(open + 1..close, work.place.depth + 1),
+    )
+}
+
+/// What an INSERT without a column list gives.
+pub(crate) fn all_columns(relation: &Relation) -> Vec<Given> {
+    let columns = relation.columns.iter();
+    columns
+        .map(|c| Given {
+            name: c.name.clone(),
+            steps: Vec::new(),
+            at: 0,
+            part: 0..0,
+        })
+        .collect()
+}
+
+/// The columns of a list with these tokens.
+pub(crate) fn targets(
+    work: &Work<'_>,
+    columns: &[Node],
+    tokens: Vec<Range<usize>>,
+) -> Result<Vec<Given>, Box<Report>> {
+    if tokens.len() != columns.len() {
+        return Err(mismatch());
+    }
+    let pairs = columns.iter().zip(tokens);
+    pairs
+        .map(|(target, tokens)| match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(t)) => {
+                let part = tokens.start + 1..tokens.end;
+                Ok(Given {
+                    name: t.name.clone(),
+                    steps: steps((work, &work.edits), &t.indirection, part.clone())?,
+                    at: crate::walk::byte(t.location),
+                    part,
+                })
             }
-        }
+            _ => Err(mismatch()),
+        })
+        .collect()
+}
+
+/// The brackets of the column list behind the target.
+fn column_list(work: &Work<'_>) -> Option<(usize, usize)> {
+    let tokens = &work.statement.tokens;
+    let mut at = work.clauses.target_end;
+    if tokens.get(at).is_some_and(|t| t.is(Kind::As)) {
+        at += 2;
     }
-    Ok(names)
+    let close = tokens.find(at + 1..work.clauses.end, work.place.depth, |_, t| {
+        t.is(Kind::Ascii41)
+    })?;
+    Some((at, close))
 }
 
 /// How many columns a query gives, as far as its text says.
@@ -186,8 +251,8 @@ fn user_values(work: &Work<'_>, tree: &InsertStmt) -> Result<Vec<Edit>, Box<Repo
     let given = given_columns(work, tree, Some(select))?;
     let identity: Vec<bool> = given
         .iter()
-        .map(|name| {
-            let column = work.changed.assigned(name, ("insert into", 0))?;
+        .map(|target| {
+            let column = work.changed.assigned(&target.name, ("insert into", 0))?;
             Ok(column.identity != Identity::No)
         })
         .collect::<Result<_, Box<Report>>>()?;

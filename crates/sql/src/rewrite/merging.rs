@@ -19,7 +19,9 @@ use crate::classify::unsupported;
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments, cast_type, default_of};
 use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::insert;
 use crate::rewrite::moving::{self, Rows};
+use crate::rewrite::parts::{self, Part};
 use crate::rewrite::returning::{Returning, label_of};
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Splice;
@@ -97,8 +99,8 @@ struct Clause {
 enum Action {
     Update(Vec<Assignment>),
     Delete,
-    /// What each column named gets.
-    Insert(Vec<(String, Given)>),
+    /// What each column named gets, whole or in parts.
+    Insert(Vec<(insert::Given, Given)>),
     Nothing,
 }
 
@@ -258,15 +260,7 @@ impl Merge {
                         Ok(())
                     }
                 }
-                Action::Insert(given) => {
-                    &|splice| match given.iter().find(|(name, _)| *name == column.name) {
-                        Some((_, Given::Text(range))) => seeing(work, range, &self.labels, splice),
-                        Some((_, Given::Default)) | None => {
-                            splice.ours(&default_of(&work.changed.relation, column));
-                            Ok(())
-                        }
-                    }
-                }
+                Action::Insert(given) => &|splice| self.inserted(work, given, column, splice),
             };
             let word = if any {
                 ""
@@ -282,6 +276,40 @@ impl Merge {
             format!(" ELSE {kept} END")
         } else {
             kept
+        });
+        Ok(())
+    }
+
+    /// The value of one column of a new row.
+    fn inserted(
+        &self,
+        work: &Work<'_>,
+        given: &[(insert::Given, Given)],
+        column: &Column,
+        splice: &mut Splice<'_>,
+    ) -> Result<(), Box<Report>> {
+        let mut parts = Vec::new();
+        for (target, value) in given.iter().filter(|(t, _)| t.name == column.name) {
+            match value {
+                Given::Default => {}
+                Given::Text(range) if target.steps.is_empty() => {
+                    return seeing(work, range, &self.labels, splice);
+                }
+                Given::Text(range) => {
+                    let mut text = work.splice();
+                    seeing(work, range, &self.labels, &mut text)?;
+                    parts.push(Part {
+                        column: (column.name.clone(), target.at),
+                        steps: target.steps.clone(),
+                        value: text.finish().0,
+                    });
+                }
+            }
+        }
+        splice.ours(&if parts.is_empty() {
+            default_of(&work.changed.relation, column)
+        } else {
+            parts::of_nothing(work.context.catalog, column, &parts)?
         });
         Ok(())
     }
@@ -357,7 +385,11 @@ fn clause(
     let action = match CmdType::try_from(tree.command_type) {
         Ok(CmdType::CmdUpdate) => {
             let set = find(Kind::Set).ok_or_else(mismatch)?;
-            Action::Update(assignments(work, &tree.target_list, set + 1..range.end)?)
+            Action::Update(assignments(
+                (work, &work.edits),
+                &tree.target_list,
+                set + 1..range.end,
+            )?)
         }
         Ok(CmdType::CmdDelete) => Action::Delete,
         Ok(CmdType::CmdInsert) => Action::Insert(given(work, tree, then..range.end)?),
@@ -376,22 +408,20 @@ fn given(
     work: &Work<'_>,
     tree: &MergeWhenClause,
     range: Range<usize>,
-) -> Result<Vec<(String, Given)>, Box<Report>> {
+) -> Result<Vec<(insert::Given, Given)>, Box<Report>> {
     if tree.values.is_empty() {
         return Ok(Vec::new());
     }
     let (tokens, depth) = (&work.statement.tokens, work.place.depth);
     let relation = &work.changed.relation;
-    let names: Vec<&str> = if tree.target_list.is_empty() {
-        relation.columns.iter().map(|c| c.name.as_str()).collect()
+    let names = if tree.target_list.is_empty() {
+        insert::all_columns(relation)
     } else {
-        let targets = tree.target_list.iter().map(|n| match n.node.as_ref() {
-            Some(NodeEnum::ResTarget(t)) if t.indirection.is_empty() => Ok(t.name.as_str()),
-            _ => Err(Box::new(unsupported(
-                "inserting into an array element or a field by MERGE",
-            ))),
-        });
-        targets.collect::<Result<_, _>>()?
+        let list = tokens.find(range.clone(), depth, |_, t| t.is(Kind::Ascii40));
+        let list = list.ok_or_else(mismatch)?;
+        let end = tokens.find(list..range.end, depth, |_, t| t.is(Kind::Ascii41));
+        let items = tokens.split_commas(list + 1..end.ok_or_else(mismatch)?, depth + 1);
+        insert::targets(work, &tree.target_list, items)?
     };
     let open = tokens
         .find(range.clone(), depth, |before, t| {
@@ -407,8 +437,8 @@ fn given(
     }
     let user = tree.r#override == OverridingKind::OverridingUserValue as i32;
     let mut out = Vec::with_capacity(items.len());
-    for ((item, node), name) in items.into_iter().zip(&tree.values).zip(names) {
-        let column = relation.column(name).ok_or_else(mismatch)?;
+    for ((item, node), target) in items.into_iter().zip(&tree.values).zip(names) {
+        let column = relation.column(&target.name).ok_or_else(mismatch)?;
         let value = match node.node.as_ref() {
             Some(NodeEnum::SetToDefault(_)) => Given::Default,
             _ if user && column.identity != Identity::No => Given::Default,
@@ -425,7 +455,7 @@ fn given(
             _ => Given::Text(item),
         };
         if column.generated == Generated::No {
-            out.push((name.to_owned(), value));
+            out.push((target, value));
         }
     }
     Ok(out)

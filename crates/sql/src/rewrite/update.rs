@@ -19,7 +19,11 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         return Err(mismatch());
     }
     let set = work.clauses.set.ok_or_else(mismatch)?;
-    let assignments = assignments(work, &tree.target_list, work.clauses.content(set))?;
+    let assignments = assignments(
+        (work, &work.edits),
+        &tree.target_list,
+        work.clauses.content(set),
+    )?;
     let changed = &work.changed;
     let returning = Returning::find(work, tree.returning_clause.as_ref(), &tree.from_clause)?;
     let mut out = work.written(Verb::Update);

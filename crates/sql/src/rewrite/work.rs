@@ -247,6 +247,13 @@ impl<'a> Work<'a> {
         self.statement.tokens.bytes(tokens).ok_or_else(mismatch)
     }
 
+    /// The text of these tokens with edits.
+    pub(crate) fn text(&self, tokens: Range<usize>, edits: &[Edit]) -> Result<String, Box<Report>> {
+        let mut splice = self.splice();
+        splice.copy_edited(self.bytes(tokens)?, edits);
+        Ok(splice.finish().0)
+    }
+
     /// Whether the tree has the clauses that the tokens show.
     pub(crate) fn agrees(&self, from: bool, filter: bool, returning: bool) -> bool {
         self.clauses.from.is_some() == from

@@ -49,7 +49,8 @@ fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key
     }
 }
 
-/// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults.
+/// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults,
+/// houses with a column of each type that has parts.
 pub(crate) fn shop() -> Catalog {
     let mut age = column(3, "age", 23, "integer");
     age.default = Some("18".into());
@@ -102,6 +103,31 @@ pub(crate) fn shop() -> Catalog {
             Some(key("users_pkey", &["id"])),
         ),
     ];
+    let mut place = table(
+        7,
+        "public",
+        "place",
+        vec![
+            column(1, "street", 1043, "character varying"),
+            column(2, "tags", 1009, "text[]"),
+        ],
+        None,
+    );
+    place.kind = RelationKind::Other;
+    relations.push(place);
+    relations.push(table(
+        8,
+        "public",
+        "houses",
+        vec![
+            column(1, "id", 23, "integer"),
+            column(2, "a", 1007, "integer[]"),
+            column(3, "at", 16400, "public.place"),
+            column(4, "j", 3802, "jsonb"),
+            column(5, "all", 16401, "public.place[]"),
+        ],
+        Some(key("houses_pkey", &["id"])),
+    ));
     let mut view = table(
         6,
         "public",

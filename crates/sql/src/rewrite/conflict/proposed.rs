@@ -11,7 +11,8 @@ use report::Report;
 use super::Places;
 use crate::rewrite::assign::{cast_type, default_of, is_untyped, stored};
 use crate::rewrite::change::{list, mismatch};
-use crate::rewrite::insert::given_columns;
+use crate::rewrite::insert::{Given, given_columns};
+use crate::rewrite::parts::{self, Part};
 use crate::rewrite::work::Work;
 use crate::splice::Splice;
 
@@ -41,20 +42,18 @@ pub(super) fn write(
     };
     let relation = &work.changed.relation;
     let given = given_columns(work, tree, select)?;
-    let row = relation.writable().map(|column| {
-        let value = match given.iter().position(|g| *g == column.name) {
-            Some(n) => stored(&format!("v.v{n}"), column),
-            None => stored(&default_of(relation, column), column),
-        };
-        format!("{value} AS {}", q(&column.name))
-    });
+    let mut row = Vec::with_capacity(relation.columns.len());
+    for column in relation.writable() {
+        let value = stored(&value_of(work, &given, column)?, column);
+        row.push(format!("{value} AS {}", q(&column.name)));
+    }
     splice.ours(&format!(
         "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {}{} FROM ({}SELECT {} FROM (",
         work.name("in"),
         named(relation),
         checked(relation),
         computed(relation),
-        list(row),
+        row.join(", "),
     ));
     match select {
         None => splice.ours("SELECT 1"),
@@ -72,6 +71,26 @@ pub(super) fn write(
     let end = generated(relation).next().map_or("", |_| " OFFSET 0) AS g");
     splice.ours(&format!("{end} OFFSET 0) AS r)"));
     Ok(())
+}
+
+/// A column's value from the source `v`: a whole one, one made of parts, or its default.
+fn value_of(work: &Work<'_>, given: &[Given], column: &Column) -> Result<String, Box<Report>> {
+    let own = given
+        .iter()
+        .enumerate()
+        .filter(|(_, g)| g.name == column.name);
+    let parts: Vec<Part> = own
+        .map(|(n, g)| Part {
+            column: (column.name.clone(), g.at),
+            steps: g.steps.clone(),
+            value: format!("v.v{n}"),
+        })
+        .collect();
+    match parts.as_slice() {
+        [] => Ok(default_of(&work.changed.relation, column)),
+        [whole] if whole.steps.is_empty() => Ok(whole.value.clone()),
+        parts => parts::of_nothing(work.context.catalog, column, parts),
+    }
 }
 
 fn named(relation: &Relation) -> String {
@@ -107,7 +126,7 @@ fn computed(relation: &Relation) -> String {
 fn values(
     work: &Work<'_>,
     select: &SelectStmt,
-    given: &[String],
+    given: &[Given],
     places: &Places,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
@@ -136,13 +155,7 @@ fn values(
         splice.ours(if r == 0 { "(" } else { ", (" });
         for (n, (item, node)) in items.into_iter().zip(&tree.items).enumerate() {
             splice.ours(if n == 0 { "" } else { ", " });
-            value(
-                work,
-                node,
-                given.get(n).map_or("", String::as_str),
-                item,
-                splice,
-            )?;
+            value(work, node, given.get(n).ok_or_else(mismatch)?, item, splice)?;
         }
         splice.ours(")");
     }
@@ -152,23 +165,39 @@ fn values(
 fn value(
     work: &Work<'_>,
     node: &Node,
-    name: &str,
+    target: &Given,
     item: Range<usize>,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
-    let column = work.changed.relation.column(name).ok_or_else(mismatch)?;
-    let range = work.statement.tokens.bytes(item).ok_or_else(mismatch)?;
+    let column = work.changed.relation.column(&target.name);
+    let column = column.ok_or_else(mismatch)?;
+    let range = work.bytes(item.clone())?;
     match node.node.as_ref() {
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
             splice.ours("NULL");
         }
         Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
+        Some(NodeEnum::RowExpr(row)) if target.steps.is_empty() => {
+            match parts::row_value((work, &work.edits), column, row, item)? {
+                Some(text) => splice.ours(&text),
+                None => cast(work, range, &cast_type(column), splice),
+            }
+        }
         Some(node) if is_untyped(node) => {
-            splice.ours("CAST((");
-            splice.copy_edited(range, &work.edits);
-            splice.ours(&format!(") AS {})", cast_type(column)));
+            let kind = if target.steps.is_empty() {
+                cast_type(column)
+            } else {
+                parts::leaf(work.context.catalog, column, &target.steps)?
+            };
+            cast(work, range, &kind, splice);
         }
         _ => splice.copy_edited(range, &work.edits),
     }
     Ok(())
+}
+
+fn cast(work: &Work<'_>, range: Range<usize>, kind: &str, splice: &mut Splice<'_>) {
+    splice.ours("CAST((");
+    splice.copy_edited(range, &work.edits);
+    splice.ours(&format!(") AS {kind})"));
 }
