@@ -7,7 +7,7 @@ mkdir -p "$target"
 target=$(cd "$target" && pwd)
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-# pg_query needs a C compiler and libclang to build; the tests need PostgreSQL, Node.js, openssl and sqlsmith.
+# pg_query needs a C compiler and libclang to build; the tests need PostgreSQL, Node.js, Java, openssl and sqlsmith.
 missing=()
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v psql >/dev/null || missing+=(postgresql-client)
@@ -17,6 +17,7 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v javac >/dev/null || missing+=(default-jdk-headless)
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
 command -v sqlsmith >/dev/null || missing+=(sqlsmith)
@@ -47,4 +48,18 @@ if ! cmp -s tests/clients/node/package.json "$node/installed.json"; then
   cp tests/clients/node/package.json "$node/"
   (cd "$node" && npm install --silent --no-audit --no-fund >npm.log 2>&1) || { cat "$node/npm.log"; exit 1; }
   cp tests/clients/node/package.json "$node/installed.json"
+fi
+
+# The JDBC driver as Debian packs it, unpacked beside the others.
+java=$target/clients/java
+if [ ! -e "$java/postgresql.jar" ]; then
+  echo "installing the JDBC driver"
+  rm -rf "$java"
+  mkdir -p "$java"
+  download() { (cd "$java" && apt-get -qq download libpostgresql-jdbc-java >apt.log 2>&1); }
+  download || { as_root apt-get -qq update >/dev/null; download; } || { cat "$java/apt.log"; exit 1; }
+  dpkg -x "$java"/*.deb "$java"
+  rm "$java"/*.deb
+  mv "$java/usr/share/java/postgresql.jar" "$java/"
+  rm -r "$java/usr"
 fi

@@ -15,6 +15,8 @@ SESSION = os.environ["PGDRAFT_SESSION"]
 URL = os.environ["PGDRAFT_URL"]
 REVIEWER_URL = os.environ["PGDRAFT_REVIEWER_URL"]
 BASE_URL = os.environ["BASE_URL"]
+# Whether pgdraft offers TLS; its certificate is self-signed.
+TLS = os.environ.get("PGDRAFT_TLS") == "1"
 
 
 def options(session=SESSION, operation=None):

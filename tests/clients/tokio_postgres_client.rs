@@ -54,7 +54,7 @@ async fn scripts(login: &Login, base: &str) -> Result<(), Error> {
     client
         .execute(
             "INSERT INTO customers (name) VALUES ($1)",
-            &[&"from tokio-postgres"],
+            &[&"from tokio_postgres"],
         )
         .await?;
     let after: String = production.query_one(state, &[]).await?.get(0);

@@ -90,6 +90,11 @@ impl Cluster {
         self.port
     }
 
+    /// Its folder, which is removed with it.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// The superuser's URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port)

@@ -121,7 +121,7 @@ const scripts = {
   }, { options: `-c pgdraft.session=${env.PGDRAFT_SESSION}-admin -c pgdraft.operation=node\\ op` }),
 
   leaves_its_name: () => connected(async (client) => {
-    await client.query("INSERT INTO customers (name) VALUES ($1)", ["from node"]);
+    await client.query("INSERT INTO customers (name) VALUES ($1)", ["from node_postgres"]);
   }),
 };
 
