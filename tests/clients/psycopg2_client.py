@@ -36,7 +36,7 @@ def logging_in():
     equal(connection.server_version >= 140000, True, "server_version")
     connection.close()
     if TLS:
-        connection = connect(sslmode="require", channel_binding="require")
+        connection = connect(sslmode="require")
         equal(value(connection, "SELECT 1"), 1)
         connection.close()
     try:
@@ -168,7 +168,8 @@ def copying():
     equal(out.getvalue(), '9001,2.50,new\n9002,7.00,new\n9003,1.00,"a, ""b"""\n')
     out = io.StringIO()
     cursor.copy_to(out, "orders", columns=("id", "status"))
-    equal(out.getvalue().count("\n"), 23)
+    cursor.execute("SELECT count(*) FROM orders")
+    equal(out.getvalue().count("\n"), cursor.fetchone()[0])
     connection.commit()
     try:
         cursor.copy_from(io.StringIO("9004\t4711\n"), "orders", columns=("id", "customer_id"))

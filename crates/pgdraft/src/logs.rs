@@ -25,10 +25,11 @@ pub(crate) fn install(settings: LogSettings) {
     // By whole crate names: a prefix, as `Targets` takes it, would let `sqlparser` in with `sql`.
     let filter = filter_fn(move |event| {
         let name = event.target().split("::").next().unwrap_or_default();
-        let most = if OURS.contains(&name) {
-            level
-        } else {
-            level.min(Level::WARN)
+        let most = match name {
+            _ if OURS.contains(&name) => level,
+            // it warns of each client that says why it closes its connection
+            "rustls" => level.min(Level::ERROR),
+            _ => level.min(Level::WARN),
         };
         *event.level() <= most
     })

@@ -173,6 +173,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             // upstream cannot tell: the name it is given is another
             let known = self.conn.lane().statements.contains_key(parse.name);
             if known {
+                self.check_text(text, types, positions);
                 return Err(exists(parse.name));
             }
         }

@@ -26,6 +26,8 @@ pub(crate) enum Positions {
     Write(Arc<sql::Write>, usize),
     /// A text of pgdraft's own.
     Drop,
+    /// The announcement of such a change.
+    Announce(sql::Verb),
 }
 
 impl Positions {
@@ -40,7 +42,7 @@ impl Positions {
                 .positions
                 .to_client(position)
                 .map(|p| p + by),
-            Self::Drop => None,
+            Self::Drop | Self::Announce(_) => None,
         }
     }
 }
@@ -95,6 +97,20 @@ pub(crate) fn command_tag(verb: sql::Verb, upstream: &str) -> String {
         sql::Verb::Select => "SELECT",
     };
     format!("{words} {rows}")
+}
+
+/// What PostgreSQL calls such a change where it must not run; none where it may.
+fn command_name(verb: sql::Verb) -> Option<&'static str> {
+    match verb {
+        sql::Verb::Truncate => Some("TRUNCATE TABLE"),
+        sql::Verb::Insert => Some("INSERT"),
+        sql::Verb::Update => Some("UPDATE"),
+        sql::Verb::Delete => Some("DELETE"),
+        sql::Verb::Merge => Some("MERGE"),
+        sql::Verb::Copy => Some("COPY FROM"),
+        sql::Verb::Select => Some("SELECT"),
+        sql::Verb::Explain => None,
+    }
 }
 
 /// The row count at the end of a command tag, 0 where there is none.

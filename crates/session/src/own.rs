@@ -419,7 +419,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Some(numbers.as_str()),
                 Some(sid.as_str()),
             ];
-            self.run_own(&BEGIN_WRITE, &params, false, (None, Vec::new()));
+            let fix = || Fix {
+                positions: Positions::Announce(write.verb),
+                ..silent()
+            };
+            self.send_own(&BEGIN_WRITE, &params, &fix, (None, Vec::new()));
             if !told.reads.is_empty() {
                 let reads = format!("{{{}}}", told.reads.join(","));
                 self.run_own(&NOTE_READS, &[Some(&reads)], false, (None, Vec::new()));

@@ -39,16 +39,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let timer = shared.metrics.describe.start_timer();
         let (capture, answer) = capture();
-        if self.expect(Want::Close, Some(silent())) {
-            wire::encode::close_statement(&mut self.out, DESCRIBED);
-        }
-        let fix = Fix {
-            swallow: true,
-            ..Fix::default()
-        };
-        if self.expect(Want::Parse, Some(fix)) {
-            wire::encode::parse(&mut self.out, DESCRIBED, text, types);
-        }
+        self.parse_aside(text, types, Positions::Keep);
         let fix = Fix {
             capture: Some(capture),
             ..silent()
@@ -70,6 +61,29 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .plans
             .keep_described(piece, types, stamp, &described);
         Ok(described)
+    }
+
+    /// Lets PostgreSQL say what is wrong with a text, before anything else that may be.
+    pub(crate) fn check_text(&mut self, text: &str, types: &[u32], positions: Positions) {
+        self.parse_aside(text, types, positions);
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, DESCRIBED);
+        }
+    }
+
+    /// Prepares a text under a name of our own; an error in it is the client's.
+    fn parse_aside(&mut self, text: &str, types: &[u32], positions: Positions) {
+        if self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, DESCRIBED);
+        }
+        let fix = Fix {
+            swallow: true,
+            positions,
+            ..Fix::default()
+        };
+        if self.expect(Want::Parse, Some(fix)) {
+            wire::encode::parse(&mut self.out, DESCRIBED, text, types);
+        }
     }
 
     /// The statement as it has to run now: planned anew, and prepared anew where that made a

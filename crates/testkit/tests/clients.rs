@@ -119,12 +119,7 @@ fn draft(name: &str, mode: &str, mut command: Command) -> Result<(), String> {
             "{}{}\nlog of pgdraft:\n{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
-            proxy
-                .log()
-                .lines()
-                .filter(|l| l.contains("WARN") || l.contains("ERROR") || l.contains("panicked"))
-                .collect::<Vec<_>>()
-                .join("\n")
+            warnings(&proxy)
         ));
     }
     finish(&database, &mut proxy, &before, name)
@@ -189,7 +184,24 @@ fn finish(database: &Database, proxy: &mut Proxy, before: &str, name: &str) -> R
         return Err(format!("the commit brought {there} rows 'from {name}'"));
     }
     proxy.assert_sound();
-    Ok(())
+    match warnings(proxy) {
+        none if none.is_empty() => Ok(()),
+        some => Err(format!("a well-behaved client has made it warn:\n{some}")),
+    }
+}
+
+fn warnings(proxy: &Proxy) -> String {
+    let bad = |line: &&str| {
+        ["WARN", "ERROR", "panicked"]
+            .iter()
+            .any(|w| line.contains(w))
+    };
+    proxy
+        .log()
+        .lines()
+        .filter(bad)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A path below the folder where `tests/setup.sh` puts the drivers.

@@ -43,6 +43,7 @@ pub(crate) fn lead_statement(fields: &mut Fields, (upstream, client): &(Name, Na
 pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog) -> bool {
     let mut changed = lead_position(fields, positions);
     changed |= own_duplicate(fields, positions);
+    changed |= read_only(fields, positions);
     let ours = |value: &[u8]| contains(value, b"pgdraft") || names_head(value);
     if !fields.iter().any(|(code, value)| {
         matches!(
@@ -81,6 +82,25 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         });
     }
     changed
+}
+
+/// A change in a read-only transaction: what stopped was our writing of it.
+fn read_only(fields: &mut Fields, positions: &Positions) -> bool {
+    let verb = match positions {
+        Positions::Announce(verb) => *verb,
+        Positions::Write(write, _) => write.verb,
+        _ => return false,
+    };
+    let Some(name) = super::command_name(verb) else {
+        return false;
+    };
+    if !fields.iter().any(|(c, v)| *c == b'C' && v == b"25006") {
+        return false;
+    }
+    fields.retain(|(code, _)| matches!(code, b'S' | b'V' | b'C' | b'F' | b'L' | b'R'));
+    let message = format!("cannot execute {name} in a read-only transaction");
+    fields.push((b'M', message.into_bytes()));
+    true
 }
 
 /// One row of a head written twice by one statement: the head's ON CONFLICT fails where a plain
