@@ -18,10 +18,10 @@ pub(crate) fn unsupported(what: &str) -> Report {
         .hint("write it as SELECT, INSERT, UPDATE or DELETE, or ask a person to run it on the database itself")
 }
 
-/// Kind and facts of one statement.
-pub(crate) fn classify(node: NodeEnum) -> (Body, Facts) {
+/// Kind and facts of one statement; `command` is how it begins.
+pub(crate) fn classify(node: NodeEnum, command: &str) -> (Body, Facts) {
     let mut walker = Walker::default();
-    let body = match sort(node, &mut walker) {
+    let body = match sort(node, command, &mut walker) {
         Ok(body) => body,
         Err(unknown) => Body::Refused(Box::new(unsupported(&unknown.what))),
     };
@@ -44,7 +44,7 @@ pub(crate) fn classify(node: NodeEnum) -> (Body, Facts) {
     (body, facts)
 }
 
-fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
+fn sort(node: NodeEnum, command: &str, walker: &mut Walker) -> Result<Body, Unknown> {
     if let Some(change) = Change::of(&node) {
         walker.change(&change)?;
         return Ok(Body::Change(change));
@@ -91,42 +91,36 @@ fn sort(node: NodeEnum, walker: &mut Walker) -> Result<Body, Unknown> {
         NodeEnum::NotifyStmt(_) => Body::Refused(Box::new(
             unsupported("NOTIFY").hint("a notification cannot be taken back: leave it to the application that reacts to the commit"),
         )),
-        other => Body::Refused(Box::new(refused_kind(&other))),
+        other => Body::Refused(Box::new(refused_kind(&other, command))),
     })
 }
 
-/// The refusal of a kind of statement that has no form in a draft.
-fn refused_kind(node: &NodeEnum) -> Report {
-    let report = unsupported(&kind_name(node));
+/// The refusal of a kind of statement that has no form in a draft, named by its first words.
+fn refused_kind(node: &NodeEnum, command: &str) -> Report {
+    let report = unsupported(command);
     match node {
         NodeEnum::CreateStmt(_) | NodeEnum::CreateTableAsStmt(_) | NodeEnum::CreateSeqStmt(_) => {
             report.hint("make it a temporary one (CREATE TEMPORARY …), or ask a person to run it on the database itself")
         }
-        NodeEnum::ViewStmt(_) => report.hint("write its query where it is needed, as a subquery or under WITH"),
+        NodeEnum::ViewStmt(_) => {
+            report.hint("write its query where it is needed, as a subquery or under WITH")
+        }
+        NodeEnum::VacuumStmt(_)
+        | NodeEnum::ReindexStmt(_)
+        | NodeEnum::ClusterStmt(_)
+        | NodeEnum::CheckPointStmt(_)
+        | NodeEnum::RefreshMatViewStmt(_) => {
+            report.hint("do without it: the people who run the database look after its upkeep")
+        }
+        _ if matches!(
+            command.split(' ').next(),
+            Some("CREATE" | "ALTER" | "DROP" | "COMMENT" | "GRANT" | "REVOKE")
+        ) =>
+        {
+            report.hint("work with what is there, or ask a person to run it on the database itself")
+        }
         _ => report,
     }
-}
-
-/// `CreateStmt(…)` → `CREATE TABLE` and so on, for the message.
-fn kind_name(node: &NodeEnum) -> String {
-    let known = match node {
-        NodeEnum::DoStmt(_) => "DO",
-        NodeEnum::CallStmt(_) => "CALL",
-        NodeEnum::LockStmt(_) => "LOCK TABLE",
-        NodeEnum::CreateStmt(_) => "CREATE TABLE",
-        NodeEnum::CreateTableAsStmt(_) => "CREATE TABLE AS",
-        NodeEnum::AlterTableStmt(_) => "ALTER",
-        NodeEnum::DropStmt(_) => "DROP",
-        NodeEnum::CreateSeqStmt(_) => "CREATE SEQUENCE",
-        NodeEnum::ViewStmt(_) => "CREATE VIEW",
-        NodeEnum::CreateFunctionStmt(_) => "CREATE FUNCTION",
-        NodeEnum::GrantStmt(_) | NodeEnum::GrantRoleStmt(_) => "GRANT or REVOKE",
-        NodeEnum::VacuumStmt(_) => "VACUUM or ANALYZE",
-        NodeEnum::RefreshMatViewStmt(_) => "REFRESH MATERIALIZED VIEW",
-        NodeEnum::AlterSystemStmt(_) => "ALTER SYSTEM",
-        _ => "this statement",
-    };
-    known.to_owned()
 }
 
 fn inner_query(

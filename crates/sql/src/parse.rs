@@ -321,7 +321,7 @@ pub(crate) fn statement(
     let mut leaves = leaves::of_tree(&node);
     let (body, facts) = match nested::body(&node, &text, &tokens)? {
         Some(body) => (body, Facts::default()),
-        None => classify::classify(node),
+        None => classify::classify(node, &tokens.command(&text)),
     };
     leaves.add_calls(&facts);
     if !matches!(body, Body::Refused(_)) {

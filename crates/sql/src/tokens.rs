@@ -27,6 +27,9 @@ impl Token {
     }
 }
 
+/// The longest are those like `CREATE TEXT SEARCH DICTIONARY`.
+const WORDS_MAX: usize = 4;
+
 /// All tokens of one text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tokens {
@@ -36,6 +39,28 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// The words that name a command, for people: `VACUUM`, `CREATE MATERIALIZED VIEW`.
+    pub(crate) fn command(&self, text: &str) -> String {
+        let mut words: Vec<String> = Vec::new();
+        for token in &self.list {
+            let word = text.get(token.start..token.end).unwrap_or_default();
+            let word = word.to_ascii_uppercase();
+            let named = token.is(Kind::Ident) || !word.bytes().all(|b| b.is_ascii_uppercase());
+            if named || matches!(word.as_str(), "IF" | "ON" | "ONLY" | "OR" | "REPLACE") {
+                break;
+            }
+            let more = matches!(
+                word.as_str(),
+                "CREATE" | "ALTER" | "DROP" | "REFRESH" | "LOCK"
+            );
+            words.push(word);
+            if words.len() == WORDS_MAX || (words.len() == 1 && !more) {
+                break;
+            }
+        }
+        words.join(" ")
+    }
+
     /// Scans a text with PostgreSQL's lexer.
     ///
     /// # Errors
