@@ -1,5 +1,6 @@
 //! The control plane's state: connections, secret, catalog snapshot.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -30,10 +31,15 @@ pub struct Options {
     pub clean_every: Option<Duration>,
     /// Counters, whose changes add up: schema, table, column.
     pub merge_delta: Arc<[[String; 3]]>,
+<<<<<<< HEAD
     /// How statements are kept with their constants and parameters.
     pub keeping: Keeping,
     /// An operation id that an earlier transaction of the session used is refused.
     pub refuse_reuse: bool,
+=======
+    /// Most live sessions of one agent; 0 = no bound.
+    pub sessions_per_agent: u64,
+>>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -49,8 +55,12 @@ impl Default for Options {
             session_ttl: None,
             clean_every: None,
             merge_delta: Arc::new([]),
+<<<<<<< HEAD
             keeping: Keeping::Redacted,
             refuse_reuse: false,
+=======
+            sessions_per_agent: 0,
+>>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
         }
     }
 }
@@ -72,6 +82,8 @@ pub(crate) struct Inner {
     /// Held while the catalog is read again, so that this is done once for many callers.
     refreshing: Mutex<()>,
     pub(crate) options: Options,
+    /// Most live sessions of one agent, as it is now.
+    pub(crate) sessions_per_agent: AtomicU64,
     pub(crate) deltas: Vec<Delta>,
 }
 
@@ -150,6 +162,7 @@ impl Control {
             snapshot: ArcSwap::from_pointee(catalog),
             refreshing: Mutex::new(()),
             deltas: deltas(&options.merge_delta),
+            sessions_per_agent: AtomicU64::new(options.sessions_per_agent),
             options,
         });
         let control = Self { inner };

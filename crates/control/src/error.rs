@@ -107,6 +107,14 @@ pub enum ControlError {
     /// The session is another agent's.
     #[error("session \"{0}\" belongs to another agent")]
     NotYourSession(String),
+    /// The agent has as many live sessions as it may.
+    #[error("too many sessions of agent \"{agent}\"")]
+    TooManySessions {
+        /// The agent.
+        agent: String,
+        /// How many it may have.
+        limit: u64,
+    },
     /// The session was committed or discarded.
     #[error("session is already {}", .0.state.as_str())]
     Ended(Box<Session>),
@@ -258,6 +266,9 @@ impl ControlError {
                 .hint("SHOW SESSIONS lists the sessions there are."),
             Self::NotYourSession(_) => Report::error(code::NOT_YOUR_SESSION, message)
                 .hint("Choose another session id."),
+            Self::TooManySessions { limit, .. } => Report::error("53400", message)
+                .detail(format!("An agent may have {limit} sessions that are open or proposed."))
+                .hint("Go on in a session there is, discard one that is not needed, or ask the administrator to raise limits.sessions_per_agent."),
             Self::Ended(session) => ended(session, message),
             Self::Busy(_) => Report::error("55P03", message)
                 .detail("A lock was not free within the time allowed.")

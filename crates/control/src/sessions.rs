@@ -1,5 +1,7 @@
 //! Sessions and their operations.
 
+use std::sync::atomic::Ordering;
+
 use catalog::{RelationId, SessionId};
 use store::sessions::{self, Session, SessionState};
 use store::tables;
@@ -85,9 +87,15 @@ impl Control {
         create: bool,
     ) -> Result<Option<OpenedSession>, ControlError> {
         named(name)?;
-        let client = self.client().await?;
+        let mut client = self.client().await?;
         let found = match sessions::find(&*client, name).await? {
-            None if create => Some(sessions::create(&*client, name, agent).await?),
+            None if create => {
+                let transaction = client.transaction().await?;
+                self.room_for_session(&transaction, agent).await?;
+                let made = sessions::create(&transaction, name, agent).await?;
+                transaction.commit().await?;
+                Some(made)
+            }
             found => found,
         };
         let Some(session) = found else {
@@ -102,6 +110,28 @@ impl Control {
             touched: touched_rows(&*client, session.sid).await?,
             truncated: tables::truncated(&*client, session.sid).await?,
         }))
+    }
+
+    /// Most live sessions of one agent from now on; 0 = no bound.
+    pub fn bound_sessions(&self, per_agent: u64) {
+        let bound = &self.inner.sessions_per_agent;
+        bound.store(per_agent, Ordering::Relaxed);
+    }
+
+    /// Refuses one more live session where the agent has as many as it may.
+    pub(crate) async fn room_for_session(
+        &self,
+        client: &impl GenericClient,
+        agent: &str,
+    ) -> Result<(), ControlError> {
+        let limit = self.inner.sessions_per_agent.load(Ordering::Relaxed);
+        if limit == 0 || sessions::count_live(client, agent).await? < limit {
+            return Ok(());
+        }
+        Err(ControlError::TooManySessions {
+            agent: agent.to_owned(),
+            limit,
+        })
     }
 
     /// The agent a session belongs to.

@@ -51,6 +51,7 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let found = self.locked(&transaction, session).await?;
+        self.room_for_session(&transaction, &found.agent).await?;
         let made = new_session(&transaction, name, &found.agent, &[]).await?;
         sessions::copy_operations(&transaction, found.sid, made.sid).await?;
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;

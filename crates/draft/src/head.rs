@@ -85,6 +85,13 @@ ALTER TABLE {head} REPLICA IDENTITY FULL;",
         "    CONSTRAINT {}_log_pkey PRIMARY KEY (pgdraft_sid, pgdraft_op, {key})\n);",
         short_name(id)
     );
+    // not for what the control plane moves, nor where nothing bounds the session
+    let _ = writeln!(
+        out,
+        "CREATE TRIGGER pgdraft_count AFTER INSERT ON {log} REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT
+    WHEN (pg_catalog.current_setting('pgdraft.changes_max', true) <> '' AND pg_catalog.current_setting('pgdraft.op', true) <> '')
+    EXECUTE FUNCTION pgdraft.count_changes();"
+    );
     for (table, rights) in [(head, "SELECT, INSERT, UPDATE"), (log, "SELECT, INSERT")] {
         let _ = writeln!(
             out,

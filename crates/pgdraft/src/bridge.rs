@@ -95,6 +95,11 @@ impl Bridge {
         Arc::clone(self.process.get_or_init(|| Arc::new(process)))
     }
 
+    /// The control plane itself.
+    pub(crate) fn control(&self) -> Control {
+        self.control.clone()
+    }
+
     /// Where agents' upstream connections go.
     pub(crate) fn agent_target(&self) -> Target {
         self.control.agent_target()

@@ -394,7 +394,38 @@ pub(crate) struct ServeFlags {
     #[command(flatten)]
     pub(crate) pool: PoolFlags,
     #[command(flatten)]
+    pub(crate) limits: LimitFlags,
+    #[command(flatten)]
     pub(crate) embedded: EmbeddedFlags,
+}
+
+/// Bounds of one client.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct LimitFlags {
+    /// Longest time that a client does nothing, 0 for no limit [default: 0]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_CLIENT_IDLE_TIMEOUT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) client_idle_timeout_ms: Option<Duration>,
+    /// Longest time that a client leaves a transaction open without a statement, 0 for no limit [default: 0]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_IDLE_TRANSACTION_TIMEOUT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) idle_transaction_timeout_ms: Option<Duration>,
+    /// Most clients of one agent at a time, 0 for no limit [default: 0]
+    #[arg(long = "limits-connections-per-agent", value_name = "N", env = "PGDRAFT_LIMITS_CONNECTIONS_PER_AGENT", value_parser = values::connections_or_none)]
+    pub(crate) connections_per_agent: Option<usize>,
+    /// Most open sessions of one agent, 0 for no limit [default: 0]
+    #[arg(long = "limits-sessions-per-agent", value_name = "N", env = "PGDRAFT_LIMITS_SESSIONS_PER_AGENT", value_parser = values::count)]
+    pub(crate) sessions_per_agent: Option<u64>,
+    /// Most rows that one session changes, 0 for no limit [default: 0]
+    #[arg(long = "limits-changes-per-session", value_name = "N", env = "PGDRAFT_LIMITS_CHANGES_PER_SESSION", value_parser = values::count)]
+    pub(crate) changes_per_session: Option<u64>,
+    /// Most rows that one statement returns, 0 for no limit [default: 0]
+    #[arg(long = "limits-rows-per-statement", value_name = "N", env = "PGDRAFT_LIMITS_ROWS_PER_STATEMENT", value_parser = values::count)]
+    pub(crate) rows_per_statement: Option<u64>,
+    /// Longest time of one statement, 0 for no limit [default: 0]
+    #[arg(long = "limits-statement-timeout-ms", value_name = "MS", env = "PGDRAFT_LIMITS_STATEMENT_TIMEOUT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) statement_timeout_ms: Option<Duration>,
+    /// Most bytes kept for one connection [default: 268435456]
+    #[arg(long = "limits-connection-bytes", value_name = "BYTES", env = "PGDRAFT_LIMITS_CONNECTION_BYTES", value_parser = values::connection_bytes)]
+    pub(crate) connection_bytes: Option<usize>,
 }
 
 /// How server connections are shared.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::UNIX_EPOCH;
 
 use console::{Order, Shown};
+use control::Control;
 use report::Report;
 use session::{Identity, Role, Shared};
 use wire::startup::{Verifier, Verifiers};
@@ -57,6 +58,7 @@ impl Verifiers for Members {
 /// The process.
 pub(crate) struct Process {
     shared: Arc<Shared>,
+    control: Control,
     members: Members,
     database: String,
     /// What it was started with; `None` where it cannot be read again.
@@ -74,7 +76,7 @@ type Row = Vec<Option<String>>;
 
 impl Process {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        (shared, control): (Arc<Shared>, Control),
         members: Members,
         settings: &Settings,
         flags: Option<ServeFlags>,
@@ -82,6 +84,7 @@ impl Process {
     ) -> Self {
         Self {
             shared,
+            control,
             members,
             database: database.to_owned(),
             flags,
@@ -89,7 +92,8 @@ impl Process {
         }
     }
 
-    /// Reads the configuration again. Agents, reviewers and the pool change; nobody is dropped.
+    /// Reads the configuration again. Agents, reviewers, the pool and the limits
+    /// change; nobody is dropped.
     ///
     /// # Errors
     /// What is wrong with it; then nothing has changed.
@@ -105,6 +109,8 @@ impl Process {
         })?;
         self.members.replace(&settings);
         self.shared.set_pool(settings.pool.clone());
+        self.shared.set_limits(settings.limits);
+        self.control.bound_sessions(settings.sessions_per_agent);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = settings.shown();
         tracing::info!("configuration read again");
         Ok(())
@@ -205,7 +211,15 @@ impl Process {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = shown.iter().map(|(name, value)| {
             let key = KEYS.iter().find(|key| key.name == *name);
-            let changeable = name.starts_with("pool_") || name.starts_with("server_");
+            let reloads = [
+                "pool_",
+                "server_",
+                "limits.",
+                "client_idle",
+                "idle_",
+                "message_",
+            ];
+            let changeable = reloads.iter().any(|begin| name.starts_with(begin));
             vec![
                 Some((*name).to_owned()),
                 Some(value.clone()),
@@ -265,7 +279,10 @@ impl console::Process for Process {
             }
             Order::Reload => {
                 self.reload()?;
-                Ok("agents, reviewers and the pool are as in the configuration".to_owned())
+                Ok(
+                    "agents, reviewers, the pool and the limits are as in the configuration"
+                        .to_owned(),
+                )
             }
             Order::Kill(id) => {
                 let number = id.parse().ok();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use control::Options;
 use prometheus::{IntGauge, Opts, Registry};
-use session::{Limits, Setup, Shared};
+use session::{Setup, Shared};
 use sql::FunctionPolicy;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -185,10 +185,7 @@ impl Server {
             identities: Arc::new(move |name| known.identity(name)),
             upstream: bridge.agent_target(),
             database: target.database().to_owned(),
-            limits: Limits {
-                statement_bytes_max: settings.message_bytes_max,
-                ..Limits::default()
-            },
+            limits: settings.limits,
             pool: settings.pool.clone(),
             functions: FunctionPolicy {
                 allowed: settings.functions_allow.clone(),
@@ -200,7 +197,7 @@ impl Server {
             .and_then(|shared| build_info(&registry).map(|()| shared))
             .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
         let process = Process::new(
-            Arc::clone(&shared),
+            (Arc::clone(&shared), bridge.control()),
             members,
             settings,
             flags.cloned(),
@@ -393,6 +390,7 @@ fn control_options(settings: &Settings) -> Options {
         history: settings.sessions.history,
         clean_every: Some(settings.sessions.clean),
         peers: true,
+        sessions_per_agent: settings.sessions_per_agent,
         merge_delta: settings.sessions.delta.clone().into(),
         keeping: settings.recording.keeping.clone(),
         refuse_reuse: settings.recording.reuse == Reuse::Refuse,

@@ -3,7 +3,11 @@
 
 mod document;
 pub(crate) mod keys;
+<<<<<<< HEAD
 pub(crate) mod recording;
+=======
+mod limits;
+>>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
 pub(crate) mod values;
 
 #[cfg(test)]
@@ -14,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use session::PoolSettings;
+use session::{Limits, PoolSettings};
 use wire::startup::Verifier;
 
 pub(crate) use document::ConfigError;
@@ -118,8 +122,10 @@ pub(crate) struct Settings {
     pub(crate) reuse_port: bool,
     /// Most clients at the same time.
     pub(crate) connections_max: usize,
-    /// Longest message of a client that must be read whole.
-    pub(crate) message_bytes_max: usize,
+    /// Bounds of one client.
+    pub(crate) limits: Limits,
+    /// Most live sessions of one agent; 0 = no bound.
+    pub(crate) sessions_per_agent: u64,
     /// Time for startup, TLS and password together.
     pub(crate) authentication_timeout: Duration,
     /// Between looks at production's schema.
@@ -193,11 +199,12 @@ impl Settings {
                 values::connections,
                 200,
             )?,
-            message_bytes_max: d.choose(
-                flags.message_bytes_max,
-                "message_bytes_max",
-                values::message_bytes,
-                16 << 20,
+            limits: limits::read(flags, d)?,
+            sessions_per_agent: d.choose(
+                flags.limits.sessions_per_agent,
+                "limits.sessions_per_agent",
+                values::count,
+                0,
             )?,
             authentication_timeout: d.choose(
                 flags.authentication_timeout_ms,
@@ -245,14 +252,16 @@ impl Settings {
     /// Keys and values for people; of a secret only that it is set.
     pub(crate) fn shown(&self) -> Vec<(&'static str, String)> {
         let pool = &self.pool;
+        let sessions = self.sessions_per_agent.to_string();
         let ms = |duration: Duration| duration.as_millis().to_string();
         let url = self.upstream_url.as_ref().map_or("", |_| "(set)");
-        vec![
+        let mut shown = limits::shown(&self.limits);
+        shown.extend([
+            ("limits.sessions_per_agent", sessions),
             ("listen", self.listen.to_string()),
             ("upstream_url", url.to_owned()),
             ("reuse_port", self.reuse_port.to_string()),
             ("connections_max", self.connections_max.to_string()),
-            ("message_bytes_max", self.message_bytes_max.to_string()),
             ("pool_mode", pool.mode.as_str().to_owned()),
             ("pool_size", pool.size.to_string()),
             ("pool_size_per_agent", pool.size_per_agent.to_string()),
@@ -269,7 +278,9 @@ impl Settings {
                 self.recording.parameters.as_str().to_owned(),
             ),
             ("functions.allow", self.functions_allow.join(", ")),
-        ]
+        ]);
+        shown.sort_by_key(|(name, _)| keys::KEYS.iter().position(|key| key.name == *name));
+        shown
     }
 
     /// What no single key can say.

@@ -50,17 +50,30 @@ impl CancelSlot {
         }
     }
 
-    /// What the client runs on, held until [`Self::sent`].
-    fn aim(&self) -> Option<CancelTarget> {
+    /// The client has a server connection.
+    fn is_set(&self) -> bool {
+        lock(&self.state).0.is_some()
+    }
+
+    /// What the client runs on, held while a cancel for it is on its way.
+    fn aim(&self) -> Option<Aim<'_>> {
         let mut state = lock(&self.state);
         let target = state.0.clone()?;
         state.1 += 1;
-        Some(target)
+        Some(Aim { slot: self, target })
     }
+}
 
-    fn sent(&self) {
-        lock(&self.state).1 -= 1;
-        self.done.notify_waiters();
+/// A cancel on its way; it has arrived, or was given up, when this is dropped.
+struct Aim<'s> {
+    slot: &'s CancelSlot,
+    target: CancelTarget,
+}
+
+impl Drop for Aim<'_> {
+    fn drop(&mut self) {
+        lock(&self.slot.state).1 -= 1;
+        self.slot.done.notify_waiters();
     }
 }
 
@@ -124,13 +137,16 @@ pub async fn cancel_forwarded(shared: &Shared, pid: i32, wanted: &[u8]) -> bool 
 }
 
 async fn aimed(shared: &Shared, slot: &CancelSlot) {
-    let Some(target) = slot.aim() else {
-        shared.metrics.cancels.with_label_values(&["idle"]).inc();
-        return;
-    };
-    shared.metrics.cancels.with_label_values(&["sent"]).inc();
-    upstream_cancel(shared, &target).await;
-    slot.sent();
+    let result = if slot.is_set() { "sent" } else { "idle" };
+    shared.metrics.cancels.with_label_values(&[result]).inc();
+    stop(shared, slot).await;
+}
+
+/// Stops what the client of this slot runs, if it runs anything.
+pub(crate) async fn stop(shared: &Shared, slot: &CancelSlot) {
+    if let Some(aim) = slot.aim() {
+        upstream_cancel(shared, &aim.target).await;
+    }
 }
 
 /// Stops what this upstream connection runs.

@@ -14,6 +14,8 @@ use crate::conn::{Conn, End};
 use crate::handover::Settings;
 use crate::ids::{CONSOLE_DATABASE, Wishes, generated, wishes};
 use crate::lane::Lane;
+use crate::limits::{Place, no_session};
+use crate::queue::StatementLimits;
 use crate::request::{ClientSession, Requests};
 use crate::seat::Seat;
 use crate::servers::Wish;
@@ -104,6 +106,7 @@ async fn serve_agent(
     identity: Identity,
     wishes: Wishes,
 ) -> Result<End, Box<Report>> {
+    let _place = Place::take(shared, &identity.name)?;
     let mut session = open_session(shared, &identity, wishes.session.clone()).await?;
     session.address = client.peer.ip().to_string();
     let presence = shared.enter(&identity.name, &session.name, client.peer);
@@ -114,12 +117,17 @@ async fn serve_agent(
         presence,
         Lane::new(wishes.operation.clone()),
     );
+    conn.lane().replies.limits = StatementLimits {
+        rows: conn.limits.rows_per_statement,
+        time: conn.limits.statement_timeout,
+    };
     conn.sid.store(session.sid, Ordering::Relaxed);
     let early = std::mem::take(&mut client.early);
     let mut requests = Requests::new(&conn, session, &early);
     drop(early);
     let wish = wish(&conn, wishes, &mut requests.settings);
-    let mut seat = Seat::new(shared, wish, client.protocol_minor)?;
+    let slot = Arc::clone(&conn.presence.slot);
+    let mut seat = Seat::new(shared, (wish, slot), client.protocol_minor)?;
     if !seat.greet(client, &conn, &requests.settings).await? {
         return Ok(End::Lost);
     }
@@ -154,6 +162,17 @@ async fn serve_agent(
 /// it is set when the connection changes hands.
 fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
     let mut key = wishes.parameters;
+    // what the client says itself holds; the watch ends it where that is more
+    let says =
+        |(name, value): &(String, String)| format!("{name} {value}").contains("statement_timeout");
+    if let Some(limit) = conn.limits.statement_timeout
+        && !key.iter().any(says)
+    {
+        key.push((
+            "statement_timeout".to_owned(),
+            limit.as_millis().to_string(),
+        ));
+    }
     if conn.pooled {
         key.retain(|(name, value)| {
             let is_name = name == "application_name";
@@ -190,7 +209,8 @@ async fn open_session(
     let opened = shared
         .control
         .open_session(&name, &identity.name, true)
-        .await?
+        .await
+        .map_err(|report| no_session(shared, report))?
         .ok_or_else(|| not_open(&name))?;
     if opened.sid.0 == 0 {
         return Err(Box::new(

@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 use crate::api::Identity;
 use crate::lane::Lane;
-use crate::presence::Presence;
+use crate::limits::{self, Bound, Limits};
+use crate::presence::{Order, Presence};
 use crate::servers::PoolMode;
 use crate::shared::{Shared, lock};
 
@@ -18,6 +19,8 @@ pub(crate) struct Conn {
     pub(crate) identity: Identity,
     /// Its number in this process.
     pub(crate) number: u64,
+    /// Its bounds.
+    pub(crate) limits: Limits,
     /// It holds a server connection for its transactions only.
     pub(crate) pooled: bool,
     /// Most prepared statements on one server connection.
@@ -84,6 +87,7 @@ impl Conn {
     ) -> Self {
         let settings = shared.servers.settings();
         Self {
+            limits: shared.limits(),
             shared,
             identity,
             number: presence.number,
@@ -97,8 +101,58 @@ impl Conn {
         }
     }
 
+    /// Notes what the client does.
+    pub(crate) fn mark(&self, lane: &Lane) {
+        let (doing, statement) = (lane.doing(), lane.replies.ended());
+        self.shared.mark(&self.presence, doing, statement);
+    }
+
     pub(crate) fn lane(&self) -> MutexGuard<'_, Lane> {
         lock(&self.lane)
+    }
+
+    /// The client is waited for.
+    pub(crate) fn rests(&self) {
+        let mut lane = self.lane();
+        lane.resting = true;
+        self.mark(&lane);
+    }
+
+    /// Something came from the client.
+    pub(crate) fn works(&self) {
+        let mut lane = self.lane();
+        lane.resting = false;
+        self.mark(&lane);
+    }
+
+    /// Does what was ordered.
+    pub(crate) async fn obey(&self) {
+        let (bound, report) = match self.presence.take_order() {
+            None => return,
+            Some(Order::Stop(_)) => {
+                self.lane().replies.stop();
+                return self.stop().await;
+            }
+            Some(Order::Kill) => return self.say_last(&crate::reply::killed()),
+            Some(Order::Abandon) => (Bound::StatementTimeout, self.limits.abandoned()),
+            Some(Order::EndIdle(_)) => (Bound::ClientIdleTimeout, limits::idle_client()),
+            Some(Order::EndTransaction(_)) => {
+                (Bound::IdleTransactionTimeout, limits::idle_transaction())
+            }
+        };
+        self.shared.metrics.bound(bound);
+        tracing::info!(
+            agent = self.identity.name,
+            sqlstate = report.code,
+            "connection ended"
+        );
+        self.say_last(&report);
+    }
+
+    /// Stops what the client runs. Nothing is relayed meanwhile: the client does not see the end of
+    /// its statement, so it sends no other that could be stopped instead.
+    pub(crate) async fn stop(&self) {
+        crate::cancel::stop(&self.shared, &self.presence.slot).await;
     }
 
     /// Ends the connection with this error, after what is being written now.

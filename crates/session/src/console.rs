@@ -267,7 +267,7 @@ impl Console<'_> {
     fn parse(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
         let parse = tag::parse(body).map_err(|error| Box::new(error.report()))?;
         let asked = self.asked(parse.text)?;
-        if self.statements.len() >= self.shared.limits.prepared_statements_max {
+        if self.statements.len() >= self.shared.limits().prepared_statements_max {
             return Err(Box::new(
                 Report::error("54000", "too many prepared statements")
                     .hint("Close statements that are not needed any more."),

@@ -13,6 +13,7 @@ use crate::admin::good_operation;
 use crate::conn::Failure;
 use crate::extended::not_reserved;
 use crate::lane::Bound;
+use crate::limits::no_session;
 use crate::planner::{Piece, Script, Stamp};
 use crate::prepared::Undo;
 use crate::request::Requests;
@@ -183,7 +184,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.send().await?;
         let (name, agent) = (&self.session.name, &self.conn.identity.name);
         let control = &self.conn.shared.control;
-        let opened = control.open_session(name, agent, true).await?;
+        let opened = control.open_session(name, agent, true).await;
+        let opened = opened.map_err(|report| no_session(&self.conn.shared, report))?;
         let Some(opened) = opened else {
             return Err(Report::error(
                 report::code::NO_SUCH_SESSION,
@@ -239,7 +241,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 let mut undo = vec![Undo::Operation(before)];
                 if *effect == Effect::Discard {
                     lane.held.deallocate_all();
-                    undo.push(Undo::Statements(std::mem::take(&mut lane.statements)));
+                    undo.push(lane.forget_statements());
                     undo.push(Undo::Pin(lane.pinned.take()));
                 }
                 undo
@@ -257,7 +259,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
             Effect::Deallocate(None) => {
                 lane.held.deallocate_all();
-                vec![Undo::Statements(std::mem::take(&mut lane.statements))]
+                vec![lane.forget_statements()]
             }
         }
     }

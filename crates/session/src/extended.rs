@@ -17,6 +17,7 @@ use crate::answer;
 use crate::api::{AnswerColumn, Parameter, Statement};
 use crate::conn::Failure;
 use crate::fix::Positions;
+use crate::limits::{self, Bound};
 use crate::own::{RESERVED, silent};
 use crate::pipeline::{as_error, shifted};
 use crate::planner::Piece;
@@ -144,7 +145,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     pub(crate) fn room_for(&self, name: &[u8]) -> Result<(), Failure> {
-        let limit = self.conn.shared.limits.prepared_statements_max;
+        let limit = self.conn.limits.prepared_statements_max;
         let lane = self.conn.lane();
         if let Some(known) = lane.statements.get(name) {
             if !name.is_empty() && known.is_local() {
@@ -155,10 +156,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if lane.statements.len() < limit {
             return Ok(());
         }
-        Err(Report::error("54000", "too many prepared statements")
-            .detail(format!("A connection may hold {limit}."))
-            .hint("Close statements that are not needed any more, or send DEALLOCATE ALL.")
-            .into())
+        self.conn.shared.metrics.bound(Bound::PreparedStatements);
+        Err(limits::too_many_prepared(limit).into())
     }
 
     /// Installs a statement that upstream has with this text and these types.

@@ -88,7 +88,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         if let Some(token) = &token {
             let (address, name) = (self.session.address.clone(), self.session.name.clone());
-            let params = [Some(token.as_str()), Some(&address), Some(&name)];
+            let most = self.conn.limits.changes_max();
+            let params = [
+                Some(token.as_str()),
+                Some(&address),
+                Some(&name),
+                Some(&most),
+            ];
             self.run_in_take_over(&own::TOKEN, &params);
         }
         if reset || is_set || token.is_some() {

@@ -6,9 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::fix::rows_of;
+use crate::limits;
 use crate::prepared::{Name, Note, Portal, Prepared, Undo};
 use crate::queue::{Event, Fix, Replies, Want};
 use crate::servers::Held;
+use crate::watch::Doing;
 
 /// The state.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Lane {
     pub(crate) replies: Replies,
     /// Prepared statements: confirmed and in flight.
     pub(crate) statements: HashMap<Name, Arc<Prepared>>,
+    /// About how many bytes they take.
+    statement_bytes: usize,
     /// Portals: confirmed and in flight.
     pub(crate) portals: HashMap<Name, Portal>,
     /// What the server connection has.
@@ -57,6 +61,10 @@ pub(crate) struct Lane {
     pub(crate) last_words: Option<Vec<u8>>,
     /// Upstream said FATAL: its end is no surprise.
     pub(crate) fatal: bool,
+    /// The client believes that its transaction has failed: upstream is to fail it too.
+    pub(crate) doomed: bool,
+    /// Bounds that were met; emptied by the reader.
+    pub(crate) met: Vec<limits::Bound>,
     /// SQLSTATE and origin of errors told, for metrics; emptied by the reader.
     pub(crate) errors: Vec<(String, bool)>,
 }
@@ -172,6 +180,7 @@ impl Lane {
         Self {
             replies: Replies::default(),
             statements: HashMap::new(),
+            statement_bytes: 0,
             portals: HashMap::new(),
             held: Held::default(),
             pinned: None,
@@ -192,6 +201,8 @@ impl Lane {
             copy_over: false,
             last_words: None,
             fatal: false,
+            doomed: false,
+            met: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -241,13 +252,37 @@ impl Lane {
             && self.replies.at_boundary()
     }
 
+    /// What the client does.
+    pub(crate) fn doing(&self) -> Doing {
+        match (self.replies.idle(), self.resting) {
+            (false, _) => Doing::Statement,
+            (true, false) => Doing::Other,
+            (true, true) if self.status == b'I' && !self.unsynced => Doing::Idle,
+            (true, true) => Doing::InTransaction,
+        }
+    }
+
     /// Binds the name; the undo is for the entry that does it upstream.
     pub(crate) fn install(&mut self, name: &[u8], prepared: Option<Arc<Prepared>>) -> Undo {
+        self.statement_bytes += prepared.as_ref().map_or(0, |prepared| prepared.bytes());
         let before = match prepared {
             Some(prepared) => self.statements.insert(name.to_vec(), prepared),
             None => self.statements.remove(name),
         };
+        self.statement_bytes -= before.as_ref().map_or(0, |prepared| prepared.bytes());
         Undo::Statement(name.to_vec(), before)
+    }
+
+    /// Forgets all statements; the undo is for the entry that does it upstream.
+    pub(crate) fn forget_statements(&mut self) -> Undo {
+        self.statement_bytes = 0;
+        Undo::Statements(std::mem::take(&mut self.statements))
+    }
+
+    /// About how many bytes are kept for the client: its statements, and requests and answers that
+    /// wait for their turn.
+    pub(crate) fn bytes(&self) -> usize {
+        self.statement_bytes + self.replies.bytes()
     }
 
     /// Opens or closes a portal; the undo is for the entry that does it upstream.
@@ -268,7 +303,10 @@ impl Lane {
                 Undo::Portal(name, before) => {
                     self.open(&name, before);
                 }
-                Undo::Statements(before) => self.statements = before,
+                Undo::Statements(before) => {
+                    self.statement_bytes = before.values().map(|prepared| prepared.bytes()).sum();
+                    self.statements = before;
+                }
                 Undo::Own(name) => {
                     self.held.own.remove(name);
                 }
@@ -298,6 +336,8 @@ impl Lane {
                         self.errors.push((code, refused));
                     }
                 }
+                Event::Met(bound) => self.met.push(bound),
+                Event::Doomed => self.doomed = true,
                 Event::Fatal => self.fatal = true,
                 Event::Done { note, tag } => self.done(note, &tag),
                 Event::Parameter { name, value } => self.parameter(&name, &value),

@@ -27,6 +27,7 @@ mod fix;
 mod handover;
 mod ids;
 mod lane;
+mod limits;
 mod metrics;
 mod own;
 mod patterns;
@@ -47,11 +48,13 @@ mod shared;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use api::*;
 pub use cancel::{cancel, cancel_forwarded};
 pub use client::serve_client;
 pub use ids::utc;
+pub use limits::Limits;
 pub use presence::{IdleServer, PoolState, Presence, Sums};
 pub use servers::{PoolMode, PoolSettings};
-pub use shared::{Identities, Limits, Setup, Shared};
+pub use shared::{Identities, Setup, Shared};

@@ -1,5 +1,6 @@
 //! Counters of the data plane.
 
+use crate::limits::Bound;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) wait_timeouts: IntCounter,
     /// Cancel requests: `sent`, `idle`, `unknown`.
     pub(crate) cancels: IntCounterVec,
+    /// Bounds that clients met, by [`Bound`].
+    bounds: IntCounterVec,
     /// Seconds of a phase.
     pub(crate) parse: Histogram,
     /// As `parse`.
@@ -119,6 +122,11 @@ impl Metrics {
                 "Cancel requests by result",
                 "result",
             )?,
+            bounds: counters(
+                "pgdraft_limits_total",
+                "Limits that clients met, by limit",
+                "limit",
+            )?,
             parse: phases.with_label_values(&["parse"]),
             plan: phases.with_label_values(&["plan"]),
             describe: phases.with_label_values(&["describe"]),
@@ -135,6 +143,11 @@ impl Metrics {
         ];
         let count = |kind| self.statements.with_label_values(&[kind]).get();
         kinds.into_iter().map(count).sum()
+    }
+
+    /// Counts a client that met a bound.
+    pub(crate) fn bound(&self, bound: Bound) {
+        self.bounds.with_label_values(&[bound.as_str()]).inc();
     }
 
     /// Counts an error that a client was told.

@@ -49,8 +49,9 @@ pub(crate) static TOKEN: OwnStatement = OwnStatement {
     name: "pgdraft_token",
     text: "SELECT pgdraft.bind($1), \
            pg_catalog.set_config('pgdraft.client_address', $2, false), \
-           pg_catalog.set_config('pgdraft.session', $3, false)",
-    types: &[25, 25, 25],
+           pg_catalog.set_config('pgdraft.session', $3, false), \
+           pg_catalog.set_config('pgdraft.changes_max', $4, false)",
+    types: &[25, 25, 25, 25],
 };
 
 /// Lets an own transaction write where the client's default is not to: binding writes a sequence.
@@ -351,13 +352,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             };
         }
         let (address, name) = (self.session.address.clone(), self.session.name.clone());
-        let bound = self
-            .ask(
-                &TOKEN,
-                &[Some(&token), Some(&address), Some(&name)],
-                vec![Undo::Unbind],
-            )
-            .await?;
+        let most = self.conn.limits.changes_max();
+        let params = [
+            Some(token.as_str()),
+            Some(&address),
+            Some(&name),
+            Some(&most),
+        ];
+        let bound = self.ask(&TOKEN, &params, vec![Undo::Unbind]).await?;
         if bound.is_some() {
             return Ok(());
         }

@@ -54,6 +54,27 @@ pub(crate) enum Kind {
 }
 
 impl Prepared {
+    /// About how many bytes it takes, without what is shared by all clients.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = match &self.kind {
+            Kind::Sql { piece, plan, .. } => {
+                let rewritten = match plan.as_ref() {
+                    sql::Plan::Read(read) => read.text.len(),
+                    sql::Plan::Write(write) => write.rewritten.text.len(),
+                    sql::Plan::Relay(_)
+                    | sql::Plan::SetOperation { .. }
+                    | sql::Plan::ShowOwn { .. }
+                    | sql::Plan::NeedsDraft(_)
+                    | sql::Plan::NeedsCatalog => 0,
+                };
+                piece.text.len() + rewritten
+            }
+            Kind::Admin(command) => command.text.len(),
+            Kind::Empty => 0,
+        };
+        size_of::<Self>() + self.name.len() + texts
+    }
+
     /// It runs on upstream and changes nothing there.
     pub(crate) fn is_read(&self) -> bool {
         match &self.kind {

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
+use crate::cancel::CancelSlot;
 use crate::servers::PoolSettings;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
+use crate::watch::Activity;
 
 /// One client.
 #[derive(Debug)]
@@ -27,14 +29,55 @@ pub struct Presence {
     pub(crate) statements: AtomicU64,
     /// Backend of its server connection, 0 while it has none.
     pub(crate) server: AtomicI32,
-    /// It is to go.
-    pub(crate) kill: Notify,
+    /// What it does.
+    pub(crate) activity: Activity,
+    /// What is to be done about it.
+    order: Mutex<Option<Order>>,
+    /// There is an order.
+    pub(crate) ordered: Notify,
+    /// Its server connection, for those who want to cancel.
+    pub(crate) slot: Arc<CancelSlot>,
+}
+
+/// What is to be done about a client; all but the last two only if it still does what it did since then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Its statement is stopped.
+    Stop(Duration),
+    /// It leaves a transaction open for too long, and goes.
+    EndTransaction(Duration),
+    /// It did nothing for too long, and goes.
+    EndIdle(Duration),
+    /// Its statement cannot be stopped, or it does not take what it has asked for: it goes.
+    Abandon,
+    /// An administrator sends it away.
+    Kill,
 }
 
 impl Presence {
     /// Statements taken from it.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Leaves an order.
+    pub(crate) fn order(&self, order: Order) {
+        let mut left = lock(&self.order);
+        if *left != Some(Order::Kill) {
+            *left = Some(order);
+        }
+        self.ordered.notify_one();
+    }
+
+    /// The order, unless the client does something else by now.
+    pub(crate) fn take_order(&self) -> Option<Order> {
+        let order = lock(&self.order).take()?;
+        match order {
+            Order::Stop(since) | Order::EndTransaction(since) | Order::EndIdle(since) => {
+                self.still(since).then_some(order)
+            }
+            Order::Abandon | Order::Kill => Some(order),
+        }
     }
 
     /// Process id of the backend that it has now.
@@ -97,7 +140,10 @@ impl Shared {
             since: SystemTime::now(),
             statements: AtomicU64::new(0),
             server: AtomicI32::new(0),
-            kill: Notify::new(),
+            activity: Activity::default(),
+            order: Mutex::new(None),
+            ordered: Notify::new(),
+            slot: Arc::default(),
         });
         self.clients
             .insert(presence.number, Arc::downgrade(&presence));
@@ -123,7 +169,7 @@ impl Shared {
             .get(&number)
             .and_then(|client| client.upgrade());
         if let Some(client) = &client {
-            client.kill.notify_one();
+            client.order(Order::Kill);
         }
         client.is_some()
     }

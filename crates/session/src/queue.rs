@@ -16,10 +16,13 @@ mod receive;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::Catalog;
+use report::Report;
 
 use crate::fix::Positions;
+use crate::limits::{self, Bound};
 use crate::prepared::{Note, Undo};
 use receive::Gather;
 
@@ -77,6 +80,10 @@ pub(crate) enum Event {
         /// Changes to take back, newest first.
         undo: Vec<Undo>,
     },
+    /// The client met a bound.
+    Met(Bound),
+    /// The client was told that its transaction failed; upstream does not know it yet.
+    Doomed,
     /// Upstream ends the connection (FATAL or PANIC, already on its way to the client).
     Fatal,
     /// A command with a note completed.
@@ -107,6 +114,35 @@ pub(crate) struct Desync {
     pub(crate) hand_over: bool,
 }
 
+/// The statement at the head is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stop {
+    /// It is not.
+    #[default]
+    No,
+    /// It ran too long.
+    Time,
+    /// It returned too many rows; the others are not told.
+    Rows,
+    /// It had ended before it could be stopped, and the client was told the error: nothing is told
+    /// up to the next ReadyForQuery.
+    Told,
+}
+
+/// Bounds on a statement.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StatementLimits {
+    /// Most rows; 0 = no bound.
+    pub(crate) rows: u64,
+    /// Longest time.
+    pub(crate) time: Option<Duration>,
+}
+
+/// PostgreSQL's message at the end of statement_timeout.
+const TIMED_OUT: &[u8] = b"canceling statement due to statement timeout";
+/// About how many bytes an entry takes.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Fix>();
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
@@ -124,6 +160,15 @@ pub(crate) struct Replies {
     /// Settings as the client was told them.
     pub(crate) known: Known,
     gather: Gather,
+    /// Bounds on each statement.
+    pub(crate) limits: StatementLimits,
+    /// Rows told of the statement at the head.
+    told_rows: u64,
+    stop: Stop,
+    /// Statements that have ended.
+    ended: u64,
+    /// Bytes of answers of our own.
+    local_bytes: usize,
 }
 
 /// Where names in errors are looked up.
@@ -136,6 +181,12 @@ enum Verdict {
     Keep,
     /// Does not; what the client gets instead was appended to the output.
     Replace,
+}
+
+/// The error of `pgdraft.count_changes`.
+fn is_count(fields: &[(u8, Vec<u8>)]) -> bool {
+    let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+    is(b'C', b"53400") && is(b'M', b"the session changes too many rows")
 }
 
 impl Replies {
@@ -160,6 +211,7 @@ impl Replies {
             | Want::Local => {}
         }
         let group = self.group;
+        self.local_bytes += fix.as_ref().map_or(0, |fix| fix.local.len());
         self.queue.push_back(Entry { want, group, fix });
         Ok(())
     }
@@ -172,6 +224,28 @@ impl Replies {
     /// Nothing is expected.
     pub(crate) fn idle(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// About how many bytes what waits takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queue.len() * ENTRY_BYTES + self.local_bytes
+    }
+
+    /// Statements that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// The statement at the head runs too long: its error will say so.
+    pub(crate) fn stop(&mut self) {
+        if self.stop == Stop::No {
+            self.stop = Stop::Time;
+        }
+    }
+
+    /// The statement at the head is being stopped.
+    pub(crate) fn stops(&self) -> bool {
+        matches!(self.stop, Stop::Time | Stop::Rows)
     }
 
     /// Entries waiting.
@@ -201,13 +275,66 @@ impl Replies {
             .pop_front_if(|entry| matches!(entry.want, Want::Local | Want::CopyEnd))
         {
             if let Some(fix) = entry.fix {
-                out.extend_from_slice(&fix.local);
+                self.local_bytes -= fix.local.len();
+                if self.stop != Stop::Told {
+                    out.extend_from_slice(&fix.local);
+                }
             }
         }
     }
 
     /// A whole message that is not a row.
     fn whole(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        (out, events): (&mut Vec<u8>, &mut Vec<Event>),
+        names: Names<'_>,
+    ) -> Result<Verdict, Desync> {
+        let (start, stop) = (out.len(), self.stop);
+        let verdict = self.understood(tag, body, (out, events), names)?;
+        if matches!(tag, b'C' | b'I' | b's' | b'E') {
+            self.ended += 1;
+            self.told_rows = 0;
+            if stop != Stop::Told {
+                self.stop = Stop::No;
+            }
+        }
+        match (stop, tag) {
+            (Stop::Rows, b'C' | b'I' | b's') => {
+                // it had ended before it could be stopped
+                out.truncate(start);
+                let report = limits::too_many_rows(self.limits.rows);
+                wire::encode::error(out, &report);
+                events.push(Event::Failed {
+                    code: report.code,
+                    refused: true,
+                    undo: Vec::new(),
+                });
+                self.stop = Stop::Told;
+                Ok(Verdict::Replace)
+            }
+            (Stop::Told, b'Z') => {
+                self.stop = Stop::No;
+                if let Some(Event::Ready { status, .. }) = events.last_mut()
+                    && *status == b'T'
+                {
+                    *status = b'E';
+                    wire::encode::ready(out, b'E');
+                    events.push(Event::Doomed);
+                    return Ok(Verdict::Replace);
+                }
+                Ok(verdict)
+            }
+            (Stop::Told, tag) if !matches!(tag, b'N' | b'S') => {
+                out.truncate(start);
+                Ok(Verdict::Replace)
+            }
+            _ => Ok(verdict),
+        }
+    }
+
+    fn understood(
         &mut self,
         tag: u8,
         body: &[u8],
@@ -354,9 +481,20 @@ impl Replies {
             verdict = Verdict::Replace;
             code.clone_from(&report.code);
             refused = true;
+        } else if let Some(report) = self.stopped(&fields, fatal) {
+            if self.stop != Stop::Rows {
+                events.push(Event::Met(Bound::StatementTimeout));
+            }
+            wire::encode::error(out, &report);
+            verdict = Verdict::Replace;
+            code = report.code;
+            refused = true;
         } else if renamed | crate::fix::mend(&mut fields, positions, &names()) {
             wire::encode::error_fields(out, b'E', &fields);
             verdict = Verdict::Replace;
+        }
+        if is_count(&fields) {
+            events.push(Event::Met(Bound::ChangesPerSession));
         }
         if fatal {
             events.push(Event::Fatal);
@@ -368,6 +506,19 @@ impl Replies {
             undo,
         });
         Some(verdict)
+    }
+
+    /// What the client is told instead, where a bound of ours ended the statement.
+    fn stopped(&self, fields: &[(u8, Vec<u8>)], fatal: bool) -> Option<Report> {
+        let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+        if fatal || !is(b'C', b"57014") {
+            return None;
+        }
+        match self.stop {
+            Stop::Rows => Some(limits::too_many_rows(self.limits.rows)),
+            Stop::No | Stop::Told if !is(b'M', TIMED_OUT) => None,
+            Stop::No | Stop::Told | Stop::Time => self.limits.time.map(limits::too_slow),
+        }
     }
 
     /// Drops what the server throws away after an error at the head.
@@ -388,6 +539,7 @@ impl Replies {
         self.copy_in = false;
         while let Some(entry) = self.queue.pop_front_if(|entry| entry.want != Want::Sync) {
             if let Some(fix) = entry.fix {
+                self.local_bytes -= fix.local.len();
                 undo.extend(fix.undo);
             }
         }

@@ -7,6 +7,7 @@ use tokio::io::AsyncWrite;
 use wire::frame::frontend as tag;
 
 use crate::conn::Failure;
+use crate::limits::{Bound, too_long, too_many_statements};
 use crate::own::silent;
 use crate::pipeline::POISON;
 use crate::queue::{Fix, Want};
@@ -63,23 +64,22 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Refuses a text that is too long.
     pub(crate) fn in_limits(&self, bytes: usize) -> Result<(), Failure> {
-        let limit = self.conn.shared.limits.statement_bytes_max;
+        let limit = self.conn.limits.statement_bytes_max;
         if bytes <= limit {
             return Ok(());
         }
+        self.conn.shared.metrics.bound(Bound::StatementBytes);
         Err(too_long(bytes, limit).into())
     }
 
     /// Refuses too many statements in one text.
     pub(crate) fn in_number(&self, statements: usize) -> Result<(), Failure> {
-        let limit = self.conn.shared.limits.statements_per_query_max;
+        let limit = self.conn.limits.statements_per_query_max;
         if statements <= limit {
             return Ok(());
         }
-        Err(Report::error("54000", "too many statements in one query")
-            .detail(format!("It has {statements}; at most {limit} are taken."))
-            .hint("Send the statements in several queries.")
-            .into())
+        self.conn.shared.metrics.bound(Bound::StatementsPerQuery);
+        Err(too_many_statements(statements, limit).into())
     }
 
     /// A statement over the limit whose bytes are still coming, and are thrown away.
@@ -91,7 +91,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.rest.is_some() {
             self.end_copy_early().await?;
         }
-        let report = too_long(bytes, self.conn.shared.limits.statement_bytes_max);
+        self.conn.shared.metrics.bound(Bound::StatementBytes);
+        let report = too_long(bytes, self.conn.limits.statement_bytes_max);
         if kind == tag::QUERY {
             if self.conn.lane().unsynced {
                 self.settle().await?;
@@ -117,10 +118,4 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         .hint("Connect again and leave client_encoding at UTF8 and standard_conforming_strings on.")
         .into())
     }
-}
-
-fn too_long(bytes: usize, limit: usize) -> Report {
-    Report::error("54000", "statement is too long")
-        .detail(format!("It has {bytes} bytes; at most {limit} are taken."))
-        .hint("Send large data as parameters or by COPY, or split the statement.")
 }

@@ -5,6 +5,7 @@ use report::Report;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::conn::{Conn, End};
+use crate::limits::Bound;
 use crate::pool;
 use crate::queue::{Desync, Event, Forward};
 
@@ -42,7 +43,7 @@ where
             }
             () = conn.to_reply.notified() => {}
             Ok(()) = drain.changed() => {}
-            () = conn.presence.kill.notified() => conn.say_last(&killed()),
+            () = conn.presence.ordered.notified() => conn.obey().await,
         }
     }
 }
@@ -96,13 +97,16 @@ async fn pass<W: AsyncWrite + Unpin>(
     out: &mut Vec<u8>,
 ) -> Option<End> {
     let mut events = Vec::new();
-    let taken = {
+    let (taken, stops) = {
         let mut lane = conn.lane();
         let names = || conn.shared.control.catalog();
         let taken = lane.replies.receive(chunk, out, &mut events, &names);
-        note(conn, &mut lane, &mut events);
-        taken
+        let stops = note(conn, &mut lane, &mut events);
+        (taken, stops)
     };
+    if stops {
+        conn.stop().await;
+    }
     conn.to_request.notify_one();
     let written = match taken {
         Ok(Forward::Chunk) => write(conn, to, chunk).await,
@@ -114,7 +118,8 @@ async fn pass<W: AsyncWrite + Unpin>(
     written.is_err().then_some(End::Lost)
 }
 
-fn note(conn: &Conn, lane: &mut crate::lane::Lane, events: &mut Vec<Event>) {
+/// Takes note of what the queue saw; true where the statement that runs is to be stopped.
+fn note(conn: &Conn, lane: &mut crate::lane::Lane, events: &mut Vec<Event>) -> bool {
     lane.note(events);
     for (code, refused) in lane.errors.drain(..) {
         conn.shared.metrics.error(&code, refused);
@@ -122,6 +127,13 @@ fn note(conn: &Conn, lane: &mut crate::lane::Lane, events: &mut Vec<Event>) {
             tracing::info!(agent = conn.identity.name, sqlstate = code, "refused");
         }
     }
+    let mut stops = false;
+    for bound in lane.met.drain(..) {
+        conn.shared.metrics.bound(bound);
+        stops |= bound == Bound::RowsPerStatement;
+    }
+    conn.mark(lane);
+    stops && lane.replies.stops()
 }
 
 async fn write<W: AsyncWrite + Unpin>(
@@ -131,8 +143,23 @@ async fn write<W: AsyncWrite + Unpin>(
 ) -> std::io::Result<()> {
     let counter = &conn.shared.metrics.to_client;
     counter.inc_by(bytes.len() as u64);
-    to.write_all(bytes).await?;
-    to.flush().await
+    let mut written = std::pin::pin!(async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    });
+    loop {
+        // a client that does not read can be sent away all the same
+        tokio::select! {
+            biased;
+            done = &mut written => return done,
+            () = conn.presence.ordered.notified() => {
+                conn.obey().await;
+                if conn.lane().last_words.is_some() {
+                    return Err(std::io::ErrorKind::TimedOut.into());
+                }
+            }
+        }
+    }
 }
 
 /// Upstream closed or broke. If it said why (FATAL) the client knows already.

@@ -15,6 +15,7 @@ use crate::conn::{Conn, End, Failure};
 use crate::copy::Rest;
 use crate::handover::Settings;
 use crate::lane::Lane;
+use crate::limits::{self, Bound};
 use crate::own::Begun;
 use crate::pool;
 use crate::queue::{Fix, Want};
@@ -138,7 +139,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             let learns = self.rests();
             tokio::select! {
                 chunk = pool::read(&mut from) => {
-                    self.conn.lane().resting = false;
+                    self.conn.works();
                     let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
                         return self.abandon().await;
                     };
@@ -174,6 +175,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     fn rests(&mut self) -> bool {
         let mut lane = self.conn.lane();
         lane.resting = self.open.is_none() && self.rest.is_none();
+        self.conn.mark(&lane);
         let learns = lane.resting && !lane.learn.is_empty();
         drop(lane);
         // the reply side may have seen the end of the transaction before
@@ -264,7 +266,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             };
             Failure::Fatal(Box::new(error.report()))
         };
-        let limit = self.conn.shared.limits.statement_bytes_max;
+        let limit = self.conn.limits.statement_bytes_max;
         match header.tag {
             tag::COPY_DATA => Ok(Some(self.copy_data())),
             tag::QUERY | tag::PARSE if header.body_len > limit => {
@@ -315,6 +317,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     async fn frame(&mut self, kind: u8, frame: &[u8]) -> Result<(), Failure> {
         let body = frame.get(wire::frame::HEADER_LEN..).unwrap_or_default();
         self.in_bounds()?;
+        self.fail_doomed();
         let stream = match kind {
             tag::COPY_DATA => self.copy_data(),
             tag::COPY_DONE | tag::COPY_FAIL => return self.copy_end(frame).await,
@@ -355,14 +358,36 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         Ok(())
     }
 
-    fn in_bounds(&self) -> Result<(), Failure> {
-        let limit = self.conn.shared.limits.requests_in_flight_max;
-        if self.conn.lane().replies.len() <= limit {
-            return Ok(());
+    /// The client was told that its transaction failed: upstream's must fail before anything else.
+    fn fail_doomed(&mut self) {
+        if !std::mem::take(&mut self.conn.lane().doomed) {
+            return;
         }
-        let report = Report::fatal("54000", "too many requests in flight")
-            .detail(format!("At most {limit} may wait for their answers."))
-            .hint("Read the answers, and send a Sync now and then.");
+        let fix = Fix {
+            private: true,
+            ..crate::own::silent()
+        };
+        if self.expect(Want::Query, Some(fix)) {
+            wire::encode::query(&mut self.out, crate::pipeline::POISON);
+        }
+    }
+
+    fn in_bounds(&self) -> Result<(), Failure> {
+        let limits = &self.conn.limits;
+        let (requests, bytes) = {
+            let lane = self.conn.lane();
+            (lane.replies.len(), lane.bytes())
+        };
+        let (bound, report) = if requests > limits.requests_in_flight_max {
+            let report = limits::too_many_requests(limits.requests_in_flight_max);
+            (Bound::RequestsInFlight, report)
+        } else if bytes > limits.connection_bytes_max {
+            let report = limits::too_many_bytes(limits.connection_bytes_max);
+            (Bound::ConnectionBytes, report)
+        } else {
+            return Ok(());
+        };
+        self.conn.shared.metrics.bound(bound);
         Err(Failure::Fatal(Box::new(report)))
     }
 

@@ -33,27 +33,24 @@ pub(crate) struct Seat {
     wish: Wish,
     lease: Option<Lease>,
     key: CancelKey,
-    slot: Arc<CancelSlot>,
 }
 
 impl Seat {
     /// For a client that speaks this minor version of the protocol.
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        wish: Wish,
+        (wish, slot): (Wish, Arc<CancelSlot>),
         protocol_minor: u16,
     ) -> Result<Self, Box<Report>> {
         let key = CancelKey::new(shared, protocol_minor).ok_or_else(|| {
             Report::fatal("58000", "the system gives no random bytes").hint("Try again.")
         })?;
-        let slot = Arc::<CancelSlot>::default();
-        shared.cancels.insert(key.clone(), Arc::clone(&slot));
+        shared.cancels.insert(key.clone(), slot);
         Ok(Self {
             shared: Arc::clone(shared),
             wish,
             lease: None,
             key,
-            slot,
         })
     }
 
@@ -141,7 +138,7 @@ impl Seat {
         let Some(server) = self.lease.as_mut().and_then(Lease::server) else {
             return Ok(());
         };
-        self.slot.set(CancelTarget {
+        requests.conn.presence.slot.set(CancelTarget {
             pid: server.pid,
             key: server.secret.clone(),
         });
@@ -193,7 +190,7 @@ impl Seat {
 
     /// The transaction is over: others may have the server connection.
     async fn give_back(&mut self, requests: &mut ToServer<'_>) {
-        self.slot.clear().await;
+        requests.conn.presence.slot.clear().await;
         requests.conn.presence.server.store(0, Ordering::Relaxed);
         let Some(mut lease) = self.lease.take() else {
             return;
@@ -220,7 +217,7 @@ impl Seat {
             let lane = conn.lane();
             (lane.quiet(), lane.replies.len(), lane.fatal)
         };
-        self.slot.clear().await;
+        conn.presence.slot.clear().await;
         let Some(server) = lease.server() else {
             return;
         };
@@ -267,6 +264,7 @@ fn named(reported: Reported, settings: &Settings) -> Reported {
 async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), End> {
     let mut drain = requests.conn.shared.drain.clone();
     while !has_work(&requests.held) {
+        requests.conn.rests();
         if *drain.borrow_and_update() {
             let report = crate::reply::shutting_down();
             let mut out = Vec::new();
@@ -283,17 +281,20 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
                 requests.held.extend_from_slice(&chunk);
             }
             Ok(()) = drain.changed() => {}
-            () = requests.conn.presence.kill.notified() => {
-                let mut out = Vec::new();
-                wire::encode::error(&mut out, &crate::reply::killed());
-                drop(client.stream.write_all(&out).await);
-                return Err(End::Told);
+            () = requests.conn.presence.ordered.notified() => {
+                requests.conn.obey().await;
+                let words = requests.conn.lane().last_words.take();
+                if let Some(words) = words {
+                    drop(client.stream.write_all(&words).await);
+                    return Err(End::Told);
+                }
             }
         }
         if requests.held.first() == Some(&wire::frame::frontend::TERMINATE) {
             return Err(End::Closed);
         }
     }
+    requests.conn.works();
     Ok(())
 }
 

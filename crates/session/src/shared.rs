@@ -1,7 +1,8 @@
 //! What all connections of one process have in common.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Instant;
 
 use catalog::{RelationId, SessionId};
 use dashmap::DashMap;
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::{ControlPlane, Identity};
 use crate::cancel::{CancelKey, CancelSlot};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::planner::{Planner, Plans, SqlPlanner};
 use crate::presence::Presence;
@@ -17,30 +19,6 @@ use crate::servers::{PoolSettings, Servers};
 
 /// Finds an identity by its name in the configuration.
 pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;
-
-/// Bounds on what one client may ask for.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Longest text of a Query or Parse, in bytes.
-    pub statement_bytes_max: usize,
-    /// Most statements in the text of one Query.
-    pub statements_per_query_max: usize,
-    /// Most prepared statements a connection may hold.
-    pub prepared_statements_max: usize,
-    /// Most requests a connection may have in flight.
-    pub requests_in_flight_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            statement_bytes_max: 16 << 20,
-            statements_per_query_max: 1000,
-            prepared_statements_max: 10_000,
-            requests_in_flight_max: 1_000_000,
-        }
-    }
-}
 
 /// What [`Shared::new`] needs.
 pub struct Setup {
@@ -71,7 +49,7 @@ pub struct Shared {
     pub(crate) upstream: upstream::Target,
     pub(crate) servers: Arc<Servers>,
     pub(crate) database: String,
-    pub(crate) limits: Limits,
+    limits: RwLock<Limits>,
     pub(crate) functions: FunctionPolicy,
     pub(crate) plans: Plans,
     pub(crate) metrics: Metrics,
@@ -80,6 +58,10 @@ pub struct Shared {
     pub(crate) next_pid: AtomicI32,
     next_number: AtomicU64,
     pub(crate) clients: DashMap<u64, Weak<Presence>>,
+    /// Clients by agent.
+    pub(crate) agents: DashMap<String, usize>,
+    /// Where the clock of [`Presence`] begins.
+    pub(crate) started: Instant,
     drafts: DashMap<SessionId, Arc<SessionDraft>>,
 }
 
@@ -104,7 +86,7 @@ impl Shared {
             upstream: setup.upstream,
             servers,
             database: setup.database,
-            limits: setup.limits,
+            limits: RwLock::new(setup.limits),
             functions: setup.functions,
             plans: Plans::new(planner),
             metrics,
@@ -114,6 +96,8 @@ impl Shared {
             next_pid: AtomicI32::new(first_pid()),
             next_number: AtomicU64::new(1),
             clients: DashMap::new(),
+            agents: DashMap::new(),
+            started: Instant::now(),
             drafts: DashMap::new(),
         }))
     }
@@ -123,9 +107,20 @@ impl Shared {
         self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Looks after server connections that nobody uses. Never ends.
+    /// The bounds of clients that come now.
+    pub(crate) fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these bounds hold: timeouts for all clients, the others for those that come.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    /// Looks after server connections that nobody uses, and clients that take too long. Never ends.
     pub async fn upkeep(self: Arc<Self>) {
-        Arc::clone(&self.servers).upkeep().await;
+        let servers = Arc::clone(&self.servers).upkeep();
+        tokio::join!(servers, crate::watch::watch(&self));
     }
 
     /// The draft of a session as all its connections see it.

@@ -142,5 +142,71 @@ BEGIN
             EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION pgdraft.%I(%s) FROM PUBLIC', name, parameters[1]);
             EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION pgdraft.%I(%s) TO %s', name, parameters[1], {{agent_literal}});
         END LOOP;
+
+-- Live sessions of an agent, for the bound on them.
+CREATE INDEX sessions_live ON pgdraft.sessions (agent) WHERE state IN ('open', 'proposed');
+
+-- Rows that a session has changed, each once an operation. Counted only while there is a bound on them,
+-- and from the log where a session has no row here yet.
+CREATE TABLE pgdraft.changes (
+    sid bigint PRIMARY KEY,
+    changes bigint NOT NULL
+) WITH (fillfactor = 50);
+REVOKE ALL ON pgdraft.changes FROM PUBLIC;
+
+-- Counts what a statement wrote to a log, and ends it where the session then has more than the bound
+-- that its connection was told when it was bound.
+CREATE FUNCTION pgdraft.count_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+    most bigint := current_setting('pgdraft.changes_max')::bigint;
+    added bigint := (SELECT count(*) FROM pgdraft_n);
+    total bigint := 0;
+    part bigint;
+    number integer;
+BEGIN
+    IF added = 0 THEN
+        RETURN NULL;
+    END IF;
+    UPDATE pgdraft.changes c SET changes = c.changes + added WHERE c.sid = own_sid RETURNING c.changes INTO total;
+    IF NOT FOUND THEN
+        total := 0;
+        FOR number IN SELECT t.table_id FROM pgdraft.touched t WHERE t.sid = own_sid LOOP
+            EXECUTE format('SELECT count(*) FROM pgdraft.d%s_log WHERE pgdraft_sid = $1', number) INTO part USING own_sid;
+            total := total + part;
+        END LOOP;
+        INSERT INTO pgdraft.changes (sid, changes) VALUES (own_sid, total);
+    END IF;
+    IF total > most THEN
+        RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = 'the session changes too many rows',
+            DETAIL = format('With this statement it would have %s changes; a session may have %s.', total, most),
+            HINT = 'Have the draft committed and go on in another session, or ask the administrator to raise limits.changes_per_session.';
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.count_changes() FROM PUBLIC;
+
+-- Operations that go, end or move to another session take their changes with them: they are counted anew.
+CREATE FUNCTION pgdraft.count_anew() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pgdraft.changes c WHERE c.sid = OLD.sid;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.count_anew() FROM PUBLIC;
+CREATE TRIGGER count_anew AFTER DELETE OR UPDATE OF sid, state ON pgdraft.operations
+    FOR EACH ROW EXECUTE FUNCTION pgdraft.count_anew();
+
+-- Tables that are drafted already; others get it with their log.
+DO $$
+DECLARE
+    number integer;
+BEGIN
+    FOR number IN SELECT t.id FROM pgdraft.tables t LOOP
+        EXECUTE format(
+            'CREATE TRIGGER pgdraft_count AFTER INSERT ON pgdraft.d%s_log REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT '
+            'WHEN (pg_catalog.current_setting(''pgdraft.changes_max'', true) <> '''' AND pg_catalog.current_setting(''pgdraft.op'', true) <> '''') '
+            'EXECUTE FUNCTION pgdraft.count_changes()', number);
     END LOOP;
 END $$;

@@ -160,6 +160,19 @@ pub async fn create(
     }
 }
 
+/// Live sessions of an agent; nobody else makes one of it before the end of the transaction.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn count_live(client: &impl GenericClient, agent: &str) -> Result<u64, Error> {
+    let lock = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgdraft agent ' || $1, 0))";
+    client.execute(lock, &[&agent]).await?;
+    let text =
+        "SELECT count(*) FROM pgdraft.sessions WHERE agent = $1 AND state IN ('open', 'proposed')";
+    let count: i64 = client.query_one(text, &[&agent]).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
+}
+
 /// All sessions, oldest first.
 ///
 /// # Errors

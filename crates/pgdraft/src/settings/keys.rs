@@ -50,6 +50,8 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, expected: &'
 
 const ADDRESS: &str = "expected an address with a port, such as \"127.0.0.1:6432\"";
 const LONG_MILLISECONDS: &str = "expected milliseconds, 0 to 316224000000";
+const COUNT: &str = "expected a number, 0 to 1000000000000; 0 = no limit";
+const TIMEOUT: &str = "expected milliseconds, 0 to 316224000000; 0 = no limit";
 const MILLISECONDS: &str = "expected milliseconds, 1 to 86400000";
 
 /// Every key, in the order of the file.
@@ -173,6 +175,19 @@ pub(crate) static KEYS: &[Key] = &[
         Kind::TextArray,
         "[]",
         "expected names of functions, such as [\"slugify\", \"app.total\"]",
+    ),
+    key("client_idle_timeout_ms", Kind::Integer, "0", TIMEOUT),
+    key("idle_transaction_timeout_ms", Kind::Integer, "0", TIMEOUT),
+    key("limits.connections_per_agent", Kind::Integer, "0", COUNT),
+    key("limits.sessions_per_agent", Kind::Integer, "0", COUNT),
+    key("limits.changes_per_session", Kind::Integer, "0", COUNT),
+    key("limits.rows_per_statement", Kind::Integer, "0", COUNT),
+    key("limits.statement_timeout_ms", Kind::Integer, "0", TIMEOUT),
+    key(
+        "limits.connection_bytes",
+        Kind::Integer,
+        "268435456",
+        "expected a number of bytes, 1048576 to 1099511627776",
     ),
     key("sessions.ttl_ms", Kind::Integer, "0", LONG_MILLISECONDS),
     key(

@@ -116,6 +116,16 @@ pub(crate) fn connections_or_none(text: &str) -> Result<usize, String> {
     ranged(text, 0, 100_000).and_then(narrow)
 }
 
+/// A number; 0 = no limit.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    ranged(text, 0, 1_000_000_000_000)
+}
+
+/// Bytes that a connection may need, from a mebibyte to a tebibyte.
+pub(crate) fn connection_bytes(text: &str) -> Result<usize, String> {
+    ranged(text, 1 << 20, 1 << 40).and_then(narrow)
+}
+
 /// A number of prepared statements.
 pub(crate) fn statements(text: &str) -> Result<usize, String> {
     ranged(text, 1, 100_000).and_then(narrow)

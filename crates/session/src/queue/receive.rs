@@ -1,6 +1,7 @@
 //! Cuts upstream's byte stream into messages without copying what goes through.
 
-use super::{Desync, Event, Names, Replies, Verdict, Want};
+use super::{Desync, Event, Names, Replies, Stop, Verdict, Want};
+use crate::limits::Bound;
 
 /// Where in a message the last chunk ended.
 #[derive(Debug, Default)]
@@ -132,7 +133,7 @@ impl Replies {
         names: Names<'_>,
     ) -> Result<(), Desync> {
         let (tag, total) = self.header(walk.peek(HEADER))?;
-        match self.class(tag, total)? {
+        match self.counted(tag, total, events)? {
             Class::Pass => self.gather.passing = total,
             Class::Drop => {
                 walk.cut();
@@ -177,7 +178,7 @@ impl Replies {
             return Ok(false);
         }
         let (tag, total) = self.header(&self.gather.held)?;
-        match self.class(tag, total)? {
+        match self.counted(tag, total, events)? {
             Class::Pass => {
                 walk.out.append(&mut self.gather.held);
                 self.gather.passing = total - HEADER;
@@ -216,6 +217,25 @@ impl Replies {
             Ok(Some(header)) => Ok((header.tag, header.message_len())),
             _ => Err(self.desync(bytes.first().copied().unwrap_or(b'?'))),
         }
+    }
+
+    /// How a message is taken that was not looked at before. Rows are counted here, by their headers.
+    fn counted(&mut self, tag: u8, total: usize, events: &mut Vec<Event>) -> Result<Class, Desync> {
+        let class = self.class(tag, total)?;
+        if class != Class::Pass || tag == b'A' {
+            return Ok(class);
+        }
+        if matches!(tag, b'D' | b'd') && self.limits.rows > 0 && self.stop == Stop::No {
+            self.told_rows += 1;
+            if self.told_rows > self.limits.rows {
+                self.stop = Stop::Rows;
+                events.push(Event::Met(Bound::RowsPerStatement));
+            }
+        }
+        Ok(match (self.stop, tag) {
+            (Stop::Rows, b'D' | b'd' | b'c') | (Stop::Told, _) => Class::Drop,
+            (Stop::No | Stop::Time | Stop::Rows, _) => Class::Pass,
+        })
     }
 
     fn class(&self, tag: u8, total: usize) -> Result<Class, Desync> {

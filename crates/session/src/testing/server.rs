@@ -12,8 +12,9 @@ use wire::startup::{Client, Stream};
 
 use super::{Cluster, FakeControl};
 use crate::api::{Identity, Role};
+use crate::limits::Limits;
 use crate::servers::PoolSettings;
-use crate::shared::{Limits, Setup, Shared};
+use crate::shared::{Setup, Shared};
 
 /// A running data plane; stops when dropped.
 pub(crate) struct Server {
