@@ -31,15 +31,12 @@ pub struct Options {
     pub clean_every: Option<Duration>,
     /// Counters, whose changes add up: schema, table, column.
     pub merge_delta: Arc<[[String; 3]]>,
-<<<<<<< HEAD
     /// How statements are kept with their constants and parameters.
     pub keeping: Keeping,
     /// An operation id that an earlier transaction of the session used is refused.
     pub refuse_reuse: bool,
-=======
     /// Most live sessions of one agent; 0 = no bound.
     pub sessions_per_agent: u64,
->>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -55,12 +52,9 @@ impl Default for Options {
             session_ttl: None,
             clean_every: None,
             merge_delta: Arc::new([]),
-<<<<<<< HEAD
             keeping: Keeping::Redacted,
             refuse_reuse: false,
-=======
             sessions_per_agent: 0,
->>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
         }
     }
 }

@@ -3,11 +3,8 @@
 
 mod document;
 pub(crate) mod keys;
-<<<<<<< HEAD
-pub(crate) mod recording;
-=======
 mod limits;
->>>>>>> 55b7587 (Limits for agents, sessions, statements and connections; clients that take too long)
+pub(crate) mod recording;
 pub(crate) mod values;
 
 #[cfg(test)]

@@ -153,6 +153,7 @@ CREATE TABLE pgdraft.changes (
     changes bigint NOT NULL
 ) WITH (fillfactor = 50);
 REVOKE ALL ON pgdraft.changes FROM PUBLIC;
+GRANT SELECT, INSERT, UPDATE ON pgdraft.changes TO {{keeper}};
 
 -- Counts what a statement wrote to a log, and ends it where the session then has more than the bound
 -- that its connection was told when it was bound.
@@ -186,6 +187,7 @@ BEGIN
     RETURN NULL;
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.count_changes() FROM PUBLIC;
+ALTER FUNCTION pgdraft.count_changes() OWNER TO {{keeper}};
 
 -- Operations that go, end or move to another session take their changes with them: they are counted anew.
 CREATE FUNCTION pgdraft.count_anew() RETURNS trigger
@@ -204,9 +206,9 @@ DECLARE
     number integer;
 BEGIN
     FOR number IN SELECT t.id FROM pgdraft.tables t LOOP
-        EXECUTE format(
+        PERFORM pgdraft.run(format(
             'CREATE TRIGGER pgdraft_count AFTER INSERT ON pgdraft.d%s_log REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT '
             'WHEN (pg_catalog.current_setting(''pgdraft.changes_max'', true) <> '''' AND pg_catalog.current_setting(''pgdraft.op'', true) <> '''') '
-            'EXECUTE FUNCTION pgdraft.count_changes()', number);
+            'EXECUTE FUNCTION pgdraft.count_changes()', number), NULL);
     END LOOP;
 END $$;
