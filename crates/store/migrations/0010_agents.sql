@@ -142,6 +142,8 @@ BEGIN
             EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION pgdraft.%I(%s) FROM PUBLIC', name, parameters[1]);
             EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION pgdraft.%I(%s) TO %s', name, parameters[1], {{agent_literal}});
         END LOOP;
+    END LOOP;
+END $$;
 
 -- Live sessions of an agent, for the bound on them.
 CREATE INDEX sessions_live ON pgdraft.sessions (agent) WHERE state IN ('open', 'proposed');
