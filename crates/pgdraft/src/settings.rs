@@ -197,12 +197,7 @@ impl Settings {
                 200,
             )?,
             limits: limits::read(flags, d)?,
-            sessions_per_agent: d.choose(
-                flags.limits.sessions_per_agent,
-                "limits.sessions_per_agent",
-                values::count,
-                0,
-            )?,
+            sessions_per_agent: limits::sessions(flags, d)?,
             authentication_timeout: d.choose(
                 flags.authentication_timeout_ms,
                 "authentication_timeout_ms",

@@ -54,6 +54,12 @@ pub(super) fn read(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Li
     })
 }
 
+/// Most live sessions of one agent; 0 = no bound.
+pub(super) fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<u64> {
+    let (flag, name) = (flags.limits.sessions_per_agent, "limits.sessions_per_agent");
+    document.choose(flag, name, values::count, 0)
+}
+
 /// Keys and values for people.
 pub(super) fn shown(limits: &Limits) -> Vec<(&'static str, String)> {
     let ms = |limit: Option<Duration>| limit.unwrap_or_default().as_millis().to_string();
