@@ -64,7 +64,7 @@ fn connections_and_sessions_of_an_agent() {
         with("[limits]\nconnections_per_agent = 2\nsessions_per_agent = 3\n");
     let refused = |proxy: &Proxy, session: &str| {
         let outcome = Connection::try_open(&proxy.agent(session)).unwrap();
-        outcome.err().expect("it is refused")
+        outcome.expect_err("it is refused")
     };
     let first = proxy.connect("a");
     let mut second = proxy.connect("b");
