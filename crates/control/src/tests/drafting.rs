@@ -436,3 +436,32 @@ async fn what_cannot_be_drafted_is_refused() {
         assert_eq!(report.table.as_deref(), Some(table));
     }
 }
+
+#[tokio::test]
+async fn the_planner_expects_a_tenth_of_a_head_in_each_session() {
+    let tables = "CREATE SCHEMA app; CREATE DOMAIN app.must AS int CHECK (VALUE > 0);
+        CREATE SEQUENCE app.ids;
+        CREATE TABLE app.plain (id int PRIMARY KEY DEFAULT nextval('app.ids'), v text NOT NULL, w int GENERATED ALWAYS AS (id * 2) STORED);
+        CREATE TABLE app.odd (id app.must NOT NULL PRIMARY KEY, during tstzrange, EXCLUDE USING gist (during WITH &&))";
+    let setup = setup("planner", tables).await;
+    setup.draft(&["plain", "odd"]).await.unwrap();
+    let said = setup
+        .production
+        .query(
+            "SELECT s.n_distinct, pg_relation_size(s.relid) FROM (
+                 SELECT n_distinct, format('%I.%I', schemaname, tablename)::regclass AS relid
+                 FROM pg_stats WHERE schemaname = 'pgdraft' AND attname = 'pgdraft_sid') s",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(said.len(), 2);
+    for row in said {
+        assert_eq!((row.get(0), row.get(1)), (10_f32, 0_i64));
+    }
+    // no default was evaluated
+    let ids = setup
+        .production
+        .query_one("SELECT is_called FROM app.ids", &[]);
+    assert!(!ids.await.unwrap().get::<_, bool>(0));
+}
