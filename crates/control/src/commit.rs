@@ -11,6 +11,7 @@
 //! 5. The session is committed. Its rows stay as its history ([`crate::life`]).
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 use draft::rebase::{self, Take, Target};
@@ -23,97 +24,57 @@ use tokio_postgres::{GenericClient, Transaction};
 use crate::diff::{bound, drafted, head_numbers};
 use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
 use crate::sessions::{count, existing};
-use crate::{Control, ControlError};
+use crate::{Control, ControlError, Progress};
 
+mod done;
 mod net;
 mod replay;
+
+pub use done::{Applied, Committed};
 
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: i64 = 1_000;
 
 /// How often a commit is begun again because the schema moved under it.
-pub(crate) const ATTEMPTS: usize = 5;
+const MOVED_MAX: usize = 5;
 
-/// What a commit did to one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub table: String,
-    /// Rows inserted.
-    pub inserted: u64,
-    /// Rows updated.
-    pub updated: u64,
-    /// Rows deleted.
-    pub deleted: u64,
+/// How often it is begun where a lock was not free in time, or a deadlock ended it. It lets go of all
+/// its locks in between, so that the others can go on.
+const CROSSED_MAX: usize = 3;
+
+/// The attempts of one commit.
+#[derive(Default)]
+pub(crate) struct Attempts {
+    moved: usize,
+    crossed: usize,
 }
 
-/// What a commit did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
-    /// Tables that changed, by schema and name.
-    pub tables: Vec<Applied>,
-}
-
-impl Committed {
-    /// Rows of all tables.
-    pub fn rows(&self) -> u64 {
-        let sum = |t: &Applied| t.inserted + t.updated + t.deleted;
-        self.tables.iter().map(sum).sum()
-    }
-
-    /// Rows deleted from a table.
-    pub(crate) fn deleted_from(&self, schema: &str, table: &str) -> u64 {
-        let found = self
-            .tables
-            .iter()
-            .find(|t| t.schema == schema && t.table == table);
-        found.map_or(0, |t| t.deleted)
-    }
-
-    /// With rows that were deleted before all else.
-    fn with(mut self, emptied: Vec<Applied>) -> Self {
-        for more in emptied {
-            match self
-                .tables
-                .iter_mut()
-                .find(|t| t.schema == more.schema && t.table == more.table)
-            {
-                Some(table) => table.deleted += more.deleted,
-                None => self.tables.push(more),
+impl Attempts {
+    /// What came of one: `None` where it is to be done again. It returns `None` itself where the
+    /// catalog snapshot was not the present one.
+    pub(crate) fn judge<T>(
+        &mut self,
+        tried: Result<Option<T>, ControlError>,
+    ) -> Result<Option<T>, ControlError> {
+        match tried {
+            Ok(None) => {
+                self.moved += 1;
+                if self.moved == MOVED_MAX {
+                    return Err(ControlError::Busy(
+                        "production's schema kept changing".into(),
+                    ));
+                }
+                Ok(None)
             }
-        }
-        net::finished(self.tables)
-    }
-
-    /// As it is kept with the session.
-    fn record(&self) -> serde_json::Value {
-        let table = |t: &Applied| {
-            serde_json::json!({
-                "schema": t.schema, "table": t.table,
-                "inserted": t.inserted, "updated": t.updated, "deleted": t.deleted,
-            })
-        };
-        self.tables.iter().map(table).collect()
-    }
-
-    /// What was kept.
-    fn recorded(applied: Option<&serde_json::Value>) -> Self {
-        let table = |value: &serde_json::Value| {
-            let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
-            let number = |key: &str| value.get(key)?.as_u64();
-            Some(Applied {
-                schema: text("schema")?,
-                table: text("table")?,
-                inserted: number("inserted")?,
-                updated: number("updated")?,
-                deleted: number("deleted")?,
-            })
-        };
-        let all = applied.and_then(serde_json::Value::as_array);
-        Self {
-            tables: all.into_iter().flatten().filter_map(table).collect(),
+            Err(error) if error.others_in_the_way() => {
+                self.crossed += 1;
+                if self.crossed == CROSSED_MAX {
+                    return Err(error.after(self.crossed));
+                }
+                tracing::info!(%error, "others are in the way of a commit: once more");
+                Ok(None)
+            }
+            done => done,
         }
     }
 }
@@ -144,20 +105,20 @@ impl Control {
         who: &str,
         fingerprint: Option<&str>,
     ) -> Result<Committed, ControlError> {
-        for _ in 0..ATTEMPTS {
+        let mut attempts = Attempts::default();
+        let done = loop {
             let catalog = self.refresh_catalog().await?;
-            if let Some(done) = self.try_commit(&catalog, session, who, fingerprint).await? {
-                tracing::info!(
-                    rows = done.rows(),
-                    tables = done.tables.len(),
-                    "session committed"
-                );
-                return Ok(done);
+            let tried = self.try_commit(&catalog, session, who, fingerprint).await;
+            if let Some(done) = attempts.judge(tried)? {
+                break done;
             }
-        }
-        Err(ControlError::Busy(
-            "production's schema kept changing".into(),
-        ))
+        };
+        tracing::info!(
+            rows = done.rows(),
+            tables = done.tables.len(),
+            "session committed"
+        );
+        Ok(done)
     }
 
     /// `None` where the snapshot is not the present one.
@@ -248,6 +209,10 @@ impl Control {
             sid: session.sid,
             own,
             emptied: emptied.collect(),
+            session: session.name.clone(),
+            progress: self.progress.clone(),
+            total: AtomicU64::new(0),
+            written: AtomicU64::new(0),
         };
         Ok(Some(work))
     }
@@ -292,7 +257,11 @@ pub(crate) async fn live_session(
     name: &str,
 ) -> Result<Session, ControlError> {
     let found = existing(sessions::find(transaction, name).await?, name)?;
-    let busy = |error: store::Error| busy(error.into(), &format!("session \"{name}\" is busy"));
+    // by an agent's transaction, which is nobody's to wait for
+    let busy = |error: store::Error| match ControlError::from(error) {
+        error if error.sqlstate() == Some("55P03") => ControlError::InUse(name.to_owned()),
+        error => error,
+    };
     sessions::lock(transaction, found.sid).await.map_err(busy)?;
     let locked = sessions::find_for_update(transaction, name)
         .await
@@ -375,6 +344,11 @@ pub(crate) struct Work<'a> {
     own: Vec<Own<'a>>,
     /// Truncated tables without a key.
     emptied: Vec<&'a Draft<'a>>,
+    session: String,
+    progress: Progress,
+    /// Rows to be written, and written, of the order that is tried.
+    total: AtomicU64,
+    written: AtomicU64,
 }
 
 impl Work<'_> {

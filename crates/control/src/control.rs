@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
-use crate::{ControlError, Keeping, Target, connector};
+use crate::{ControlError, Keeping, Progress, Target, connector};
 
 /// How the control plane works.
 #[derive(Debug, Clone)]
@@ -63,6 +63,7 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(crate) inner: Arc<Inner>,
+    pub(crate) progress: Progress,
 }
 
 #[derive(Debug)]
@@ -159,7 +160,7 @@ impl Control {
             sessions_per_agent: AtomicU64::new(options.sessions_per_agent),
             options,
         });
-        let control = Self { inner };
+        let control = Self::of(inner);
         control.repair_heads().await?;
         let options = &control.inner.options;
         tokio::spawn(watch(Arc::downgrade(&control.inner), options.catalog_poll));
@@ -173,6 +174,11 @@ impl Control {
             ));
         }
         Ok(control)
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        let progress = Progress::default();
+        Self { inner, progress }
     }
 
     /// The present catalog snapshot; cheap.
@@ -249,7 +255,7 @@ async fn watch(inner: Weak<Inner>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let Some(inner) = inner.upgrade() else { return };
-        match (Control { inner }).refresh_catalog().await {
+        match Control::of(inner).refresh_catalog().await {
             Ok(_) if failing => {
                 failing = false;
                 tracing::info!("the catalog is read again");

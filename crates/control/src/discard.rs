@@ -44,7 +44,16 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = live_session(&transaction, session).await?;
+        let session = match live_session(&transaction, session).await {
+            // asked for again
+            Err(ControlError::Ended(session)) if session.state == state => {
+                return Ok(Discarded {
+                    rows: count(session.ended_rows.unwrap_or(0)),
+                    tables: usize::try_from(session.ended_tables.unwrap_or(0)).unwrap_or(0),
+                });
+            }
+            found => found?,
+        };
         let discarded = draft_size(&transaction, session.sid).await?;
         let ending = Ending {
             state,

@@ -204,6 +204,12 @@ pub enum ControlError {
     /// Rows of a table without a key cannot be found again.
     #[error("table \"{0}\" has no key, so its rows cannot be found again")]
     NoKey(String),
+    /// A transaction works in the session.
+    #[error("session \"{0}\" is busy")]
+    InUse(String),
+    /// Production's transactions and the commit waited for each other, again and again.
+    #[error("the commit met other transactions in its way {0} times")]
+    Crossed(usize, String),
     /// Kept statements that cannot be opened.
     #[error("the statements of session \"{0}\" cannot be opened")]
     Sealed(String),
@@ -270,7 +276,7 @@ impl ControlError {
                 .detail(format!("An agent may have {limit} sessions that are open or proposed."))
                 .hint("Go on in a session there is, discard one that is not needed, or ask the administrator to raise limits.sessions_per_agent."),
             Self::Ended(session) => ended(session, message),
-            Self::Busy(_) => Report::error("55P03", message)
+            Self::Busy(_) | Self::InUse(_) => Report::error("55P03", message)
                 .detail("A lock was not free within the time allowed.")
                 .hint("Try again when the other transaction has ended."),
             Self::Refused(refusal) => refusal.report(),
@@ -301,12 +307,28 @@ impl ControlError {
             Self::NoKey(_) => Report::error("0A000", message)
                 .detail("A row is found again by its primary key, or by a unique key over columns that are not null.")
                 .hint("Add a key to the table."),
+            Self::Crossed(_, cause) => Report::error("40P01", message)
+                .detail(format!("The last time: {cause}. Nothing was committed."))
+                .hint("Commit again when production's other transactions on these rows have ended."),
             Self::Sealed(_) => Report::error("55000", message)
                 .detail("They were sealed with a key that this process does not have.")
                 .hint("Set operations.parameters = \"encrypted\" and operations.key as they were, or use SHOW OPERATIONS without FULL."),
             Self::Incomplete { .. } => Report::error("09000", message)
                 .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
                 .hint("Look at the triggers of that table, or discard the session."),
+        }
+    }
+
+    /// A lock that was not free in time, or a deadlock: doing it again may help.
+    pub(crate) fn others_in_the_way(&self) -> bool {
+        matches!(self, Self::Busy(_)) || matches!(self.sqlstate(), Some("40P01" | "40001"))
+    }
+
+    /// The same, after so many attempts.
+    pub(crate) fn after(self, attempts: usize) -> Self {
+        match self {
+            Self::Busy(what) => Self::Busy(format!("{what} ({attempts} attempts)")),
+            other => Self::Crossed(attempts, other.to_string()),
         }
     }
 

@@ -86,7 +86,7 @@ impl Control {
             {
                 Ok(gone) => tracing::info!(rows = gone.rows, "session expired"),
                 // Somebody works with it after all, or has ended it.
-                Err(ControlError::Busy(_) | ControlError::Ended(_)) => {}
+                Err(ControlError::Busy(_) | ControlError::InUse(_) | ControlError::Ended(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -125,7 +125,7 @@ pub(crate) async fn keep_clean(inner: Weak<Inner>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let Some(inner) = inner.upgrade() else { return };
-        match (Control { inner }).clean().await {
+        match Control::of(inner).clean().await {
             Ok(()) => failing = false,
             Err(error) if !failing => {
                 failing = true;

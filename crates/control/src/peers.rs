@@ -69,7 +69,7 @@ pub(crate) async fn watch(inner: Weak<Inner>, mut client: Client) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(inner) = inner.upgrade() else { return };
-        let control = Control { inner };
+        let control = Control::of(inner);
         let peers = &control.inner.peers;
         if let Err(error) = peers.look(&client).await {
             peers.alone.store(false, Ordering::Release);

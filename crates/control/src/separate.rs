@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 
 use catalog::Catalog;
 use draft::{Draft, split};
-use store::sessions::SessionState;
+use store::sessions::{Session, SessionState};
 use store::{keeper, parts, tables};
 use tokio_postgres::Transaction;
 
-use crate::commit::{ATTEMPTS, live_session};
+use crate::commit::{Attempts, live_session};
 use crate::dependencies::{Graph, Way, planned_as_usual, planned_for_many};
 use crate::diff::{bound, head_numbers, session_drafts};
 use crate::sessions::count;
-use crate::{Control, ControlError};
+use crate::{Committed, Control, ControlError};
 
 /// Operations of a session.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub struct Separated {
 
 impl Control {
     /// Applies some operations of a session to production, in one transaction; the session stays
-    /// open with the others.
+    /// open with the others. Asked for again it gives the same answer.
     ///
     /// # Errors
     /// [`ControlError::NoSuchOperations`], [`ControlError::NotClosed`] where they need others and
@@ -56,16 +56,16 @@ impl Control {
         chosen: &Chosen<'_>,
         who: &str,
     ) -> Result<Separated, ControlError> {
-        for _ in 0..ATTEMPTS {
+        let mut attempts = Attempts::default();
+        let done = loop {
             let catalog = self.refresh_catalog().await?;
-            if let Some(done) = self.try_commit_operations(&catalog, chosen, who).await? {
-                tracing::info!(rows = done.rows, "operations committed");
-                return Ok(done);
+            let tried = self.try_commit_operations(&catalog, chosen, who).await;
+            if let Some(done) = attempts.judge(tried)? {
+                break done;
             }
-        }
-        Err(ControlError::Busy(
-            "production's schema kept changing".into(),
-        ))
+        };
+        tracing::info!(rows = done.rows, "operations committed");
+        Ok(done)
     }
 
     async fn try_commit_operations(
@@ -77,7 +77,10 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = live_session(&transaction, chosen.session).await?;
+        let session = match going_on(&transaction, chosen, SessionState::Committed).await? {
+            Begun::Live(session) => session,
+            Begun::Before(done) => return Ok(Some(done)),
+        };
         bound(&transaction, catalog, &session, chosen.fingerprint).await?;
         let heads = head_numbers(catalog);
         let drafts = session_drafts(&transaction, catalog, &heads, session.sid).await?;
@@ -122,7 +125,10 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = live_session(&transaction, chosen.session).await?;
+        let session = match going_on(&transaction, chosen, SessionState::Discarded).await? {
+            Begun::Live(session) => session,
+            Begun::Before(done) => return Ok(done),
+        };
         bound(&transaction, &catalog, &session, chosen.fingerprint).await?;
         let heads = head_numbers(&catalog);
         let drafts = session_drafts(&transaction, &catalog, &heads, session.sid).await?;
@@ -148,6 +154,48 @@ impl Control {
             tables: changed.len(),
         })
     }
+}
+
+/// Where a command on operations begins.
+enum Begun {
+    /// With this session, locked.
+    Live(Box<Session>),
+    /// Nowhere: it was done before, and this was its answer.
+    Before(Separated),
+}
+
+/// Locks the session, unless all of it has been done before: an answer may have been lost.
+async fn going_on(
+    transaction: &Transaction<'_>,
+    chosen: &Chosen<'_>,
+    state: SessionState,
+) -> Result<Begun, ControlError> {
+    let found = live_session(transaction, chosen.session).await;
+    let sid = match &found {
+        Ok(session) => session.sid,
+        Err(ControlError::Ended(session)) => session.sid,
+        Err(_) => return Ok(Begun::Live(Box::new(found?))),
+    };
+    let batch = parts::ended_together(transaction, sid, chosen.operations, state).await?;
+    let Some(batch) = batch else {
+        return Ok(Begun::Live(Box::new(found?)));
+    };
+    let (rows, tables) = match &batch.part {
+        Some((_, applied)) => {
+            let done = Committed::recorded(applied.as_ref());
+            (done.rows(), done.tables.len())
+        }
+        None => (
+            count(batch.changes),
+            usize::try_from(batch.tables).unwrap_or(0),
+        ),
+    };
+    Ok(Begun::Before(Separated {
+        operations: batch.operations,
+        part: batch.part.map(|(name, _)| name),
+        rows,
+        tables,
+    }))
 }
 
 /// The chosen operations with all that belongs to them, by number and by name.

@@ -51,11 +51,17 @@ impl Control {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let found = self.locked(&transaction, session).await?;
+        let origin = match operation {
+            Some(operation) => format!("FORK {} AT {operation}", found.sid.0),
+            None => format!("FORK {}", found.sid.0),
+        };
+        if let Some(before) = sessions::made_by(&transaction, Some(name), (&[], &origin)).await? {
+            return self.made(&transaction, before).await;
+        }
         self.room_for_session(&transaction, &found.agent).await?;
-        let made = new_session(&transaction, name, &found.agent, &[]).await?;
+        let made = new_session(&transaction, name, &found.agent, (&[], &origin)).await?;
         sessions::copy_operations(&transaction, found.sid, made.sid).await?;
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
-        let mut rows = 0;
         for draft in &drafts {
             let text = rewind::copy(draft, found.sid, made.sid);
             keeper::run(&transaction, &text, None).await?;
@@ -63,12 +69,23 @@ impl Control {
         if let Some(operation) = operation {
             back(&transaction, &made, operation, &drafts).await?;
         }
-        for draft in &drafts {
-            rows += count(tables::changed_rows(&transaction, draft.id, made.sid).await?);
-        }
+        let made = self.made(&transaction, made).await?;
         transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// A session that was made, now or when it was asked for before.
+    async fn made(
+        &self,
+        transaction: &Transaction<'_>,
+        session: Session,
+    ) -> Result<Changed, ControlError> {
+        let mut rows = 0;
+        for (id, _) in tables::touched(transaction, session.sid).await? {
+            rows += count(tables::changed_rows(transaction, id, session.sid).await?);
+        }
         Ok(Changed::Made {
-            session: made.name,
+            session: session.name,
             rows,
         })
     }
@@ -95,22 +112,25 @@ impl Control {
         let Some((first, _)) = sources.first() else {
             return Err(ControlError::NotCommitted(undone.shown()));
         };
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => free_name(&transaction, &format!("revert {}", undone.shown())).await?,
-        };
         let whole: Vec<i64> = match undone {
             Undone::Operation { .. } => Vec::new(),
             Undone::Session(_) | Undone::Agent { .. } => {
                 sources.iter().map(|(s, _)| s.sid.0).collect()
             }
         };
-        let made = new_session(&transaction, &name, &first.agent, &whole).await?;
+        let origin = format!("REVERT {}", undone.shown());
+        if let Some(before) = sessions::made_by(&transaction, name, (&whole, &origin)).await? {
+            return self.made(&transaction, before).await;
+        }
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => free_name(&transaction, &format!("revert {}", undone.shown())).await?,
+        };
+        let made = new_session(&transaction, &name, &first.agent, (&whole, &origin)).await?;
         let mut rows: BTreeMap<RelationId, u64> = BTreeMap::new();
         for (source, what) in &sources {
-            let statement = format!("REVERT {}", undone.shown());
             let op =
-                sessions::add_operation(&transaction, made.sid, "revert", who, &statement).await?;
+                sessions::add_operation(&transaction, made.sid, "revert", who, &origin).await?;
             for (_, relation) in tables::touched(&transaction, source.sid).await? {
                 let draft = drafted(&catalog, &heads, relation)?;
                 let written =
@@ -231,10 +251,10 @@ async fn new_session(
     transaction: &Transaction<'_>,
     name: &str,
     agent: &str,
-    reverts: &[i64],
+    made: (&[i64], &str),
 ) -> Result<Session, ControlError> {
     named(name)?;
-    sessions::insert(transaction, name, agent, reverts)
+    sessions::insert(transaction, name, agent, made)
         .await?
         .ok_or_else(|| ControlError::NameTaken(name.to_owned()))
 }

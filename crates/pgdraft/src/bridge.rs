@@ -12,8 +12,10 @@ use session::{
     AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, Kept, OpenedSession, Recording,
     Role, SessionState, Shared, Statement,
 };
+use tokio::sync::mpsc::Sender;
 use upstream::Target;
 
+use crate::commits::Commits;
 use crate::database;
 use crate::failure::Failure;
 use crate::process::Process;
@@ -76,15 +78,17 @@ pub(crate) struct Bridge {
     control: Control,
     /// Why the database did not answer the last time it was asked.
     trouble: Mutex<Option<String>>,
+    commits: Commits,
     /// The process, once it serves.
     process: OnceLock<Arc<Process>>,
 }
 
 impl Bridge {
     /// Over a connected control plane.
-    pub(crate) fn new(control: Control) -> Self {
+    pub(crate) fn new(control: Control, commits: Commits) -> Self {
         Self {
             control,
+            commits,
             trouble: Mutex::new(None),
             process: OnceLock::new(),
         }
@@ -245,6 +249,7 @@ impl ControlPlane for Bridge {
         who: &Identity,
         own_session: Option<&str>,
         command: &AdminCommand,
+        progress: &Sender<Report>,
     ) -> Result<Answer, Report> {
         let request = match console::recognise(&command.text) {
             Some(Recognised::Command(request)) => request,
@@ -260,7 +265,8 @@ impl ControlPlane for Bridge {
             own_session,
             process: self.process.get().map(|process| process.as_ref() as _),
         };
-        let rows = console::run(&self.control, &caller, &request).await?;
+        let (progress, _watched) = self.commits.watch(progress);
+        let rows = console::run(&self.control.telling(progress), &caller, &request).await?;
         tracing::info!(
             who = who.name,
             command = request.spec.usage(),

@@ -5,6 +5,7 @@
 
 mod bridge;
 mod cli;
+mod commits;
 mod config_check;
 mod database;
 mod demo;

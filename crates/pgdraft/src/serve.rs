@@ -22,6 +22,7 @@ use wire::startup::{Acceptor, Verifier};
 
 use crate::bridge::{self, Bridge};
 use crate::cli::ServeFlags;
+use crate::commits::Commits;
 use crate::database;
 use crate::embedded::{self, Embedded, random_word};
 use crate::failure::Failure;
@@ -178,7 +179,9 @@ impl Server {
         let control = bridge::connect(&target, control_options(settings)).await?;
         let registry = Registry::new();
         let (drain, draining) = watch::channel(false);
-        let bridge = Arc::new(Bridge::new(control));
+        let commits = Commits::new(&registry)
+            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        let bridge = Arc::new(Bridge::new(control, commits));
         let known = members.clone();
         let setup = Setup {
             control: bridge.clone(),

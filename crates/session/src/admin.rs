@@ -84,7 +84,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let own = Some(self.session.name.as_str());
         let control = &self.conn.shared.control;
-        let answer = control.admin(&self.conn.identity, own, command).await?;
+        // what agents may do is over soon
+        let (progress, _) = tokio::sync::mpsc::channel(1);
+        let answer = control
+            .admin(&self.conn.identity, own, command, &progress)
+            .await?;
         if ends && self.session.sid != 0 {
             self.learn_again().await?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use catalog::{Catalog, RelationId, SessionId};
 use report::Report;
+use tokio::sync::mpsc::Sender;
 
 /// Who is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,11 +182,13 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Whether a text is an admin command (it is never valid PostgreSQL).
     fn recognise(&self, text: &str) -> Option<AdminCommand>;
 
-    /// Runs an admin command for this identity; `own_session` is the default of IN SESSION.
+    /// Runs an admin command for this identity; `own_session` is the default of IN SESSION. What is
+    /// to be told while it runs goes to `progress`, as far as there is room.
     async fn admin(
         &self,
         who: &Identity,
         own_session: Option<&str>,
         command: &AdminCommand,
+        progress: &Sender<Report>,
     ) -> Result<Answer, Report>;
 }

@@ -9,10 +9,12 @@ mod smalltalk;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
 use report::Report;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 use wire::frame::frontend::{self as tag, Target};
 use wire::startup::Client;
 
@@ -26,6 +28,12 @@ use crate::shared::Shared;
 
 /// Longest message of a console client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Steps of a running command that wait to be told.
+const STEPS_MAX: usize = 64;
+
+/// After so long without a new step the last one is told again.
+const STILL: Duration = Duration::from_secs(5);
 
 /// What a text asks of the console.
 #[derive(Debug, Clone)]
@@ -120,7 +128,7 @@ impl Console<'_> {
                 if header.tag == tag::TERMINATE {
                     return Ok(End::Closed);
                 }
-                Box::pin(self.message(header.tag, &body)).await;
+                Box::pin(self.message(client, header.tag, &body)).await;
                 if self.out.len() > MESSAGE_BYTES_MAX {
                     self.flush(client).await?;
                 }
@@ -151,7 +159,7 @@ impl Console<'_> {
         Ok(end)
     }
 
-    async fn message(&mut self, kind: u8, body: &[u8]) {
+    async fn message(&mut self, client: &mut Client, kind: u8, body: &[u8]) {
         match kind {
             tag::SYNC => {
                 self.skipping = false;
@@ -165,7 +173,7 @@ impl Console<'_> {
         }
         let done = match kind {
             tag::QUERY => {
-                if let Err(report) = Box::pin(self.query(body)).await {
+                if let Err(report) = Box::pin(self.query(client, body)).await {
                     self.fail(&report);
                 }
                 return wire::encode::ready(&mut self.out, self.status);
@@ -177,7 +185,7 @@ impl Console<'_> {
             tag::PARSE => self.parse(body),
             tag::BIND => self.bind(body),
             tag::DESCRIBE => self.describe(body),
-            tag::EXECUTE => Box::pin(self.execute(body)).await,
+            tag::EXECUTE => Box::pin(self.execute(client, body)).await,
             tag::CLOSE => self.close(body),
             _ => Ok(()),
         };
@@ -209,7 +217,7 @@ impl Console<'_> {
             .ok_or_else(|| Box::new(console_only()))
     }
 
-    async fn query(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+    async fn query(&mut self, client: &mut Client, body: &[u8]) -> Result<(), Box<Report>> {
         let text = tag::query(body).map_err(|error| Box::new(error.report()))?;
         let texts: Vec<String> = match self.shared.control.recognise(text) {
             Some(_) => vec![text.to_owned()],
@@ -220,7 +228,7 @@ impl Console<'_> {
         }
         for text in texts {
             let asked = self.asked(&text)?;
-            let answer = self.run_asked(&asked).await?;
+            let answer = self.run_asked(client, &asked).await?;
             answer::notices(&mut self.out, &answer);
             if !asked.columns().is_empty() {
                 answer::describe(&mut self.out, asked.columns(), &[]);
@@ -230,7 +238,11 @@ impl Console<'_> {
         Ok(())
     }
 
-    async fn run_asked(&mut self, asked: &Asked) -> Result<Answer, Box<Report>> {
+    async fn run_asked(
+        &mut self,
+        client: &mut Client,
+        asked: &Asked,
+    ) -> Result<Answer, Box<Report>> {
         if self.status == b'E' && !matches!(asked, Asked::End(_)) {
             return Err(Box::new(
                 Report::error("25P02", "current transaction is aborted, commands ignored until end of transaction block")
@@ -245,10 +257,7 @@ impl Console<'_> {
             Asked::Admin(command) => {
                 let labels = &self.shared.metrics.statements;
                 labels.with_label_values(&["admin"]).inc();
-                let session = self.session.as_deref();
-                let control = &self.shared.control;
-                let answer = control.admin(self.identity, session, command).await?;
-                Ok(answer)
+                self.run_admin(client, command).await
             }
             Asked::Small(answer) => Ok(answer.as_ref().clone()),
             Asked::Begin => {
@@ -261,6 +270,38 @@ impl Console<'_> {
                 Ok(tag(if failed { "ROLLBACK" } else { word }))
             }
             Asked::Empty => Ok(Answer::default()),
+        }
+    }
+
+    /// Runs a command to its end, and tells the client how far it is: also one that is gone by then.
+    async fn run_admin(
+        &mut self,
+        client: &mut Client,
+        command: &AdminCommand,
+    ) -> Result<Answer, Box<Report>> {
+        let (progress, mut steps) = mpsc::channel(STEPS_MAX);
+        let control = Arc::clone(&self.shared.control);
+        let session = self.session.clone();
+        let mut running = control.admin(self.identity, session.as_deref(), command, &progress);
+        let mut last: Option<Report> = None;
+        let begun = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                Some(step) = steps.recv() => {
+                    wire::encode::notice(&mut self.out, &step);
+                    last = Some(step);
+                }
+                done = &mut running => return Ok(done?),
+                () = tokio::time::sleep(STILL), if last.is_some() => {
+                    if let Some(step) = &last {
+                        let detail = format!("It began {} seconds ago.", begun.elapsed().as_secs());
+                        wire::encode::notice(&mut self.out, &step.clone().detail(detail));
+                    }
+                }
+            }
+            // where the client is gone the command goes on
+            drop(self.flush(client).await);
         }
     }
 
@@ -327,14 +368,14 @@ impl Console<'_> {
         Ok(())
     }
 
-    async fn execute(&mut self, body: &[u8]) -> Result<(), Box<Report>> {
+    async fn execute(&mut self, client: &mut Client, body: &[u8]) -> Result<(), Box<Report>> {
         let execute = tag::execute(body).map_err(|error| Box::new(error.report()))?;
         let (asked, formats) = self.portal(execute.portal)?.clone();
         if matches!(asked, Asked::Empty) {
             wire::encode::empty_query(&mut self.out);
             return Ok(());
         }
-        let answer = self.run_asked(&asked).await?;
+        let answer = self.run_asked(client, &asked).await?;
         answer::notices(&mut self.out, &answer);
         answer::rows(&mut self.out, &answer, &formats)
     }

@@ -61,3 +61,9 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.refuse_reuse() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.refuse_reuse() TO {{agent}};
+
+-- The first of the operations that were committed or discarded together: the answer to a command that
+-- is asked for again.
+ALTER TABLE pgdraft.operations ADD COLUMN batch bigint;
+-- The command that made a session out of others.
+ALTER TABLE pgdraft.sessions ADD COLUMN origin text;

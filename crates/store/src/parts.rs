@@ -88,9 +88,62 @@ pub async fn end_operations(
 ) -> Result<(), Error> {
     client
         .execute(
-            "UPDATE pgdraft.operations SET state = $3 WHERE sid = $1 AND op = ANY ($2)",
+            "UPDATE pgdraft.operations SET state = $3, batch = (SELECT min(n) FROM unnest($2) n) WHERE sid = $1 AND op = ANY ($2)",
             &[&sid.0, &ops, &state.as_str()],
         )
         .await?;
     Ok(())
+}
+
+/// Operations that ended together, before their session.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Their names, in their order.
+    pub operations: Vec<String>,
+    /// Changes of rows that they were.
+    pub changes: i64,
+    /// In so many tables.
+    pub tables: i64,
+    /// The session that they were committed as, and what its commit did.
+    pub part: Option<(String, Option<serde_json::Value>)>,
+}
+
+/// The operations that ended together with all of these; `None` where one of them has not ended so.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn ended_together(
+    client: &impl GenericClient,
+    sid: SessionId,
+    names: &[String],
+    state: SessionState,
+) -> Result<Option<Batch>, Error> {
+    let row = client
+        .query_opt(
+            "SELECT array_agg(o.name ORDER BY o.op), sum(coalesce(o.inserted, 0) + coalesce(o.updated, 0) + coalesce(o.deleted, 0))::bigint,
+                    (SELECT count(DISTINCT t) FROM pgdraft.operations u, unnest(u.tables) t WHERE u.sid = $1 AND u.batch = o.batch),
+                    p.name, p.applied
+             FROM pgdraft.operations o
+             LEFT JOIN LATERAL (
+                 SELECT s.name, s.applied FROM pgdraft.sessions s JOIN pgdraft.operations x ON x.sid = s.sid AND x.op = o.batch
+                 WHERE s.part_of = $1) p ON true
+             WHERE o.sid = $1 AND o.state = $3
+             GROUP BY o.batch, p.name, p.applied
+             HAVING array_agg(o.name) @> $2::text[]",
+            &[&sid.0, &names, &state.as_str()],
+        )
+        .await?;
+    row.map(|row| {
+        let part: Option<String> = row.try_get(3)?;
+        Ok(Batch {
+            operations: row.try_get(0)?,
+            changes: row.try_get(1)?,
+            tables: row.try_get(2)?,
+            part: match part {
+                Some(name) => Some((name, row.try_get(4)?)),
+                None => None,
+            },
+        })
+    })
+    .transpose()
 }

@@ -284,12 +284,31 @@ pub async fn insert(
     client: &impl GenericClient,
     name: &str,
     agent: &str,
-    reverts: &[i64],
+    (reverts, origin): (&[i64], &str),
 ) -> Result<Option<Session>, Error> {
     let text = format!(
-        "INSERT INTO pgdraft.sessions (name, agent, reverts) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}"
+        "INSERT INTO pgdraft.sessions (name, agent, reverts, origin) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}"
     );
-    let row = client.query_opt(&text, &[&name, &agent, &reverts]).await?;
+    let row = client
+        .query_opt(&text, &[&name, &agent, &reverts, &origin])
+        .await?;
+    row.as_ref().map(session).transpose()
+}
+
+/// A live session that this command has made before, of that name if one is given.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn made_by(
+    client: &impl GenericClient,
+    name: Option<&str>,
+    (reverts, origin): (&[i64], &str),
+) -> Result<Option<Session>, Error> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pgdraft.sessions
+         WHERE origin = $1 AND reverts = $2 AND name = coalesce($3, name) AND ended_at IS NULL ORDER BY sid DESC LIMIT 1"
+    );
+    let row = client.query_opt(&text, &[&origin, &reverts, &name]).await?;
     row.as_ref().map(session).transpose()
 }
 

@@ -1,12 +1,14 @@
 //! Applying net changes, set by set.
 
+use std::sync::atomic::Ordering;
+
 use catalog::{Relation, RelationId};
 use draft::apply::Which;
 use draft::{Draft, Own, apply, conflict};
 
 use super::{Applied, Committed, Work, busy, is_locked};
-use crate::ControlError;
 use crate::sessions::count;
+use crate::{ControlError, Step};
 
 /// Above so many different sets of changed columns a table is updated in all of them at once.
 const SETS_MAX: usize = 8;
@@ -64,6 +66,11 @@ impl Work<'_> {
                 todo.push(self.todo(own).await?);
             }
         }
+        self.total.store(
+            todo.iter().map(|t| t.inserts + t.updates + t.deletes).sum(),
+            Ordering::Relaxed,
+        );
+        self.written.store(0, Ordering::Relaxed);
         match order {
             Order::Inserts => {
                 self.inserts(&mut todo).await?;
@@ -147,7 +154,9 @@ impl Work<'_> {
             let after = order.get(place + 1..).unwrap_or(&[]);
             let later = apply::back_columns(todo.own.draft.relation, after);
             let text = apply::insert(todo.own, &later);
+            self.tell("inserting into", todo.own.draft.relation);
             todo.applied.inserted = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            self.told(todo.applied.inserted);
             complete(todo.own.draft, todo.inserts, todo.applied.inserted)?;
             if !later.is_empty() {
                 fills.push((todo.own.draft, apply::fill_later(todo.own, &later)));
@@ -163,7 +172,9 @@ impl Work<'_> {
         for todo in todo {
             for (set, which, expected) in self.sets(todo).await? {
                 let text = apply::update(todo.own, &set, which);
+                self.tell("updating", todo.own.draft.relation);
                 let written = self.write(todo.join, &text, todo.own.draft).await?;
+                self.told(written);
                 complete(todo.own.draft, expected, written)?;
                 todo.applied.updated += written;
             }
@@ -204,7 +215,9 @@ impl Work<'_> {
                 continue;
             }
             let text = apply::delete(todo.own);
+            self.tell("deleting from", todo.own.draft.relation);
             let written = self.write(todo.join, &text, todo.own.draft).await?;
+            self.told(written);
             if written != todo.deletes {
                 // In a circle of foreign keys a parent's removal took some of them along.
                 let text = apply::not_deleted(todo.own);
@@ -218,6 +231,20 @@ impl Work<'_> {
             todo.applied.deleted = todo.deletes;
         }
         Ok(())
+    }
+
+    fn tell(&self, doing: &'static str, relation: &Relation) {
+        self.progress.tell(&Step {
+            session: self.session.clone(),
+            doing,
+            table: format!("{}.{}", relation.schema, relation.name),
+            rows: self.written.load(Ordering::Relaxed),
+            total: self.total.load(Ordering::Relaxed),
+        });
+    }
+
+    fn told(&self, written: u64) {
+        self.written.fetch_add(written, Ordering::Relaxed);
     }
 
     /// Runs one statement that writes to production.

@@ -819,7 +819,7 @@ async fn locks_that_are_not_free_are_told() {
         (got.code.as_str(), got.message.as_str()),
         (
             "55P03",
-            "rows of table \"dept\" are locked by another transaction"
+            "rows of table \"dept\" are locked by another transaction (3 attempts)"
         )
     );
     setup.production.batch_execute("ROLLBACK").await.unwrap();

@@ -1,0 +1,200 @@
+//! Commits as those who run them meet them: progress, an answer that was lost, others in the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use testkit::proxy::{Proxy, over};
+use testkit::wire::{Body, Connection, Failure, Reply};
+
+const SETUP: &str = "\
+CREATE TABLE account (id int PRIMARY KEY, name text NOT NULL, balance int NOT NULL DEFAULT 0);
+CREATE TABLE item (id int PRIMARY KEY, account_id int REFERENCES account, n int NOT NULL DEFAULT 0);
+INSERT INTO account SELECT g, 'n' || g FROM generate_series(1, 6000) g;
+INSERT INTO item SELECT g, g FROM generate_series(1, 6000) g;
+";
+
+fn shown(reply: &Reply) -> Vec<String> {
+    let width = reply.columns.as_ref().map_or(0, Vec::len);
+    (0..reply.rows.len())
+        .map(|row| {
+            let values: Vec<String> = (0..width)
+                .map(|at| reply.value(row, at).unwrap_or_else(|| "-".into()))
+                .collect();
+            values.join("|")
+        })
+        .collect()
+}
+
+fn reviewer(proxy: &Proxy) -> Connection {
+    Connection::open(&proxy.reviewer()).unwrap()
+}
+
+/// What a command says beside its rows.
+fn told(connection: &mut Connection, text: &str) -> Vec<String> {
+    let exchange = connection.simple(text).unwrap();
+    assert!(exchange.error().is_none(), "{text}: {exchange:?}");
+    let notices = exchange.last().notices.iter();
+    notices.map(|n| n.message().to_owned()).collect()
+}
+
+/// Waits until a backend of this database waits for a lock.
+fn someone_waits(watcher: &mut Connection) {
+    let text =
+        "SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.locktype = 'transactionid'";
+    while watcher.value(text) == "0" {
+        std::thread::yield_now();
+    }
+}
+
+/// A notice comes while the commit runs: it waits for a row that production has locked.
+#[test]
+fn a_large_commit_tells_how_far_it_is() {
+    let (database, mut proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE account SET balance = 1");
+    agent.run("UPDATE item SET n = 1");
+    let mut production = database.connect();
+    production.run("BEGIN; SELECT FROM item WHERE id = 3000 FOR UPDATE");
+    let mut rita = reviewer(&proxy);
+    rita.send(b'Q', Body::new().text("COMMIT SESSION 's'"))
+        .unwrap();
+    let mut steps = Vec::new();
+    while steps.len() < 2 {
+        let message = rita.receive().unwrap();
+        assert_eq!(message.tag, b'N', "{message:?}");
+        steps.push(Failure::parse(&message.body).message().to_owned());
+    }
+    assert_eq!(
+        steps,
+        [
+            "session \"s\": 0 of 12000 rows written, updating public.account",
+            "session \"s\": 6000 of 12000 rows written, updating public.item"
+        ]
+    );
+    let metrics = web(&proxy);
+    assert!(metrics.contains("pgdraft_commits_running 1"), "{metrics}");
+    assert!(
+        metrics.contains("pgdraft_commit_rows_left 6000"),
+        "{metrics}"
+    );
+    production.run("COMMIT");
+    let done = rita.collect(None).unwrap();
+    assert!(done.error().is_none(), "{done:?}");
+    let metrics = web(&proxy);
+    assert!(metrics.contains("pgdraft_commits_running 0"), "{metrics}");
+    assert!(metrics.contains("pgdraft_commit_rows_left 0"), "{metrics}");
+    assert_eq!(production.value("SELECT sum(n) FROM item"), "6000");
+    // a small one says what it did and no more
+    let mut agent = proxy.connect("t");
+    agent.run("UPDATE item SET n = 2 WHERE id = 1");
+    assert_eq!(told(&mut rita, "COMMIT SESSION 't'").len(), 1);
+    proxy.assert_sound();
+}
+
+fn web(proxy: &Proxy) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut socket = std::net::TcpStream::connect(("127.0.0.1", proxy.metrics_port())).unwrap();
+    socket
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Every command whose answer can be lost gives it again, and does nothing a second time.
+#[test]
+fn an_answer_that_was_lost_is_given_again() {
+    let (database, mut proxy) = over(SETUP);
+    let mut production = database.connect();
+    let mut rita = reviewer(&proxy);
+    let mut agent = proxy.connect("s");
+    for (name, statement) in [
+        ("a", "UPDATE account SET balance = 1 WHERE id = 1"),
+        ("b", "UPDATE account SET name = 'B' WHERE id <= 2"),
+        ("c", "DELETE FROM item WHERE id = 3"),
+        ("d", "INSERT INTO item VALUES (7001, 1, 1)"),
+        ("e", "UPDATE item SET n = 5 WHERE id = 7001"),
+    ] {
+        agent.run(&format!("SET pgdraft.operation = '{name}'"));
+        agent.run(statement);
+    }
+    let mut twice = |text: &str| {
+        let first = told(&mut rita, text);
+        let base = shown(&production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3"));
+        let again = told(&mut rita, text);
+        assert_eq!(first, again, "{text}");
+        assert!(base == shown(&production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3")), "{text} did something again");
+        first
+    };
+    twice("FORK SESSION 's' AS 'f'");
+    twice("FORK SESSION 's' AS 'f3' AT OPERATION 'c'");
+    let committed = twice("COMMIT OPERATIONS 'b' IN SESSION 's' CASCADE");
+    assert!(committed[0].contains("\"a\", \"b\""), "{committed:?}");
+    let discarded = twice("DISCARD OPERATIONS 'd' IN SESSION 's' CASCADE");
+    assert!(discarded[0].contains("\"d\", \"e\""), "{discarded:?}");
+    twice("COMMIT SESSION 's'");
+    // also once the session has ended
+    twice("COMMIT OPERATIONS 'b' IN SESSION 's' CASCADE");
+    twice("DISCARD OPERATIONS 'd' IN SESSION 's' CASCADE");
+    let made = twice("REVERT SESSION 's'");
+    assert!(made[0].contains("\"revert s\""), "{made:?}");
+    twice("REVERT SESSION 's' AS 'back'");
+    twice("REVERT OPERATION 'a' IN SESSION 's#1' AS 'a back'");
+    twice("DISCARD SESSION 'back'");
+    // what is not the same command is refused as before
+    for refused in [
+        "FORK SESSION 'f' AS 'f3'",
+        "FORK SESSION 'f3' AS 'f'",
+        "REVERT SESSION 's#1' AS 'a back'",
+        "REVERT SESSION 's' AS 'back'",
+    ] {
+        assert_eq!(rita.fail(refused).code(), "ZD005", "{refused}");
+    }
+    assert_eq!(rita.fail("DISCARD SESSION 's'").code(), "ZD002");
+    assert_eq!(
+        rita.fail("DISCARD OPERATIONS 'c' IN SESSION 's'").code(),
+        "ZD002"
+    );
+    assert_eq!(rita.fail("COMMIT SESSION 'back'").code(), "ZD002");
+    proxy.assert_sound();
+}
+
+/// Production holds an item and wants its account; the commit has the account and wants the item.
+#[test]
+fn a_commit_that_a_deadlock_ended_is_done_again() {
+    let (database, mut proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE account SET name = 'S' WHERE id = 1");
+    agent.run("UPDATE item SET n = 1 WHERE id = 1");
+    let mut production = database.connect();
+    let mut watcher = database.connect();
+    // the commit finds the deadlock, not production
+    production.run(&format!(
+        "ALTER DATABASE {} SET deadlock_timeout = '2s'",
+        database.name()
+    ));
+    proxy.crash_and_restart();
+    production.run("SET deadlock_timeout = '10min'");
+    production.run("BEGIN; UPDATE item SET account_id = 1 WHERE id = 1");
+    let mut rita = reviewer(&proxy);
+    rita.send(b'Q', Body::new().text("COMMIT SESSION 's'"))
+        .unwrap();
+    someone_waits(&mut watcher);
+    production.run("UPDATE account SET balance = 7 WHERE id = 1");
+    production.run("COMMIT");
+    let done = rita.collect(None).unwrap();
+    assert!(done.error().is_none(), "{done:?}");
+    assert_eq!(
+        shown(&production.run(
+            "SELECT a.name, a.balance, i.n FROM account a JOIN item i ON i.id = a.id WHERE a.id = 1"
+        )),
+        ["S|7|1"]
+    );
+    assert!(proxy.log().contains("others are in the way of a commit"));
+    proxy.assert_sound();
+}
