@@ -131,9 +131,9 @@ fn the_lock_of_a_session_is_out_of_reach_of_the_agents_role() {
         token(&database, &sid, pid)
     ));
     for statement in [
-        "SELECT FROM pgdraft.sessions FOR UPDATE",
-        "SELECT FROM pgdraft.sessions FOR KEY SHARE",
-        "LOCK TABLE pgdraft.sessions IN ROW EXCLUSIVE MODE",
+        "SELECT FROM pgdraft.locks FOR UPDATE",
+        "SELECT FROM pgdraft.locks FOR KEY SHARE",
+        "LOCK TABLE pgdraft.locks IN ROW EXCLUSIVE MODE",
         "LOCK TABLE pgdraft.migrations IN ROW EXCLUSIVE MODE",
         "SELECT pgdraft.advisory_key('1')",
     ] {
@@ -141,7 +141,7 @@ fn the_lock_of_a_session_is_out_of_reach_of_the_agents_role() {
         assert_eq!(raw.fail(statement).code(), "42501", "{statement}");
         raw.run("ROLLBACK");
     }
-    raw.run("BEGIN; SELECT pgdraft.lock_session()");
+    raw.run("BEGIN; SELECT pgdraft.lock_session(NULL); SELECT pgdraft.lock_rows(NULL)");
     for n in 1..4 {
         raw.run(&format!(
             "SELECT pg_advisory_lock(hashtextextended('pgdraft session', {n}))"
