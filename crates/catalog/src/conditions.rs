@@ -17,7 +17,10 @@ impl Relation {
     pub fn conditions(&self) -> impl Iterator<Item = String> {
         let routes = self.routes.iter().map(route);
         let checks = self.checks.iter().filter_map(|c| check(self, c));
-        routes.chain(not_null(self)).chain(checks)
+        routes
+            .chain(not_null(self))
+            .chain(key_missing(self))
+            .chain(checks)
     }
 }
 
@@ -91,6 +94,18 @@ fn not_null(relation: &Relation) -> Option<String> {
         names(relation.columns.iter().map(|c| c.name.as_str())),
         names(required.iter().copied()),
         row(relation)
+    ))
+}
+
+/// A key that the configuration names is not NULL.
+fn key_missing(relation: &Relation) -> Option<String> {
+    let key = relation.key().filter(|key| !key.is_declared())?;
+    Some(format!(
+        "pg_catalog.num_nulls({}) = 0 OR pgdraft.key_missing({}, {}, {})",
+        list(key.columns.iter().map(String::as_str), quote_identifier),
+        quote_literal(&relation.schema),
+        quote_literal(&relation.name),
+        quote_literal(&key.label)
     ))
 }
 

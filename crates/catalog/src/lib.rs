@@ -245,7 +245,8 @@ pub enum Identity {
 /// A primary key, unique constraint, unique index or exclusion constraint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Key {
-    /// Name of the index (equal to the constraint's where there is one).
+    /// Name of the index (equal to the constraint's where there is one). Empty for a key that the
+    /// configuration names: nothing in production says that its values are unique.
     pub name: String,
     /// Column names in key order; empty where one of the elements is an expression.
     pub columns: Vec<String>,
@@ -427,6 +428,13 @@ pub const ROW_COLUMN: &str = "pgdraft_number";
 /// Name of the triggers on heads that check a DEFERRABLE constraint of that oid.
 pub fn deferrable_trigger(constraint: u32) -> String {
     format!("pgdraft_c{constraint}")
+}
+
+impl Key {
+    /// Production has a constraint or an index for it.
+    pub fn is_declared(&self) -> bool {
+        !self.name.is_empty()
+    }
 }
 
 impl Relation {

@@ -37,6 +37,9 @@ pub struct Options {
     pub refuse_reuse: bool,
     /// Most live sessions of one agent; 0 = no bound.
     pub sessions_per_agent: u64,
+    /// Columns that tell the rows of tables without a key apart: schema, table, column; `None`
+    /// leaves what is noted in the database.
+    pub keys: Option<Arc<[[String; 3]]>>,
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -55,6 +58,7 @@ impl Default for Options {
             keeping: Keeping::Redacted,
             refuse_reuse: false,
             sessions_per_agent: 0,
+            keys: None,
         }
     }
 }
@@ -137,6 +141,13 @@ impl Control {
         if !tables.is_empty() {
             let role = roles.agent;
             return Err(ControlError::Exposed { role, tables });
+        }
+        if let Some(columns) = &options.keys {
+            store::keys::note(&*client, columns).await?;
+            let troubles = store::keys::troubles(&*client).await?;
+            if !troubles.is_empty() {
+                return Err(ControlError::BadTableKeys(troubles));
+            }
         }
         let secret = Secret::load(&*client).await?;
         let catalog = store::load_catalog(&*client, 1).await?;

@@ -52,6 +52,13 @@ impl Control {
                 return Err(ControlError::NoSuchRelation(*id));
             };
             draft::check(relation)?;
+            if work
+                .present
+                .get(id)
+                .is_none_or(|t| t.fingerprint != relation.fingerprint)
+            {
+                told_apart(&transaction, relation).await?;
+            }
             work.table(relation).await?;
         }
         work.triggers().await?;
@@ -106,6 +113,28 @@ impl Control {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// The key that the configuration names for a table tells its rows apart; production does not see
+/// to that.
+async fn told_apart(
+    transaction: &Transaction<'_>,
+    relation: &Relation,
+) -> Result<(), ControlError> {
+    for (text, detail) in draft::doubts(relation) {
+        if keeper::run(transaction, &text, None).await? > 0 {
+            return Err(draft::Refusal {
+                schema: relation.schema.clone(),
+                table: relation.name.clone(),
+                detail,
+                hint:
+                    "Name other columns in tables.key of pgdraft's configuration, or mend the rows."
+                        .into(),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// What stops a head, without the values of any session's rows: everybody who drafts the table may

@@ -159,6 +159,9 @@ pub enum ControlError {
         /// Columns of its primary key.
         columns: Vec<String>,
     },
+    /// Keys that the configuration names for tables and that cannot be.
+    #[error("tables.key cannot be: {}", .0.join("; "))]
+    BadTableKeys(Vec<String>),
     /// The draft is not what was reviewed.
     #[error("the draft of session \"{session}\" has moved since it was reviewed")]
     Moved {
@@ -265,6 +268,8 @@ impl ControlError {
                     tables.iter().take(20).cloned().collect::<Vec<_>>().join(", ")
                 ))
                 .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again."),
+            Self::BadTableKeys(_) => Report::error("F0000", message)
+                .hint("Name columns of an ordinary table without a primary key: [\"public.readings.sensor\", \"public.readings.at\"]."),
             Self::BadId(_) => Report::error(code::BAD_ID, message)
                 .detail("An id has 1 to 200 characters.")
                 .hint("Give an id of that length with options=-c pgdraft.session=<id>."),

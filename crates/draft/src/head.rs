@@ -76,9 +76,14 @@ ALTER TABLE {head} REPLICA IDENTITY FULL;",
     if relation.key().is_none() {
         let _ = writeln!(out, "    {ROW_COLUMN} bigint,");
     }
+    // A key of the configuration can be missing; the head says so better than the log would.
+    let kind = match relation.key() {
+        Some(key) if !key.is_declared() => "UNIQUE",
+        _ => "PRIMARY KEY",
+    };
     let _ = writeln!(
         out,
-        "    CONSTRAINT {}_log_pkey PRIMARY KEY (pgdraft_sid, pgdraft_op, {key})\n);",
+        "    CONSTRAINT {}_log_pkey {kind} (pgdraft_sid, pgdraft_op, {key})\n);",
         short_name(id)
     );
     // not for what the control plane moves, nor where nothing bounds the session

@@ -29,7 +29,7 @@ mod text;
 pub mod trigger;
 pub mod undo;
 
-pub use limits::{Refusal, check};
+pub use limits::{Refusal, check, doubts};
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,29 @@ pub fn check(relation: &Relation) -> Result<(), Refusal> {
     })
 }
 
+/// Queries that give a row where the key that the configuration names does not tell a table's rows
+/// apart, each with what that means.
+pub fn doubts(relation: &Relation) -> Vec<(String, String)> {
+    let Some(key) = relation.key().filter(|key| !key.is_declared()) else {
+        return Vec::new();
+    };
+    let (base, list) = (relation.qualified(), crate::text::columns("", &key.columns));
+    let named = format!(
+        "The key ({}) that the configuration names for \"{}\".\"{}\"",
+        key.label, relation.schema, relation.name
+    );
+    vec![
+        (
+            format!("SELECT FROM {base} WHERE pg_catalog.num_nulls({list}) > 0 LIMIT 1"),
+            format!("{named} is NULL in some rows."),
+        ),
+        (
+            format!("SELECT FROM {base} GROUP BY {list} HAVING pg_catalog.count(*) > 1 LIMIT 1"),
+            format!("{named} is the same in several rows."),
+        ),
+    ]
+}
+
 fn reason(relation: &Relation) -> Option<(String, &'static str)> {
     kind(relation)
         .or_else(|| columns(relation))

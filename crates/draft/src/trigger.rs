@@ -214,6 +214,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
     let mut keys = EVENTS.map(|event| {
         let mut steps = keys::log(draft, event);
         steps.extend(keys::primary(draft, event));
+        steps.extend(keys::ambiguous(draft, event));
         steps
     });
     let mut expressions = [Vec::new(), Vec::new()];
@@ -246,7 +247,8 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         .iter()
         .chain(&actions)
         .chain(&references)
-        .all(Vec::is_empty);
+        .all(Vec::is_empty)
+        && draft.relation.key().is_none_or(catalog::Key::is_declared);
     if simple && keys::others(draft).all(|(key, _)| key.deferrable.is_some()) {
         let rows = EVENTS.map(|event| keys::of_row(draft, event));
         all.push(stage("keys", true, Fires::NewRow, rows));

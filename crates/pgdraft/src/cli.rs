@@ -370,6 +370,10 @@ pub(crate) struct ServeFlags {
     /// Time between looks at what ended sessions have left [default: 5000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_CLEAN_MS", value_parser = values::milliseconds)]
     pub(crate) sessions_clean_ms: Option<Duration>,
+    /// Columns that tell the rows of tables without a key apart: schema.table.column [default: none]
+    #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_TABLES_KEY", value_delimiter = ',',
+          num_args = 1.., value_parser = values::column_name)]
+    pub(crate) tables_key: Option<Vec<[String; 3]>>,
     /// Counters, whose changes add up when a draft is merged: schema.table.column [default: none]
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]

@@ -397,6 +397,7 @@ fn control_options(settings: &Settings) -> Options {
         merge_delta: settings.sessions.delta.clone().into(),
         keeping: settings.recording.keeping.clone(),
         refuse_reuse: settings.recording.reuse == Reuse::Refuse,
+        keys: Some(settings.sessions.keys.clone().into()),
         ..Options::default()
     }
 }

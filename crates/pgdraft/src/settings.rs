@@ -101,6 +101,8 @@ pub(crate) struct SessionSettings {
     pub(crate) clean: Duration,
     /// Columns that merge as differences: schema, table, column.
     pub(crate) delta: Vec<[String; 3]>,
+    /// Columns that tell the rows of tables without a key apart: schema, table, column.
+    pub(crate) keys: Vec<[String; 3]>,
 }
 
 /// Everything `serve` runs with.
@@ -343,6 +345,7 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
         Duration::ZERO,
     )?;
     let from_file = d.read_array("merge.delta", values::column_name)?;
+    let keys = d.read_array("tables.key", values::column_name)?;
     Ok(SessionSettings {
         ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
         history: d.choose(
@@ -358,6 +361,7 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
             Duration::from_secs(5),
         )?,
         delta: flags.merge_delta.clone().or(from_file).unwrap_or_default(),
+        keys: flags.tables_key.clone().or(keys).unwrap_or_default(),
     })
 }
 

@@ -42,3 +42,47 @@ BEGIN
         EXECUTE format('ALTER TABLE %s OWNER TO %s', name, {{keeper_literal}});
     END LOOP;
 END $$;
+
+-- Keys that the configuration names for tables without one, as the last `pgdraft serve` read them: one
+-- row a column. Here, so that every process and command sees tables alike.
+CREATE TABLE pgdraft.keys (
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    column_name text NOT NULL,
+    place integer NOT NULL,
+    PRIMARY KEY (schema_name, table_name, place)
+);
+REVOKE ALL ON pgdraft.keys FROM PUBLIC;
+
+-- Raises PostgreSQL's own duplicate key error where an INSERT meets a live row; over a tombstone it
+-- returns true, which brings the row back to life. A key without a name is the configuration's: nothing
+-- in production says that its values are unique.
+CREATE OR REPLACE FUNCTION pgdraft.dup_guard(live boolean, schema_name text, table_name text, constraint_name text, detail text)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF live AND constraint_name = '' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000',
+            MESSAGE = 'two rows of table "' || table_name || '" cannot have the same key in a draft',
+            DETAIL = coalesce(detail, ''), SCHEMA = schema_name, TABLE = table_name,
+            HINT = 'The configuration (tables.key) names it as what tells the rows apart.';
+    END IF;
+    IF live THEN
+        RAISE EXCEPTION USING ERRCODE = '23505',
+            MESSAGE = 'duplicate key value violates unique constraint "' || constraint_name || '"',
+            DETAIL = coalesce(detail, ''), SCHEMA = schema_name, TABLE = table_name, CONSTRAINT = constraint_name;
+    END IF;
+    RETURN true;
+END $$;
+
+-- Stands in a head's CHECK: a column of such a key is NULL.
+CREATE FUNCTION pgdraft.key_missing(schema_name text, table_name text, key text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '0A000',
+        MESSAGE = 'a row of table "' || table_name || '" cannot be without its key in a draft',
+        DETAIL = 'A column of (' || key || ') is NULL.', SCHEMA = schema_name, TABLE = table_name,
+        HINT = 'The configuration (tables.key) names it as what tells the rows apart.';
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.key_missing(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.key_missing(text, text, text) TO {{agent}};

@@ -10,6 +10,7 @@ mod exposed;
 pub mod history;
 mod install;
 pub mod keeper;
+pub mod keys;
 mod load;
 mod mark;
 pub mod parts;

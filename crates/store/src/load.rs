@@ -9,7 +9,7 @@ use catalog::{
 };
 use tokio_postgres::{GenericClient, Row};
 
-use crate::{Error, catalog_mark, tables};
+use crate::{Error, catalog_mark, keys, tables};
 
 mod fingerprint;
 mod partitions;
@@ -50,6 +50,11 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     let mut parts = relations(client).await?;
     columns(client, &mut parts).await?;
     indexes(client, &mut parts).await?;
+    for (id, key) in keys::load(client).await? {
+        if let Some(relation) = parts.get_mut(&id) {
+            relation.stand_in = Some(key);
+        }
+    }
     checks(client, &mut parts).await?;
     foreign_keys(client, &mut parts).await?;
     partitions::partitions(client, &mut parts).await?;

@@ -69,6 +69,26 @@ pub(super) fn primary(draft: &Draft<'_>, event: Event) -> Option<Step> {
     Some(refusal(draft, key, query))
 }
 
+/// The row that is changed first is the only one of the base with that key: nothing but the
+/// configuration says so.
+pub(super) fn ambiguous(draft: &Draft<'_>, event: Event) -> Option<Step> {
+    let relation = draft.relation;
+    let key = relation.key().filter(|key| !key.is_declared())?;
+    if event != Event::Insert {
+        return None;
+    }
+    let values: Vec<String> = key.columns.iter().map(|c| column("n", c)).collect();
+    let list = values.join(", ");
+    let query = format!(
+        "SELECT {} FROM (SELECT {} AS pgdraft_d FROM pgdraft_n n JOIN {} b ON {} WHERE NOT n.pgdraft_new GROUP BY {list} HAVING count(*) > 1) x",
+        first_of("x.pgdraft_d"),
+        exists(key, &values).replace(" already exists.", " exists more than once."),
+        Draft::base(relation),
+        same_base(relation, "b", "n"),
+    );
+    Some(refusal(draft, key, query))
+}
+
 /// Keys besides the one that tells rows apart, in PostgreSQL's order; exclusion constraints last.
 pub(super) fn others<'a>(draft: &Draft<'a>) -> impl Iterator<Item = (&'a Key, bool)> {
     let relation = draft.relation;
@@ -269,6 +289,22 @@ fn refusal(draft: &Draft<'_>, key: &Key, query: String) -> Step {
 }
 
 fn refusal_of(draft: &Draft<'_>, key: &Key, excludes: bool, query: String) -> Step {
+    let (schema, table) = (&draft.relation.schema, &draft.relation.name);
+    if !key.is_declared() {
+        return Step::Refuse {
+            query,
+            error: Raise {
+                code: "0A000",
+                message: format!(
+                    "two rows of table \"{table}\" cannot have the same key in a draft"
+                ),
+                hint: Some("The configuration (tables.key) names it as what tells the rows apart."),
+                constraint: String::new(),
+                schema: schema.clone(),
+                table: table.clone(),
+            },
+        };
+    }
     let (code, what) = if excludes {
         (
             "23P01",
@@ -284,8 +320,8 @@ fn refusal_of(draft: &Draft<'_>, key: &Key, excludes: bool, query: String) -> St
             message: format!("{what} \"{}\"", key.name),
             hint: None,
             constraint: key.name.clone(),
-            schema: draft.relation.schema.clone(),
-            table: draft.relation.name.clone(),
+            schema: schema.clone(),
+            table: table.clone(),
         },
     }
 }

@@ -216,6 +216,12 @@ pub(crate) static KEYS: &[Key] = &[
         "expected 64 hexadecimal digits",
     ),
     key(
+        "tables.key",
+        Kind::TextArray,
+        "[]",
+        "expected columns, such as [\"public.readings.sensor\", \"public.readings.at\"]",
+    ),
+    key(
         "merge.delta",
         Kind::TextArray,
         "[]",

@@ -115,6 +115,22 @@ fn own_duplicate(fields: &mut Fields, positions: &Positions) -> bool {
     }
     let instead: Vec<(u8, String)> = match &write.doubled {
         sql::Doubled::Same => return false,
+        sql::Doubled::Key(key) if key.constraint.is_empty() => vec![
+            (b'C', "0A000".to_owned()),
+            (
+                b'M',
+                format!(
+                    "two rows of table \"{}\" cannot have the same key in a draft",
+                    key.table
+                ),
+            ),
+            (
+                b'H',
+                "The configuration (tables.key) names it as what tells the rows apart.".to_owned(),
+            ),
+            (b's', key.schema.clone()),
+            (b't', key.table.clone()),
+        ],
         sql::Doubled::Key(key) => vec![
             (b'C', "23505".to_owned()),
             (

@@ -198,7 +198,7 @@ impl<'a> Work<'a> {
                 "{} has no primary key and no unique key over NOT NULL columns, so its rows cannot be told apart.",
                 relation.qualified()
             ))
-            .hint("add rows only; or ask for a primary key, or for a unique index over NOT NULL columns"),
+            .hint("add rows only; or ask for a primary key, for a unique index over NOT NULL columns, or for the columns that tell its rows apart in tables.key of pgdraft's configuration"),
         ))
     }
 
