@@ -62,6 +62,23 @@ ALTER TABLE {head} REPLICA IDENTITY FULL;",
             index.name, index.filter
         );
     }
+    out.push_str(&log_ddl(relation, id));
+    for (table, rights) in [(head, "SELECT, INSERT, UPDATE"), (log, "SELECT, INSERT")] {
+        let _ = writeln!(
+            out,
+            "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+CREATE POLICY pgdraft ON {table} TO {agent} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS});
+GRANT {rights} ON {table} TO {agent};"
+        );
+    }
+    out.push_str(&inlet::ddl(relation, id, agent));
+    out
+}
+
+/// The log: before-images, append-only.
+fn log_ddl(relation: &Relation, id: DraftTableId) -> String {
+    let (log, key) = (log_table(id), columns("", key_columns(relation)));
+    let mut out = String::new();
     let _ = writeln!(
         out,
         "CREATE TABLE {log} (
@@ -93,15 +110,6 @@ ALTER TABLE {head} REPLICA IDENTITY FULL;",
     WHEN (pg_catalog.current_setting('pgdraft.changes_max', true) <> '' AND pg_catalog.current_setting('pgdraft.op', true) <> '')
     EXECUTE FUNCTION pgdraft.count_changes();"
     );
-    for (table, rights) in [(head, "SELECT, INSERT, UPDATE"), (log, "SELECT, INSERT")] {
-        let _ = writeln!(
-            out,
-            "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-CREATE POLICY pgdraft ON {table} TO {agent} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS});
-GRANT {rights} ON {table} TO {agent};"
-        );
-    }
-    out.push_str(&inlet::ddl(relation, id, agent));
     out
 }
 

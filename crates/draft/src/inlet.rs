@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL refuses COPY FROM into a table under row-level security, and COPY knows no
 //! ON CONFLICT, which a key that the session removed before needs. So rows are copied into a table
-//! without rules that the agents' role can only insert into; when the statement ends a trigger moves
+//! without rules, in which nobody ever finds a row: when the statement ends a trigger moves
 //! them into the head, as a plain INSERT would have written them.
 
 use std::fmt::Write as _;
@@ -44,7 +44,7 @@ pub(crate) fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {};
 CREATE TRIGGER pgdraft_in AFTER INSERT ON {inlet} REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT EXECUTE FUNCTION {inlet}();
 REVOKE ALL ON FUNCTION {inlet}() FROM PUBLIC;
-GRANT INSERT ON {inlet} TO {agent};",
+GRANT SELECT, INSERT ON {inlet} TO {agent};",
         dollar_quoted(&body(relation, id)),
     );
     out

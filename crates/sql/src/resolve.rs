@@ -239,14 +239,7 @@ pub(crate) fn drafted(relation: Arc<Relation>) -> Result<Arc<Relation>, Report> 
 pub(crate) fn refusal(relation: &Relation) -> Option<Report> {
     let what = match relation.kind {
         RelationKind::Table | RelationKind::Partitioned if relation.partition.is_some() => {
-            return Some(
-                Report::error(
-                    "0A000",
-                    format!("cannot change partition \"{}\" by its own name in a draft", relation.name),
-                )
-                .detail("A draft keeps the rows of all partitions together.")
-                .hint("write to the partitioned table it belongs to; reads of the partition see the change"),
-            );
+            return None;
         }
         RelationKind::Table if relation.inherits => "an inherited table",
         RelationKind::Partitioned => return None,

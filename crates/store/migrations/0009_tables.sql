@@ -86,3 +86,14 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.key_missing(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.key_missing(text, text, text) TO {{agent}};
+
+-- Raises what PostgreSQL does for a row that is not one of the partition it is written to.
+CREATE FUNCTION pgdraft.outside_partition(schema_name text, table_name text, image text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '23514',
+        MESSAGE = 'new row for relation "' || table_name || '" violates partition constraint',
+        DETAIL = pgdraft.failing_row(pgdraft.fields(image)), SCHEMA = schema_name, TABLE = table_name;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.outside_partition(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.outside_partition(text, text, text) TO {{agent}};

@@ -19,6 +19,8 @@ use crate::walk::byte;
 #[derive(Debug)]
 pub(crate) struct Changed {
     pub(crate) relation: Arc<Relation>,
+    /// The table whose head it is: itself, or the root of its partition tree.
+    pub(crate) drafted: Arc<Relation>,
     pub(crate) head: Arc<Head>,
     /// The name the client's expressions know the target by, unquoted.
     pub(crate) label: String,
@@ -66,16 +68,7 @@ pub(crate) fn target(
             }
             _ => relation,
         },
-        Target::Unknown if context.fresh => {
-            return Err(Box::new(
-                Report::error(
-                    "42P01",
-                    format!("relation \"{}\" does not exist", written(name)),
-                )
-                .position(byte(name.location) + 1)
-                .hint("check the table's name, its schema and search_path"),
-            ));
-        }
+        Target::Unknown if context.fresh => return Err(missing_relation(name)),
         Target::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
     };
     if relation.kind == RelationKind::Partitioned && !name.inh && view.is_some() {
@@ -84,14 +77,15 @@ pub(crate) fn target(
                 .hint("leave ONLY out: the rows are in the partitions"),
         ));
     }
-    let Some(head) = context.catalog.head(relation.id) else {
+    let drafted = drafted(context, &relation);
+    let Some(head) = context.catalog.head(drafted.id) else {
         if resolve::is_outdated(context, relation.id) {
             if !context.fresh {
                 return Ok(Found::Instead(Plan::NeedsCatalog));
             }
             return Err(Box::new(resolve::schema_moved(context.catalog, &relation)));
         }
-        return Ok(Found::Instead(Plan::NeedsDraft(vec![relation.id])));
+        return Ok(Found::Instead(Plan::NeedsDraft(vec![drafted.id])));
     };
     let missing = resolve::without_head(context.catalog, &head.cascades);
     if !missing.is_empty() {
@@ -100,6 +94,7 @@ pub(crate) fn target(
     let alias = name.alias.as_ref().map(|a| a.aliasname.clone());
     Ok(Found::Changed(Box::new(Changed {
         head: Arc::clone(head),
+        drafted,
         through: way,
         renamed: None,
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
@@ -114,6 +109,21 @@ pub(crate) fn target(
         },
         relation,
     })))
+}
+
+fn drafted(context: &Context<'_>, relation: &Arc<Relation>) -> Arc<Relation> {
+    let id = context.catalog.drafted_as(relation.id);
+    let found = context.catalog.relations.get(&id);
+    Arc::clone(found.unwrap_or(relation))
+}
+
+fn missing_relation(name: &RangeVar) -> Box<Report> {
+    let message = format!("relation \"{}\" does not exist", written(name));
+    Box::new(
+        Report::error("42P01", message)
+            .position(byte(name.location) + 1)
+            .hint("check the table's name, its schema and search_path"),
+    )
 }
 
 /// The name as PostgreSQL prints it in 42P01.
@@ -206,6 +216,19 @@ impl Changed {
         }
     }
 
+    /// What raises where the row `alias` of the head is not one of the partition that the client
+    /// names; none where it names no partition.
+    pub(crate) fn bound(&self, alias: &str) -> Option<String> {
+        let bound = self.relation.partition.as_ref()?.bound.as_ref()?;
+        let columns = self.relation.columns.iter();
+        let columns = columns.map(|c| format!("{alias}.{n} AS {n}", n = q(&c.name)));
+        Some(format!(
+            "(SELECT {} FROM (SELECT {}) AS pgdraft_p)",
+            within(&self.relation, bound),
+            list(columns)
+        ))
+    }
+
     pub(crate) fn key(&self) -> &[String] {
         self.relation.key().map_or(&[], |k| k.columns.as_slice())
     }
@@ -231,14 +254,14 @@ impl Changed {
         whole: bool,
     ) -> Option<String> {
         // always merged: another connection of the session may write the table just before us
-        let rows = context.draft.dirty.get(&self.relation.id);
+        let rows = context.draft.dirty.get(&self.drafted.id);
         let wanted = Wanted {
             rows: rows.copied().unwrap_or(0),
             fenced: fenced || self.through.as_ref().is_some_and(|t| t.risky()),
             bare_count: false,
             whole,
             with_new: true,
-            truncated: context.draft.truncated.contains(&self.relation.id),
+            truncated: context.draft.truncated.contains(&self.drafted.id),
         };
         let table = merge::merged(&self.relation, &self.head, wanted)?;
         Some(match &self.through {
@@ -331,13 +354,13 @@ impl Changed {
 
     /// Relations that become dirty: itself and, where keys go, what it cascades to.
     pub(crate) fn changes(&self, cascades: bool) -> Vec<RelationId> {
-        let mut changes = vec![self.relation.id];
+        let mut changes = vec![self.drafted.id];
         if cascades {
             let others = self
                 .head
                 .cascades
                 .iter()
-                .filter(|id| **id != self.relation.id);
+                .filter(|id| **id != self.drafted.id);
             changes.extend(others);
         }
         changes
@@ -345,11 +368,22 @@ impl Changed {
 
     /// Whether a foreign key of another table points at that column.
     pub(crate) fn is_referenced(&self, column: &str) -> bool {
-        self.relation
+        self.drafted
             .referenced_by
             .iter()
             .any(|f| f.parent_columns.iter().any(|c| c == column))
     }
+}
+
+/// A condition over bare column names: the row is one of the partition, or PostgreSQL's error.
+pub(crate) fn within(partition: &Relation, bound: &str) -> String {
+    let columns = partition.columns.iter().map(|c| q(&c.name));
+    format!(
+        "({bound}) IS NOT FALSE OR pgdraft.outside_partition({}, {}, ROW({})::pg_catalog.text)",
+        quote_literal(&partition.schema),
+        quote_literal(&partition.name),
+        list(columns)
+    )
 }
 
 /// Constants become `$n`: statement texts are kept without values.

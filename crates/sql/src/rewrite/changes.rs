@@ -147,7 +147,7 @@ impl Parts {
             Change::Delete(tree) => delete::write(&work, tree),
             Change::Merge(tree) => merging::write(&work, tree),
         }?;
-        self.targets.push(work.changed.relation.id);
+        self.targets.push(work.changed.drafted.id);
         for id in work.changed.changes(written.cascades) {
             if !self.changes.contains(&id) {
                 self.changes.push(id);

@@ -83,7 +83,7 @@ fn in_schema(context: &Context<'_>, schema: &str, name: &str) -> Vec<Found> {
     let ids = context.catalog.names.get(schema).into_iter().flatten();
     let relations = ids.filter_map(|(_, id)| context.catalog.relations.get(id));
     relations
-        .filter(|relation| crate::resolve::refusal(relation).is_none())
+        .filter(|r| crate::resolve::refusal(r).is_none() && r.partition.is_none())
         .flat_map(|relation| of_relation(context, relation, name))
         .collect()
 }

@@ -173,8 +173,10 @@ fn from(
         table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
         format!("{}({names})", changed.head.inlet()),
     );
+    let mut edits = vec![edit];
+    edits.extend(bounded(statement, &changed.relation)?);
     let mut splice = Splice::new(&statement.text);
-    splice.copy_edited(0..statement.text.len(), &[edit]);
+    splice.copy_edited(0..statement.text.len(), &edits);
     let (text, positions) = splice.finish();
     Ok(Plan::Write(Arc::new(Write {
         rewritten: Rewritten {
@@ -184,11 +186,30 @@ fn from(
             effect: Effect::None,
             locks: Locks::No,
         },
-        changes: vec![changed.relation.id],
+        changes: vec![changed.drafted.id],
         verb: Verb::Copy,
         redacted: change::redact(&statement.text),
         returning: false,
         doubled: Doubled::Same,
         counted: false,
     })))
+}
+
+/// COPY into a partition takes its rows alone: behind the client's own WHERE, a condition that raises.
+fn bounded(statement: &Statement, relation: &Relation) -> Result<Vec<Edit>, Box<Report>> {
+    let partition = relation.partition.as_ref();
+    let Some(bound) = partition.and_then(|p| p.bound.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let tokens = &statement.tokens;
+    let end = tokens.bytes(0..tokens.len()).ok_or_else(mismatch)?.end;
+    let check = change::within(relation, bound);
+    let Some(filter) = tokens.find(0..tokens.len(), 0, |_, t| t.is(Kind::Where)) else {
+        return Ok(vec![Edit::new(end..end, format!(" WHERE {check}"))]);
+    };
+    let start = tokens.get(filter + 1).ok_or_else(mismatch)?.start;
+    Ok(vec![
+        Edit::new(start..start, "("),
+        Edit::new(end..end, format!(") AND ({check})")),
+    ])
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use catalog::{Identity, Relation, quote_identifier as q};
+use catalog::{Column, Identity, Relation, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
@@ -43,6 +43,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     let head = work.changed.head.table();
     edits.push(Edit::new(name_range, format!("{head}{alias}")));
     edits.extend(view_columns(work, tree)?);
+    edits.extend(partition_columns(work, tree)?);
     edits.extend(user_values(work, tree)?);
     edits.extend(overriding(work.statement, tree, after));
     edits.sort_by_key(|e| (e.range.start, e.range.end));
@@ -58,13 +59,47 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     Ok(out)
 }
 
+/// Into a partition: its columns named, because the head has those of the root in the root's order.
+fn partition_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<Report>> {
+    let (relation, root) = (&work.changed.relation, &work.changed.drafted);
+    if relation.id == root.id {
+        return Ok(None);
+    }
+    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
+        _ => None,
+    };
+    let other = |c: &Column| {
+        let of_root = root.column(&c.name);
+        of_root.is_none_or(|r| (&r.default, r.identity) != (&c.default, c.identity))
+    };
+    let ordered = relation.columns.iter().map(|c| &c.name);
+    let ordered = ordered.eq(root.columns.iter().map(|c| &c.name));
+    if ordered && !relation.columns.iter().any(other) {
+        return Ok(None);
+    }
+    let given = given_columns(work, tree, select)?;
+    let differs =
+        |c: &&Column| other(c) && (says_default(select) || !given.iter().any(|g| g.name == c.name));
+    if let Some(column) = relation.columns.iter().find(differs) {
+        return Err(Box::new(
+            unsupported(&format!(
+                "INSERT that takes the default of column \"{}\" of partition \"{}\"",
+                column.name, relation.name
+            ))
+            .detail("It is another one than that of the partitioned table.")
+            .hint("give the column a value"),
+        ));
+    }
+    named(work, tree, select, &given)
+}
+
 /// Through a view: the columns named by the table's names.
 fn view_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<Report>> {
     let changed = &work.changed;
     let Some(through) = &changed.through else {
         return Ok(None);
     };
-    let tokens = &work.statement.tokens;
     let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
         _ => None,
@@ -82,9 +117,23 @@ fn view_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<
                 .hint("give the view's column a value"),
         ));
     }
+    named(work, tree, select, &given)
+}
+
+/// The column list, for a source of these columns.
+fn named(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    select: Option<&SelectStmt>,
+    given: &[Given],
+) -> Result<Option<Edit>, Box<Report>> {
+    let tokens = &work.statement.tokens;
     let mut names = Vec::with_capacity(given.len());
-    for target in &given {
-        let name = q(&changed.assigned(&target.name, ("insert into", 0))?.name);
+    for target in given {
+        let name = q(&work
+            .changed
+            .assigned(&target.name, ("insert into", 0))?
+            .name);
         names.push(if target.steps.is_empty() {
             name
         } else {

@@ -268,13 +268,20 @@ impl Returning {
 
     /// ` WHERE` the view written through takes the new rows.
     fn check(&self, work: &Work<'_>, live: bool) -> Result<String, Box<Report>> {
-        let through = work.changed.through.as_ref().filter(|_| live);
-        let Some(check) = through.and_then(|t| t.check(&work.changed.alias())) else {
+        if !live {
             return Ok(String::new());
-        };
+        }
+        let alias = work.changed.alias();
+        let through = work.changed.through.as_ref();
+        let view = through.and_then(|t| t.check(&alias));
+        let checks: Vec<String> = work.changed.bound(&alias).into_iter().chain(view).collect();
+        if checks.is_empty() {
+            return Ok(String::new());
+        }
+        let check = checks.join(" AND ");
         if work.place.number > 0 {
             return Err(Box::new(
-                unsupported("a change under WITH of a view with a check option")
+                unsupported("a change under WITH of a partition or of a view with a check option")
                     .hint("use a statement of its own"),
             ));
         }

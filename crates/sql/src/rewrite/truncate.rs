@@ -30,6 +30,16 @@ pub(crate) fn plan(
             report
         });
         let relation = match found? {
+            Found::Changed(changed) if changed.relation.partition.is_some() => {
+                return Err(Box::new(
+                    crate::classify::unsupported(&format!(
+                        "TRUNCATE of partition \"{}\"",
+                        changed.relation.name
+                    ))
+                    .detail("A draft keeps the rows of all partitions together.")
+                    .hint("DELETE its rows, or truncate the partitioned table"),
+                ));
+            }
             Found::Changed(changed) => changed.relation,
             Found::Instead(plan) => return Ok(plan),
         };
