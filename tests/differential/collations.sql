@@ -16,3 +16,7 @@ SELECT * FROM t ORDER BY name;
 SELECT s FROM t ORDER BY s;
 SELECT name FROM t WHERE u = 'TWO';
 SELECT count(DISTINCT name), max(s) FROM t;
+-- a removed row that comes back has the key it came back with
+DELETE FROM t WHERE name = 'bob';
+INSERT INTO t VALUES ('BOB', 'n', 'four') ON CONFLICT (u) DO UPDATE SET s = 'hit' RETURNING *;
+SELECT * FROM t ORDER BY name;

@@ -57,6 +57,10 @@ DELETE FROM visited WHERE id = 1 RETURNING *;
 UPDATE fenced SET age = age + 1 WHERE 10 / (70 - age) >= 0 RETURNING id;
 SELECT * FROM fenced WHERE age > 30 ORDER BY id;
 SELECT * FROM people ORDER BY id;
+-- DEFAULT in an UPDATE is the view's own, or NULL
+UPDATE plain SET city = DEFAULT, age = DEFAULT WHERE id = 6;
+UPDATE renamed SET years = DEFAULT WHERE person = 7;
+SELECT * FROM people ORDER BY id;
 -- parameters
 -- params: 40, 'forty', 41
 INSERT INTO renamed (person, label, years) VALUES ($1, $2, $3) RETURNING *;

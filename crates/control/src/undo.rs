@@ -165,6 +165,10 @@ async fn write_back(
     (made, op): (&Session, i64),
 ) -> Result<u64, ControlError> {
     if draft.relation.key().is_none() {
+        // Touched is not changed: a statement may have found no row there.
+        if tables::changed_rows(transaction, draft.id, source.sid).await? == 0 {
+            return Ok(0);
+        }
         return Err(ControlError::NoKey(draft.relation.name.clone()));
     }
     let text = undo::gaps(draft, source.sid, what, made.sid);

@@ -41,3 +41,45 @@ pub fn workload(seed: u64, length: usize) -> Case {
         steps,
     }
 }
+
+/// Several agents' work on one schema, to be cut into operations.
+#[derive(Debug)]
+pub struct History {
+    /// Makes the schema and its rows.
+    pub setup: String,
+    /// The changes of each of them.
+    pub streams: Vec<Vec<String>>,
+}
+
+/// Makes `streams` lists of `length` changes of one random schema.
+pub fn history(seed: u64, streams: usize, length: usize) -> History {
+    let mut random = Random::new(seed);
+    let limits = Limits {
+        sequences: false,
+        int_keys: false,
+    };
+    let schema = schema::schema(&mut random, limits);
+    let streams = (0..streams)
+        .map(|_| stream(&mut random, &schema, length))
+        .collect();
+    History {
+        setup: schema.setup,
+        streams,
+    }
+}
+
+fn stream(random: &mut Random, schema: &schema::Schema, length: usize) -> Vec<String> {
+    let flavour = Flavour {
+        sessions: false,
+        production: false,
+    };
+    let mut maker = Maker::new(random, schema, flavour);
+    let mut made = Vec::new();
+    while made.len() < length {
+        maker.parameters_allowed = false;
+        maker.change();
+        let is_change = |text: &String| !text.starts_with("SELECT") && !text.starts_with("COPY");
+        made.extend(maker.steps.drain(..).map(|s| s.text).filter(is_change));
+    }
+    made
+}

@@ -359,10 +359,13 @@ pub(crate) fn plain_type(column: &Column) -> String {
 
 /// What DEFAULT means for a column the client names.
 fn default(changed: &Changed, name: &str, column: &Column) -> String {
-    match changed.through.as_ref().and_then(|t| t.default(name)) {
-        Some(default) => format!("CAST({default} AS {})", cast_type(column)),
-        None => default_of(&changed.relation, column),
-    }
+    let Some(through) = &changed.through else {
+        return default_of(&changed.relation, column);
+    };
+    // An UPDATE of a view takes the view's own default, and NULL where there is none: what lies
+    // below is not asked, as it is for an INSERT.
+    let default = through.own_default(name).unwrap_or("NULL");
+    format!("CAST({default} AS {})", cast_type(column))
 }
 
 /// The column's DEFAULT as an expression of its type, as the head has it.

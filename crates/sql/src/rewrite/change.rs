@@ -272,10 +272,19 @@ impl Changed {
 
     /// ON CONFLICT … DO UPDATE of an UPDATE or DELETE.
     pub(crate) fn upsert(&self, live: bool) -> String {
+        self.upsert_of(live, |name| !self.is_key(name))
+    }
+
+    /// The same of rows that may be new ones, with keys of their own: 1.0 and 1.00 are equal.
+    pub(crate) fn upsert_with_key(&self) -> String {
+        self.upsert_of(true, |_| true)
+    }
+
+    fn upsert_of(&self, live: bool, wanted: impl Fn(&str) -> bool) -> String {
         let assignments = self
             .writable()
             .iter()
-            .filter(|c| !self.is_key(&c.name))
+            .filter(|c| wanted(&c.name))
             .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
             .collect::<String>();
         format!(

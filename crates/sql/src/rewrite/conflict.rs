@@ -317,7 +317,7 @@ fn update<'a>(
         values = list(values),
         live = once(work, arbiter, &live(work, arbiter)?),
         src = work.src(),
-        upsert = changed.upsert(true),
+        upsert = changed.upsert_with_key(),
     ));
     Ok(insert)
 }

@@ -266,6 +266,12 @@ impl Through {
         Some(at)
     }
 
+    /// The default that the view named by the client has for its column.
+    pub(crate) fn own_default(&self, name: &str) -> Option<&str> {
+        let named = self.levels.first()?;
+        named.view.column(name)?.default.as_deref()
+    }
+
     /// A default that a view of the way has for its column; the outermost counts.
     pub(crate) fn default(&self, name: &str) -> Option<&str> {
         let mut at = name;
