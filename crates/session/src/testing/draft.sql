@@ -107,3 +107,15 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(pgdraft.sid());
 END $$;
+
+-- Advisory locks: under their names here, with the keys as they are.
+DO $do$
+DECLARE
+    lock record;
+BEGIN
+    FOR lock IN SELECT p.proname, pg_get_function_result(p.oid) AS result FROM pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_' AND p.pronargs = 1 LOOP
+        EXECUTE format('CREATE FUNCTION pgdraft.%1$I(key bigint) RETURNS %2$s LANGUAGE sql AS $f$ SELECT pg_catalog.%1$I(key) $f$',
+            lock.proname, lock.result);
+    END LOOP;
+END $do$;
