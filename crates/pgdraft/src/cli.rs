@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use session::PoolMode;
+use wire::tls::ClientAuth;
 
 use crate::failure::EXIT_CODES;
 use crate::review::Review;
@@ -341,6 +342,12 @@ pub(crate) struct ServeFlags {
     /// PEM file with the private key
     #[arg(long, value_name = "FILE", env = "PGDRAFT_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file with the authorities of client certificates
+    #[arg(long, value_name = "FILE", env = "PGDRAFT_TLS_CLIENT_CA", value_parser = values::path)]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// What a client certificate is good for: off, verify-ca, verify-full or cert [default: verify-full with --tls-client-ca]
+    #[arg(long, value_name = "MODE", env = "PGDRAFT_TLS_CLIENT_AUTH", value_parser = values::client_auth)]
+    pub(crate) tls_client_auth: Option<ClientAuth>,
     /// Listen beyond loopback without TLS: rows travel in clear text [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, env = "PGDRAFT_INSECURE_NO_TLS")]

@@ -11,9 +11,7 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     if settings.upstream_url.is_none() && !settings.embedded.enabled {
         return Err(no_upstream().into());
     }
-    if let Some((cert, key)) = &settings.tls.files {
-        crate::serve::tls_config(cert, key)?;
-    }
+    crate::serve::tls_config(&settings.tls)?;
     let file = settings.file.as_ref();
     println!(
         "file      {}",

@@ -7,7 +7,6 @@ mod listener;
 mod signals;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +18,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::startup::{Acceptor, Verifier};
+use wire::tls::ServerTls;
 
 use crate::bridge::{self, Bridge};
 use crate::cli::ServeFlags;
@@ -29,7 +29,7 @@ use crate::failure::Failure;
 use crate::process::{Members, Process};
 use crate::settings::recording::Reuse;
 use crate::settings::values::TlsMode;
-use crate::settings::{ConfigError, Member, Secret, Settings, no_upstream};
+use crate::settings::{ConfigError, Member, Secret, Settings, TlsSettings, no_upstream};
 use crate::{logs, runtime};
 
 pub(crate) use signals::Signals;
@@ -126,11 +126,22 @@ pub(crate) fn generated(name: &str) -> Result<(Member, Secret), Failure> {
 }
 
 /// The TLS side of the listener.
-pub(crate) fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
-    wire::tls::server_config(cert, key).map_err(|error| {
+pub(crate) fn tls_config(settings: &TlsSettings) -> Result<Option<ServerTls>, Failure> {
+    let Some((cert, key)) = &settings.files else {
+        return Ok(None);
+    };
+    let clients = settings.client_ca.as_deref();
+    let clients = clients.map(|authorities| (authorities, settings.client_auth));
+    let made = wire::tls::server_config(cert, key, clients).map_err(|error| {
         let report = error.report();
-        ConfigError::setting("tls", report.message, report.hint.unwrap_or_default()).into()
-    })
+        ConfigError::setting("tls", report.message, report.hint.unwrap_or_default())
+    })?;
+    if made.binding.is_none() {
+        tracing::warn!(
+            "the TLS certificate's signature has no hash for channel binding: it is not offered"
+        );
+    }
+    Ok(Some(made))
 }
 
 /// Everything up and checked, not yet accepting.
@@ -304,10 +315,9 @@ fn endpoint(
 }
 
 fn acceptor(settings: &Settings, members: &Members) -> Result<Acceptor, Failure> {
-    let wanted = settings.tls.mode != TlsMode::Off;
-    let tls = match &settings.tls.files {
-        Some((cert, key)) if wanted => Some(tls_config(cert, key)?),
-        Some(_) | None => None,
+    let tls = match settings.tls.mode {
+        TlsMode::Off => None,
+        TlsMode::Allow | TlsMode::Require => tls_config(&settings.tls)?,
     };
     Ok(Acceptor {
         tls,

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use session::{Limits, PoolSettings};
 use wire::startup::Verifier;
+use wire::tls::ClientAuth;
 
 pub(crate) use document::ConfigError;
 use document::{Document, Found};
@@ -66,6 +67,10 @@ pub(crate) struct TlsSettings {
     pub(crate) mode: TlsMode,
     /// Certificate chain and key; both set unless the mode is off.
     pub(crate) files: Option<(PathBuf, PathBuf)>,
+    /// Authorities of client certificates.
+    pub(crate) client_ca: Option<PathBuf>,
+    /// What client certificates are good for.
+    pub(crate) client_auth: ClientAuth,
 }
 
 /// How log lines are written.
@@ -316,7 +321,27 @@ fn tls(flags: &ServeFlags, document: &mut Document<'_>) -> Result<TlsSettings> {
             "set both: tls_cert = \"server.crt\", tls_key = \"server.key\"",
         ));
     }
-    Ok(TlsSettings { mode, files })
+    let (d, flag) = (document, flags.tls_client_auth);
+    let client_ca = d.optional(flags.tls_client_ca.clone(), "tls_client_ca", values::path)?;
+    let client_auth = d.optional(flag, "tls_client_auth", values::client_auth)?;
+    let client_auth = client_auth.unwrap_or(match client_ca {
+        Some(_) => ClientAuth::VerifyFull,
+        None => ClientAuth::Off,
+    });
+    if client_auth != ClientAuth::Off && (client_ca.is_none() || mode != TlsMode::Require) {
+        return Err(ConfigError::setting(
+            "tls_client_auth",
+            "client certificates are demanded, and tls is not \"require\" or tls_client_ca is missing",
+            "set tls = \"require\" and tls_client_ca = \"authorities.crt\"",
+        ));
+    }
+    let client_ca = client_ca.filter(|_| client_auth != ClientAuth::Off);
+    Ok(TlsSettings {
+        mode,
+        files,
+        client_ca,
+        client_auth,
+    })
 }
 
 fn log(flags: &LogFlags, document: &mut Document<'_>) -> Result<LogSettings> {

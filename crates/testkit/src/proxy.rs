@@ -101,8 +101,11 @@ impl Proxy {
             }
             // Only a finished login proves readiness: the port of a server that is going down may
             // still take connections.
-            if let Ok(Ok(_)) = Connection::try_open(&self.reviewer()) {
-                return;
+            match Connection::try_open(&self.reviewer()) {
+                Ok(Ok(_)) => return,
+                // one that takes TLS alone, which this client does not speak
+                Ok(Err(refused)) if refused.message().contains("without TLS") => return,
+                Ok(Err(_)) | Err(_) => {}
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(60),

@@ -6,9 +6,10 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire::encode;
 use wire::frame::{self, Malformed, backend};
-use wire::scram;
+use wire::scram::{self, Channel};
 
 use crate::dial::{Try, dial, tries};
+use crate::target::ChannelBinding;
 use crate::{Target, UpstreamError, UpstreamStream};
 
 /// Longest message taken during the handshake, in bytes.
@@ -259,10 +260,15 @@ impl<'t> Greeting<'t> {
         match i32::from_be_bytes(*kind) {
             // A server that began SCRAM and then skips its own proof is not the one we know.
             0 => {
+                let bound = self.target.channel_binding() == ChannelBinding::Require;
                 return match self.scram {
+                    Scram::None if bound => Err(UpstreamError::NotBound),
                     Scram::None | Scram::Done => Ok(()),
                     Scram::Begun(_) | Scram::Proven(_) => Err(scram::ScramError::Server.into()),
                 };
+            }
+            3 | 5 if self.target.channel_binding() == ChannelBinding::Require => {
+                return Err(UpstreamError::NotBound);
             }
             3 => encode::password(&mut out, self.password()?.as_bytes(), true),
             5 => {
@@ -273,17 +279,10 @@ impl<'t> Greeting<'t> {
                 encode::password(&mut out, answer.as_bytes(), true);
             }
             10 => {
-                let offered = data.split(|byte| *byte == 0);
-                if !offered
-                    .into_iter()
-                    .any(|name| name == scram::MECHANISM.as_bytes())
-                {
-                    return Err(UpstreamError::Method(
-                        "SASL without SCRAM-SHA-256".to_owned(),
-                    ));
-                }
-                let (client, first) = scram::Client::begin(self.password()?)?;
-                encode::sasl_initial_response(&mut out, scram::MECHANISM, first.as_bytes());
+                let channel = self.channel(data)?;
+                let mechanism = channel.mechanism();
+                let (client, first) = scram::Client::begin(self.password()?, channel)?;
+                encode::sasl_initial_response(&mut out, mechanism, first.as_bytes());
                 self.scram = Scram::Begun(client);
             }
             11 => {
@@ -306,6 +305,27 @@ impl<'t> Greeting<'t> {
         }
         self.asked = true;
         self.send(&out).await
+    }
+
+    /// How the password is bound to the connection, by what the server offers.
+    fn channel(&self, offer: &[u8]) -> Result<Channel, UpstreamError> {
+        let offers = |name: &str| offer.split(|byte| *byte == 0).any(|n| n == name.as_bytes());
+        let wanted = self.target.channel_binding();
+        let hash = self.connection.stream.end_point();
+        let channel = match hash.filter(|_| wanted != ChannelBinding::Disable) {
+            Some(hash) if offers(scram::MECHANISM_PLUS) => Channel::EndPoint(hash),
+            Some(_) => Channel::NotOffered,
+            None => Channel::Unbound,
+        };
+        if wanted == ChannelBinding::Require && !matches!(channel, Channel::EndPoint(_)) {
+            return Err(UpstreamError::NotBound);
+        }
+        if !offers(channel.mechanism()) {
+            return Err(UpstreamError::Method(
+                "SASL without SCRAM-SHA-256".to_owned(),
+            ));
+        }
+        Ok(channel)
     }
 
     fn password(&self) -> Result<&'t str, UpstreamError> {

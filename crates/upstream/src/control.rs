@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_postgres::config::SslMode as ControlSslMode;
+use tokio_postgres::config::{ChannelBinding as ControlBinding, SslMode as ControlSslMode};
 use tokio_postgres::error::DbError;
 use tokio_postgres::tls::{MakeTlsConnect, NoTls};
 use tokio_postgres::{Client, Config, Connection};
@@ -13,6 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connect::{is_about_tls, within};
 use crate::dial::{Socket, Try, socket, tries};
+use crate::target::ChannelBinding;
 use crate::{Target, UpstreamError};
 
 /// Carries the bytes of a control connection: spawn it. Ends when the client is dropped.
@@ -55,6 +56,11 @@ async fn try_one(
     if let Some(password) = target.password() {
         config.password(password);
     }
+    config.channel_binding(match target.channel_binding() {
+        ChannelBinding::Disable => ControlBinding::Disable,
+        ChannelBinding::Prefer => ControlBinding::Prefer,
+        ChannelBinding::Require => ControlBinding::Require,
+    });
     config.ssl_mode(match attempt {
         Try::Plain => ControlSslMode::Disable,
         Try::Offered => ControlSslMode::Prefer,

@@ -54,6 +54,9 @@ pub enum UpstreamError {
         /// The `sslmode`.
         mode: &'static str,
     },
+    /// `channel_binding=require`, and the server does not bind the password to the connection.
+    #[error("channel binding is required, but the upstream does not offer it")]
+    NotBound,
     /// The TLS handshake failed, for example over the certificate.
     #[error("the TLS handshake with the upstream at {address} failed: {source}")]
     Tls {
@@ -178,6 +181,10 @@ impl UpstreamError {
             Self::Tls { .. } => (
                 "08001",
                 "Check that the server's certificate is valid, names this host in its subjectAltName, and comes from an authority in sslrootcert.".to_owned(),
+            ),
+            Self::NotBound => (
+                "08001",
+                "Check that the upstream has TLS and a SCRAM-SHA-256 password, and that nothing between takes TLS apart; or set channel_binding=prefer in the upstream URL.".to_owned(),
             ),
             Self::RootFile { .. } => (
                 "F0000",

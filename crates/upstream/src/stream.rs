@@ -18,6 +18,17 @@ pub enum UpstreamStream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
+impl UpstreamStream {
+    /// What a password is bound to under TLS: the hash of the server's certificate.
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        let Self::Tls(stream) = self else {
+            return None;
+        };
+        let certificates = stream.get_ref().1.peer_certificates()?;
+        wire::tls::end_point(certificates.first()?)
+    }
+}
+
 impl AsyncRead for UpstreamStream {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -58,6 +58,17 @@ impl SslMode {
     }
 }
 
+/// Whether a password is bound to the TLS connection, in libpq's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where the server offers it; the default.
+    Prefer,
+    /// Always: a server that does not offer it is not trusted with the password.
+    Require,
+}
+
 /// A connection URL after reading. Neither `Debug` nor `Display` shows its password.
 #[derive(Clone)]
 pub struct Target {
@@ -70,6 +81,7 @@ pub struct Target {
     ssl_root_cert: Option<PathBuf>,
     connect_timeout: Duration,
     application_name: Option<String>,
+    channel_binding: ChannelBinding,
     /// Made on first need: reading the system's roots takes milliseconds.
     tls: Arc<OnceLock<Arc<ClientConfig>>>,
 }
@@ -93,6 +105,7 @@ impl Target {
             ssl_root_cert: None,
             connect_timeout: TIMEOUT_DEFAULT,
             application_name: None,
+            channel_binding: ChannelBinding::Prefer,
             tls: Arc::default(),
         };
         for (name, value) in url::parse(text)?.pairs {
@@ -139,11 +152,17 @@ impl Target {
                 };
             }
             "application_name" => self.application_name = Some(value),
-            "channel_binding" if matches!(value.as_str(), "disable" | "prefer") => {}
             "channel_binding" => {
-                return Err(bad(
-                    "its channel_binding is not prefer or disable, the only ones supported",
-                ));
+                self.channel_binding = match value.as_str() {
+                    "disable" => ChannelBinding::Disable,
+                    "prefer" => ChannelBinding::Prefer,
+                    "require" => ChannelBinding::Require,
+                    _ => {
+                        return Err(bad(
+                            "its channel_binding is none of disable, prefer, require",
+                        ));
+                    }
+                };
             }
             _ => {
                 return Err(UpstreamError::Url(format!(
@@ -217,6 +236,10 @@ impl Target {
 
     pub(crate) fn password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    pub(crate) fn channel_binding(&self) -> ChannelBinding {
+        self.channel_binding
     }
 
     pub(crate) fn application_name(&self) -> Option<&str> {

@@ -1,10 +1,11 @@
 //! Passwords: SCRAM-SHA-256 on both sides, stored verifiers, and PostgreSQL's MD5 for old upstreams.
 //!
-//! The exchanges are pgwire's state machines, with the checks they leave out made here: an
-//! iteration count of zero, a server nonce that does not continue ours, an unknown user.
+//! The server's exchange is pgwire's state machine, with the checks it leaves out made here; the
+//! client's is our own, because pgwire's has no channel binding.
 //!
 //! Source: RFC 5802, RFC 7677, and <https://www.postgresql.org/docs/current/sasl-authentication.html>.
 
+mod client;
 #[cfg(test)]
 mod tests;
 
@@ -18,14 +19,16 @@ use pgwire::error::PgWireError;
 use ring::rand::SecureRandom as _;
 use ring::{digest, hmac};
 
-/// The one mechanism spoken.
+pub use client::{Channel, Client, Proven};
+
+/// The mechanism spoken.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
+/// The same, bound to the TLS connection under it.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 /// PostgreSQL's default number of iterations.
 pub const ITERATIONS_DEFAULT: u32 = 4096;
 /// Bytes of a new salt, as PostgreSQL makes them.
 const SALT_LEN: usize = 16;
-/// Most iterations a server may ask of us: some seconds of computing.
-const ITERATIONS_MAX: u32 = 10_000_000;
 
 /// What is stored of a password: enough to check it, not enough to know or to use it.
 #[derive(Clone, PartialEq, Eq)]
@@ -192,18 +195,38 @@ pub(crate) struct Challenge {
     state: pg::ScramServerAuthWaitingForClientFinal,
 }
 
-/// Takes the client's first message, gives the server's first.
+/// What the server's side can be bound to: its certificate.
+#[derive(Clone)]
+pub struct Binding(pg::ScramServerAuth);
+
+impl Binding {
+    /// To the first certificate of this PEM text; `None` where its kind of signature has no hash.
+    #[must_use]
+    pub fn of(certificates: &[u8]) -> Option<Self> {
+        let mut server = pg::ScramServerAuth::new();
+        server.configure_certificate(certificates).ok()?;
+        Some(Self(server))
+    }
+}
+
+/// Takes the client's first message, gives the server's first. With a binding the client may choose
+/// it (`bound`), and may not say that it was not offered.
 pub(crate) fn challenge(
     client_first: &[u8],
     verifier: &Verifier,
+    (binding, bound): (Option<&Binding>, bool),
 ) -> Result<(String, Challenge), ScramError> {
+    if bound != client_first.starts_with(b"p=") {
+        return Err(ScramError::Malformed);
+    }
     let secret = pg::ScramSecret::Verifier {
         salt: verifier.salt.clone(),
         iterations: usize::try_from(verifier.iterations).map_err(|_| ScramError::Malformed)?,
         stored_key: verifier.stored_key.to_vec(),
         server_key: verifier.server_key.to_vec(),
     };
-    let (server_first, state) = pg::ScramServerAuth::new()
+    let server = binding.map_or_else(pg::ScramServerAuth::new, |binding| binding.0.clone());
+    let (server_first, state) = server
         .on_client_first_message_with_secret(client_first, secret)
         .map_err(|error| refused(&error))?;
     Ok((server_first, Challenge { state }))
@@ -215,71 +238,6 @@ impl Challenge {
         self.state
             .on_client_final_message(client_final)
             .map_err(|error| refused(&error))
-    }
-}
-
-/// The client's side, towards an upstream.
-pub struct Client {
-    nonce: String,
-    state: pg::ScramClientAuthWaitingForServerFirst,
-}
-
-/// The client's side after its proof.
-pub struct Proven {
-    state: pg::ScramClientAuthWaitingForServerFinal,
-}
-
-impl Client {
-    /// Begins with this password; gives the client's first message. The user name in it is empty,
-    /// as PostgreSQL takes the one of the startup.
-    ///
-    /// # Errors
-    /// Never in practice; [`ScramError::Malformed`] if the state machine refuses to begin.
-    pub fn begin(password: &str) -> Result<(Self, String), ScramError> {
-        let (first, state) = pg::ScramClientAuth::new(String::new(), password.to_owned())
-            .build_client_first()
-            .map_err(|_| ScramError::Malformed)?;
-        let (_, nonce) = first.rsplit_once(",r=").ok_or(ScramError::Malformed)?;
-        let nonce = nonce.to_owned();
-        Ok((Self { nonce, state }, first))
-    }
-
-    /// Takes the server's first message, gives the client's final one.
-    ///
-    /// # Errors
-    /// [`ScramError::Malformed`] where the nonce does not continue ours (a replay), or where the
-    /// number of iterations is zero or out of all reason.
-    pub fn prove(&self, server_first: &[u8]) -> Result<(Proven, String), ScramError> {
-        let text = std::str::from_utf8(server_first).map_err(|_| ScramError::Malformed)?;
-        let mut parts = text.split(',');
-        let nonce = parts.next().and_then(|part| part.strip_prefix("r="));
-        let iterations = parts.nth(1).and_then(|part| part.strip_prefix("i="));
-        let continued = nonce
-            .and_then(|nonce| nonce.strip_prefix(self.nonce.as_str()))
-            .is_some_and(|own| !own.is_empty());
-        let payable = iterations
-            .and_then(|iterations| iterations.parse::<u32>().ok())
-            .is_some_and(|iterations| (1..=ITERATIONS_MAX).contains(&iterations));
-        if !(continued && payable) {
-            return Err(ScramError::Malformed);
-        }
-        let (client_final, state) = self
-            .state
-            .build_client_final(server_first)
-            .map_err(|_| ScramError::Malformed)?;
-        Ok((Proven { state }, client_final))
-    }
-}
-
-impl Proven {
-    /// Checks the server's final message.
-    ///
-    /// # Errors
-    /// [`ScramError::Server`] where its signature is not of this password.
-    pub fn check(&self, server_final: &[u8]) -> Result<(), ScramError> {
-        self.state
-            .verify_server_final(server_final)
-            .map_err(|_| ScramError::Server)
     }
 }
 

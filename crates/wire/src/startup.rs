@@ -36,6 +36,7 @@ use packet::Packet;
 pub use stream::Stream;
 
 use crate::encode;
+use crate::tls::ServerTls;
 
 /// Code of an SSLRequest.
 pub const SSL_REQUEST: u32 = 80_877_103;
@@ -50,7 +51,7 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Acceptor {
     /// TLS, if it is on (see [`crate::tls::server_config`]).
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<ServerTls>,
     /// Whether clients without TLS are refused.
     pub tls_required: bool,
     /// Who may come in.
@@ -178,8 +179,8 @@ async fn handshake(
     peer: SocketAddr,
 ) -> Result<Arrival, Stop> {
     if link.begins_with_tls().await? {
-        let config = acceptor.tls.clone().ok_or(StartupError::DirectTls)?;
-        link.secure(config).await?;
+        let tls = acceptor.tls.as_ref().ok_or(StartupError::DirectTls)?;
+        link.secure(Arc::clone(&tls.config)).await?;
         if !link.speaks_postgresql() {
             return Err(StartupError::Alpn.into());
         }
@@ -199,8 +200,9 @@ async fn handshake(
         link.send(&out).await?;
     }
     let verifiers = acceptor.verifiers.as_ref();
+    let tls = acceptor.tls.as_ref().filter(|_| link.is_tls());
     let (identity, user_session) =
-        authenticate::authenticate(link, verifiers, &accepted.user).await?;
+        authenticate::authenticate(link, verifiers, &accepted.user, tls).await?;
     let tls = link.is_tls();
     let (stream, early) = link.take().ok_or(Stop::Gone)?;
     Ok(Arrival::Client(Box::new(Client {
@@ -229,10 +231,10 @@ async fn negotiate(link: &mut Link, acceptor: &Acceptor) -> Result<Packet, Stop>
             Packet::Ssl => {
                 link.demand_silence("SSL request")?;
                 ssl_done = true;
-                if let Some(config) = &acceptor.tls {
+                if let Some(tls) = &acceptor.tls {
                     gss_done = true;
                     link.send(b"S").await?;
-                    link.secure(Arc::clone(config)).await?;
+                    link.secure(Arc::clone(&tls.config)).await?;
                 } else {
                     link.send(b"N").await?;
                 }

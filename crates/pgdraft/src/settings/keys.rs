@@ -82,6 +82,18 @@ pub(crate) static KEYS: &[Key] = &[
         "expected the path of a PEM file with the private key",
     ),
     key(
+        "tls_client_ca",
+        Kind::Text,
+        "",
+        "expected the path of a PEM file with the authorities of client certificates",
+    ),
+    key(
+        "tls_client_auth",
+        Kind::Text,
+        "",
+        "expected \"off\", \"verify-ca\", \"verify-full\" or \"cert\"",
+    ),
+    key(
         "insecure_no_tls",
         Kind::Boolean,
         "false",

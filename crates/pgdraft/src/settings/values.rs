@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use wire::tls::ClientAuth;
+
 /// Whether clients can or must use TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsMode {
@@ -62,6 +64,17 @@ pub(crate) fn tls_mode(text: &str) -> Result<TlsMode, String> {
         "allow" => Ok(TlsMode::Allow),
         "require" => Ok(TlsMode::Require),
         _ => Err(format!("\"{text}\" is not a TLS mode")),
+    }
+}
+
+/// `off`, `verify-ca`, `verify-full` or `cert`, as in PostgreSQL's `pg_hba.conf`.
+pub(crate) fn client_auth(text: &str) -> Result<ClientAuth, String> {
+    match text {
+        "off" => Ok(ClientAuth::Off),
+        "verify-ca" => Ok(ClientAuth::VerifyCa),
+        "verify-full" => Ok(ClientAuth::VerifyFull),
+        "cert" => Ok(ClientAuth::Cert),
+        _ => Err(format!("\"{text}\" says nothing of client certificates")),
     }
 }
 

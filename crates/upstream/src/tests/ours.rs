@@ -143,7 +143,7 @@ async fn we_are_refused_as_anyone() {
 async fn a_self_signed_certificate_is_its_own_root() {
     let files = SelfSigned::make();
     let (cert, key) = (files.0.join("cert.pem"), files.0.join("key.pem"));
-    let tls = Some(wire::tls::server_config(&cert, &key).unwrap());
+    let tls = Some(wire::tls::server_config(&cert, &key, None).unwrap());
     let root = format!("sslrootcert={}", cert.display());
     for (mode, host, good) in [
         ("verify-full", "localhost", true),

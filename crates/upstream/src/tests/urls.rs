@@ -95,7 +95,7 @@ fn bad_urls_say_what_is_wrong_and_no_secret() {
             "connect_timeout",
         ),
         (
-            "postgres://u:secret@h/d?channel_binding=require",
+            "postgres://u:secret@h/d?channel_binding=always",
             "channel_binding",
         ),
     ];

@@ -10,8 +10,8 @@ const STORED: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
     WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
 fn exchange(password: &str, verifier: &Verifier) -> Result<(), ScramError> {
-    let (client, first) = Client::begin(password)?;
-    let (server_first, challenge) = challenge(first.as_bytes(), verifier)?;
+    let (client, first) = Client::begin(password, Channel::Unbound)?;
+    let (server_first, challenge) = challenge(first.as_bytes(), verifier, (None, false))?;
     let (proven, client_final) = client.prove(server_first.as_bytes())?;
     let server_final = challenge.verify(client_final.as_bytes())?;
     proven.check(server_final.as_bytes())
@@ -100,10 +100,10 @@ fn hostile_client_messages_are_malformed() {
         b"n,,m=ext,n=,r=abc",
         b"n,,n=,r=\xff",
     ] {
-        let outcome = challenge(bad, &verifier).map(|_| ());
+        let outcome = challenge(bad, &verifier, (None, false)).map(|_| ());
         assert_eq!(outcome, Err(ScramError::Malformed), "{bad:?}");
     }
-    let (server_first, challenge) = challenge(b"n,,n=,r=abc", &verifier).unwrap();
+    let (server_first, challenge) = challenge(b"n,,n=,r=abc", &verifier, (None, false)).unwrap();
     let nonce = server_first.split(',').next().unwrap().to_owned();
     for bad in [
         String::new(),
@@ -125,7 +125,7 @@ fn hostile_client_messages_are_malformed() {
 
 #[test]
 fn hostile_server_messages_are_malformed() {
-    let (client, first) = Client::begin("pencil").unwrap();
+    let (client, first) = Client::begin("pencil", Channel::Unbound).unwrap();
     let nonce = first.rsplit_once("r=").unwrap().1;
     for bad in [
         String::new(),
@@ -160,8 +160,8 @@ fn md5_is_as_postgresql_computes_it() {
 #[test]
 fn random_messages_never_panic() {
     let verifier = Verifier::parse(STORED).unwrap();
-    let (_, challenge_sent) = challenge(b"n,,n=,r=abc", &verifier).unwrap();
-    let (client, _) = Client::begin("pencil").unwrap();
+    let (_, challenge_sent) = challenge(b"n,,n=,r=abc", &verifier, (None, false)).unwrap();
+    let (client, _) = Client::begin("pencil", Channel::Unbound).unwrap();
     let mut state = 3_u64;
     let mut random = |bound: usize| {
         state = state
@@ -190,7 +190,7 @@ fn random_messages_never_panic() {
             .flat_map(|_| pieces[random(pieces.len())])
             .copied()
             .collect();
-        let _ = challenge(&message, &verifier);
+        let _ = challenge(&message, &verifier, (None, false));
         assert!(challenge_sent.verify(&message).is_err());
         assert!(client.prove(&message).is_err());
     }

@@ -1,4 +1,5 @@
-//! SASL with SCRAM-SHA-256, the one way in.
+//! The ways in: SASL with SCRAM-SHA-256, bound to the TLS connection where the client can, and
+//! client certificates beside the password or instead of it.
 
 use super::link::{Link, Stop};
 use super::{StartupError, Verifiers};
@@ -6,6 +7,7 @@ use crate::encode;
 use crate::frame::frontend::PASSWORD;
 use crate::frame::{Malformed, Reader};
 use crate::scram::{self, ScramError, Verifier};
+use crate::tls::{ClientAuth, ServerTls};
 
 const AUTHENTICATION_SASL: i32 = 10;
 const AUTHENTICATION_SASL_CONTINUE: i32 = 11;
@@ -44,12 +46,15 @@ fn claim(verifiers: &dyn Verifiers, user: &str) -> Claim {
     }
 }
 
-/// Asks for the password and checks it; gives the identity and the session suffix of the name.
+/// Checks the certificate where one is wanted, asks for the password and checks it; gives the identity and the session suffix of the name.
 pub(super) async fn authenticate(
     link: &mut Link,
     verifiers: &dyn Verifiers,
     user: &str,
+    tls: Option<&ServerTls>,
 ) -> Result<(String, Option<String>), Stop> {
+    let binding = tls.and_then(|tls| tls.binding.as_ref());
+    let certificates = tls.map_or(ClientAuth::Off, |tls| tls.client_auth);
     let claim = claim(verifiers, user);
     let failed = |error: ScramError| match error {
         ScramError::Malformed => StartupError::Scram,
@@ -58,13 +63,36 @@ pub(super) async fn authenticate(
         },
     };
 
-    let mut offer = scram::MECHANISM.as_bytes().to_vec();
+    if certificates != ClientAuth::Off {
+        let names = link.client_names()?.ok_or(StartupError::NoCertificate)?;
+        let own = names.contains(&claim.identity);
+        if certificates != ClientAuth::VerifyCa && !(own && claim.known) {
+            return Err(StartupError::Certificate {
+                user: user.to_owned(),
+            }
+            .into());
+        }
+        if certificates == ClientAuth::Cert {
+            return Ok((claim.identity, claim.session));
+        }
+    }
+
+    let mut offer = Vec::new();
+    if binding.is_some() {
+        offer.extend_from_slice(scram::MECHANISM_PLUS.as_bytes());
+        offer.push(0);
+    }
+    offer.extend_from_slice(scram::MECHANISM.as_bytes());
     offer.extend_from_slice(&[0, 0]);
     request(link, AUTHENTICATION_SASL, &offer).await?;
 
     let body = link.message(PASSWORD).await?;
+    let (first, bound) = client_first(&body)?;
+    if bound && binding.is_none() {
+        return Err(StartupError::Mechanism.into());
+    }
     let (server_first, challenge) =
-        scram::challenge(client_first(&body)?, &claim.verifier).map_err(failed)?;
+        scram::challenge(first, &claim.verifier, (binding, bound)).map_err(failed)?;
     request(link, AUTHENTICATION_SASL_CONTINUE, server_first.as_bytes()).await?;
 
     let body = link.message(PASSWORD).await?;
@@ -82,15 +110,18 @@ async fn request(link: &mut Link, kind: i32, data: &[u8]) -> Result<(), Stop> {
     link.send(&out).await
 }
 
-/// The client's first SCRAM message out of a SASLInitialResponse.
-fn client_first(body: &[u8]) -> Result<&[u8], StartupError> {
+/// The client's first SCRAM message out of a SASLInitialResponse, and whether it is to be bound to
+/// the TLS connection.
+fn client_first(body: &[u8]) -> Result<(&[u8], bool), StartupError> {
     let mut reader = Reader::new("SASLInitialResponse", body);
-    if reader.text()? != scram::MECHANISM.as_bytes() {
+    let mechanism = reader.text()?;
+    let bound = mechanism == scram::MECHANISM_PLUS.as_bytes();
+    if !bound && mechanism != scram::MECHANISM.as_bytes() {
         return Err(StartupError::Mechanism);
     }
     let data = reader.value()?.ok_or(Malformed::Body {
         message: "SASLInitialResponse",
     })?;
     reader.end()?;
-    Ok(data)
+    Ok((data, bound))
 }

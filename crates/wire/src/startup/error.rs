@@ -72,6 +72,18 @@ pub enum StartupError {
         /// User name as sent.
         user: String,
     },
+    /// A client certificate is wanted, and there is none.
+    #[error("connection requires a valid client certificate")]
+    NoCertificate,
+    /// The client certificate cannot be read.
+    #[error("the client certificate could not be read")]
+    BadCertificate,
+    /// The client certificate is not this user's.
+    #[error("certificate authentication failed for user \"{user}\"")]
+    Certificate {
+        /// User name as sent.
+        user: String,
+    },
     /// The handshake took too long.
     #[error("canceling authentication due to timeout")]
     Timeout,
@@ -128,6 +140,15 @@ impl StartupError {
             Self::Password { .. } => (
                 "28P01",
                 "Check user name and password; a session id is added to the user name after a \"+\".",
+            ),
+            Self::NoCertificate => (
+                "28000",
+                "Connect with sslcert and sslkey, a certificate of an authority in tls_client_ca.",
+            ),
+            Self::BadCertificate => ("28000", "Use an X.509 certificate with DER encoding."),
+            Self::Certificate { .. } => (
+                "28000",
+                "The certificate's common name, or one of its alternative names, has to be the user name without what follows a \"+\".",
             ),
             Self::Timeout => (
                 "57014",

@@ -14,7 +14,7 @@ use super::{StartupError, Stream};
 use crate::encode;
 use crate::frame::frontend::TERMINATE;
 use crate::frame::{self, Header, Malformed};
-use crate::tls::ALPN;
+use crate::tls::{self, ALPN};
 
 /// Longest startup packet, as in PostgreSQL, and longest message before the password is checked.
 pub(super) const PACKET_MAX: usize = 10_000;
@@ -119,6 +119,19 @@ impl Link {
         match &self.stream {
             Some(Stream::Tls(stream)) => stream.get_ref().1.alpn_protocol() == Some(ALPN),
             Some(Stream::Plain(_)) | None => false,
+        }
+    }
+
+    /// The names in the client's certificate, which one of our authorities signed; `None` without one.
+    pub(super) fn client_names(&self) -> Result<Option<Vec<String>>, StartupError> {
+        let Some(Stream::Tls(stream)) = &self.stream else {
+            return Ok(None);
+        };
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        match certificates.first().map(|first| tls::names(first)) {
+            Some(None) => Err(StartupError::BadCertificate),
+            Some(names) => Ok(names),
+            None => Ok(None),
         }
     }
 

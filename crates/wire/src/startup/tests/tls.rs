@@ -54,7 +54,7 @@ impl Files {
 
     fn acceptor(&self) -> Acceptor {
         Acceptor {
-            tls: Some(server_config(&self.certificate(), &self.key()).unwrap()),
+            tls: Some(server_config(&self.certificate(), &self.key(), None).unwrap()),
             ..acceptor()
         }
     }
@@ -194,16 +194,20 @@ fn errors_name_the_file() {
     std::fs::write(&empty, "").unwrap();
     let other = Files::make();
 
-    let error = server_config(&missing, &key).unwrap_err();
+    let error = server_config(&missing, &key, None).map(drop).unwrap_err();
     assert!(matches!(error, TlsError::Certificate { .. }), "{error}");
     assert!(error.report().message.contains("missing.pem"));
-    let error = server_config(&empty, &key).unwrap_err();
+    let error = server_config(&empty, &key, None).map(drop).unwrap_err();
     assert!(matches!(error, TlsError::NoCertificate { .. }), "{error}");
     for file in [&missing, &empty, &certificate] {
-        let error = server_config(&certificate, file).unwrap_err();
+        let error = server_config(&certificate, file, None)
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, TlsError::Key { .. }), "{error}");
     }
-    let error = server_config(&certificate, &other.key()).unwrap_err();
+    let error = server_config(&certificate, &other.key(), None)
+        .map(drop)
+        .unwrap_err();
     assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
     assert!(error.report().hint.is_some());
 }
