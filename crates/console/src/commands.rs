@@ -232,6 +232,28 @@ pub static COMMANDS: &[Spec] = &[
         handler: changes::reopen,
     },
     Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("STALE"),
+            Piece::Word("READS"),
+            IN_SESSION,
+        ],
+        privilege: Privilege::SessionOwner,
+        columns: &[
+            column("operation", ColumnType::Text),
+            column("table", ColumnType::Text),
+            column("rows_read", ColumnType::Int8),
+            column("changed", ColumnType::Int8),
+            column("removed", ColumnType::Int8),
+            column("primary_keys", ColumnType::Jsonb),
+            column("read_at", ColumnType::Timestamp),
+            column("statement", ColumnType::Text),
+        ],
+        tag: "SHOW",
+        about: "Shows what the session read from production and production has changed since, where reads are recorded.",
+        handler: handlers::show_stale_reads,
+    },
+    Spec {
         pieces: &[Piece::Word("SHOW"), Piece::Word("CONFLICTS"), IN_SESSION],
         privilege: Privilege::SessionOwner,
         columns: &[

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use catalog::RelationId;
 use control::{
     Change, Changed, Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary,
-    Separated, SessionSummary, Summary,
+    Separated, SessionSummary, StaleRead, Summary,
 };
 use report::Report;
 
@@ -96,6 +96,12 @@ pub trait Drafts: Send + Sync {
     /// The same, counted and clustered.
     async fn summary(&self, session: &str, asked: &Asked) -> Result<Summary, Report>;
 
+    /// What it read from production and production has changed since.
+    async fn stale_reads(&self, session: &str) -> Result<Vec<StaleRead>, Report>;
+
+    /// The same in a sentence, if there is anything.
+    async fn stale(&self, session: &str) -> Result<Option<String>, Report>;
+
     /// Which operations of a session need which.
     async fn dependencies(&self, session: &str) -> Result<Vec<Dependency>, Report>;
 
@@ -156,6 +162,14 @@ impl Drafts for Control {
             rows.push(row);
         }
         Ok((rows, diff.fingerprint().to_owned()))
+    }
+
+    async fn stale_reads(&self, session: &str) -> Result<Vec<StaleRead>, Report> {
+        Ok(Self::stale_reads(self, session).await?)
+    }
+
+    async fn stale(&self, session: &str) -> Result<Option<String>, Report> {
+        Ok(Self::stale(self, session).await?)
     }
 
     async fn dependencies(&self, session: &str) -> Result<Vec<Dependency>, Report> {

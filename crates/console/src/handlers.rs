@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use control::{Chosen, OperationSummary, Separated};
+use control::{Chosen, OperationSummary, Separated, StaleRead};
 use report::{Report, Severity, code};
 
 use crate::commands::{COMMANDS, Privilege};
@@ -170,6 +170,38 @@ fn operation(r: OperationSummary) -> Vec<Option<String>> {
     ]
 }
 
+pub(crate) fn show_stale_reads(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let rows = call.drafts.stale_reads(call.session).await?;
+        Ok(rows.into_iter().map(stale_read).collect())
+    })
+}
+
+fn stale_read(r: StaleRead) -> Vec<Option<String>> {
+    vec![
+        r.operation,
+        Some(shown_table(&r.schema, &r.table)),
+        r.read.map(|n| n.to_string()),
+        Some(r.changed.to_string()),
+        r.read.map(|_| r.removed.to_string()),
+        r.keys,
+        Some(r.read_at),
+        Some(r.statement),
+    ]
+}
+
+/// What a reviewer of a diff is told besides.
+async fn stale_notice(call: &Call<'_>) -> Result<Option<Report>, Report> {
+    let stale = call.drafts.stale(call.session).await?;
+    Ok(stale.map(|text| Report {
+        severity: Severity::Notice,
+        ..Report::error("00000", text).hint(format!(
+            "SHOW STALE READS IN SESSION '{}'",
+            call.session.replace('\'', "''")
+        ))
+    }))
+}
+
 pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let asked = Asked::of(call.request);
@@ -193,6 +225,7 @@ pub(crate) fn show_diff(call: Call<'_>) -> Outcome<'_> {
                 ]
             })
             .collect();
+        shown.notices.extend(stale_notice(&call).await?);
         Ok(shown)
     })
 }
@@ -202,7 +235,7 @@ pub(crate) fn show_summary(call: Call<'_>) -> Outcome<'_> {
         let asked = Asked::of(call.request);
         let summary = call.drafts.summary(call.session, &asked).await?;
         let fingerprint = summary.fingerprint;
-        Ok(Rows::from_iter(summary.rows.into_iter().map(|r| {
+        let rows = summary.rows.into_iter().map(|r| {
             vec![
                 Some(shown_table(&r.schema, &r.table)),
                 Some(r.diff_type.as_str().to_owned()),
@@ -216,7 +249,10 @@ pub(crate) fn show_summary(call: Call<'_>) -> Outcome<'_> {
                 r.primary_key,
                 Some(fingerprint.clone()),
             ]
-        })))
+        });
+        let mut shown = Rows::from_iter(rows);
+        shown.notices.extend(stale_notice(&call).await?);
+        Ok(shown)
     })
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::*;
 use control::{
     Change, Changed, Chosen, Dependency, DiffRow, DiffType, OperationSummary, Separated,
-    SessionState, SessionSummary, Summary, SummaryRow,
+    SessionState, SessionSummary, StaleRead, Summary, SummaryRow,
 };
 use report::code;
 
@@ -85,6 +85,24 @@ impl Drafts for Fake {
             changed_columns: vec!["a b".into(), "c".into(), "d\"e".into(), "NULL".into()],
         }];
         Ok((rows, "f00d".into()))
+    }
+
+    async fn stale_reads(&self, _: &str) -> Result<Vec<StaleRead>, Report> {
+        Ok(vec![StaleRead {
+            operation: Some("restock".into()),
+            schema: "shop".into(),
+            table: "stock".into(),
+            read: Some(2),
+            changed: 1,
+            removed: 0,
+            keys: Some("[[7]]".into()),
+            read_at: "2026-01-01 00:00:00+00".into(),
+            statement: "SELECT quantity FROM stock WHERE id = $1".into(),
+        }])
+    }
+
+    async fn stale(&self, _: &str) -> Result<Option<String>, Report> {
+        Ok(None)
     }
 
     async fn dependencies(&self, _: &str) -> Result<Vec<Dependency>, Report> {

@@ -40,6 +40,8 @@ pub struct Options {
     /// Columns that tell the rows of tables without a key apart: schema, table, column; `None`
     /// leaves what is noted in the database.
     pub keys: Option<Arc<[[String; 3]]>>,
+    /// Agents whose reads of production are recorded; `*` = all.
+    pub record_reads: Arc<[String]>,
     /// It serves clients, perhaps beside other processes that do.
     pub peers: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Options {
             merge_delta: Arc::new([]),
             keeping: Keeping::Redacted,
             refuse_reuse: false,
+            record_reads: Arc::new([]),
             sessions_per_agent: 0,
             keys: None,
         }

@@ -26,6 +26,7 @@ mod progress;
 mod rehearse;
 mod separate;
 mod sessions;
+mod stale;
 mod summary;
 mod undo;
 
@@ -43,6 +44,7 @@ pub use progress::{Progress, Step};
 pub use rehearse::{Effect, Rehearsal};
 pub use separate::{Chosen, Separated};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
+pub use stale::StaleRead;
 pub use store::sessions::SessionState;
 pub use summary::{Summary, SummaryRow};
 

@@ -25,6 +25,7 @@ pub mod rehearse;
 pub mod replay;
 pub mod rewind;
 pub mod split;
+pub mod stale;
 mod text;
 pub mod trigger;
 pub mod undo;

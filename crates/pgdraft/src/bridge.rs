@@ -212,6 +212,10 @@ impl ControlPlane for Bridge {
         }
     }
 
+    fn records_reads(&self, agent: &str) -> bool {
+        self.control.records_reads(agent)
+    }
+
     fn keep(&self, statement: &Statement<'_>) -> Option<Kept> {
         let parameters: Option<Vec<Parameter<'_>>> = statement.parameters.map(|all| {
             all.iter()

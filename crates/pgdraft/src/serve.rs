@@ -406,6 +406,7 @@ fn control_options(settings: &Settings) -> Options {
         sessions_per_agent: settings.sessions_per_agent,
         merge_delta: settings.sessions.delta.clone().into(),
         keeping: settings.recording.keeping.clone(),
+        record_reads: settings.recording.reads.clone().into(),
         refuse_reuse: settings.recording.reuse == Reuse::Refuse,
         keys: Some(settings.sessions.keys.clone().into()),
         ..Options::default()

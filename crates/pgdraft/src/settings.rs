@@ -272,6 +272,7 @@ impl Settings {
             ("catalog_poll_ms", ms(self.catalog_poll)),
             ("drain_timeout_ms", ms(self.drain_timeout)),
             ("operations.reuse", self.recording.reuse.as_str().to_owned()),
+            ("operations.reads", self.recording.reads.join(", ")),
             (
                 "operations.parameters",
                 self.recording.parameters.as_str().to_owned(),

@@ -167,6 +167,12 @@ pub trait ControlPlane: Send + Sync + 'static {
         Recording::default()
     }
 
+    /// Whether what this agent reads from production is recorded.
+    fn records_reads(&self, agent: &str) -> bool {
+        let _ = agent;
+        false
+    }
+
     /// A statement as it is kept; `None` where it cannot be.
     fn keep(&self, statement: &Statement<'_>) -> Option<Kept> {
         let _ = statement;

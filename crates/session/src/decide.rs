@@ -180,7 +180,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The session gets its row, at its first write.
-    async fn open_session(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn open_session(&mut self) -> Result<(), Failure> {
         self.send().await?;
         let (name, agent) = (&self.session.name, &self.conn.identity.name);
         let control = &self.conn.shared.control;

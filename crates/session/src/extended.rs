@@ -24,6 +24,7 @@ use crate::planner::Piece;
 use crate::prepare::{malformed, positions, upstream_text};
 use crate::prepared::{Kind, Note, Portal, Prepared};
 use crate::queue::{Fix, Rows, Want};
+use crate::reads::Values;
 use crate::request::{Requests, Stream};
 
 fn local(local: Vec<u8>) -> Fix {
@@ -264,6 +265,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(Stream::Discard);
         }
         let prepared = self.up_to_date(statement, prepared).await?;
+        self.record_bound(&prepared, rest).await?;
         self.ensure(&prepared);
         let name = prepared.name.clone();
         let mut fix = Fix::default();
@@ -295,6 +297,26 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let names = portal.len() + statement.len() + 2;
         wire::encode::bind_names(&mut self.out, portal, &name, length - names);
         Ok(Stream::Tail(wire::frame::HEADER_LEN + names))
+    }
+
+    /// Records what a statement reads with these parameters.
+    async fn record_bound(
+        &mut self,
+        prepared: &Prepared,
+        rest: Option<&[u8]>,
+    ) -> Result<(), Failure> {
+        let Kind::Sql { piece, .. } = &prepared.kind else {
+            return Ok(());
+        };
+        if !self.records_reads() {
+            return Ok(());
+        }
+        let given = rest.and_then(|rest| frontend::values(rest).ok());
+        let values = Values {
+            types: types(prepared),
+            given: given.as_deref(),
+        };
+        self.record_reads(piece, values).await
     }
 
     fn open_portal(
@@ -520,13 +542,7 @@ fn local_columns(kind: &Kind) -> Vec<AnswerColumn> {
 
 /// The values of a Bind with their types.
 fn parameters<'b>(prepared: &Prepared, rest: &'b [u8]) -> Option<Vec<Parameter<'b>>> {
-    let types = match &prepared.kind {
-        Kind::Sql {
-            described: Some(described),
-            ..
-        } => described.parameters.as_slice(),
-        _ => prepared.types.as_slice(),
-    };
+    let types = types(prepared);
     let values = frontend::values(rest).ok()?;
     let typed = values.into_iter().enumerate();
     Some(
@@ -538,4 +554,15 @@ fn parameters<'b>(prepared: &Prepared, rest: &'b [u8]) -> Option<Vec<Parameter<'
             })
             .collect(),
     )
+}
+
+/// Types of its parameters, as far as they are known.
+fn types(prepared: &Prepared) -> &[u32] {
+    match &prepared.kind {
+        Kind::Sql {
+            described: Some(described),
+            ..
+        } => &described.parameters,
+        _ => &prepared.types,
+    }
 }

@@ -38,6 +38,7 @@ mod prepare;
 mod prepared;
 mod presence;
 mod queue;
+mod reads;
 mod refuse;
 mod reply;
 mod request;

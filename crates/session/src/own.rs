@@ -77,6 +77,13 @@ static NOTE_READS: OwnStatement = OwnStatement {
     types: &[1007],
 };
 
+/// Records that the session read a table.
+pub(crate) static NOTE_READ: OwnStatement = OwnStatement {
+    name: "pgdraft_note_read",
+    text: "SELECT pgdraft.note_read($1, $2, NULL, NULL)",
+    types: &[26, 25],
+};
+
 /// Keeps the statement itself; after [`BEGIN_WRITE`].
 static KEEP_STATEMENT: OwnStatement = OwnStatement {
     name: "pgdraft_keep_statement",
@@ -181,7 +188,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Sends one of our statements; what its Execute brings goes to `capture`. A private one is a
     /// transaction of its own.
-    fn run_own(
+    pub(crate) fn run_own(
         &mut self,
         own: &'static OwnStatement,
         params: &[Option<&str>],

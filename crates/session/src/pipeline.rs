@@ -25,6 +25,7 @@ use crate::own::silent;
 use crate::planner::{Piece, Script};
 use crate::prepared::Note;
 use crate::queue::{Fix, Rows, Want};
+use crate::reads::Values;
 use crate::request::Requests;
 
 /// A statement that must fail, but only after the check for an aborted transaction, whose error
@@ -75,7 +76,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         };
         self.in_number(script.len())?;
-        if let Some(effects) = self.plain(text, &script).await? {
+        if !script.iter().any(|piece| self.reads(piece))
+            && let Some(effects) = self.plain(text, &script).await?
+        {
             self.relay_query(text, effects.as_ref());
             return Ok(());
         }
@@ -165,6 +168,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(failure) => return Err(failure),
             };
             let copies = copies_in(&plan, piece);
+            let none = Values {
+                types: &[],
+                given: Some(&[]),
+            };
+            match self.record_reads(piece, none).await {
+                Err(Failure::Told) => break,
+                other => other?,
+            }
             self.run_statement(piece, &plan, shift);
             if let Some((name, inner)) = piece.prepares() {
                 match self.note_prepared(name, &inner).await {

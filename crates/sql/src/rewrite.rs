@@ -38,6 +38,8 @@ mod truncate;
 mod update;
 mod work;
 
+pub use change::redact;
+
 /// Plans one statement. Pure.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ mod load;
 mod mark;
 pub mod parts;
 pub mod peers;
+pub mod reads;
 mod roles;
 mod secret;
 pub mod sessions;

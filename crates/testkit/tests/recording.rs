@@ -230,3 +230,142 @@ fn an_operation_id_is_refused_the_second_time() {
     other.run("SET pgdraft.operation = 'close'");
     other.run("UPDATE orders SET qty = 1 WHERE id = 1");
 }
+
+fn rows(reply: &Reply) -> Vec<String> {
+    let wanted = [
+        "operation",
+        "table",
+        "rows_read",
+        "changed",
+        "removed",
+        "primary_keys",
+    ];
+    let columns: Vec<Vec<String>> = wanted.iter().map(|name| column(reply, name)).collect();
+    (0..reply.rows.len())
+        .map(|row| {
+            let values: Vec<&str> = columns.iter().map(|c| c[row].as_str()).collect();
+            values.join(" ")
+        })
+        .collect()
+}
+
+fn notices(connection: &mut Connection, text: &str) -> Vec<String> {
+    let exchange = connection.simple(text).unwrap();
+    assert!(exchange.error().is_none(), "{text}: {exchange:?}");
+    let said = exchange.last().notices.iter();
+    said.map(|n| n.message().to_owned()).collect()
+}
+
+/// What a decision was made on, over every protocol, and what production did to it afterwards.
+#[test]
+fn reads_that_went_stale_are_told() {
+    let (database, mut proxy) = recording("[operations]\nreads = [\"agent\"]\n");
+    let mut production = database.connect();
+    production.run("CREATE TABLE stock (a int, b text, n numeric, PRIMARY KEY (a, b)); INSERT INTO stock SELECT g, 'x' || g, g FROM generate_series(1, 1200) g; GRANT SELECT ON stock TO PUBLIC");
+    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
+    let mut agent = proxy.connect("s");
+    let told = |values: &[&str]| -> Vec<Option<String>> {
+        values.iter().map(|v| Some((*v).to_owned())).collect()
+    };
+
+    // the same answers as ever
+    assert_eq!(
+        agent.value("SELECT sum(qty) FROM orders WHERE id <= 3"),
+        "30"
+    );
+    let reply = agent
+        .extended(
+            "SELECT n FROM stock s WHERE s.a = $1 AND b = $2",
+            &told(&["7", "x7"]),
+        )
+        .unwrap();
+    assert_eq!(reply.last().value(0, 0).as_deref(), Some("7"));
+    // where the server cannot know the type of a parameter from the condition alone, the table counts
+    for (name, text, values) in [
+        (
+            "q",
+            "SELECT a FROM stock WHERE a BETWEEN $1 AND $2 ORDER BY a LIMIT 1",
+            ["20", "21"],
+        ),
+        (
+            "r",
+            "SELECT a, $2::text FROM stock WHERE a = $1",
+            ["8", "hush"],
+        ),
+    ] {
+        let prepared = agent.prepare(name, text).unwrap().unwrap();
+        let reply = agent
+            .execute(&prepared, &told(&values), Format::Binary)
+            .unwrap();
+        assert!(reply.error().is_none(), "{reply:?}");
+    }
+    agent.run("SET pgdraft.operation = 'close'");
+    agent.run("UPDATE orders SET status = 'done' WHERE id = 1");
+    // another decision: a join, and more rows than are told apart
+    agent.run("SET pgdraft.operation = 'order'");
+    agent.run("BEGIN; INSERT INTO orders (id, status) SELECT a + 100, b FROM stock WHERE a = 3; SELECT count(*) FROM stock; COMMIT");
+    // what fails fails as ever, and what only reads is left alone
+    assert_eq!(
+        agent.fail("SELECT 1 / (id - 1) FROM orders").code(),
+        "22012"
+    );
+    agent.run("BEGIN READ ONLY; SELECT * FROM stock WHERE a = 9; COMMIT");
+    agent.run("SELECT * FROM stock WHERE a = 10 AND b = 'x11'");
+    agent.run("EXPLAIN SELECT * FROM stock");
+
+    assert!(rows(&rita.run("SHOW STALE READS IN SESSION 's'")).is_empty());
+    let before = notices(&mut rita, "SHOW DIFF IN SESSION 's'");
+    assert_eq!(before.len(), 1, "{before:?}");
+
+    production.run("UPDATE orders SET qty = 11 WHERE id IN (2, 9)");
+    production.run("UPDATE orders SET qty = qty WHERE id = 3");
+    production.run("DELETE FROM stock WHERE a IN (7, 20)");
+    production.run("UPDATE stock SET n = 0 WHERE a = 9");
+    assert_eq!(
+        rows(&agent.run("SHOW STALE READS")),
+        [
+            "close public.orders 3 1 0 [[2]]",
+            "close public.stock 1 0 1 [[7, \"x7\"]]",
+            "close public.stock 2 0 1 [[20, \"x20\"]]",
+            "close public.stock  1  ",
+            "order public.stock  1  ",
+            "order public.stock  1  ",
+        ]
+    );
+    let sentence = "3 rows this decision read have changed since";
+    assert_eq!(notices(&mut rita, "SHOW DIFF IN SESSION 's'")[1], sentence);
+    assert_eq!(
+        notices(&mut rita, "SHOW DIFF IN SESSION 's' SUMMARY"),
+        [sentence]
+    );
+
+    // neither constants nor parameters are in what is kept
+    let kept = database
+        .connect()
+        .run("SELECT * FROM pgdraft.read_sets")
+        .table()
+        .join("\n");
+    assert!(
+        !kept.contains("hush") && kept.contains("s.a = $1"),
+        "{kept}"
+    );
+    // the other agent's reads are not recorded
+    let mut other = Connection::open(&proxy.agent_named("other", "o")).unwrap();
+    other.run("SELECT * FROM stock WHERE a = 1");
+    other.run("UPDATE orders SET qty = 0 WHERE id = 5");
+    assert_eq!(
+        production.value("SELECT count(DISTINCT sid) FROM pgdraft.read_sets"),
+        "1"
+    );
+    assert_eq!(
+        other.fail("SHOW STALE READS IN SESSION 's'").code(),
+        "ZD003"
+    );
+    assert_eq!(
+        agent.fail("SELECT * FROM pgdraft.read_sets").code(),
+        "42501"
+    );
+    rita.run("DISCARD SESSION 's'");
+    assert_eq!(rita.fail("SHOW STALE READS IN SESSION 's'").code(), "ZD002");
+    proxy.assert_sound();
+}

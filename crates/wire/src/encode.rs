@@ -16,9 +16,9 @@ pub use backend::{
     parameter_description, parameter_status, parse_complete, raw, ready, row_description,
 };
 pub use frontend::{
-    bind, bind_names, bind_text, cancel_request, close_portal, close_statement, describe_portal,
-    describe_statement, execute, flush, parse, password, query, sasl_initial_response, ssl_request,
-    startup, sync, terminate,
+    bind, bind_names, bind_text, bind_values, cancel_request, close_portal, close_statement,
+    describe_portal, describe_statement, execute, flush, parse, password, query,
+    sasl_initial_response, ssl_request, startup, sync, terminate,
 };
 
 /// Appends one message: the tag, the length, and what `body` writes.

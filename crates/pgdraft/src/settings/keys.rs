@@ -234,6 +234,12 @@ pub(crate) static KEYS: &[Key] = &[
         "expected columns, such as [\"public.readings.sensor\", \"public.readings.at\"]",
     ),
     key(
+        "operations.reads",
+        Kind::TextArray,
+        "[]",
+        "expected names of agents, such as [\"bot\"], or [\"*\"]",
+    ),
+    key(
         "merge.delta",
         Kind::TextArray,
         "[]",

@@ -43,6 +43,10 @@ pub(crate) struct RecordingFlags {
         hide_env_values = true
     )]
     pub(crate) operations_key: Option<String>,
+    /// Agents whose reads of production are recorded, or * for all [default: none]
+    #[arg(long, value_name = "AGENTS", env = "PGDRAFT_OPERATIONS_READS", value_delimiter = ',',
+          num_args = 1.., value_parser = text)]
+    pub(crate) operations_reads: Option<Vec<String>>,
 }
 
 /// What is recorded of operations.
@@ -54,6 +58,8 @@ pub(crate) struct RecordingSettings {
     pub(crate) parameters: Parameters,
     /// How they are kept.
     pub(crate) keeping: Keeping,
+    /// Agents whose reads are recorded.
+    pub(crate) reads: Vec<String>,
 }
 
 impl RecordingSettings {
@@ -82,7 +88,9 @@ impl RecordingSettings {
             Parameters::Full => Keeping::Full,
             Parameters::Encrypted => Keeping::Sealed(sealing(key.as_ref())?),
         };
+        let reads = d.read_array("operations.reads", text)?;
         Ok(Self {
+            reads: flags.operations_reads.clone().or(reads).unwrap_or_default(),
             reuse,
             parameters,
             keeping,

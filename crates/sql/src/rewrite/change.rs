@@ -396,7 +396,7 @@ pub(crate) fn within(partition: &Relation, bound: &str) -> String {
 }
 
 /// Constants become `$n`: statement texts are kept without values.
-pub(crate) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     pg_query::normalize(text).unwrap_or_else(|_| "(statement could not be redacted)".to_owned())
 }
 

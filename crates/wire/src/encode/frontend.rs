@@ -54,6 +54,28 @@ pub fn bind_text(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], params: &[O
     });
 }
 
+/// Bind with values as another Bind had them; results as text.
+pub fn bind_values(
+    out: &mut Vec<u8>,
+    portal: &[u8],
+    statement: &[u8],
+    values: &[crate::frame::frontend::Value<'_>],
+) {
+    message(out, tag::BIND, |out| {
+        text(out, portal);
+        text(out, statement);
+        out.extend_from_slice(&count16(values.len()));
+        for (binary, _) in values {
+            out.extend_from_slice(&count16(usize::from(*binary)));
+        }
+        out.extend_from_slice(&count16(values.len()));
+        for (_, bytes) in values {
+            value(out, *bytes);
+        }
+        out.extend_from_slice(&count16(0));
+    });
+}
+
 fn target(out: &mut Vec<u8>, tag: u8, kind: u8, name: &[u8]) {
     message(out, tag, |out| {
         out.push(kind);
