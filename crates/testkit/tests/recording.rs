@@ -256,14 +256,8 @@ fn notices(connection: &mut Connection, text: &str) -> Vec<String> {
     said.map(|n| n.message().to_owned()).collect()
 }
 
-/// What a decision was made on, over every protocol, and what production did to it afterwards.
-#[test]
-fn reads_that_went_stale_are_told() {
-    let (database, mut proxy) = recording("[operations]\nreads = [\"agent\"]\n");
-    let mut production = database.connect();
-    production.run("CREATE TABLE stock (a int, b text, n numeric, PRIMARY KEY (a, b)); INSERT INTO stock SELECT g, 'x' || g, g FROM generate_series(1, 1200) g; GRANT SELECT ON stock TO PUBLIC");
-    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
-    let mut agent = proxy.connect("s");
+/// Reads over every protocol, then changes: the operations `close` and `order`.
+fn decide(agent: &mut Connection) {
     let told = |values: &[&str]| -> Vec<Option<String>> {
         values.iter().map(|v| Some((*v).to_owned())).collect()
     };
@@ -312,6 +306,17 @@ fn reads_that_went_stale_are_told() {
     agent.run("BEGIN READ ONLY; SELECT * FROM stock WHERE a = 9; COMMIT");
     agent.run("SELECT * FROM stock WHERE a = 10 AND b = 'x11'");
     agent.run("EXPLAIN SELECT * FROM stock");
+}
+
+/// What a decision was made on, over every protocol, and what production did to it afterwards.
+#[test]
+fn reads_that_went_stale_are_told() {
+    let (database, mut proxy) = recording("[operations]\nreads = [\"agent\"]\n");
+    let mut production = database.connect();
+    production.run("CREATE TABLE stock (a int, b text, n numeric, PRIMARY KEY (a, b)); INSERT INTO stock SELECT g, 'x' || g, g FROM generate_series(1, 1200) g; GRANT SELECT ON stock TO PUBLIC");
+    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
+    let mut agent = proxy.connect("s");
+    decide(&mut agent);
 
     assert!(rows(&rita.run("SHOW STALE READS IN SESSION 's'")).is_empty());
     let before = notices(&mut rita, "SHOW DIFF IN SESSION 's'");
