@@ -66,11 +66,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Read(_) if locks != Locks::No && self.session.sid == 0 => {
                     self.open_session().await?;
                 }
-                Plan::Read(_) if locks == Locks::Writers && !locked => {
+                Plan::Read(_) if [Locks::Writers, Locks::Rows].contains(&locks) && !locked => {
                     // what others of the session changed while we waited is in the next plan
                     self.bind_session().await?;
                     let now = piece.parsed.as_ref().and_then(|s| s.locks_now());
-                    self.lock_session(now).await?;
+                    self.lock_session(locks, now).await?;
                     locked = true;
                 }
                 Plan::Write(write) if self.session.draft.mark(write) => {}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use catalog::RelationId;
 use report::{Report, code};
+use sql::Locks;
 use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
@@ -101,8 +102,15 @@ static REFUSE_REUSE: OwnStatement = OwnStatement {
 /// Takes the session's lock for a read that asked for row locks.
 static LOCK_SESSION: OwnStatement = OwnStatement {
     name: "pgdraft_lock_session",
-    text: "SELECT pgdraft.lock_session()",
-    types: &[],
+    text: "SELECT pgdraft.lock_session($1)",
+    types: &[25],
+};
+
+/// The same for one that locks its rows one by one.
+static LOCK_ROWS: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_rows",
+    text: "SELECT pgdraft.lock_rows($1)",
+    types: &[25],
 };
 
 /// What the session has changed, by whatever process.
@@ -110,13 +118,6 @@ static DRAFT_MARK: OwnStatement = OwnStatement {
     name: "pgdraft_mark",
     text: "SELECT pgdraft.draft_mark()",
     types: &[],
-};
-
-/// The same for NOWAIT.
-static LOCK_SESSION_NOW: OwnStatement = OwnStatement {
-    name: "pgdraft_lock_session_now",
-    text: "SELECT pgdraft.lock_session_now($1)",
-    types: &[25],
 };
 
 const PORTAL: &[u8] = b"pgdraft_own";
@@ -428,6 +429,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Some(numbers.as_str()),
                 Some(sid.as_str()),
             ];
+            if write.rewritten.locks == Locks::Rows {
+                self.run_own(&LOCK_ROWS, &[None], false, (None, Vec::new()));
+            }
             let fix = || Fix {
                 positions: Positions::Announce(write.verb),
                 ..silent()
@@ -462,16 +466,20 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.run_own(&KEEP_STATEMENT, &params, false, (None, Vec::new()));
     }
 
-    /// Takes the session's lock as a write does, for a SELECT … FOR UPDATE, and waits for it: what
-    /// is read under it depends on what others of the session wrote before.
+    /// Takes the session's lock for a SELECT … FOR UPDATE, and waits for it: what is read under it
+    /// depends on what others of the session wrote before.
     /// Where it must not wait for a lock on `now`, another writer is an error.
-    pub(crate) async fn lock_session(&mut self, now: Option<&str>) -> Result<(), Failure> {
+    pub(crate) async fn lock_session(
+        &mut self,
+        locks: Locks,
+        now: Option<&str>,
+    ) -> Result<(), Failure> {
         let (capture, answer) = capture();
-        let noted = (Some(capture), Vec::new());
-        match now {
-            Some(_) => self.run_own(&LOCK_SESSION_NOW, &[now], false, noted),
-            None => self.run_own(&LOCK_SESSION, &[], false, noted),
-        }
+        let own = match locks {
+            Locks::Rows => &LOCK_ROWS,
+            Locks::Writers | Locks::Own | Locks::No => &LOCK_SESSION,
+        };
+        self.run_own(own, &[now], false, (Some(capture), Vec::new()));
         wire::encode::flush(&mut self.out);
         match self.answer(answer).await? {
             Some(_) => Ok(()),

@@ -109,6 +109,26 @@ impl Facts {
     }
 }
 
+/// A locking clause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locking {
+    /// Index into [`Facts::blocks`].
+    pub(crate) block: usize,
+    /// Tables named after OF.
+    pub(crate) of: Vec<String>,
+    pub(crate) wait: Wait,
+}
+
+/// What a locking clause does where a row is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Block,
+    /// NOWAIT.
+    Error,
+    /// SKIP LOCKED.
+    Skip,
+}
+
 /// A statement that changes rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
@@ -152,6 +172,8 @@ pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
     /// Locking clauses (`FOR UPDATE` and its kin).
     pub(crate) locking: usize,
+    /// The same, one by one.
+    pub(crate) lockings: Vec<Locking>,
     /// ONLY was written before the target of a change.
     pub(crate) only_target: bool,
     /// Bytes where `merge_action()` stands.

@@ -61,6 +61,8 @@ pub(crate) struct System {
     pub(crate) names: Vec<&'static str>,
     /// Tells the names of one reference from those of another.
     pub(crate) mark: usize,
+    /// A further condition, over `m`: ` AND …`.
+    pub(crate) only: String,
 }
 
 impl System {
@@ -77,10 +79,15 @@ impl System {
         for name in &self.names {
             let alias = self.alias(name);
             out.push_str(&format!(", m.{alias}"));
-            base.push_str(&format!(", b.{name} AS {alias}"));
+            base.push_str(&match *name {
+                // of a row of the head the operation that wrote it
+                "op" => format!(", NULL::pg_catalog.int8 AS {alias}"),
+                name => format!(", b.{name} AS {alias}"),
+            });
             head.push_str(&match *name {
                 "tableoid" => format!(", {}::pg_catalog.oid", relation.id.0),
                 "ctid" => ", pg_catalog.format('(%s,%s)', 4294967294 - ((h.ctid::pg_catalog.text::pg_catalog.point)[0])::pg_catalog.int8, (h.ctid::pg_catalog.text::pg_catalog.point)[1])::pg_catalog.tid".to_owned(),
+                "op" => ", h.pgdraft_op".to_owned(),
                 name => format!(", h.{name}"),
             });
         }
@@ -130,7 +137,7 @@ pub(crate) fn merged_with(
     Some(format!(
         "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{system_base} FROM {base} b \
          UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{new_head}{gone_head}{system_head} FROM {table} h) m \
-         WHERE m.pgdraft_live{gone}{bound} AND {hidden}{fence})",
+         WHERE m.pgdraft_live{gone}{bound}{only} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
@@ -139,6 +146,7 @@ pub(crate) fn merged_with(
         mark_base = arms.mark_base,
         mark_head = arms.mark_head,
         bound = bound(relation),
+        only = system.only,
         hidden = arms.hidden,
         fence = if wanted.fenced { " OFFSET 0" } else { "" },
     ))

@@ -168,6 +168,9 @@ pub enum Locks {
     Own,
     /// It stood under FOR UPDATE or FOR SHARE: the session's lock is taken first, as by a write.
     Writers,
+    /// It stood under SKIP LOCKED or NOWAIT: rows are locked one by one, and other writers than those
+    /// who do the same must not be at work.
+    Rows,
 }
 
 /// A rewritten change.

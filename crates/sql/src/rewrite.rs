@@ -31,6 +31,7 @@ mod merging;
 mod moving;
 mod parts;
 mod returning;
+mod rows;
 mod system;
 mod temporary;
 mod through;
@@ -158,7 +159,17 @@ fn query_effect(statement: &Statement) -> Effect {
 }
 
 fn read(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report>> {
-    let Some(edits) = Edits::of_reads(statement, context)? else {
+    let mut context = *context;
+    let mut draft = context.draft.clone();
+    if let Some((item, _)) = rows::target(statement, &context)? {
+        let drafted = context.catalog.drafted_as(item.relation.id);
+        if context.catalog.head(item.relation.id).is_none() {
+            return Ok(Plan::NeedsDraft(vec![drafted]));
+        }
+        draft.dirty.entry(drafted).or_insert(0);
+        context.draft = &draft;
+    }
+    let Some(edits) = Edits::of_reads(statement, &context)? else {
         return Ok(Plan::NeedsCatalog);
     };
     let effect = query_effect(statement);
@@ -173,7 +184,11 @@ fn read(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Report
         positions,
         merged: edits.merged,
         effect,
-        locks: Locks::of(statement),
+        locks: if edits.by_row {
+            Locks::Rows
+        } else {
+            Locks::of(statement)
+        },
     })))
 }
 
@@ -236,6 +251,8 @@ fn locking_edits(statement: &Statement) -> Result<Vec<Edit>, Box<Report>> {
 pub(crate) struct Edits {
     pub(crate) list: Vec<Edit>,
     pub(crate) merged: Vec<RelationId>,
+    /// Rows are locked one by one.
+    pub(crate) by_row: bool,
 }
 
 impl Edits {
@@ -280,6 +297,12 @@ impl Edits {
             edits.list.extend(column_edits(statement, item, &system)?);
         }
         edits.list.extend(advisory::edits(statement)?);
+        if let Some(target) = rows::target(statement, context)?
+            && edits.merged.contains(&target.0.relation.id)
+        {
+            rows::restrict(statement, context, &target, &mut edits)?;
+            edits.by_row = true;
+        }
         if statement.facts.locking > 0 {
             edits.list.extend(locking_edits(statement)?);
         }

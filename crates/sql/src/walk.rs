@@ -6,10 +6,11 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CommonTableExpr, FuncCall, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
+    CommonTableExpr, FuncCall, LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation, WindowDef,
+    WithClause,
 };
 
-use crate::facts::{Block, Call, Change, Cte, Facts, TableRef, Under, Unknown};
+use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
 
 mod change;
 mod expression;
@@ -179,6 +180,7 @@ impl Walker {
 
     fn simple_select(&mut self, select: &SelectStmt) -> Result<Shape, Unknown> {
         let block = self.open_block();
+        self.locking(block, select);
         for item in &select.from_clause {
             self.join_item(item, false)?;
         }
@@ -230,6 +232,30 @@ impl Walker {
         self.close_block();
         shape.fallible |= risky;
         Ok(shape)
+    }
+
+    fn locking(&mut self, block: usize, select: &SelectStmt) {
+        for clause in &select.locking_clause {
+            let Some(NodeEnum::LockingClause(clause)) = clause.node.as_ref() else {
+                continue;
+            };
+            let of = clause
+                .locked_rels
+                .iter()
+                .filter_map(|n| match n.node.as_ref() {
+                    Some(NodeEnum::RangeVar(table)) => Some(table.relname.clone()),
+                    _ => None,
+                });
+            self.facts.lockings.push(Locking {
+                block,
+                of: of.collect(),
+                wait: match LockWaitPolicy::try_from(clause.wait_policy) {
+                    Ok(LockWaitPolicy::LockWaitSkip) => Wait::Skip,
+                    Ok(LockWaitPolicy::LockWaitError) => Wait::Error,
+                    _ => Wait::Block,
+                },
+            });
+        }
     }
 
     fn group_by(&mut self, block: usize, select: &SelectStmt) -> Walked {

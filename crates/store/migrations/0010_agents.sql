@@ -1,8 +1,26 @@
 -- What keeps agents from each other, and limits them.
 
--- The lock that lets one transaction write, commit or discard a session at a time is the lock on the
--- session's row. Agents have no right on that table, so nobody can hold it but by these functions and
--- for a session of its own; an advisory lock is anybody's to take.
+-- The locks of a session: a row that never changes. Agents have no right on the table, so nobody can
+-- hold them but by these functions and for a session of its own; an advisory lock is anybody's to take.
+-- FOR UPDATE: the one that writes, commits or discards; KEY SHARE: those who lock rows one by one, of
+-- whom one at a time writes, FOR NO KEY UPDATE.
+CREATE TABLE pgdraft.locks (sid bigint PRIMARY KEY);
+REVOKE ALL ON pgdraft.locks FROM PUBLIC;
+INSERT INTO pgdraft.locks (sid) SELECT s.sid FROM pgdraft.sessions s;
+CREATE FUNCTION pgdraft.follow_session() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO pgdraft.locks (sid) VALUES (NEW.sid);
+    ELSE
+        DELETE FROM pgdraft.locks l WHERE l.sid = OLD.sid;
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.follow_session() FROM PUBLIC;
+CREATE TRIGGER follow_session AFTER INSERT OR DELETE ON pgdraft.sessions
+    FOR EACH ROW EXECUTE FUNCTION pgdraft.follow_session();
+
 -- Opens a write: one writer of a session at a time, an open session, the operation it belongs to.
 -- Sent as a statement of its own before the write, so that the write's snapshot is taken under the lock.
 CREATE OR REPLACE FUNCTION pgdraft.begin_write(operation text, statement text, tables integer[]) RETURNS bigint
@@ -24,13 +42,20 @@ BEGIN
             MESSAGE = format('operation id has %s characters', char_length(operation)),
             DETAIL = 'An id has 1 to 200 characters.', HINT = 'Set pgdraft.operation to a shorter id that is not empty.';
     END IF;
-    -- Whoever commits or discards the session holds this lock too. A snapshot that does not know that
-    -- the session has ended gets 40001 here.
-    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by INTO session FROM pgdraft.sessions s
-    WHERE s.sid = own_sid FOR NO KEY UPDATE;
+    -- whoever commits or discards the session holds this lock too
+    IF current_setting('pgdraft.by_row', true) = 'on' THEN
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR NO KEY UPDATE;
+    ELSE
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR UPDATE;
+    END IF;
+    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by INTO session FROM pgdraft.sessions s WHERE s.sid = own_sid;
     IF session.name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no such session',
             HINT = 'Reconnect to start a new session.';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- an older snapshot may not know that the session has ended: 40001 then
+        PERFORM FROM pgdraft.sessions s WHERE s.sid = own_sid FOR SHARE;
     END IF;
     IF session.state <> 'open' THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = format('session is already %s', session.state),
@@ -77,23 +102,74 @@ END $$;
 
 
 -- Takes the lock of a write for a read under FOR UPDATE: other writers of the session wait until this
--- transaction ends.
-CREATE OR REPLACE FUNCTION pgdraft.lock_session() RETURNS void
+-- transaction ends. Under NOWAIT of a relation another writer is an error.
+CREATE FUNCTION pgdraft.lock_session(now text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
 BEGIN
-    PERFORM FROM pgdraft.sessions s WHERE s.sid = pgdraft.sid() FOR UPDATE;
-END $$;
-
--- The same for NOWAIT: another writer of the session is an error.
-CREATE OR REPLACE FUNCTION pgdraft.lock_session_now(relation text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM FROM pgdraft.sessions s WHERE s.sid = pgdraft.sid() FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', relation);
+    IF now IS NOT NULL THEN
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', now);
+        END IF;
+    ELSIF current_setting('pgdraft.by_row', true) = 'on' THEN
+        -- those who lock row by row would wait for each other in a circle
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR NO KEY UPDATE;
+    ELSE
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR UPDATE;
     END IF;
 END $$;
 
+-- The same for SKIP LOCKED and NOWAIT, which lock rows one by one: others who do so go on, and other
+-- writers, of whom nobody knows which rows they are at, are waited for.
+CREATE FUNCTION pgdraft.lock_rows(now text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+BEGIN
+    IF now IS NULL THEN
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR KEY SHARE;
+    ELSE
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR KEY SHARE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', now);
+        END IF;
+    END IF;
+    PERFORM set_config('pgdraft.by_row', 'on', true);
+END $$;
+
+-- Locks a row of the session that a SELECT came to, by its key's text, until the end of the transaction.
+-- False where another transaction has it, or has changed it since the SELECT began (then its head is of
+-- another operation than the one seen); an error for NOWAIT of `relation`.
+CREATE FUNCTION pgdraft.hold_row(head integer, names text[], key text[], seen bigint, relation text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE COST 10000 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held integer := coalesce(nullif(current_setting('pgdraft.held', true), ''), '0')::integer;
+    present bigint;
+BEGIN
+    IF held >= 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = 'too many rows locked one by one',
+            DETAIL = 'A transaction locks up to 1000 rows by SKIP LOCKED or NOWAIT in a draft, because all connections of the server share one table of locks.',
+            HINT = 'Add a LIMIT, or leave out SKIP LOCKED or NOWAIT.';
+    END IF;
+    IF pg_try_advisory_xact_lock(pgdraft.row_key(head, key)) THEN
+        PERFORM set_config('pgdraft.held', (held + 1)::text, true);
+        EXECUTE (SELECT format('SELECT h.pgdraft_op FROM pgdraft.d%s h WHERE ', head)
+                        || string_agg(format('h.%I = %L', k.name, k.value), ' AND ')
+                 FROM unnest(names, key) k (name, value)) INTO present;
+        IF present IS NOT DISTINCT FROM seen THEN
+            RETURN true;
+        END IF;
+    END IF;
+    IF relation IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not obtain lock on row in relation "%s"', relation);
+    END IF;
+    RETURN false;
+END $$;
+
+DROP FUNCTION pgdraft.lock_session();
+DROP FUNCTION pgdraft.lock_session_now(text);
 DROP FUNCTION pgdraft.session_lock(bigint);
 
 -- A client's own advisory locks. Their keys are its session's: a lock that production's programs, or
@@ -122,6 +198,15 @@ BEGIN
     END IF;
 END $$;
 REVOKE ALL ON FUNCTION pgdraft.advisory_key(text), pgdraft.advisory_room() FROM PUBLIC;
+
+-- The key of the lock on a row.
+CREATE FUNCTION pgdraft.row_key(head integer, key text[]) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT pgdraft.advisory_key(concat('row ', head, ' ', key)) $$;
+REVOKE ALL ON FUNCTION pgdraft.lock_session(text), pgdraft.lock_rows(text), pgdraft.row_key(integer, text[]),
+    pgdraft.hold_row(integer, text[], text[], bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.lock_session(text), pgdraft.lock_rows(text), pgdraft.row_key(integer, text[]),
+    pgdraft.hold_row(integer, text[], text[], bigint, text) TO {{agent}};
 
 DO $$
 DECLARE

@@ -209,7 +209,7 @@ pub async fn operation_counts(
 pub async fn lock(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
     client
         .execute(
-            "SELECT FROM pgdraft.sessions WHERE sid = $1 FOR NO KEY UPDATE",
+            "SELECT FROM pgdraft.locks WHERE sid = $1 FOR UPDATE",
             &[&sid.0],
         )
         .await?;

@@ -131,9 +131,9 @@ fn the_lock_of_a_session_is_out_of_reach_of_the_agents_role() {
         token(&database, &sid, pid)
     ));
     for statement in [
-        "SELECT FROM pgdraft.sessions FOR UPDATE",
-        "SELECT FROM pgdraft.sessions FOR KEY SHARE",
-        "LOCK TABLE pgdraft.sessions IN ROW EXCLUSIVE MODE",
+        "SELECT FROM pgdraft.locks FOR UPDATE",
+        "SELECT FROM pgdraft.locks FOR KEY SHARE",
+        "LOCK TABLE pgdraft.locks IN ROW EXCLUSIVE MODE",
         "LOCK TABLE pgdraft.migrations IN ROW EXCLUSIVE MODE",
         "SELECT pgdraft.advisory_key('1')",
     ] {
@@ -141,7 +141,7 @@ fn the_lock_of_a_session_is_out_of_reach_of_the_agents_role() {
         assert_eq!(raw.fail(statement).code(), "42501", "{statement}");
         raw.run("ROLLBACK");
     }
-    raw.run("BEGIN; SELECT pgdraft.lock_session()");
+    raw.run("BEGIN; SELECT pgdraft.lock_session(NULL); SELECT pgdraft.lock_rows(NULL)");
     for n in 1..4 {
         raw.run(&format!(
             "SELECT pg_advisory_lock(hashtextextended('pgdraft session', {n}))"
@@ -308,7 +308,7 @@ fn statements_that_reach_beyond_the_draft_are_refused() {
 fn temporary_names_do_not_shadow_what_rewritten_texts_use() {
     // Types of temporary tables are found before pg_catalog's: nothing of ours may go by bare names.
     let (_database, mut proxy) = over(
-        "CREATE TABLE parent (id bigint PRIMARY KEY, name text CHECK (name <> ''), at timestamptz DEFAULT now());
+        "CREATE TABLE parent (id bigint PRIMARY KEY, name text CHECK (length(name) > 0), at timestamptz DEFAULT now());
          CREATE TABLE child (id int PRIMARY KEY, parent bigint REFERENCES parent ON DELETE CASCADE ON UPDATE CASCADE,
                              doc jsonb, price numeric(8, 2), ok bool, tags text[], code varchar(3));
          INSERT INTO parent SELECT n, 'p' || n FROM generate_series(1, 3) n;

@@ -102,7 +102,7 @@ CREATE POLICY own ON pgdraft.d7 TO agent USING (pgdraft_sid = (SELECT pgdraft.si
 ALTER TABLE pgdraft.d7_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON pgdraft.d7_log TO agent USING (pgdraft_sid = (SELECT pgdraft.sid()));
 
-CREATE FUNCTION pgdraft.lock_session() RETURNS void
+CREATE FUNCTION pgdraft.lock_session(now text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(pgdraft.sid());

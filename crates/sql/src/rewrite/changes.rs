@@ -71,7 +71,7 @@ pub(crate) fn plan(
         Some((work, written)) => outer(work, written, &all, &mut splice),
     }
     let own = own.as_ref().map(|(_, written)| written);
-    Ok(parts.finish(statement, splice, reads.merged, own))
+    Ok(parts.finish(statement, splice, reads, own))
 }
 
 fn contains(part: &Edit, other: &Edit) -> bool {
@@ -188,7 +188,7 @@ impl Parts {
         self,
         statement: &Statement,
         splice: Splice<'_>,
-        merged: Vec<RelationId>,
+        reads: Edits,
         own: Option<&Written<'_>>,
     ) -> Plan {
         let (text, positions) = splice.finish();
@@ -196,9 +196,9 @@ impl Parts {
             rewritten: Rewritten {
                 text,
                 positions,
-                merged,
+                merged: reads.merged,
                 effect: Effect::None,
-                locks: Locks::No,
+                locks: if reads.by_row { Locks::Rows } else { Locks::No },
             },
             doubled: self.doubled(),
             changes: self.changes,

@@ -19,6 +19,7 @@ pub(crate) fn wanted(statement: &Statement, item: &Merged) -> System {
     let mut system = System {
         names: Vec::new(),
         mark: item.reference.location,
+        ..System::default()
     };
     for column in &statement.facts.columns {
         if let Some(name) = name_of(statement, column, item)
