@@ -25,6 +25,13 @@ SELECT status, city, count(*) FROM orders o JOIN customers c ON c.id = o.custome
 SELECT status, extract(month FROM placed) AS m, count(*) FROM orders GROUP BY ROLLUP (status, m) ORDER BY 1, 2;
 SELECT status, customer_id % 2 AS odd, count(*), grouping(status) FROM orders GROUP BY CUBE (status, odd) ORDER BY 1, 2, 4;
 SELECT c.id, c.name, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY c.id ORDER BY c.id;
+-- The key stands in GROUP BY by its place, and after an expression.
+SELECT c.id AS pk, c.name, c.city, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY 1 ORDER BY 1;
+SELECT count(o.id), c.name, c.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY 3, c.id ORDER BY c.name, 3;
+SELECT c.city IS NULL AS nowhere, c.id, c.name, count(*) FROM customers c JOIN orders o ON o.customer_id = c.id GROUP BY c.city IS NULL, 2 ORDER BY 2;
+SELECT order_id, n, quantity, count(*) FROM lines GROUP BY 1, 2 ORDER BY 1, 2;
+-- expect error 42803
+SELECT c.name, c.id, count(*) FROM customers c GROUP BY 1;
 SELECT string_agg(name, ', ' ORDER BY id) FILTER (WHERE id > 18) FROM customers;
 SELECT array_agg(id ORDER BY id), jsonb_agg(status ORDER BY id), bool_and(placed > '2024-01-01'), bool_or(status = 'sent') FROM orders WHERE id > 26;
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY price), mode() WITHIN GROUP (ORDER BY stock % 3) FROM products;

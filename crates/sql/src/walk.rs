@@ -6,8 +6,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CommonTableExpr, FuncCall, LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation, WindowDef,
-    WithClause,
+    AConst, CommonTableExpr, FuncCall, LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation,
+    WindowDef, WithClause,
 };
 
 use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
@@ -267,12 +267,13 @@ impl Walker {
             match item.node.as_ref() {
                 Some(NodeEnum::GroupingSet(_)) => plain = false,
                 Some(NodeEnum::ColumnRef(c)) => uses.push(string_fields(&c.fields)),
+                Some(NodeEnum::AConst(place)) => uses.extend(target_at(select, place)),
                 _ => {}
             }
         }
         // `(1, 2)` are places in the select list
         self.facts.constants.truncate(constants);
-        let location = select.group_clause.first().and_then(first_location);
+        let location = select.group_clause.iter().find_map(first_location);
         if let Some(b) = self.facts.blocks.get_mut(block) {
             b.grouped = !select.group_clause.is_empty();
             b.group_by = uses;
@@ -411,6 +412,30 @@ pub(crate) fn string_constant(node: &Node) -> Option<String> {
         NodeEnum::TypeCast(cast) => string_constant(cast.arg.as_deref()?),
         _ => None,
     }
+}
+
+/// The column that stands at this place of the select list.
+fn target_at(select: &SelectStmt, place: &AConst) -> Option<Vec<String>> {
+    let Some(pg_query::protobuf::a_const::Val::Ival(place)) = &place.val else {
+        return None;
+    };
+    let before = usize::try_from(place.ival).ok()?.checked_sub(1)?;
+    let column = |target: &Node| match target.node.as_ref()? {
+        NodeEnum::ResTarget(target) => match target.val.as_deref()?.node.as_ref()? {
+            NodeEnum::ColumnRef(c) => Some(string_fields(&c.fields)),
+            _ => Some(Vec::new()),
+        },
+        _ => None,
+    };
+    let mut fields = Vec::new();
+    for target in select.target_list.get(..=before)? {
+        fields = column(target)?;
+        if fields.last().is_some_and(|last| last == "*") {
+            // how many places it takes is not known here
+            return None;
+        }
+    }
+    Some(fields).filter(|f| !f.is_empty())
 }
 
 fn first_location(node: &Node) -> Option<usize> {
