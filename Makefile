@@ -5,7 +5,7 @@ SHELL := bash
 KEEP ?=
 ORDER_LINES ?=
 
-.PHONY: help test test-matrix test-programs check demo bench fuzz
+.PHONY: help test test-matrix test-programs check demo bench soak fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
 
 bench: ## Ratios against direct connections
 	$(call script,tests/bench/run)
+
+soak: ## Load under disturbance for MINUTES=60; FORM=active, idle: many undisturbed clients
+	$(call script,tests/soak/run)
 
 fuzz: ## Random workloads with fresh seeds; MINUTES=n stops it; TARGET=smith: sqlsmith; split, rewrite, stream: cargo-fuzz
 	$(call script,tests/fuzz/run)

@@ -413,6 +413,15 @@ pub(crate) struct ServeFlags {
 /// Bounds of one client.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct LimitFlags {
+    /// Idle time after which a peer is asked whether it is still there, 0 for never [default: 60000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_TCP_KEEPIDLE_MS", value_parser = values::long_milliseconds)]
+    pub(crate) tcp_keepidle_ms: Option<Duration>,
+    /// Time between such questions [default: 10000]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_TCP_KEEPINTVL_MS", value_parser = values::milliseconds)]
+    pub(crate) tcp_keepintvl_ms: Option<Duration>,
+    /// Such questions without an answer after which the connection is lost [default: 6]
+    #[arg(long, value_name = "N", env = "PGDRAFT_TCP_KEEPCNT", value_parser = values::keepalive_count)]
+    pub(crate) tcp_keepcnt: Option<u32>,
     /// Longest time that a client does nothing, 0 for no limit [default: 0]
     #[arg(long, value_name = "MS", env = "PGDRAFT_CLIENT_IDLE_TIMEOUT_MS", value_parser = values::long_milliseconds)]
     pub(crate) client_idle_timeout_ms: Option<Duration>,

@@ -17,6 +17,7 @@ use sql::FunctionPolicy;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use wire::keepalive::Keepalive;
 use wire::startup::{Acceptor, Verifier};
 use wire::tls::ServerTls;
 
@@ -156,6 +157,7 @@ pub(crate) struct Server {
     registry: Registry,
     drain: watch::Sender<bool>,
     connections_max: usize,
+    keepalive: Keepalive,
     drain_timeout: std::time::Duration,
     database: String,
 }
@@ -179,7 +181,7 @@ impl Server {
             )
             .into());
         }
-        let target = database::parse(url)?;
+        let target = database::parse(url)?.with_keepalive(settings.keepalive);
         let members = Members::of(settings);
         let acceptor = acceptor(settings, &members)?;
         let (listener, address) = listen(settings.listen, "--listen", settings.reuse_port)?;
@@ -229,6 +231,7 @@ impl Server {
             registry,
             drain,
             connections_max: settings.connections_max,
+            keepalive: settings.keepalive,
             drain_timeout: settings.drain_timeout,
             database: target.database().to_owned(),
         })
@@ -281,7 +284,7 @@ impl Server {
         let mut clients = listener::Clients::new(
             self.acceptor,
             self.shared,
-            self.connections_max,
+            (self.connections_max, self.keepalive),
             &self.registry,
         )
         .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;

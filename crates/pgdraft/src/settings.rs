@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use session::{Limits, PoolSettings};
+use wire::keepalive::Keepalive;
 use wire::startup::Verifier;
 use wire::tls::ClientAuth;
 
@@ -128,6 +129,8 @@ pub(crate) struct Settings {
     pub(crate) connections_max: usize,
     /// Bounds of one client.
     pub(crate) limits: Limits,
+    /// How long a peer may be gone without a word.
+    pub(crate) keepalive: Keepalive,
     /// Most live sessions of one agent; 0 = no bound.
     pub(crate) sessions_per_agent: u64,
     /// Time for startup, TLS and password together.
@@ -205,6 +208,7 @@ impl Settings {
             )?,
             limits: limits::read(flags, d)?,
             sessions_per_agent: limits::sessions(flags, d)?,
+            keepalive: limits::keepalive(flags, d)?,
             authentication_timeout: d.choose(
                 flags.authentication_timeout_ms,
                 "authentication_timeout_ms",

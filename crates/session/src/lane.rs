@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::fix::rows_of;
 use crate::limits;
@@ -63,6 +64,8 @@ pub(crate) struct Lane {
     pub(crate) fatal: bool,
     /// The client believes that its transaction has failed: upstream is to fail it too.
     pub(crate) doomed: bool,
+    /// Since when upstream works at the statement at the head.
+    pub(crate) running: Option<Instant>,
     /// Bounds that were met; emptied by the reader.
     pub(crate) met: Vec<limits::Bound>,
     /// SQLSTATE and origin of errors told, for metrics; emptied by the reader.
@@ -202,6 +205,7 @@ impl Lane {
             last_words: None,
             fatal: false,
             doomed: false,
+            running: None,
             met: Vec::new(),
             errors: Vec::new(),
         }

@@ -2,7 +2,8 @@
 
 use crate::limits::Bound;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// The handles; prometheus makes them cheap to count with.
@@ -46,6 +47,61 @@ pub(crate) struct Metrics {
     pub(crate) connect: Histogram,
     /// As `parse`.
     pub(crate) wait: Histogram,
+    /// As `parse`.
+    pub(crate) upstream: Histogram,
+    /// As `parse`.
+    pub(crate) relay: Histogram,
+    /// What is there.
+    pub(crate) gauges: Gauges,
+}
+
+/// How many of what there are; brought up to date now and then.
+#[derive(Clone)]
+pub(crate) struct Gauges {
+    /// Server connections by state.
+    pub(crate) servers: IntGaugeVec,
+    /// Clients that wait for a server connection.
+    pub(crate) waiting: IntGauge,
+    /// Sessions that clients are connected to.
+    pub(crate) sessions: IntGauge,
+}
+
+impl Gauges {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let opts = Opts::new("pgdraft_server_connections", "Server connections by state");
+        let servers = IntGaugeVec::new(opts, &["state"])?;
+        registry.register(Box::new(servers.clone()))?;
+        let waiting = "Clients that wait for a server connection";
+        let sessions = "Sessions that clients are connected to";
+        Ok(Self {
+            servers,
+            waiting: gauge(registry, "pgdraft_clients_waiting", waiting)?,
+            sessions: gauge(registry, "pgdraft_sessions", sessions)?,
+        })
+    }
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    let gauge = IntGauge::new(name, help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> Result<IntCounterVec, prometheus::Error> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
 }
 
 fn phases(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
@@ -64,19 +120,14 @@ fn phases(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
 impl Metrics {
     /// Makes and registers them.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counters = |name: &str, help: &str, label: &str| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok::<_, prometheus::Error>(counters)
-        };
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
+        let counters = |name, help, label| counters(registry, name, help, label);
+        let counter = |name, help| counter(registry, name, help);
         let phases = phases(registry)?;
-        let connections = IntGauge::new("pgdraft_connections", "Client connections open now")?;
-        registry.register(Box::new(connections.clone()))?;
+        let connections = gauge(
+            registry,
+            "pgdraft_connections",
+            "Client connections open now",
+        )?;
         let bytes = counters(
             "pgdraft_bytes_total",
             "Bytes relayed, by direction",
@@ -133,6 +184,9 @@ impl Metrics {
             draft: phases.with_label_values(&["draft"]),
             connect: phases.with_label_values(&["connect"]),
             wait: phases.with_label_values(&["wait"]),
+            upstream: phases.with_label_values(&["upstream"]),
+            relay: phases.with_label_values(&["relay"]),
+            gauges: Gauges::new(registry)?,
         })
     }
 

@@ -1,5 +1,7 @@
 //! From upstream to the client. The only side that writes to the client.
 
+use std::time::Instant;
+
 use bytes::BytesMut;
 use report::Report;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -100,7 +102,17 @@ async fn pass<W: AsyncWrite + Unpin>(
     let (taken, stops) = {
         let mut lane = conn.lane();
         let names = || conn.shared.control.catalog();
+        let ended = lane.replies.ended();
         let taken = lane.replies.receive(chunk, out, &mut events, &names);
+        if lane.replies.ended() != ended
+            && let Some(since) = lane.running.take()
+        {
+            conn.shared
+                .metrics
+                .upstream
+                .observe(since.elapsed().as_secs_f64());
+            lane.running = (!lane.replies.idle()).then(Instant::now);
+        }
         let stops = note(conn, &mut lane, &mut events);
         (taken, stops)
     };
@@ -143,6 +155,7 @@ async fn write<W: AsyncWrite + Unpin>(
 ) -> std::io::Result<()> {
     let counter = &conn.shared.metrics.to_client;
     counter.inc_by(bytes.len() as u64);
+    let _timer = conn.shared.metrics.relay.start_timer();
     let mut written = std::pin::pin!(async {
         to.write_all(bytes).await?;
         to.flush().await

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use report::Report;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -422,6 +423,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         if self.out.is_empty() {
             return Ok(());
         }
+        self.conn.lane().running.get_or_insert_with(Instant::now);
         let gone = |_| Failure::Gone(End::Upstream);
         let Some(to) = &mut self.to else {
             return Err(Failure::Gone(End::Upstream));

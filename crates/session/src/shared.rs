@@ -128,6 +128,11 @@ impl Shared {
         Arc::clone(&self.drafts.entry(sid).or_default())
     }
 
+    /// Sessions that clients are connected to.
+    pub(crate) fn drafts_in_use(&self) -> usize {
+        self.drafts.len()
+    }
+
     /// A connection of the session is gone; with the last one what is known of its draft goes too,
     /// the control plane has it for the next.
     pub(crate) fn leave_draft(&self, sid: SessionId) {

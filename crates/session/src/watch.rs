@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::presence::{Order, Presence};
+use crate::presence::{Order, PoolState, Presence};
 use crate::shared::Shared;
 
 /// Between looks where nothing is bounded.
@@ -81,6 +81,22 @@ impl Shared {
             .set(doing, statement, self.started.elapsed());
     }
 
+    /// Tells the metrics what is there.
+    fn gauge(&self) {
+        let (pools, idle, _, _) = self.servers.look();
+        let sum = |part: fn(&PoolState) -> usize| {
+            let sum: usize = pools.iter().map(part).sum();
+            i64::try_from(sum).unwrap_or(i64::MAX)
+        };
+        let gauges = &self.metrics.gauges;
+        let servers = |state: &str| gauges.servers.with_label_values(&[state]);
+        servers("active").set(sum(|pool| pool.active));
+        servers("idle").set(i64::try_from(idle.len()).unwrap_or(i64::MAX));
+        gauges.waiting.set(sum(|pool| pool.waiting));
+        let sessions = i64::try_from(self.drafts_in_use()).unwrap_or(i64::MAX);
+        gauges.sessions.set(sessions);
+    }
+
     /// What is to be done about a client that does the same for so long.
     fn judge(&self, presence: &Presence, limits: &Limits) -> Option<Order> {
         let (doing, since) = presence.activity.get();
@@ -122,6 +138,7 @@ impl Presence {
 /// Looks after all clients. Never ends.
 pub(crate) async fn watch(shared: &Shared) {
     loop {
+        shared.gauge();
         let limits = shared.limits();
         let bounds = [
             limits.statement_timeout,

@@ -207,6 +207,26 @@ impl Proxy {
         self.wait_until_ready();
     }
 
+    /// Starts a second process with the same arguments, which must share the ports, and tells the first
+    /// to end once the second takes clients: the first, which may still have some.
+    ///
+    /// # Panics
+    /// Where the second does not start.
+    pub fn replace(&mut self) -> Child {
+        let greetings = |log: &str| log.matches("pgdraft listens on").count();
+        let before = greetings(&self.log());
+        let next = spawn(&self.arguments, &self.folder);
+        let begun = Instant::now();
+        while greetings(&self.log()) == before {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let first = std::mem::replace(&mut self.process, next);
+        let told = Command::new("kill").arg(first.id().to_string()).status();
+        assert!(told.unwrap().success());
+        first
+    }
+
     /// Checks that it lives, has not panicked and logged no password.
     ///
     /// # Panics

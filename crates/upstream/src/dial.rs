@@ -65,6 +65,7 @@ pub(crate) async fn socket(target: &Target) -> Result<Socket, UpstreamError> {
         .await
         .map_err(unreachable)?;
     socket.set_nodelay(true).map_err(unreachable)?;
+    target.keepalive().apply(&socket).map_err(unreachable)?;
     Ok(Socket::Tcp(socket))
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use wire::keepalive::Keepalive;
 
 use crate::{UpstreamError, tls, url};
 
@@ -82,6 +83,7 @@ pub struct Target {
     connect_timeout: Duration,
     application_name: Option<String>,
     channel_binding: ChannelBinding,
+    keepalive: Keepalive,
     /// Made on first need: reading the system's roots takes milliseconds.
     tls: Arc<OnceLock<Arc<ClientConfig>>>,
 }
@@ -106,6 +108,7 @@ impl Target {
             connect_timeout: TIMEOUT_DEFAULT,
             application_name: None,
             channel_binding: ChannelBinding::Prefer,
+            keepalive: Keepalive::default(),
             tls: Arc::default(),
         };
         for (name, value) in url::parse(text)?.pairs {
@@ -184,6 +187,16 @@ impl Target {
             password: Some(password.to_owned()),
             ..self.clone()
         }
+    }
+
+    /// The same, with connections that are kept alive like this.
+    #[must_use]
+    pub fn with_keepalive(self, keepalive: Keepalive) -> Self {
+        Self { keepalive, ..self }
+    }
+
+    pub(crate) fn keepalive(&self) -> Keepalive {
+        self.keepalive
     }
 
     /// Host name, address, or folder of the Unix socket.

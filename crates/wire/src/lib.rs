@@ -13,6 +13,7 @@
 
 pub mod encode;
 pub mod frame;
+pub mod keepalive;
 pub mod scram;
 pub mod startup;
 pub mod tls;

@@ -9,6 +9,7 @@ use session::Shared;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
+use wire::keepalive::Keepalive;
 use wire::startup::{Acceptor, Arrival};
 
 use super::Signals;
@@ -34,13 +35,14 @@ struct Door {
     places: Semaphore,
     arrivals: IntCounterVec,
     connections_max: usize,
+    keepalive: Keepalive,
 }
 
 impl Clients {
     pub(super) fn new(
         acceptor: Acceptor,
         shared: Arc<Shared>,
-        connections_max: usize,
+        (connections_max, keepalive): (usize, Keepalive),
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let arrivals = IntCounterVec::new(
@@ -64,6 +66,7 @@ impl Clients {
                 places: Semaphore::new(connections_max),
                 arrivals,
                 connections_max,
+                keepalive,
             }),
             connections_max,
             panics,
@@ -140,6 +143,10 @@ impl Clients {
 impl Door {
     /// One connection, from its first byte to its last.
     async fn pass(self: Arc<Self>, socket: TcpStream) {
+        // a socket that cannot be kept alive is as good as without
+        if let Err(error) = self.keepalive.apply(&socket) {
+            tracing::debug!(%error, "keepalive could not be set");
+        }
         let outcome = match Box::pin(wire::startup::accept(socket, &self.acceptor)).await {
             Ok(Some(Arrival::Client(client))) => {
                 if let Ok(_place) = self.places.try_acquire() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use session::Limits;
+use wire::keepalive::Keepalive;
 
 use super::document::Document;
 use super::{Result, values};
@@ -58,6 +59,31 @@ pub(super) fn read(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Li
 pub(super) fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<u64> {
     let (flag, name) = (flags.limits.sessions_per_agent, "limits.sessions_per_agent");
     document.choose(flag, name, values::count, 0)
+}
+
+/// TCP keepalive on both sides.
+pub(super) fn keepalive(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Keepalive> {
+    let (d, flag, default) = (document, &flags.limits, Keepalive::default());
+    Ok(Keepalive {
+        idle: d.choose(
+            flag.tcp_keepidle_ms,
+            "tcp_keepidle_ms",
+            values::long_milliseconds,
+            default.idle,
+        )?,
+        interval: d.choose(
+            flag.tcp_keepintvl_ms,
+            "tcp_keepintvl_ms",
+            values::milliseconds,
+            default.interval,
+        )?,
+        count: d.choose(
+            flag.tcp_keepcnt,
+            "tcp_keepcnt",
+            values::keepalive_count,
+            default.count,
+        )?,
+    })
 }
 
 /// Keys and values for people.

@@ -129,6 +129,11 @@ pub(crate) fn connections_or_none(text: &str) -> Result<usize, String> {
     ranged(text, 0, 100_000).and_then(narrow)
 }
 
+/// Keepalive questions, as many as the system takes.
+pub(crate) fn keepalive_count(text: &str) -> Result<u32, String> {
+    ranged(text, 1, 127).and_then(|n| u32::try_from(n).map_err(|_| format!("{n} is out of range")))
+}
+
 /// A number; 0 = no limit.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
     ranged(text, 0, 1_000_000_000_000)
