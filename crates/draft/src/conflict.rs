@@ -2,7 +2,8 @@
 //! cannot be merged: three ways, column by column, by identity.
 
 use catalog::{
-    Check, Column, ForeignKey, Key, ReferentialAction, Relation, SessionId, quote_literal,
+    Check, Column, ForeignKey, Generated, Key, ReferentialAction, Relation, SessionId,
+    quote_literal,
 };
 
 use crate::apply::{merged, merges, ours, stays};
@@ -296,12 +297,12 @@ fn taken(own: &Own<'_>, key: &Key, rows_max: usize) -> Option<String> {
         .enumerate()
         .map(|(i, name)| equal(operator(key, i), &column("b", name), &column("h", name)))
         .collect();
-    let changed = join_or(
-        key.columns
-            .iter()
-            .filter_map(|name| relation.column(name))
-            .map(ours),
-    );
+    // a generated column is in no log: what it was made from may have changed
+    let parts = key.columns.iter().filter_map(|name| relation.column(name));
+    let changed = join_or(parts.map(|column| match column.generated {
+        Generated::No => ours(column),
+        Generated::Stored | Generated::Virtual => "true".to_owned(),
+    }));
     Some(format!(
         "WITH f AS ({first})
 SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'unique' AS kind, {name}::text AS name, NULL::text AS base, {ours}::text AS ours, {theirs}::text AS theirs, NULL::text AS changed_by

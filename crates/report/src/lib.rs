@@ -65,6 +65,8 @@ pub struct Report {
     pub schema: Option<String>,
     /// Table the error is about.
     pub table: Option<String>,
+    /// Constraint the error is about.
+    pub constraint: Option<String>,
 }
 
 impl Report {
@@ -79,6 +81,7 @@ impl Report {
             position: None,
             schema: None,
             table: None,
+            constraint: None,
         }
     }
 

@@ -105,3 +105,16 @@ GRANT EXECUTE ON FUNCTION pgdraft.put_element(anyarray, int[], anyelement),
     pgdraft.subscript(text),
     pgdraft.is_number(int),
     pgdraft.is_number(text) TO {{agent}};
+
+-- Raised where the key of a row is changed by ON CONFLICT DO UPDATE among other rows: each of them would
+-- meet what the one before it left.
+CREATE FUNCTION pgdraft.moved_among_others() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '0A000',
+        MESSAGE = 'ON CONFLICT DO UPDATE of a primary key together with other rows is not supported in a draft',
+        DETAIL = 'Each row meets the keys that the one before it left or took.',
+        HINT = 'Insert the rows one by one.';
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.moved_among_others() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.moved_among_others() TO {{agent}};

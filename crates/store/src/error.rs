@@ -93,6 +93,7 @@ pub fn database_report(error: &tokio_postgres::Error) -> Report {
     report.hint = db.hint().map(str::to_owned);
     report.schema = db.schema().map(str::to_owned);
     report.table = db.table().map(str::to_owned);
+    report.constraint = db.constraint().map(str::to_owned);
     report
 }
 

@@ -12,6 +12,7 @@ use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::plan::{Context, Plan};
 use crate::resolve::{self, Target};
+use crate::rewrite::assign::{cast_type, default_of};
 use crate::rewrite::through::{self, Followed, Through};
 use crate::walk::byte;
 
@@ -253,21 +254,46 @@ impl Changed {
         fenced: bool,
         whole: bool,
     ) -> Option<String> {
+        let fenced = fenced || self.through.as_ref().is_some_and(|t| t.risky());
+        let table = self.table(context, fenced, whole)?;
+        Some(match &self.through {
+            Some(through) => through.over(&table),
+            None => table,
+        })
+    }
+
+    /// The same with rows that a view does not show: ON CONFLICT meets them too.
+    pub(crate) fn any_row(&self, context: &Context<'_>) -> Option<String> {
+        Some(self.rows(&self.table(context, false, false)?))
+    }
+
+    /// The merged table.
+    pub(crate) fn table(&self, context: &Context<'_>, fenced: bool, whole: bool) -> Option<String> {
         // always merged: another connection of the session may write the table just before us
         let rows = context.draft.dirty.get(&self.drafted.id);
         let wanted = Wanted {
             rows: rows.copied().unwrap_or(0),
-            fenced: fenced || self.through.as_ref().is_some_and(|t| t.risky()),
+            fenced,
             bare_count: false,
             whole,
             with_new: true,
             truncated: context.draft.truncated.contains(&self.drafted.id),
         };
-        let table = merge::merged(&self.relation, &self.head, wanted)?;
-        Some(match &self.through {
-            Some(through) => through.over(&table),
-            None => table,
-        })
+        merge::merged(&self.relation, &self.head, wanted)
+    }
+
+    /// What a column gets where nothing is given: a view's own default goes before the table's.
+    pub(crate) fn default(&self, column: &Column) -> String {
+        let of_view = self.through.as_ref().and_then(|through| {
+            let shown = through.view.columns.iter();
+            shown
+                .filter(|c| through.column(&c.name) == Some(&column.name))
+                .find_map(|c| through.default(&c.name))
+        });
+        match of_view {
+            Some(default) => format!("CAST({default} AS {})", cast_type(column)),
+            None => default_of(&self.relation, column),
+        }
     }
 
     /// ON CONFLICT … DO UPDATE of an UPDATE or DELETE.

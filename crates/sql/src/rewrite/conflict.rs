@@ -3,51 +3,41 @@
 
 use std::ops::Range;
 
-use catalog::{Key, quote_identifier as q};
-use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    InferClause, InsertStmt, OnConflictAction, OnConflictClause, OverridingKind, Token as Kind,
-};
+use catalog::{Column, quote_identifier as q};
+use pg_query::protobuf::{InsertStmt, OnConflictAction, OnConflictClause, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::merge;
 use crate::plan::Verb;
-use crate::rewrite::assign::{assignments, cast_type};
+use crate::rewrite::assign::{Assignment, assignments, cast_type};
 use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
 
+mod arbiter;
 mod proposed;
+mod similar;
+
+use arbiter::Arbiter;
 
 pub(crate) fn write<'a>(
     work: &Work<'a>,
     tree: &InsertStmt,
     clause: &OnConflictClause,
 ) -> Result<Written<'a>, Box<Report>> {
-    if work.changed.through.is_some() {
-        return Err(Box::new(
-            unsupported("ON CONFLICT through a view").hint("name the table behind the view"),
-        ));
-    }
-    if tree.r#override == OverridingKind::OverridingUserValue as i32 {
-        return Err(Box::new(
-            unsupported("OVERRIDING USER VALUE with ON CONFLICT")
-                .hint("leave the identity column out"),
-        ));
-    }
-    let arbiters = arbiters(work, clause.infer.as_deref())?;
+    let updates = clause.action != OnConflictAction::OnconflictNothing as i32;
+    let arbiters = arbiter::find(work, clause.infer.as_deref(), updates)?;
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written(Verb::Insert);
-    proposed::write(work, tree, &places, out.cte())?;
-    let insert = if clause.action == OnConflictAction::OnconflictNothing as i32 {
-        nothing(work, &arbiters)?
-    } else {
-        out.twice = Twice::Cardinality;
-        update(work, clause, &arbiters, &places, &mut out)?
-    };
+    proposed::write(work, tree, (&places, &arbiters), out.cte())?;
     let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    if updates {
+        update(work, clause, (&arbiters, &places), &returning, &mut out)?;
+        return Ok(out);
+    }
+    let insert = nothing(work, &arbiters, &mut out)?;
     returning.close(work, &mut out, &insert, true)?;
     Ok(out)
 }
@@ -78,6 +68,9 @@ impl Places {
         if !tree.cols.is_empty() {
             from = tokens.find(from..conflict, depth, |_, t| t.is(Kind::Ascii41))? + 1;
         }
+        if tokens.get(from).is_some_and(|t| t.is(Kind::Overriding)) {
+            from += 3;
+        }
         let action = tokens.find(conflict..end, depth, |_, t| t.is(Kind::Do))?;
         let set = tokens.find(action..end, depth, |_, t| t.is(Kind::Set));
         let filter = set.and_then(|s| tokens.find(s..end, depth, |_, t| t.is(Kind::Where)));
@@ -89,182 +82,156 @@ impl Places {
     }
 }
 
-/// The keys that decide what a conflict is.
-fn arbiters<'a>(
-    work: &'a Work<'_>,
-    infer: Option<&InferClause>,
-) -> Result<Vec<&'a Key>, Box<Report>> {
-    let relation = &work.changed.relation;
-    let keys = || relation.primary_key.iter().chain(&relation.unique);
-    let Some(infer) = infer else {
-        if keys().any(|k| k.special) || !relation.exclusions.is_empty() {
-            return Err(Box::new(
-                unsupported("ON CONFLICT without a target on a table whose unique keys are not all plain columns")
-                    .hint("name the columns of a plain unique key"),
-            ));
-        }
-        return Ok(keys().collect());
-    };
-    let found: Vec<&Key> = if infer.conname.is_empty() {
-        let mut wanted = Vec::new();
-        for element in &infer.index_elems {
-            match element.node.as_ref() {
-                Some(NodeEnum::IndexElem(e))
-                    if e.expr.is_none() && infer.where_clause.is_none() =>
-                {
-                    wanted.push(e.name.as_str());
-                }
-                _ => {
-                    return Err(Box::new(
-                        unsupported("ON CONFLICT with an expression or a predicate")
-                            .hint("name the columns of a plain unique key"),
-                    ));
-                }
-            }
-        }
-        keys()
-            .filter(|k| {
-                !k.special
-                    && k.columns.iter().all(|c| wanted.contains(&c.as_str()))
-                    && wanted.iter().all(|w| k.columns.iter().any(|c| c == w))
-            })
-            .collect()
-    } else {
-        keys()
-            .filter(|k| !k.special && k.name == infer.conname)
-            .collect()
-    };
-    // PostgreSQL reports a missing arbiter itself, on the original statement
-    if found.is_empty() && keys().any(|k| k.special) {
-        return Err(Box::new(
-            unsupported("ON CONFLICT on a unique key that is not of plain columns")
-                .hint("name the columns of a plain unique key"),
-        ));
-    }
-    if found.is_empty() {
-        return Err(Box::new(
-            Report::error(
-                "42P10",
-                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-            )
-            .hint("name the columns of a unique key of the table"),
-        ));
-    }
-    Ok(found)
-}
-
-/// The merged target, as the arbiters see it.
-fn merged_target(work: &Work<'_>) -> Result<String, Box<Report>> {
-    work.changed
-        .source(work.context, false, false)
-        .ok_or_else(mismatch)
-}
-
-/// `label.column = input.iN AND …` over a key.
-fn matches(work: &Work<'_>, key: &Key, input: &str, label: &str) -> Result<String, Box<Report>> {
-    let writable = work.changed.writable();
-    let mut parts = Vec::with_capacity(key.columns.len());
-    for (n, column) in key.columns.iter().enumerate() {
-        let i = writable
-            .iter()
-            .position(|c| c.name == *column)
-            .ok_or_else(|| Box::new(unsupported("ON CONFLICT on a generated column")))?;
-        let equals = merge::equals(key, n);
-        parts.push(format!(
-            "{label}.{} {equals} {input}.pgdraft_i{i}",
-            q(column)
-        ));
-    }
-    Ok(parts.join(" AND "))
+/// Whether a proposed row meets a row of the merged table by that key.
+fn meets(work: &Work<'_>, arbiter: &Arbiter<'_>, input: &str) -> Result<String, Box<Report>> {
+    let target = work.changed.table(work.context, false, false);
+    let target = target.ok_or_else(mismatch)?;
+    let same = arbiter.matches(input, |column| format!("t.{}", q(column)));
+    Ok(format!("EXISTS (SELECT 1 FROM {target} AS t WHERE {same})"))
 }
 
 /// DO NOTHING: rows that meet no key of the merged table, the first of each key among them. Over
 /// several keys that is PostgreSQL's choice as long as each row left out meets one that is kept; where
 /// it only meets rows that are left out themselves, the statement is refused as it runs.
-fn nothing<'a>(work: &Work<'a>, arbiters: &[&Key]) -> Result<Splice<'a>, Box<Report>> {
-    let target = merged_target(work)?;
-    let writable = work.changed.writable();
-    let (mut absent, mut first, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-    for key in arbiters {
-        let same = matches(work, key, "i", "t")?;
-        absent.push(format!(
-            "NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})"
-        ));
-        let parts: Vec<String> = key
-            .columns
-            .iter()
-            .filter_map(|c| writable.iter().position(|w| w.name == *c))
-            .map(|i| format!("i.pgdraft_i{i}"))
-            .collect();
-        let nulls: Vec<String> = parts.iter().map(|p| format!("{p} IS NULL")).collect();
-        let (null, partition) = (nulls.join(" OR "), parts.join(", "));
-        first.push(format!(
-            "({null} OR row_number() OVER (PARTITION BY {partition} ORDER BY i.pgdraft_n) = 1)"
-        ));
-        kept.push(format!(
-            "NOT ({null}) AND first_value(i.pgdraft_first) OVER (PARTITION BY {partition} ORDER BY i.pgdraft_n)"
-        ));
+fn nothing<'a>(
+    work: &Work<'a>,
+    arbiters: &[Arbiter<'_>],
+    out: &mut Written<'a>,
+) -> Result<Splice<'a>, Box<Report>> {
+    let (absent, chosen) = (work.name("absent"), work.name("first"));
+    let mut conditions = Vec::new();
+    for arbiter in arbiters {
+        conditions.push(format!("NOT {}", meets(work, arbiter, "i")?));
     }
-    let first = format!(
-        "SELECT i.*, {} AS pgdraft_first FROM {} AS i WHERE {}",
-        all_of(&first),
-        work.name("in"),
-        all_of(&absent)
-    );
-    let (rows, wanted) = if arbiters.len() < 2 {
-        (first, "pgdraft_first")
+    let first = arbiters.iter().map(|a| first(a, &absent));
+    let met = arbiters.iter().map(|a| met(a, &chosen));
+    let wanted = if arbiters.len() < 2 && !arbiters.iter().any(|a| a.excludes) {
+        "pgdraft_first"
     } else {
-        let kept = kept.join(" OR ");
-        (
-            format!("SELECT i.*, {kept} AS pgdraft_met FROM ({first}) AS i"),
-            "CASE WHEN pgdraft_first OR pgdraft_met THEN pgdraft_first ELSE pgdraft.entangled() END",
-        )
+        "CASE WHEN pgdraft_first OR pgdraft_met THEN pgdraft_first ELSE pgdraft.entangled() END"
     };
-    let images = list((0..writable.len()).map(|i| format!("pgdraft_i{i}")));
+    out.cte().ours(&format!(
+        "{absent} AS MATERIALIZED (SELECT i.* FROM {} AS i WHERE {})",
+        work.name("in"),
+        joined(conditions, " AND ", "true"),
+    ));
+    out.cte().ours(&format!(
+        "{chosen} AS MATERIALIZED (SELECT i.*, {} AS pgdraft_first FROM {absent} AS i)",
+        joined(first, " AND ", "true")
+    ));
+    let writable = work.changed.writable().len();
+    let images = list((0..writable).map(|i| format!("pgdraft_i{i}")));
     let mut insert = work.splice();
     insert.ours(&format!(
-        "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM ({rows}) AS f WHERE {wanted} ORDER BY pgdraft_n{guard}",
+        "INSERT INTO {head} AS {alias}({columns}) SELECT {images} FROM (SELECT i.*, {met} AS pgdraft_met FROM {chosen} AS i) AS f WHERE {wanted} ORDER BY pgdraft_n{guard}",
         head = work.changed.head.table(),
         alias = work.changed.alias(),
         columns = work.changed.writable_list(),
+        met = joined(met, " OR ", "false"),
         guard = work.changed.guard(),
     ));
     Ok(insert)
 }
 
-/// A table without keys has nothing to conflict with.
-fn all_of(conditions: &[String]) -> String {
-    if conditions.is_empty() {
-        return "true".to_owned();
+/// Row `i` is the first of those that meet by that key.
+fn first(arbiter: &Arbiter<'_>, rows: &str) -> String {
+    if arbiter.excludes {
+        return format!(
+            "NOT EXISTS (SELECT 1 FROM {rows} AS e WHERE e.pgdraft_n < i.pgdraft_n AND {})",
+            arbiter.meet("e", "i")
+        );
     }
-    conditions.join(" AND ")
+    format!(
+        "({} OR row_number() OVER (PARTITION BY {} ORDER BY i.pgdraft_n) = 1)",
+        arbiter.never("i"),
+        arbiter.partition("i")
+    )
+}
+
+/// Row `i` meets one before it that is inserted.
+fn met(arbiter: &Arbiter<'_>, rows: &str) -> String {
+    if arbiter.excludes {
+        return format!(
+            "EXISTS (SELECT 1 FROM {rows} AS e WHERE e.pgdraft_first AND e.pgdraft_n < i.pgdraft_n AND {})",
+            arbiter.meet("e", "i")
+        );
+    }
+    format!(
+        "NOT ({}) AND first_value(i.pgdraft_first) OVER (PARTITION BY {} ORDER BY i.pgdraft_n)",
+        arbiter.never("i"),
+        arbiter.partition("i")
+    )
+}
+
+fn joined(parts: impl IntoIterator<Item = String>, with: &str, nothing: &str) -> String {
+    let parts: Vec<String> = parts.into_iter().collect();
+    if parts.is_empty() {
+        nothing.to_owned()
+    } else {
+        parts.join(with)
+    }
 }
 
 /// DO UPDATE: hits with their new image, misses as they were proposed.
 fn update<'a>(
     work: &Work<'a>,
     clause: &OnConflictClause,
-    arbiters: &[&Key],
-    places: &Places,
+    (arbiters, places): (&[Arbiter<'_>], &Places),
+    returning: &Returning,
     out: &mut Written<'a>,
-) -> Result<Splice<'a>, Box<Report>> {
+) -> Result<(), Box<Report>> {
+    work.needs_key()?;
     let changed = &work.changed;
     let arbiter = arbiters.first().ok_or_else(mismatch)?;
     let content = places.set.clone().ok_or_else(mismatch)?;
     let edits = excluded_edits(work)?;
     let assignments = assignments((work, &edits), &clause.target_list, content)?;
-    if let Some(key) = assignments.iter().find(|a| changed.is_key(&a.column)) {
-        return Err(Box::new(unsupported(&format!(
-            "changing primary key column \"{}\" by ON CONFLICT DO UPDATE",
-            key.column
-        ))));
+    let moves = assignments.iter().any(|a| changed.is_key(&a.column));
+    out.cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
+    out.twice = Twice::Cardinality;
+    let found = if moves { work.name("hit") } else { work.src() };
+    hits(
+        work,
+        (&found, arbiter),
+        &assignments,
+        (places, &edits),
+        out.cte(),
+    )?;
+    if moves {
+        return move_keys(work, (&found, arbiter), &assignments, returning, out);
     }
-    let first_key = changed.key().first().ok_or_else(mismatch)?;
-    let hit = format!("{} IS NOT NULL", changed.column(first_key));
-    let splice = out.cte();
+    let logged = " WHERE pgdraft_hit AND pgdraft_wanted";
+    out.cte().ours(&work.log('U', logged));
+    let writable = changed.writable();
+    let values = (0..writable.len()).map(|i| image(&writable, &assignments, i));
+    let mut insert = work.splice();
+    let own_key = changed.relation.key() == Some(arbiter.key);
+    let live = live(work, own_key)?;
+    insert.ours(&format!(
+        "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
+        head = changed.head.table(),
+        alias = changed.alias(),
+        columns = changed.writable_list(),
+        values = list(values),
+        live = if own_key { live } else { once(arbiter, &found, &live) },
+        src = work.src(),
+        upsert = changed.upsert_with_key(),
+    ));
+    returning.close(work, out, &insert, true)
+}
+
+/// The proposed rows beside those they meet: whether one is met, its image, what is assigned.
+fn hits(
+    work: &Work<'_>,
+    (name, arbiter): (&str, &Arbiter<'_>),
+    assignments: &[Assignment],
+    (places, edits): (&Places, &[Edit]),
+    splice: &mut Splice<'_>,
+) -> Result<(), Box<Report>> {
+    let changed = &work.changed;
+    let hit = format!("{}.pgdraft_new IS NOT NULL", changed.alias());
     splice.ours(&format!(
-        "{} AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
-        work.src(),
+        "{name} AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
         changed.images(),
     ));
     for (i, assignment) in assignments.iter().enumerate() {
@@ -273,95 +240,90 @@ fn update<'a>(
         let column = changed.relation.column(&assignment.column);
         let type_name = cast_type(column.ok_or_else(mismatch)?);
         splice.ours(&format!(", CASE WHEN {hit} THEN CAST("));
-        assignment.value.write(splice, &edits);
+        assignment.value.write(splice, edits);
         splice.ours(&format!(" AS {type_name}) END AS n{i}"));
     }
     splice.ours(&format!(", CASE WHEN {hit} THEN ("));
     match &places.filter {
-        Some(filter) => {
-            let range = work
-                .statement
-                .tokens
-                .bytes(filter.clone())
-                .ok_or_else(mismatch)?;
-            splice.copy_edited(range, &edits);
-        }
+        Some(filter) => splice.copy_edited(work.bytes(filter.clone())?, edits),
         None => splice.ours("true"),
     }
-    splice.ours(") END");
-    let source = changed
-        .source(work.context, false, false)
-        .ok_or_else(mismatch)?;
-    splice.ours(&format!(
-        " AS pgdraft_wanted FROM {input} AS excluded LEFT JOIN {source} AS {alias} ON {on})",
-        input = work.name("in"),
-        alias = changed.alias(),
-        on = matches(work, arbiter, "excluded", &changed.alias())?,
-    ));
-    let logged = " WHERE pgdraft_hit AND pgdraft_wanted";
-    out.cte().ours(&work.log('U', logged));
     let writable = changed.writable();
-    let values = writable.iter().enumerate().map(|(i, column)| {
-        let hit = match assignments.iter().position(|a| a.column == column.name) {
-            Some(n) => format!("n{n}"),
-            None => format!("o{i}"),
-        };
-        format!("CASE WHEN pgdraft_hit THEN {hit} ELSE pgdraft_i{i} END")
+    let same = arbiter.matches("excluded", |name| {
+        let i = writable.iter().position(|c| c.name == name);
+        i.map_or_else(|| changed.column(name), |i| changed.old(i, name))
     });
-    let mut insert = work.splice();
-    insert.ours(&format!(
-        "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
-        head = changed.head.table(),
+    splice.ours(&format!(
+        ") END AS pgdraft_wanted FROM {input} AS excluded LEFT JOIN {source} AS {alias} ON {same})",
+        input = work.name("in"),
+        source = changed.any_row(work.context).ok_or_else(mismatch)?,
         alias = changed.alias(),
-        columns = changed.writable_list(),
-        values = list(values),
-        live = once(work, arbiter, &live(work, arbiter)?),
-        src = work.src(),
-        upsert = changed.upsert_with_key(),
     ));
-    Ok(insert)
+    Ok(())
+}
+
+/// The new image of the `i`th writable column.
+fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
+    let name = writable.get(i).map(|c| &c.name);
+    let hit = match assignments.iter().position(|a| Some(&a.column) == name) {
+        Some(n) => format!("n{n}"),
+        None => format!("o{i}"),
+    };
+    format!("CASE WHEN pgdraft_hit THEN {hit} ELSE pgdraft_i{i} END")
+}
+
+/// The key itself is assigned: what a row leaves and what it takes are written as by MERGE.
+fn move_keys<'a>(
+    work: &Work<'a>,
+    (found, arbiter): (&str, &Arbiter<'_>),
+    assignments: &[Assignment],
+    returning: &Returning,
+    out: &mut Written<'a>,
+) -> Result<(), Box<Report>> {
+    let writable = work.changed.writable();
+    let count = writable.len();
+    let old = list((0..count).map(|i| format!("o{i}")));
+    let new = list((0..count).map(|i| {
+        let image = image(&writable, assignments, i);
+        format!("{image} AS pgdraft_w{i}")
+    }));
+    let alone = "CASE WHEN pgdraft_hit AND pg_catalog.count(*) OVER () > 1 THEN pgdraft.moved_among_others() ELSE true END";
+    out.cte().ours(&format!(
+        "{src} AS MATERIALIZED (SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {new} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted)",
+        src = work.src(),
+        once = once(arbiter, found, alone),
+    ));
+    moving::finish(
+        work,
+        Rows::Mixed,
+        |i| format!("pgdraft_w{i}"),
+        returning,
+        out,
+    )
 }
 
 /// Two proposed rows that are equal on the arbiter: the second meets what the first wrote. Where
-/// the arbiter is the primary key the head says so itself.
-fn once(work: &Work<'_>, arbiter: &Key, live: &str) -> String {
-    if work.changed.relation.key() == Some(arbiter) {
-        return live.to_owned();
-    }
-    let writable = work.changed.writable();
-    let columns: Vec<String> = arbiter
-        .columns
-        .iter()
-        .filter_map(|c| writable.iter().position(|w| w.name == *c))
-        .map(|i| format!("pgdraft_i{i}"))
-        .collect();
-    let known: Vec<String> = columns.iter().map(|c| format!("{c} IS NOT NULL")).collect();
+/// the arbiter is the primary key the head says so itself, unless keys move.
+fn once(arbiter: &Arbiter<'_>, found: &str, live: &str) -> String {
     format!(
-        "CASE WHEN {} AND row_number() OVER (PARTITION BY {} ORDER BY pgdraft_n) > 1 THEN pgdraft.second_time('ON CONFLICT DO UPDATE', 'Ensure that no rows proposed for insertion within the same command have duplicate constrained values.') ELSE {live} END",
-        known.join(" AND "),
-        columns.join(", "),
+        "CASE WHEN NOT ({}) AND row_number() OVER (PARTITION BY {} ORDER BY pgdraft_n) > 1 THEN pgdraft.second_time('ON CONFLICT DO UPDATE', 'Ensure that no rows proposed for insertion within the same command have duplicate constrained values.') ELSE {live} END",
+        arbiter.never(found),
+        arbiter.partition(found),
     )
 }
 
 /// A miss on the arbiter can still meet the primary key: that is 23505, as in PostgreSQL.
-fn live(work: &Work<'_>, arbiter: &Key) -> Result<String, Box<Report>> {
+fn live(work: &Work<'_>, own_key: bool) -> Result<String, Box<Report>> {
     let relation = &work.changed.relation;
     let key = relation.key().ok_or_else(mismatch)?;
-    if key == arbiter {
+    if own_key {
         return Ok("true".to_owned());
     }
-    let target = merged_target(work)?;
-    let same = matches(work, key, &work.src(), "t")?;
-    let writable = work.changed.writable();
-    let values: Vec<String> = key
-        .columns
-        .iter()
-        .filter_map(|c| writable.iter().position(|w| w.name == *c))
-        .map(|i| format!("pgdraft_i{i}"))
-        .collect();
-    let duplicate = work.changed.duplicate("true", &values);
+    let key = Arbiter::of_key(relation, key);
+    let duplicate = work.changed.duplicate("true", &key.values(&work.src()));
     Ok(format!(
-        "CASE WHEN pgdraft_hit OR NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same}) THEN true ELSE {duplicate} END"
+        "CASE WHEN pgdraft_hit OR NOT {} THEN true ELSE {duplicate} END",
+        meets(work, &key, &work.src())?
     ))
 }
 
@@ -379,8 +341,15 @@ fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
         if table != "excluded" {
             continue;
         }
-        let Some(i) = columns.iter().position(|c| c.name == *name) else {
-            return Err(Box::new(unsupported("excluded.*").hint("name the columns")));
+        let own = match &work.changed.through {
+            Some(through) => through.column(name),
+            None => Some(name.as_str()),
+        };
+        let Some(i) = columns.iter().position(|c| Some(c.name.as_str()) == own) else {
+            return Err(Box::new(
+                unsupported("excluded.*, or an expression of a view in excluded")
+                    .hint("name the columns"),
+            ));
         };
         let first = tokens.at(column.location).ok_or_else(mismatch)?;
         edits.push(Edit::new(

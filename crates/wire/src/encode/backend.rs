@@ -36,6 +36,7 @@ fn told(out: &mut Vec<u8>, tag: u8, severity: &str, report: &Report) {
         (b'P', position.as_deref()),
         (b's', report.schema.as_deref()),
         (b't', report.table.as_deref()),
+        (b'n', report.constraint.as_deref()),
     ];
     message(out, tag, |out| {
         for (code, field) in fields {

@@ -3,13 +3,14 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Relation, quote_identifier as q};
+use catalog::{Column, Generated, Identity, Relation, quote_identifier as q};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{InsertStmt, Node, SelectStmt, Token as Kind};
+use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
 
 use super::Places;
-use crate::rewrite::assign::{cast_type, default_of, is_untyped, stored};
+use super::arbiter::Arbiter;
+use crate::rewrite::assign::{cast_type, is_untyped, stored};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert::{Given, given_columns};
 use crate::rewrite::parts::{self, Part};
@@ -33,7 +34,7 @@ fn generated(relation: &Relation) -> impl Iterator<Item = &Column> {
 pub(super) fn write(
     work: &Work<'_>,
     tree: &InsertStmt,
-    places: &Places,
+    (places, arbiters): (&Places, &[Arbiter<'_>]),
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
     let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
@@ -41,16 +42,17 @@ pub(super) fn write(
         _ => None,
     };
     let relation = &work.changed.relation;
-    let given = given_columns(work, tree, select)?;
+    let given = given(work, tree, select)?;
     let mut row = Vec::with_capacity(relation.columns.len());
     for column in relation.writable() {
         let value = stored(&value_of(work, &given, column)?, column);
         row.push(format!("{value} AS {}", q(&column.name)));
     }
     splice.ours(&format!(
-        "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {}{} FROM ({}SELECT {} FROM (",
+        "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {}{}{} FROM ({}SELECT {} FROM (",
         work.name("in"),
         named(relation),
+        arbiters.iter().map(Arbiter::computed).collect::<String>(),
         checked(relation),
         computed(relation),
         row.join(", "),
@@ -73,21 +75,49 @@ pub(super) fn write(
     Ok(())
 }
 
+/// One column of the source.
+struct Value {
+    target: Given,
+    /// The table's column behind it.
+    column: String,
+    /// OVERRIDING USER VALUE: what is given for an identity column is not taken.
+    overridden: bool,
+}
+
+fn given(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    select: Option<&SelectStmt>,
+) -> Result<Vec<Value>, Box<Report>> {
+    let user = tree.r#override == OverridingKind::OverridingUserValue as i32;
+    let given = given_columns(work, tree, select)?.into_iter();
+    given
+        .map(|target| {
+            let column = work
+                .changed
+                .assigned(&target.name, ("insert into", target.at))?;
+            Ok(Value {
+                overridden: user && column.identity != Identity::No,
+                column: column.name.clone(),
+                target,
+            })
+        })
+        .collect()
+}
+
 /// A column's value from the source `v`: a whole one, one made of parts, or its default.
-fn value_of(work: &Work<'_>, given: &[Given], column: &Column) -> Result<String, Box<Report>> {
-    let own = given
-        .iter()
-        .enumerate()
-        .filter(|(_, g)| g.name == column.name);
+fn value_of(work: &Work<'_>, given: &[Value], column: &Column) -> Result<String, Box<Report>> {
+    let own = given.iter().enumerate();
+    let own = own.filter(|(_, g)| g.column == column.name && !g.overridden);
     let parts: Vec<Part> = own
         .map(|(n, g)| Part {
-            column: (column.name.clone(), g.at),
-            steps: g.steps.clone(),
+            column: (column.name.clone(), g.target.at),
+            steps: g.target.steps.clone(),
             value: format!("v.v{n}"),
         })
         .collect();
     match parts.as_slice() {
-        [] => Ok(default_of(&work.changed.relation, column)),
+        [] => Ok(work.changed.default(column)),
         [whole] if whole.steps.is_empty() => Ok(whole.value.clone()),
         parts => parts::of_nothing(work.context.catalog, column, parts),
     }
@@ -126,7 +156,7 @@ fn computed(relation: &Relation) -> String {
 fn values(
     work: &Work<'_>,
     select: &SelectStmt,
-    given: &[Given],
+    given: &[Value],
     places: &Places,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
@@ -165,18 +195,20 @@ fn values(
 fn value(
     work: &Work<'_>,
     node: &Node,
-    target: &Given,
+    given: &Value,
     item: Range<usize>,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
-    let column = work.changed.relation.column(&target.name);
+    let (column, target) = (&given.column, &given.target);
+    let column = work.changed.relation.column(column);
     let column = column.ok_or_else(mismatch)?;
     let range = work.bytes(item.clone())?;
     match node.node.as_ref() {
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => {
             splice.ours("NULL");
         }
-        Some(NodeEnum::SetToDefault(_)) => splice.ours(&default_of(&work.changed.relation, column)),
+        _ if given.overridden => splice.ours("NULL"),
+        Some(NodeEnum::SetToDefault(_)) => splice.ours(&work.changed.default(column)),
         Some(NodeEnum::RowExpr(row)) if target.steps.is_empty() => {
             match parts::row_value((work, &work.edits), column, row, item)? {
                 Some(text) => splice.ours(&text),
