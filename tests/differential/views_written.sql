@@ -93,7 +93,6 @@ UPDATE plain SET nothing = 1;
 INSERT INTO ruled (id, name) VALUES (99, 'x');
 -- expect refused 0A000
 INSERT INTO with_rule VALUES (1);
--- expect refused 0A000
 INSERT INTO plain (id, name) VALUES (7, 'x') ON CONFLICT DO NOTHING;
 SELECT * FROM people ORDER BY id;
 SELECT * FROM adults ORDER BY id;

@@ -42,6 +42,19 @@ pub(crate) fn write<'a>(
     Ok(out)
 }
 
+/// An INSERT without ON CONFLICT whose values are not simply those that it names: written as its rows,
+/// none of which may meet another.
+pub(crate) fn rows<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>, Box<Report>> {
+    let places = Places::find(work, tree).ok_or_else(mismatch)?;
+    let mut out = work.written(Verb::Insert);
+    proposed::write(work, tree, (&places, &[]), out.cte())?;
+    let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    let insert = nothing(work, &[], &mut out)?;
+    out.twice = work.key_name();
+    returning.close(work, &mut out, &insert, true)?;
+    Ok(out)
+}
+
 /// Where the parts of the statement lie, by token index.
 struct Places {
     /// The source: VALUES or SELECT, up to ON CONFLICT; empty for DEFAULT VALUES.
@@ -59,23 +72,28 @@ impl Places {
         let end = work.clauses.returning.unwrap_or(work.clauses.end);
         let conflict = tokens.find(work.clauses.verb..end, depth, |before, t| {
             t.is(Kind::Conflict) && before.is_some_and(|b| b.is(Kind::On))
-        })?;
+        });
+        let source_end = match (conflict, &tree.on_conflict_clause) {
+            (Some(conflict), Some(_)) => conflict - 1,
+            (_, None) => end,
+            (None, Some(_)) => return None,
+        };
         let name = crate::walk::byte(tree.relation.as_ref()?.location);
         let (_, mut from) = tokens.name_at(name)?;
         if tokens.get(from).is_some_and(|t| t.is(Kind::As)) {
             from += 2;
         }
         if !tree.cols.is_empty() {
-            from = tokens.find(from..conflict, depth, |_, t| t.is(Kind::Ascii41))? + 1;
+            from = tokens.find(from..source_end, depth, |_, t| t.is(Kind::Ascii41))? + 1;
         }
         if tokens.get(from).is_some_and(|t| t.is(Kind::Overriding)) {
             from += 3;
         }
-        let action = tokens.find(conflict..end, depth, |_, t| t.is(Kind::Do))?;
-        let set = tokens.find(action..end, depth, |_, t| t.is(Kind::Set));
+        let action = tokens.find(source_end..end, depth, |_, t| t.is(Kind::Do));
+        let set = action.and_then(|a| tokens.find(a..end, depth, |_, t| t.is(Kind::Set)));
         let filter = set.and_then(|s| tokens.find(s..end, depth, |_, t| t.is(Kind::Where)));
         Some(Self {
-            source: from..conflict - 1,
+            source: from..source_end,
             set: set.map(|s| s + 1..filter.unwrap_or(end)),
             filter: filter.map(|f| f + 1..end),
         })

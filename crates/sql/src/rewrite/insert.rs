@@ -26,6 +26,9 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     if let Some(clause) = tree.on_conflict_clause.as_deref() {
         return conflict::write(work, tree, clause);
     }
+    if takes_view_default(work, tree)? || overrides_query(work, tree)? {
+        return conflict::rows(work, tree);
+    }
     let tokens = &work.statement.tokens;
     let name = tree
         .relation
@@ -94,29 +97,39 @@ fn partition_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>,
     named(work, tree, select, &given)
 }
 
+/// Whether a column gets the default that a view has for it.
+fn takes_view_default(work: &Work<'_>, tree: &InsertStmt) -> Result<bool, Box<Report>> {
+    let Some(through) = &work.changed.through else {
+        return Ok(false);
+    };
+    let default = |name: &str| through.default(name).is_some();
+    let select = source(tree);
+    let given = given_columns(work, tree, select)?;
+    let missing = |name: &str| !given.iter().any(|g| g.name == name);
+    let columns = &through.view.columns;
+    Ok(columns.iter().any(|c| default(&c.name) && missing(&c.name))
+        || (says_default(select) && given.iter().any(|g| default(&g.name))))
+}
+
+/// The query or the VALUES of an INSERT.
+fn source(tree: &InsertStmt) -> Option<&SelectStmt> {
+    match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
+        _ => None,
+    }
+}
+
 /// Through a view: the columns named by the table's names.
 fn view_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<Option<Edit>, Box<Report>> {
     let changed = &work.changed;
-    let Some(through) = &changed.through else {
+    if changed.through.is_none() {
         return Ok(None);
-    };
+    }
     let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
         Some(NodeEnum::SelectStmt(select)) => Some(select.as_ref()),
         _ => None,
     };
     let given = given_columns(work, tree, select)?;
-    let default = |name: &str| through.default(name).is_some();
-    let missing = changed
-        .shown()
-        .columns
-        .iter()
-        .any(|c| default(&c.name) && !given.iter().any(|g| g.name == c.name));
-    if missing || (says_default(select) && given.iter().any(|g| default(&g.name))) {
-        return Err(Box::new(
-            unsupported("INSERT that takes a default of a view")
-                .hint("give the view's column a value"),
-        ));
-    }
     named(work, tree, select, &given)
 }
 
@@ -287,32 +300,35 @@ fn width(select: &SelectStmt) -> Option<usize> {
     (!select.target_list.iter().any(star)).then_some(select.target_list.len())
 }
 
-/// OVERRIDING USER VALUE: what is given for an identity column is not taken. Its expression is not
-/// evaluated either, as in PostgreSQL; a query's is, so it stays as a column that goes nowhere.
-fn user_values(work: &Work<'_>, tree: &InsertStmt) -> Result<Vec<Edit>, Box<Report>> {
+/// Of each column given, whether OVERRIDING USER VALUE takes its value away.
+fn overridden(work: &Work<'_>, tree: &InsertStmt) -> Result<Vec<bool>, Box<Report>> {
     if tree.r#override != OverridingKind::OverridingUserValue as i32 {
         return Ok(Vec::new());
     }
-    let select = match tree.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::SelectStmt(select)) => select,
-        _ => return Ok(Vec::new()),
-    };
-    let given = given_columns(work, tree, Some(select))?;
-    let identity: Vec<bool> = given
-        .iter()
+    let given = given_columns(work, tree, source(tree))?.into_iter();
+    given
         .map(|target| {
-            let column = work.changed.assigned(&target.name, ("insert into", 0))?;
+            let column = work
+                .changed
+                .assigned(&target.name, ("insert into", target.at))?;
             Ok(column.identity != Identity::No)
         })
-        .collect::<Result<_, Box<Report>>>()?;
+        .collect()
+}
+
+/// Whether it does so with a column of a query.
+fn overrides_query(work: &Work<'_>, tree: &InsertStmt) -> Result<bool, Box<Report>> {
+    let query = source(tree).is_some_and(|s| s.values_lists.is_empty());
+    let rewritten = query || work.changed.through.is_some();
+    Ok(rewritten && overridden(work, tree)?.contains(&true))
+}
+
+/// OVERRIDING USER VALUE: what is given for an identity column is not taken. Its expression is not
+/// evaluated either, as in PostgreSQL; a query's is, so it stays as a column that goes nowhere.
+fn user_values(work: &Work<'_>, tree: &InsertStmt) -> Result<Vec<Edit>, Box<Report>> {
+    let identity = overridden(work, tree)?;
     if !identity.contains(&true) {
         return Ok(Vec::new());
-    }
-    if select.values_lists.is_empty() || work.changed.through.is_some() {
-        return Err(Box::new(
-            unsupported("INSERT … OVERRIDING USER VALUE of a query")
-                .hint("leave the identity column out of the query"),
-        ));
     }
     let (tokens, depth) = (&work.statement.tokens, work.place.depth);
     let end = work.clauses.returning.unwrap_or(work.clauses.end);
