@@ -206,9 +206,19 @@ fn rehearsed(session: &str, rehearsal: Rehearsal) -> Rows {
             Some(what),
         ]);
     }
-    for (code, message) in rehearsal.errors {
-        let what = Some(format!("{code}: {message}"));
-        rows.push(vec![Some("error".to_owned()), None, None, None, None, what]);
+    for failed in rehearsal.errors {
+        let table = failed
+            .table
+            .map(|(schema, table)| shown_table(&schema, &table));
+        let what = format!("{}: {}", failed.code, failed.message);
+        rows.push(vec![
+            Some("error".to_owned()),
+            table,
+            failed.primary_key,
+            None,
+            None,
+            Some(what),
+        ]);
     }
     let mut out = told(if rehearsal.committed.is_some() {
         format!("session \"{session}\" can be committed")

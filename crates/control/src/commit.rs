@@ -31,6 +31,7 @@ mod net;
 mod replay;
 
 pub use done::{Applied, Committed};
+pub(crate) use net::Order;
 
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: i64 = 1_000;
@@ -232,6 +233,7 @@ impl Control {
             only,
             prepared: only.is_none() && rows > SMALL_ROWS_MAX,
             delta: self.delta(draft.relation),
+            slice: None,
         };
         if own.prepared {
             keeper::run(client, &own.prepare(), None).await?;

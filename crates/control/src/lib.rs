@@ -41,7 +41,7 @@ pub use error::{ConflictRow, ControlError};
 pub use keep::{Keeping, Key, Parameter};
 pub use merge::BaseChange;
 pub use progress::{Progress, Step};
-pub use rehearse::{Effect, Rehearsal};
+pub use rehearse::{Effect, Failed, Rehearsal};
 pub use separate::{Chosen, Separated};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use stale::StaleRead;

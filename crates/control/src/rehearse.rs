@@ -4,14 +4,17 @@
 //! trigger removes are counted, not named.
 
 use catalog::Catalog;
-use draft::Draft;
 use draft::rehearse as text;
+use draft::{Draft, Own};
 
 use crate::commit::{Committed, drafts};
 use crate::diff::head_numbers;
 use crate::error::ConflictRow;
+use crate::pool::Pooled;
 use crate::sessions::count;
 use crate::{Control, ControlError};
+
+mod errors;
 
 /// Rows of one table that are named.
 const EFFECTS_MAX: usize = 1_000;
@@ -42,8 +45,34 @@ pub struct Rehearsal {
     pub effects: Vec<Effect>,
     /// What would stop it: conflicts.
     pub conflicts: Vec<ConflictRow>,
-    /// What would stop it: SQLSTATE and message.
-    pub errors: Vec<(String, String)>,
+    /// What would stop it.
+    pub errors: Vec<Failed>,
+}
+
+/// A row that production would not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Schema and table, where one of them is to blame.
+    pub table: Option<(String, String)>,
+    /// JSON object of the key columns, where it is one row.
+    pub primary_key: Option<String>,
+    /// SQLSTATE.
+    pub code: String,
+    /// Message.
+    pub message: String,
+}
+
+impl Failed {
+    fn of(own: Option<&Own<'_>>, primary_key: Option<String>, error: &ControlError) -> Self {
+        let report = error.report();
+        let relation = own.map(|own| own.draft.relation);
+        Self {
+            table: relation.map(|r| (r.schema.clone(), r.name.clone())),
+            primary_key,
+            code: report.code,
+            message: report.message,
+        }
+    }
 }
 
 impl Control {
@@ -97,13 +126,32 @@ impl Control {
                 rehearsal.conflicts = self.conflicts(session).await?;
             }
             Err(error) => {
-                let report = error.report();
-                rehearsal
-                    .errors
-                    .push((report.code.clone(), report.message.clone()));
+                transaction.rollback().await?;
+                rehearsal.errors = self.errors(&catalog, &mut client, session).await?;
+                if rehearsal.errors.is_empty() {
+                    // of the statements together, not of any row
+                    rehearsal.errors.push(Failed::of(None, None, &error));
+                }
             }
         }
         Ok(rehearsal)
+    }
+
+    /// All that stops the commit of a draft without conflicts.
+    async fn errors(
+        &self,
+        catalog: &Catalog,
+        client: &mut Pooled,
+        session: &str,
+    ) -> Result<Vec<Failed>, ControlError> {
+        let transaction = client.transaction().await?;
+        let found = self.locked(&transaction, session).await?;
+        let heads = head_numbers(catalog);
+        let drafts = drafts(&transaction, catalog, &heads, found.sid).await?;
+        match self.begin(&transaction, catalog, &found, &drafts).await? {
+            Some(work) => work.every_error(&transaction).await,
+            None => Ok(Vec::new()),
+        }
     }
 }
 

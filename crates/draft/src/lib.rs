@@ -49,6 +49,8 @@ pub struct Own<'a> {
     pub prepared: bool,
     /// Columns that merge as differences.
     pub delta: &'a [String],
+    /// Only these rows of the head: places (`ctid`) with commas between them.
+    pub slice: Option<&'a str>,
 }
 
 impl Own<'_> {
@@ -63,6 +65,17 @@ impl Own<'_> {
                 self.sid.0
             ),
             None => self.draft.first(self.sid),
+        }
+    }
+
+    /// The rows of the head that are meant.
+    pub(crate) fn head(&self) -> String {
+        match self.slice {
+            None => self.draft.table(),
+            Some(places) => format!(
+                "(SELECT * FROM {} WHERE ctid = ANY ('{{{places}}}'::tid[]))",
+                self.draft.table()
+            ),
         }
     }
 

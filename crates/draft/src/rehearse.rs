@@ -3,7 +3,7 @@
 use catalog::{Relation, SessionId};
 
 use crate::Draft;
-use crate::text::{column, differ, object, same_base, shown_key};
+use crate::text::{column, columns, differ, key_columns, object, same_base, shown_key};
 
 /// Tables of production that the transaction has written to: oid, and rows deleted (bigint).
 pub const CHANGED_TABLES: &str = "SELECT relid, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables WHERE schemaname <> 'pgdraft' AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY schemaname, relname";
@@ -46,5 +46,21 @@ pub fn effects(
         "SELECT {key}, {drafted}, {}::text FROM {} b{join} WHERE pg_catalog.age(b.xmin) <= 0{unlike} LIMIT {rows_max}",
         row("b"),
         Draft::base(relation)
+    )
+}
+
+/// The rows of a session's draft of one table, in the order of their keys: place in the head, and key as
+/// JSON.
+pub fn places(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
+    let names = key_columns(draft.relation);
+    let key = match shown_key(draft.relation) {
+        [] => "NULL::text".to_owned(),
+        key => format!("{}::text", object("h", key)),
+    };
+    format!(
+        "SELECT h.ctid::text, {key} FROM {} h WHERE h.pgdraft_sid = {} ORDER BY {} LIMIT {rows_max}",
+        draft.table(),
+        sid.0,
+        columns("h", names)
     )
 }

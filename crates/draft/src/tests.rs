@@ -144,6 +144,7 @@ impl World {
             only: None,
             prepared: false,
             delta: &[],
+            slice: None,
         };
         let lines = |texts: Vec<String>| texts.join(";\n");
         match what {

@@ -198,3 +198,61 @@ fn a_commit_that_a_deadlock_ended_is_done_again() {
     assert!(proxy.log().contains("others are in the way of a commit"));
     proxy.assert_sound();
 }
+
+/// Not the first error alone: each row that production's triggers would not take, of every table.
+#[test]
+fn a_rehearsal_lists_every_error() {
+    let (database, mut proxy) = over(SETUP);
+    let mut production = database.connect();
+    production.run(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF TG_OP = 'DELETE' THEN
+            IF OLD.id = 17 THEN RAISE EXCEPTION 'item 17 stays' USING ERRCODE = 'P0017'; END IF;
+            RETURN OLD;
+        END IF;
+        IF NEW.id % 2000 = 0 THEN RAISE EXCEPTION 'not %', NEW.id; END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER no BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION no();
+    CREATE TRIGGER no BEFORE INSERT OR DELETE ON item FOR EACH ROW EXECUTE FUNCTION no()",
+    );
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE account SET balance = 5");
+    agent.run("DELETE FROM item WHERE id BETWEEN 10 AND 30");
+    agent.run("INSERT INTO item SELECT g, 1 FROM generate_series(7999, 8001) g");
+    let mut rita = reviewer(&proxy);
+    let before = shown(&production.run(
+        "SELECT sum(balance), count(*) FROM account UNION ALL SELECT sum(n), count(*) FROM item",
+    ));
+    let rehearsed = rita.run("REHEARSE SESSION 's'");
+    assert_eq!(
+        shown(&rehearsed),
+        [
+            "error|public.item|{\"id\": 8000}|-|-|P0001: not 8000",
+            "error|public.account|{\"id\": 2000}|-|-|P0001: not 2000",
+            "error|public.account|{\"id\": 4000}|-|-|P0001: not 4000",
+            "error|public.account|{\"id\": 6000}|-|-|P0001: not 6000",
+            "error|public.item|{\"id\": 17}|-|-|P0017: item 17 stays",
+        ]
+    );
+    assert_eq!(rita.fail("COMMIT SESSION 's'").code(), "P0001");
+    // the errors are no more than what they say
+    production.run("DROP TRIGGER no ON account; DROP TRIGGER no ON item");
+    let again = shown(&rita.run("REHEARSE SESSION 's'"));
+    assert!(
+        again.iter().all(|line| line.starts_with("commit|")),
+        "{again:?}"
+    );
+    assert_eq!(
+        before,
+        shown(&production.run(
+            "SELECT sum(balance), count(*) FROM account UNION ALL SELECT sum(n), count(*) FROM item"
+        ))
+    );
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(
+        production.value("SELECT sum(balance) FROM account"),
+        "30000"
+    );
+    proxy.assert_sound();
+}

@@ -29,7 +29,7 @@ const NESTED_LOOP: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mer
 /// first free such keys, but a parent's removal can take children along that the draft gave
 /// another parent; the counts find that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Inserts parents first, updates, deletes children first.
     Inserts,
     /// Updates, deletes children first, inserts parents first: children have left their parents
@@ -41,7 +41,7 @@ pub(super) enum Order {
 
 impl Order {
     /// All, in the order they are tried.
-    pub(super) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
+    pub(crate) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
 /// What there is to do in one table.
@@ -58,13 +58,19 @@ struct Todo<'a> {
 }
 
 impl Work<'_> {
-    pub(super) async fn apply_net(&self, order: Order) -> Result<Committed, ControlError> {
+    /// The drafts of the tables, those that others refer to first.
+    pub(crate) fn parents_first(&self) -> Vec<&Own<'_>> {
         let relations: Vec<&Relation> = self.own.iter().map(|o| o.draft.relation).collect();
+        apply::parents_first(&relations)
+            .into_iter()
+            .filter_map(|r| self.own.iter().find(|o| o.draft.relation.id == r.id))
+            .collect()
+    }
+
+    pub(super) async fn apply_net(&self, order: Order) -> Result<Committed, ControlError> {
         let mut todo = Vec::with_capacity(self.own.len());
-        for relation in apply::parents_first(&relations) {
-            if let Some(own) = self.own.iter().find(|o| o.draft.relation.id == relation.id) {
-                todo.push(self.todo(own).await?);
-            }
+        for own in self.parents_first() {
+            todo.push(self.todo(own).await?);
         }
         self.total.store(
             todo.iter().map(|t| t.inserts + t.updates + t.deletes).sum(),

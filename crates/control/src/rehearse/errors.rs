@@ -1,0 +1,193 @@
+//! Every error that a commit would meet, not only the first: where a statement fails its rows are
+//! divided in two, again and again, until single rows are left. All of it is taken back.
+
+use draft::apply::{self, Which};
+use draft::{Own, rehearse as text};
+use tokio_postgres::{Row, Transaction};
+
+use super::Failed;
+use crate::ControlError;
+use crate::commit::{Order, Work};
+
+/// So many are named.
+const ERRORS_MAX: usize = 100;
+/// Above so many rows of a table its rows are not told apart.
+const ROWS_MAX: usize = 10_000;
+/// Statements of one way, at most.
+const ATTEMPTS_MAX: usize = 2_000;
+
+/// A row of a head: its place, and its key as JSON.
+type Place = (String, Option<String>);
+
+/// What one way of applying a draft meets.
+struct Way<'a> {
+    transaction: &'a Transaction<'a>,
+    found: Vec<Failed>,
+    attempts: usize,
+}
+
+impl Work<'_> {
+    /// What the rows of the draft meet, in the order of tables that meets least.
+    pub(super) async fn every_error(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Vec<Failed>, ControlError> {
+        let mut least: Option<Vec<Failed>> = None;
+        for order in Order::ALL {
+            transaction
+                .batch_execute("SAVEPOINT pgdraft_way; SET LOCAL search_path TO DEFAULT; SET CONSTRAINTS ALL DEFERRED")
+                .await?;
+            let mut way = Way {
+                transaction,
+                found: Vec::new(),
+                attempts: 0,
+            };
+            way.go(&self.parents_first(), order).await?;
+            transaction
+                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_way")
+                .await?;
+            if least.as_ref().is_none_or(|l| way.found.len() < l.len()) {
+                least = Some(way.found);
+            }
+        }
+        Ok(least.unwrap_or_default())
+    }
+}
+
+impl Way<'_> {
+    async fn go(&mut self, tables: &[&Own<'_>], order: Order) -> Result<(), ControlError> {
+        let backwards: Vec<&Own<'_>> = tables.iter().rev().copied().collect();
+        for step in order.steps() {
+            let tables = match step {
+                Step::Delete => &backwards,
+                Step::Insert | Step::Update => &tables.to_vec(),
+            };
+            for own in tables {
+                self.table(own, step).await?;
+            }
+        }
+        let checked = self.attempt("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        if let Some(error) = checked {
+            self.found.push(Failed::of(None, None, &error));
+        }
+        Ok(())
+    }
+
+    async fn table(&mut self, own: &Own<'_>, step: Step) -> Result<(), ControlError> {
+        let row = self
+            .transaction
+            .query_one(&apply::summary(own), &[])
+            .await?;
+        let Some(write) = writing(own, step, &row)? else {
+            return Ok(());
+        };
+        let rows = self
+            .transaction
+            .query(&text::places(own.draft, own.sid, ROWS_MAX + 1), &[])
+            .await?;
+        let places = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<Vec<Place>, tokio_postgres::Error>>()?;
+        if places.len() > ROWS_MAX {
+            if let Some(error) = self.attempt(&write(own)).await? {
+                self.found.push(Failed::of(Some(own), None, &error));
+            }
+            return Ok(());
+        }
+        let mut left = vec![places.as_slice()];
+        while let Some(part) = left.pop() {
+            if self.found.len() >= ERRORS_MAX || self.attempts >= ATTEMPTS_MAX {
+                return Ok(());
+            }
+            let slice: Vec<String> = part.iter().map(|(at, _)| format!("\"{at}\"")).collect();
+            let slice = slice.join(",");
+            let some = Own {
+                slice: Some(&slice),
+                ..*own
+            };
+            let Some(error) = self.attempt(&write(&some)).await? else {
+                continue;
+            };
+            match part {
+                [(_, key)] => self.found.push(Failed::of(Some(own), key.clone(), &error)),
+                several => {
+                    let (first, second) = several.split_at(several.len() / 2);
+                    left.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a statement, after which everything is as before it.
+    async fn attempt(&mut self, statement: &str) -> Result<Option<ControlError>, ControlError> {
+        self.attempts += 1;
+        self.transaction
+            .batch_execute("SAVEPOINT pgdraft_try")
+            .await?;
+        let done = self.transaction.batch_execute(statement).await;
+        let error = match done {
+            Ok(()) => None,
+            Err(error) => Some(ControlError::from(error)),
+        };
+        let end = match &error {
+            None => "RELEASE SAVEPOINT pgdraft_try",
+            Some(_) => "ROLLBACK TO SAVEPOINT pgdraft_try; RELEASE SAVEPOINT pgdraft_try",
+        };
+        self.transaction.batch_execute(end).await?;
+        match error {
+            // these are not the draft's
+            Some(error) if error.others_in_the_way() || error.sqlstate() == Some("55P03") => {
+                Err(error)
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// A kind of write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// INSERT.
+    Insert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+}
+
+impl Order {
+    fn steps(self) -> [Step; 3] {
+        match self {
+            Self::Inserts => [Step::Insert, Step::Update, Step::Delete],
+            Self::Updates => [Step::Update, Step::Delete, Step::Insert],
+            Self::Deletes => [Step::Delete, Step::Update, Step::Insert],
+        }
+    }
+}
+
+type Write = Box<dyn Fn(&Own<'_>) -> String + Send + Sync>;
+
+/// The statement of a step, for some rows of a draft; `None` where there is nothing to do.
+fn writing(own: &Own<'_>, step: Step, summary: &Row) -> Result<Option<Write>, ControlError> {
+    let place = match step {
+        Step::Insert => 0,
+        Step::Update => 1,
+        Step::Delete => 2,
+    };
+    if summary.try_get::<_, i64>(place)? == 0 {
+        return Ok(None);
+    }
+    let changed: Vec<i64> = summary.try_get(3)?;
+    let stored = own.draft.relation.writable().zip(&changed);
+    let names: Vec<String> = stored
+        .filter(|(_, rows)| **rows > 0)
+        .map(|(column, _)| column.name.clone())
+        .collect();
+    Ok(Some(match step {
+        Step::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
+        Step::Update => Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union)),
+        Step::Delete => Box::new(apply::delete),
+    }))
+}
