@@ -90,7 +90,7 @@ class Postgres:
 
     def contents(self):
         with psycopg.connect(self.url(), autocommit=True) as c:
-            texts = [f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY id), '')) FROM {t}" for t in TABLES]
+            texts = [f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY id), '')) FROM {t} t" for t in TABLES]
             return [c.execute(text).fetchone()[0] for text in texts]
 
 
@@ -173,8 +173,8 @@ class Worker(threading.Thread):
                 self.turn(connection)
             except psycopg.Error as error:
                 code = error.sqlstate or ""
-                # a connection that ended, a cancel, what follows a break in a transaction
-                if code and code[:2] not in ("08", "57", "53", "25", "ZD", "40"):
+                # a connection that ended, a cancel, a lock of another, what follows a break in a transaction
+                if code and code[:2] not in ("08", "57", "53", "25", "ZD", "40", "55"):
                     self.fault = f"{code} {error}"
                 self.broken += 1
                 if connection:
