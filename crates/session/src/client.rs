@@ -173,6 +173,10 @@ fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
             limit.as_millis().to_string(),
         ));
     }
+    if !key.iter().any(|(name, _)| name == "pgdraft.row_security") {
+        key.push(("pgdraft.row_security".to_owned(), "on".to_owned()));
+    }
+    key.push(("row_security".to_owned(), "on".to_owned()));
     if conn.pooled {
         key.retain(|(name, value)| {
             let is_name = name == "application_name";

@@ -45,6 +45,10 @@ pub(crate) fn wishes(
     for (name, value) in options {
         if !wishes.own(name, value, true)? {
             check(name, value)?;
+            if let Some(setting) = row_security(name, value) {
+                wishes.parameters.push(setting);
+                continue;
+            }
             kept.push(format!("-c {}={}", escape(name), escape(value)));
         }
     }
@@ -54,7 +58,10 @@ pub(crate) fn wishes(
             wishes.database = Some(value.clone());
         } else if !wishes.own(name, value, false)? {
             check(name, value)?;
-            wishes.parameters.push((name.clone(), value.clone()));
+            let setting = row_security(name, value);
+            wishes
+                .parameters
+                .push(setting.unwrap_or_else(|| (name.clone(), value.clone())));
         }
     }
     wishes.session = from_options.0.or(wishes.session);
@@ -140,8 +147,8 @@ fn check(name: &str, value: &str) -> Result<(), Report> {
         | "session_authorization"
         | "is_superuser"
         | "local_preload_libraries"
-        | "session_preload_libraries"
-        | "row_security" => true,
+        | "session_preload_libraries" => true,
+        "row_security" => sql::boolean(value).is_none(),
         _ => false,
     };
     if !bad {
@@ -157,6 +164,14 @@ fn check(name: &str, value: &str) -> Result<(), Report> {
         format!("parameter \"{lower}\" cannot be set to this value through pgdraft"),
     )
     .hint(hint))
+}
+
+/// The client's `row_security` under our name: the server's keeps drafts apart.
+fn row_security(name: &str, value: &str) -> Option<(String, String)> {
+    let on = sql::boolean(value)?;
+    let value = if on { "on" } else { "off" };
+    name.eq_ignore_ascii_case("row_security")
+        .then(|| ("pgdraft.row_security".to_owned(), value.to_owned()))
 }
 
 /// As PostgreSQL reads a boolean: any unique prefix.

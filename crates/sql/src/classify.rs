@@ -203,11 +203,7 @@ const PINNED_SETTINGS: [&str; 4] = [
 fn setting(set: &VariableSetStmt) -> Body {
     let name = set.name.to_ascii_lowercase();
     let all = set.kind == VariableSetKind::VarResetAll as i32;
-    let words: Vec<String> = set
-        .args
-        .iter()
-        .filter_map(crate::walk::string_constant)
-        .collect();
+    let words: Vec<String> = set.args.iter().filter_map(crate::walk::constant).collect();
     let has_value = set.kind == VariableSetKind::VarSetValue as i32;
     let setting = Setting {
         value: has_value.then(|| words.join(", ")),

@@ -346,6 +346,13 @@ fn check_set_config(call: &Call) -> Result<(), Report> {
         ("client_encoding" | "standard_conforming_strings", Some(value)) => {
             crate::classify::pinned(&name, Some(value))
         }
+        ("row_security", _) => Some(
+            Report::error(
+                "0A000",
+                "row_security cannot be set by set_config in a draft",
+            )
+            .hint("use SET row_security"),
+        ),
         ("pgdraft.operation", _) => Some(
             Report::error("0A000", "pgdraft.operation cannot be set by set_config")
                 .hint("use SET pgdraft.operation = '…'"),

@@ -7,6 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{DiscardMode, RangeVar, VariableSetKind, VariableSetStmt};
 
 use crate::facts::Facts;
+use crate::rewrite::security;
 
 /// What a statement leaves behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +84,7 @@ fn setting(set: &VariableSetStmt, leaves: &mut Leaves) {
         ),
         "seed" => leaves.pin = Some("a random seed"),
         _ if set.is_local => {}
+        security::NAME => leaves.settings.push(security::OURS.to_owned()),
         _ => leaves.settings.push(name),
     }
 }

@@ -11,6 +11,7 @@ pub use plan::*;
 pub use readings::{Reading, readings};
 pub use rewrite::plan;
 pub use rewrite::redact;
+pub use rewrite::security::boolean;
 mod classify;
 mod facts;
 mod functions;

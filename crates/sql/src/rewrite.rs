@@ -32,6 +32,7 @@ mod moving;
 mod parts;
 mod returning;
 mod rows;
+pub(crate) mod security;
 mod system;
 mod temporary;
 mod through;
@@ -81,7 +82,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         // what it runs is planned by itself
         Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),
-        Body::Set(setting) => Ok(set(setting)),
+        Body::Set(setting) => Ok(security::set(statement, setting).unwrap_or_else(|| set(setting))),
         Body::Show(name) => Ok(match name.as_str() {
             "pgdraft.session" => Plan::ShowOwn {
                 name: "pgdraft.session",
@@ -89,6 +90,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
             "pgdraft.operation" => Plan::ShowOwn {
                 name: "pgdraft.operation",
             },
+            security::NAME => security::show(),
             _ => relay(Effect::None),
         }),
         Body::Deallocate(name) => Ok(relay(Effect::Deallocate(name.clone()))),

@@ -438,6 +438,17 @@ fn target_at(select: &SelectStmt, place: &AConst) -> Option<Vec<String>> {
     Some(fields).filter(|f| !f.is_empty())
 }
 
+/// A constant of SET: a string, a word or a whole number.
+pub(crate) fn constant(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(constant) => match constant.val.as_ref()? {
+            pg_query::protobuf::a_const::Val::Ival(i) => Some(i.ival.to_string()),
+            _ => string_constant(node),
+        },
+        _ => string_constant(node),
+    }
+}
+
 fn first_location(node: &Node) -> Option<usize> {
     match node.node.as_ref()? {
         NodeEnum::ColumnRef(c) => Some(byte(c.location)),

@@ -299,3 +299,14 @@ BEGIN
             'EXECUTE FUNCTION pgdraft.count_changes()', number), NULL);
     END LOOP;
 END $$;
+
+-- COPY … WHERE reads the columns that it names. No row of an inlet is ever committed, so there is
+-- nothing in it to be read.
+DO $$
+DECLARE
+    inlet text;
+BEGIN
+    FOR inlet IN SELECT format('pgdraft.d%s_in', t.id) FROM pgdraft.tables t WHERE to_regclass(format('pgdraft.d%s_in', t.id)) IS NOT NULL LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %s', inlet, {{agent_literal}});
+    END LOOP;
+END $$;

@@ -236,10 +236,13 @@ struct Found {
     head: Arc<Head>,
 }
 
-/// The base table behind `d7` or `d7_log`.
+/// The base table behind `d7`, `d7_log` or `d7_in`.
 fn lookup(name: &str, catalog: &Catalog) -> Option<Found> {
     let number = name.strip_prefix('d')?;
-    let number = number.strip_suffix("_log").unwrap_or(number);
+    let number = ["_log", "_in"]
+        .iter()
+        .find_map(|suffix| number.strip_suffix(suffix))
+        .unwrap_or(number);
     let number: i32 = number.parse().ok()?;
     let head = catalog.heads.values().find(|head| head.id.0 == number)?;
     Some(Found {

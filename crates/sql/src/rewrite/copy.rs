@@ -9,7 +9,7 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::parse::{Copy, Statement};
-use crate::plan::{Context, Doubled, Effect, Locks, Plan, Relay, Rewritten, Verb, Write};
+use crate::plan::{Context, Doubled, Effect, KeyName, Locks, Plan, Relay, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
 use crate::rewrite::change::{self, Found, list, mismatch};
@@ -190,7 +190,14 @@ fn from(
         verb: Verb::Copy,
         redacted: change::redact(&statement.text),
         returning: false,
-        doubled: Doubled::Same,
+        doubled: match changed.relation.key() {
+            Some(key) => Doubled::Key(KeyName {
+                schema: changed.relation.schema.clone(),
+                table: changed.relation.name.clone(),
+                constraint: key.name.clone(),
+            }),
+            None => Doubled::Same,
+        },
         counted: false,
     })))
 }

@@ -1,0 +1,50 @@
+-- setup
+-- shows: queries: LATERAL, GROUPING SETS, window frames with EXCLUDE, DISTINCT ON, WITH RECURSIVE with SEARCH and CYCLE, over changed tables
+-- shows: queries: whole-row and functional notation, NATURAL and USING merges, TABLESAMPLE, ROWS FROM, XMLTABLE, JSON functions, array slices, row values, named and variadic arguments
+CREATE TABLE emp (id int PRIMARY KEY, boss int, dept text, pay numeric, tags text[], doc jsonb, x xml);
+INSERT INTO emp SELECT n, NULLIF(n / 2, 0), 'd' || n % 3, n * 100, ARRAY['t' || n, 'all', NULL], jsonb_build_object('n', n, 'l', jsonb_build_array(n, n + 1)), xmlelement(name r, xmlelement(name i, n)) FROM generate_series(1, 15) n;
+CREATE TABLE dept (dept text PRIMARY KEY, title text, budget numeric);
+INSERT INTO dept SELECT 'd' || n, 'title ' || n, n * 1000 FROM generate_series(0, 3) n;
+-- script
+UPDATE emp SET pay = pay + 50, tags = tags || '{new}' WHERE id % 5 = 0;
+DELETE FROM emp WHERE id = 7;
+INSERT INTO emp VALUES (20, 1, 'd1', 99, '{a,b}', '{"n": 20, "l": []}', '<r><i>20</i></r>');
+UPDATE dept SET title = 'changed' WHERE dept = 'd1';
+SELECT d.dept, top.id, top.pay FROM dept d CROSS JOIN LATERAL (SELECT * FROM emp e WHERE e.dept = d.dept ORDER BY pay DESC, id LIMIT 2) top ORDER BY 1, 2;
+SELECT d.dept, s.n FROM dept d LEFT JOIN LATERAL (SELECT count(*) AS n FROM emp WHERE emp.dept = d.dept AND pay > d.budget) s ON true ORDER BY 1;
+SELECT dept, boss, sum(pay), grouping(dept, boss) FROM emp GROUP BY GROUPING SETS ((dept, boss), (dept), ()) ORDER BY 4, 1, 2;
+SELECT dept, count(*) FROM emp GROUP BY ROLLUP (dept) ORDER BY 1;
+SELECT dept, boss IS NULL AS top, count(*) FROM emp GROUP BY CUBE (dept, boss IS NULL) ORDER BY 1, 2;
+SELECT id, sum(pay) OVER w, first_value(id) OVER w, lag(id, 2, -1) OVER (PARTITION BY dept ORDER BY id) FROM emp WINDOW w AS (PARTITION BY dept ORDER BY pay, id ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE CURRENT ROW) ORDER BY id;
+SELECT id, count(*) OVER (ORDER BY pay RANGE BETWEEN 150 PRECEDING AND CURRENT ROW EXCLUDE TIES), ntile(3) OVER (ORDER BY id), percent_rank() OVER (ORDER BY pay) FROM emp ORDER BY id;
+SELECT id, array_agg(id) OVER (ORDER BY dept GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE GROUP) IS NULL FROM emp ORDER BY id;
+SELECT DISTINCT ON (dept) dept, id, pay FROM emp ORDER BY dept, pay DESC, id;
+WITH RECURSIVE tree AS (SELECT id, boss, 1 AS level FROM emp WHERE boss IS NULL UNION ALL SELECT e.id, e.boss, level + 1 FROM emp e JOIN tree t ON e.boss = t.id) SEARCH DEPTH FIRST BY id SET path SELECT id, level FROM tree ORDER BY path;
+WITH RECURSIVE tree AS (SELECT id, boss FROM emp WHERE id = 1 UNION ALL SELECT e.id, e.boss FROM emp e JOIN tree t ON e.boss = t.id) SEARCH BREADTH FIRST BY id SET ord CYCLE id SET looped USING path SELECT id, looped FROM tree ORDER BY ord;
+SELECT e FROM emp e WHERE id = 5;
+SELECT (e).dept, (e.*) IS NULL FROM emp e WHERE id < 4 ORDER BY id;
+SELECT e.pay, pay(e), e.upper IS NOT NULL AS u FROM (SELECT *, dept AS upper FROM emp) e WHERE id = 5;
+SELECT row_to_json(e) ->> 'pay' FROM emp e WHERE id IN (5, 20) ORDER BY id;
+SELECT count(e), count(e.*) FROM emp e;
+SELECT * FROM emp NATURAL JOIN dept WHERE id < 6 ORDER BY id;
+SELECT id, dept, title FROM emp JOIN dept USING (dept) AS j WHERE j.dept = 'd1' ORDER BY id;
+SELECT dept, count(id) FROM emp FULL JOIN dept USING (dept) GROUP BY dept ORDER BY dept;
+SELECT count(*) FROM emp TABLESAMPLE BERNOULLI (100);
+SELECT count(*) <= 15 FROM emp TABLESAMPLE SYSTEM (50) REPEATABLE (1);
+SELECT e.id, f.* FROM emp e, ROWS FROM (unnest(e.tags), generate_series(1, 2)) WITH ORDINALITY AS f (tag, n, o) WHERE e.id IN (5, 20) ORDER BY 1, 4;
+SELECT e.id, x.i FROM emp e, XMLTABLE('/r' PASSING e.x COLUMNS i int PATH 'i') x WHERE e.id > 12 ORDER BY 1;
+SELECT id, doc -> 'l' -> 0, doc #>> '{l,1}', doc @> '{"n": 5}', jsonb_path_query_array(doc, '$.l[*] ? (@ > 5)') FROM emp WHERE id IN (3, 5, 20) ORDER BY id;
+SELECT jsonb_object_agg(id, doc -> 'n' ORDER BY id) FILTER (WHERE id < 4), json_agg(dept ORDER BY id) FROM emp;
+SELECT e.id, j.* FROM emp e, jsonb_to_record(e.doc) AS j (n int, l jsonb) WHERE e.id > 13 ORDER BY 1;
+SELECT id, tags[1:2], tags[2], array_length(tags, 1), tags && ARRAY['new'], 'new' = ANY (tags) FROM emp WHERE id IN (4, 5) ORDER BY id;
+SELECT id FROM emp WHERE (dept, pay) > ('d1', 500) ORDER BY id;
+SELECT id FROM emp WHERE (id, dept) IN (VALUES (5, 'd2'), (6, 'd0'), (7, 'd1')) ORDER BY id;
+SELECT ROW(id, dept) = ROW(5, 'd2'), ROW(1, NULL) IS DISTINCT FROM ROW(id, boss) FROM emp WHERE id < 6 ORDER BY id;
+SELECT make_interval(days => id), format('%s-%s', VARIADIC ARRAY[dept, id::text]), concat_ws(',', VARIADIC tags) FROM emp WHERE id IN (5, 20) ORDER BY id;
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pay), mode() WITHIN GROUP (ORDER BY dept), string_agg(DISTINCT dept, ',' ORDER BY dept) FROM emp;
+SELECT id, CASE WHEN pay > ALL (SELECT pay FROM emp x WHERE x.dept = e.dept AND x.id <> e.id) THEN 'top' END, EXISTS (SELECT FROM emp x WHERE x.boss = e.id) FROM emp e ORDER BY id;
+SELECT id, pay OPERATOR(pg_catalog.*) 2, -pay, @ (100 - pay), dept || id, dept ~ '1$' FROM emp WHERE id < 6 ORDER BY id;
+(SELECT id FROM emp WHERE id < 4 UNION SELECT 20) EXCEPT (SELECT boss FROM emp) ORDER BY 1;
+SELECT * FROM (VALUES (1), (5)) v (id) JOIN emp USING (id) ORDER BY id;
+SELECT id FROM emp ORDER BY pay USING > , id OFFSET 2 ROWS FETCH FIRST 3 ROWS WITH TIES;
+TABLE dept ORDER BY dept;
