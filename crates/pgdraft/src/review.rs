@@ -70,6 +70,14 @@ pub(crate) static VERBS: &[Verb] = &[
   pgdraft conflicts tidy-up --json | jq '.conflicts | length'",
     },
     Verb {
+        name: "stale-reads",
+        forms: &[("SHOW", "STALE")],
+        list: "stale_reads",
+        doing: Some("comparing"),
+        examples: "\
+  pgdraft stale-reads tidy-up                 what it read and production has changed since",
+    },
+    Verb {
         name: "resolve",
         forms: &[("RESOLVE", "CONFLICT")],
         list: "conflicts",

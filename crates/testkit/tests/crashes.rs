@@ -1,0 +1,188 @@
+//! kill -9 of pgdraft and of PostgreSQL at each step of a commit: production is wholly before or
+//! wholly after, and the commit asked for again gives the right answer.
+//!
+//! A commit is made to stand still by a lock of production on what the step needs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use testkit::cluster::Database;
+use testkit::proxy::Proxy;
+use testkit::wire::{Connection, Exchange};
+use testkit::{Cluster, proxy};
+
+const SETUP: &str = "\
+CREATE TABLE t (id int PRIMARY KEY, v text);
+CREATE TABLE c (id int PRIMARY KEY, t_id int REFERENCES t);
+INSERT INTO t SELECT n, 'base' FROM generate_series(1, 200) n;
+INSERT INTO c SELECT n, n FROM generate_series(1, 50) n;
+CREATE FUNCTION at_the_end() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER at_the_end AFTER UPDATE ON c DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION at_the_end();
+";
+
+/// The steps of a commit, and what stops each.
+const STEPS: [(&str, &str); 6] = [
+    (
+        "the session is taken",
+        "SELECT FROM pgdraft.sessions FOR UPDATE",
+    ),
+    ("the tables are taken", "LOCK TABLE t IN SHARE MODE"),
+    (
+        "the first table is written",
+        "SELECT FROM t WHERE id = 90 FOR UPDATE",
+    ),
+    (
+        "the second table is written",
+        "SELECT FROM c WHERE id = 10 FOR UPDATE",
+    ),
+    (
+        "rows are removed",
+        "SELECT FROM t WHERE id = 200 FOR UPDATE",
+    ),
+    ("deferred triggers fire", "SELECT pg_advisory_lock(77)"),
+];
+
+fn draft(proxy: &Proxy) {
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = 'committed' WHERE id <= 100");
+    agent.run("DELETE FROM t WHERE id > 190");
+    agent.run("INSERT INTO t SELECT n, 'committed' FROM generate_series(501, 550) n");
+    agent.run("UPDATE c SET t_id = 501 WHERE id <= 10");
+}
+
+/// Neither before nor after would be half a commit.
+#[track_caller]
+fn is_committed(database: &Database) -> bool {
+    let state = database
+        .connect()
+        .run(
+            "SELECT (SELECT count(*) FROM t WHERE v = 'committed'), \
+             (SELECT count(*) FROM t WHERE id BETWEEN 191 AND 200), (SELECT count(*) FROM c WHERE t_id = 501)",
+        )
+        .table();
+    match state[0].as_str() {
+        "0|10|0" => false,
+        "150|0|10" => true,
+        other => panic!("the base is half changed: {other}"),
+    }
+}
+
+fn commit(proxy: &Proxy) -> JoinHandle<std::io::Result<Exchange>> {
+    let login = proxy.reviewer();
+    std::thread::spawn(move || Connection::open(&login)?.simple("COMMIT SESSION 's'"))
+}
+
+/// Waits until the commit stands still; the process that works for it.
+#[track_caller]
+fn standing_still(database: &Database, step: &str) -> String {
+    let begun = Instant::now();
+    let mut watcher = database.connect();
+    loop {
+        let found = watcher.run(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        if let Some(pid) = found.table().first() {
+            return pid.clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {step}");
+        watcher.run("SELECT pg_sleep(0.01)");
+    }
+}
+
+/// Asks for the commit again until it is answered, and checks the answer.
+#[track_caller]
+fn again(proxy: &Proxy, database: &Database, step: &str) {
+    let begun = Instant::now();
+    loop {
+        let asked = Connection::try_open(&proxy.reviewer())
+            .map_err(|e| e.to_string())
+            .and_then(|opened| opened.map_err(|f| f.to_string()))
+            .and_then(|mut c| c.simple("COMMIT SESSION 's'").map_err(|e| e.to_string()));
+        let told = match asked {
+            Ok(exchange) => match exchange.error() {
+                None => {
+                    let said = exchange.last().notices[0].message().to_owned();
+                    assert!(said.contains("170 rows in 2 tables"), "{step}: {said}");
+                    break;
+                }
+                Some(failure) => failure.to_string(),
+            },
+            Err(why) => why,
+        };
+        assert!(begun.elapsed() < Duration::from_secs(60), "{step}: {told}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(is_committed(database), "{step}");
+}
+
+#[test]
+fn pgdraft_is_killed() {
+    for (step, block) in STEPS {
+        let (database, mut proxy) = proxy::over(SETUP);
+        draft(&proxy);
+        let mut blocker = database.connect();
+        blocker.run("BEGIN");
+        blocker.run(block);
+        let commit = commit(&proxy);
+        standing_still(&database, step);
+        proxy.crash_and_restart();
+        let told = matches!(&commit.join().unwrap(), Ok(e) if e.error().is_none());
+        assert!(!told, "{step}: a commit that was cut off was told as done");
+        // What PostgreSQL had been told to do it may still do, or not: never a part of it.
+        blocker.run("ROLLBACK; SELECT pg_advisory_unlock_all()");
+        is_committed(&database);
+        again(&proxy, &database, step);
+        again(&proxy, &database, step);
+        proxy.assert_sound();
+    }
+}
+
+/// Waits until PostgreSQL has ended all of its processes and takes connections again.
+#[track_caller]
+fn recovered(blocker: &mut Connection, database: &Database) {
+    while blocker.simple("SELECT 1").is_ok_and(|e| e.status != 0) {}
+    let begun = Instant::now();
+    let login = database.cluster().login(database.name());
+    while !Connection::try_open(&login).is_ok_and(|c| c.is_ok()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no recovery");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn postgresql_is_killed() {
+    // A server of its own: others must not lose theirs.
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    for (number, (step, block)) in STEPS.iter().enumerate() {
+        let database = cluster.create_database(&format!("crash{number}"));
+        database.run(SETUP);
+        let mut proxy = Proxy::start(&database);
+        draft(&proxy);
+        let mut blocker = database.connect();
+        blocker.run("BEGIN");
+        blocker.run(block);
+        let commit = commit(&proxy);
+        let pid = standing_still(&database, step);
+        // One process killed so, and PostgreSQL ends all others and recovers from its log.
+        let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
+        assert!(killed.success());
+        if let Ok(exchange) = commit.join().unwrap() {
+            assert!(exchange.error().is_some(), "{step}: {exchange:?}");
+        }
+        recovered(&mut blocker, &database);
+        assert!(!is_committed(&database), "{step}");
+        again(&proxy, &database, step);
+        again(&proxy, &database, step);
+        proxy.assert_sound();
+    }
+}
