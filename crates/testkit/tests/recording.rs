@@ -80,7 +80,7 @@ const SECRETS: [&str; 6] = ["hush", "4711", "it''s", "815", "12.340", "happy"];
 /// No text of the schema holds what nobody is to read.
 fn stored(database: &Database) -> String {
     let mut base = database.connect();
-    let operations = base.run("SELECT * FROM pgdraft.operations").table();
+    let operations = base.run("SELECT statement FROM pgdraft.operations").table();
     let kept = base
         .run("SELECT encode(content, 'escape') FROM pgdraft.statements")
         .table();
