@@ -28,7 +28,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     own_sid bigint := pgdraft.sid();
     session record;
-    last record;
     own_op bigint;
     own_repeat bigint;
     own_name text;
@@ -48,7 +47,17 @@ BEGIN
     ELSE
         PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR UPDATE;
     END IF;
-    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by INTO session FROM pgdraft.sessions s WHERE s.sid = own_sid;
+    -- all that a write has to know, in one query: this function runs before each statement that is new
+    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by, last.*,
+           (SELECT count(*) FROM pgdraft.touched t WHERE t.sid = own_sid AND t.table_id = ANY (tables)) < cardinality(tables) AS touches
+    INTO session
+    FROM pgdraft.sessions s LEFT JOIN LATERAL (
+        SELECT o.op, o.repeat, o.xid = pg_current_xact_id() AS current, char_length(o.statement) AS length,
+               right(o.statement, char_length(begin_write.statement)) = begin_write.statement AS repeated
+        FROM pgdraft.operations o
+        WHERE o.sid = own_sid AND coalesce(o.requested, '') = coalesce(begin_write.operation, '') ORDER BY o.op DESC LIMIT 1
+    ) last ON true
+    WHERE s.sid = own_sid;
     IF session.name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no such session',
             HINT = 'Reconnect to start a new session.';
@@ -63,22 +72,18 @@ BEGIN
             HINT = 'Connect with another session id to start a new draft.';
     END IF;
 
-    SELECT o.op, o.repeat, o.xid = pg_current_xact_id() AS current, char_length(o.statement) AS length,
-           right(o.statement, char_length(begin_write.statement)) = begin_write.statement AS repeated INTO last
-    FROM pgdraft.operations o
-    WHERE o.sid = own_sid AND coalesce(o.requested, '') = coalesce(begin_write.operation, '') ORDER BY o.op DESC LIMIT 1;
-    IF last.current THEN
-        own_op := last.op;
+    IF session.current THEN
+        own_op := session.op;
         -- Later statements of the same operation are kept too, as far as they fit; one that is run
         -- again and again is kept once.
-        IF last.repeated IS NOT TRUE AND last.length < 8190 THEN
+        IF session.repeated IS NOT TRUE AND session.length < 8190 THEN
             UPDATE pgdraft.operations o SET statement = left(o.statement || E';\n' || coalesce(begin_write.statement, ''), 8192)
             WHERE o.sid = own_sid AND o.op = own_op;
         END IF;
     ELSE
         -- no sequence: it would show in the client's lastval()
         SELECT coalesce(max(o.op), 0) + 1 INTO own_op FROM pgdraft.operations o WHERE o.sid = own_sid;
-        own_repeat := coalesce(last.repeat, 0);
+        own_repeat := coalesce(session.repeat, 0);
         LOOP
             own_repeat := own_repeat + 1;
             own_name := CASE WHEN operation IS NULL THEN 'op-' || own_repeat
@@ -93,10 +98,11 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
 
-    IF (SELECT count(*) FROM pgdraft.touched t WHERE t.sid = own_sid AND t.table_id = ANY (tables)) < cardinality(tables) THEN
+    IF session.touches THEN
         INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
     END IF;
-    PERFORM set_config('pgdraft.op', own_op::text, true);
+    -- assigned, which costs no query
+    own_name := set_config('pgdraft.op', own_op::text, true);
     RETURN own_op;
 END $$;
 
