@@ -55,7 +55,7 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// The run time of both planes; 0 threads = one a core.
+/// A run time; 0 threads = one a core.
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if threads > 0 {

@@ -1,10 +1,11 @@
 //! `pgdraft serve`: check, listen, serve, drain.
 //!
-//! A connection is one task. What goes wrong in it is its own: a panic ends that client's
+//! A connection is one task on one of the threads that serve clients. What goes wrong in it is its own: a panic ends that client's
 //! connection, is logged and counted, and the others go on.
 
 mod listener;
 mod signals;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use crate::{logs, runtime};
 
 pub(crate) use signals::Signals;
 
+/// Threads of the control plane, the listener and the metrics.
+const CONTROL_THREADS: usize = 2;
 /// Connections that wait to be accepted, as in PostgreSQL's and tokio's own.
 const BACKLOG: u32 = 1024;
 /// Between looks at whether the database answers, for `/readyz`.
@@ -44,8 +47,8 @@ const HEALTH_POLL: std::time::Duration = std::time::Duration::from_secs(5);
 pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     let mut settings = Settings::load(flags)?;
     logs::install(settings.log);
-    let threads = settings.worker_threads;
-    runtime(threads)?.block_on(async {
+    // clients are served by threads of their own
+    runtime(CONTROL_THREADS)?.block_on(async {
         let mut signals = Signals::install()?;
         let embedded = start_embedded(&mut settings).await?;
         let server = Server::start(&settings, Some(flags)).await?;
@@ -158,6 +161,7 @@ pub(crate) struct Server {
     drain: watch::Sender<bool>,
     connections_max: usize,
     keepalive: Keepalive,
+    worker_threads: usize,
     drain_timeout: std::time::Duration,
     database: String,
 }
@@ -232,6 +236,7 @@ impl Server {
             drain,
             connections_max: settings.connections_max,
             keepalive: settings.keepalive,
+            worker_threads: settings.worker_threads,
             drain_timeout: settings.drain_timeout,
             database: target.database().to_owned(),
         })
@@ -285,6 +290,7 @@ impl Server {
             self.acceptor,
             self.shared,
             (self.connections_max, self.keepalive),
+            workers::Workers::start(self.worker_threads)?,
             &self.registry,
         )
         .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
@@ -293,8 +299,9 @@ impl Server {
         tracing::info!(reason, clients = clients.len(), "draining");
         accepting.store(false, Ordering::Relaxed);
         self.drain.send_replace(true);
-        clients.drain(self.drain_timeout, signals).await;
+        let workers = clients.drain(self.drain_timeout, signals).await;
         tasks.shutdown().await;
+        drop(workers);
         tracing::info!("stopped");
         Ok(())
     }

@@ -13,6 +13,7 @@ use wire::keepalive::Keepalive;
 use wire::startup::{Acceptor, Arrival};
 
 use super::Signals;
+use super::workers::Workers;
 
 /// Connections beyond the limit that are still listened to: to tell them that the limit is
 /// reached, and for cancel requests, which come on connections of their own.
@@ -23,6 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// All client tasks.
 pub(super) struct Clients {
     tasks: JoinSet<()>,
+    workers: Workers,
     door: Arc<Door>,
     connections_max: usize,
     panics: IntCounter,
@@ -43,6 +45,7 @@ impl Clients {
         acceptor: Acceptor,
         shared: Arc<Shared>,
         (connections_max, keepalive): (usize, Keepalive),
+        workers: Workers,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let arrivals = IntCounterVec::new(
@@ -60,6 +63,7 @@ impl Clients {
         registry.register(Box::new(panics.clone()))?;
         Ok(Self {
             tasks: JoinSet::new(),
+            workers,
             door: Arc::new(Door {
                 acceptor,
                 shared,
@@ -109,7 +113,16 @@ impl Clients {
             return;
         }
         let door = Arc::clone(&self.door);
-        self.tasks.spawn(async move { door.pass(socket).await });
+        let (Some(worker), Ok(socket)) = (self.workers.next(), socket.into_std()) else {
+            return;
+        };
+        let client = async move {
+            // it is watched by the run time of the thread that serves it
+            if let Ok(socket) = TcpStream::from_std(socket) {
+                door.pass(socket).await;
+            }
+        };
+        self.tasks.spawn_on(client, worker);
     }
 
     fn ended(&self, outcome: Result<(), JoinError>) {
@@ -119,14 +132,15 @@ impl Clients {
     }
 
     /// Waits until all clients have gone, at most so long; a second signal ends the waiting.
-    pub(super) async fn drain(mut self, timeout: Duration, signals: &mut Signals) {
+    /// Their threads go on until they are dropped: others may use connections that were opened there.
+    pub(super) async fn drain(mut self, timeout: Duration, signals: &mut Signals) -> Workers {
         let deadline = tokio::time::sleep(timeout);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
                 ended = self.tasks.join_next() => match ended {
                     Some(ended) => self.ended(ended),
-                    None => return,
+                    None => return self.workers,
                 },
                 () = &mut deadline => break,
                 _ = signals.next() => break,
@@ -137,6 +151,7 @@ impl Clients {
             "closing clients that are still busy"
         );
         self.tasks.shutdown().await;
+        self.workers
     }
 }
 
