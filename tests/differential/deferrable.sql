@@ -1,7 +1,6 @@
 -- setup
 -- shows: constraints: DEFERRABLE, INITIALLY DEFERRED, SET CONSTRAINTS, of unique, foreign and exclusion constraints
 -- differs: a DEFERRABLE primary key | checked at once | it tells the draft's rows apart
--- differs: a deferred constraint broken by a statement outside a transaction block, simple protocol | the command tag comes before the error | the draft's statements run by the extended protocol, where PostgreSQL does the same
 CREATE TABLE later (id int PRIMARY KEY, n int UNIQUE DEFERRABLE INITIALLY DEFERRED, m int, CONSTRAINT later_m UNIQUE (m) DEFERRABLE);
 CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE);
 CREATE TABLE child (id int PRIMARY KEY, pid int CONSTRAINT child_pid REFERENCES parent DEFERRABLE INITIALLY DEFERRED,
@@ -105,3 +104,11 @@ SELECT * FROM excl ORDER BY id;
 SET CONSTRAINTS parent_code_key DEFERRED;
 -- expect error 42704
 SET CONSTRAINTS nothing_there DEFERRED;
+-- expect error 23505
+INSERT INTO later VALUES (50, 9, 500);
+-- expect error 23505
+INSERT INTO later VALUES (51, 9, 501) RETURNING id;
+-- expect error 23503
+UPDATE child SET pid = 99 WHERE id = 1;
+SELECT count(*) FROM later WHERE id > 49;
+INSERT INTO later VALUES (52, 52, 52); SELECT count(*) FROM later WHERE id > 49;

@@ -176,7 +176,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(Failure::Told) => break,
                 other => other?,
             }
+            self.last_of_query = index + 1 == script.len();
             self.run_statement(piece, &plan, shift);
+            self.last_of_query = false;
             if let Some((name, inner)) = piece.prepares() {
                 match self.note_prepared(name, &inner).await {
                     Err(Failure::Told) => break,

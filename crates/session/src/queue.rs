@@ -157,6 +157,8 @@ pub(crate) struct Replies {
     copy_in: bool,
     /// Row description kept back.
     rows: Vec<u8>,
+    /// The command tag of a Query's last statement, kept back until its transaction has ended.
+    waiting: Vec<u8>,
     /// Settings as the client was told them.
     pub(crate) known: Known,
     gather: Gather,
@@ -345,13 +347,22 @@ impl Replies {
         match tag {
             b'N' => Ok(self.notice(body, out, names)),
             b'E' => {
+                self.waiting.clear();
                 let verdict = self.error(body, out, events, names);
                 verdict.ok_or_else(|| Desync {
                     hand_over: true,
                     ..self.desync(b'E')
                 })
             }
-            b'Z' => self.ready(body, events),
+            b'Z' => {
+                let verdict = self.ready(body, events)?;
+                if self.waiting.is_empty() || verdict == Verdict::Replace {
+                    return Ok(verdict);
+                }
+                out.append(&mut self.waiting);
+                wire::encode::raw(out, tag, body);
+                Ok(Verdict::Replace)
+            }
             b'S' => {
                 if let Ok((name, value)) = wire::frame::backend::parameter_status(body) {
                     events.push(Event::Parameter {
@@ -571,11 +582,19 @@ impl Replies {
             _ => return Err(self.desync(tag)),
         };
         let mut kept = std::mem::take(&mut self.rows);
-        let verdict = match entry.fix.as_mut() {
+        let start = out.len();
+        let mut verdict = match entry.fix.as_mut() {
             None => Verdict::Keep,
             Some(fix) => fix.apply(tag, body, (out, &mut kept), events),
         };
         self.rows = kept;
+        if matches!(tag, b'C' | b'I') && entry.fix.as_ref().is_some_and(|fix| fix.waits) {
+            self.waiting = out.split_off(start);
+            if verdict == Verdict::Keep {
+                wire::encode::raw(&mut self.waiting, tag, body);
+                verdict = Verdict::Replace;
+            }
+        }
         if ends
             && let Some(entry) = self.queue.pop_front()
             && let Some(Fix {

@@ -56,6 +56,8 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) temporary: Arc<BTreeSet<String>>,
     /// The catalog epoch and number of schemas that the search path was read under.
     pub(crate) schemas: (u64, usize),
+    /// What is sent now is the last statement of a Query.
+    pub(crate) last_of_query: bool,
     /// The rest of a Query after a COPY.
     pub(crate) rest: Option<Rest>,
     /// What the session had changed when other processes were asked last.
@@ -97,6 +99,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             path: Arc::default(),
             temporary: Arc::default(),
             schemas: (0, 0),
+            last_of_query: false,
             rest: None,
             draft_mark: None,
             begun: None,
@@ -412,7 +415,11 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     }
 
     /// Expects a reply; false (and nothing may be sent) where upstream throws the request away.
-    pub(crate) fn expect(&mut self, want: Want, fix: Option<Fix>) -> bool {
+    pub(crate) fn expect(&mut self, want: Want, mut fix: Option<Fix>) -> bool {
+        if want == Want::Execute && self.last_of_query {
+            let fix = fix.get_or_insert_default();
+            fix.waits = !fix.swallow && fix.capture.is_none();
+        }
         self.conn.lane().expect(want, fix.map(Box::new))
     }
 

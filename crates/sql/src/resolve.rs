@@ -6,6 +6,7 @@ use catalog::{Catalog, Relation, RelationId, RelationKind};
 use report::Report;
 
 use crate::facts::TableRef;
+use crate::parse::Statement;
 use crate::plan::Context;
 
 /// What a name in a FROM stands for.
@@ -121,6 +122,37 @@ pub(crate) fn dirty_reads(
     }
     Ok(Some(merged))
 }
+
+/// The text names a column that the snapshot does not know of a table which is to be merged:
+/// production may just have added it. Where several tables or query blocks could have it, only a
+/// qualified name tells; the rest is left to the next look at the catalog.
+pub(crate) fn names_new_column(statement: &Statement, merged: &[Merged]) -> bool {
+    let facts = &statement.facts;
+    let alone = facts.relations.len() == 1 && facts.blocks.len() == 1 && facts.ctes.is_empty();
+    let lacks = |item: &Merged, name: &str| {
+        let system = SYSTEM_COLUMNS.contains(&name) || name == "*" || name.starts_with("pgdraft_");
+        !system && item.relation.column(name).is_none()
+    };
+    let text = || statement.text.to_lowercase();
+    facts
+        .columns
+        .iter()
+        .any(|column| match column.fields.as_slice() {
+            [.., table, name] => merged
+                .iter()
+                .any(|item| item.reference.label() == table && lacks(item, name)),
+            [name] if alone => merged.iter().any(|item| {
+                // the table as a value, or a name that the select list gives
+                item.reference.label() != name
+                    && lacks(item, name)
+                    && !text().contains(&format!(" as {}", name.to_lowercase()))
+            }),
+            _ => false,
+        })
+}
+
+/// What every table has besides its columns.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 /// The session has changed the table and its head is of another shape: it may just have followed.
 pub(crate) fn is_outdated(context: &Context<'_>, id: RelationId) -> bool {

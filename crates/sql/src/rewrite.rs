@@ -48,7 +48,11 @@ pub use change::redact;
 /// A [`Report`] with SQLSTATE, detail and hint where the statement is refused.
 pub fn plan(statement: &Statement, context: Context<'_>) -> Result<Plan, Box<Report>> {
     functions::check_text(&context, &statement.text)?;
-    let plan = choose(statement, &context)?;
+    let plan = match choose(statement, &context) {
+        // production may just have added the column
+        Err(report) if report.code == "42703" && !context.fresh => return Ok(Plan::NeedsCatalog),
+        plan => plan?,
+    };
     if let Plan::Write(write) = &plan {
         functions::check_changes(&context, &write.changes)?;
     }
@@ -267,6 +271,9 @@ impl Edits {
         let Some(merged) = resolve::dirty_reads(context, references)? else {
             return Ok(None);
         };
+        if !context.fresh && resolve::names_new_column(statement, &merged) {
+            return Ok(None);
+        }
         let mut edits = Self::default();
         for item in &merged {
             let system = system::wanted(statement, item);

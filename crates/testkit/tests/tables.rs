@@ -129,3 +129,61 @@ fn a_key_that_cannot_be_stops_the_start() {
         assert!(text.contains(said), "{text}");
     }
 }
+
+/// What production's owner does to a table while drafts of it are open works at once, and the draft
+/// goes on from there.
+#[test]
+fn production_moves_while_a_draft_is_open() {
+    let (database, mut proxy) = over_with(
+        "CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE FUNCTION fine(x int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT x > 0';
+CREATE DOMAIN small AS int CHECK (VALUE < 1000);
+CREATE TABLE t (id serial PRIMARY KEY, n int CONSTRAINT t_fine CHECK (fine(n)), m mood, s small, gone text DEFAULT 'x');
+CREATE INDEX t_fine_index ON t (n) WHERE fine(n);
+INSERT INTO t (n, m, s) SELECT i, 'sad', i FROM generate_series(1, 10) i;",
+        &Settings {
+            // nothing is found out by looking from time to time
+            config: "catalog_poll_ms = 600000\n".into(),
+            ..Settings::default()
+        },
+    );
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET n = n + 1, m = 'happy' WHERE id <= 3; INSERT INTO t (n) VALUES (77); DELETE FROM t WHERE id = 9");
+    let mut owner = database.connect();
+    // A new column can be named at once, by reads and by changes.
+    owner.run("ALTER TABLE t ADD COLUMN added int DEFAULT 5");
+    assert_eq!(agent.value("SELECT sum(added) FROM t"), "50");
+    owner.run("ALTER TABLE t ADD COLUMN second int");
+    agent.run("UPDATE t SET second = 2 WHERE id = 1");
+    owner.run("ALTER TABLE t ADD COLUMN third int");
+    agent.run("INSERT INTO t (n, third) VALUES (78, 3)");
+    owner.run("ALTER TABLE t ADD COLUMN fourth int");
+    assert_eq!(agent.value("SELECT count(t.fourth) FROM t"), "0");
+    // What a head cannot depend on is not there to be in the way.
+    for ddl in [
+        "ALTER TYPE mood ADD VALUE 'angry'",
+        "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+        "ALTER TYPE mood RENAME TO feeling",
+        "ALTER FUNCTION fine(int) RENAME TO well",
+        "CREATE OR REPLACE FUNCTION well(x int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT x > -1'",
+        "ALTER TABLE t ALTER COLUMN s TYPE bigint",
+        "ALTER TABLE t DROP COLUMN gone",
+        "ALTER TABLE t ALTER COLUMN n SET NOT NULL",
+        "ALTER TABLE t ADD CONSTRAINT t_more CHECK (n < 100000)",
+        "ALTER TABLE t DROP CONSTRAINT t_more",
+        "ALTER SEQUENCE t_id_seq INCREMENT 1",
+    ] {
+        owner.run(ddl);
+    }
+    proxy.review("SHOW DIFF IN SESSION 's'");
+    assert_eq!(
+        agent.value("SELECT count(*) || ' ' || sum(n) FROM t"),
+        "11 204"
+    );
+    proxy.review("COMMIT SESSION 's'");
+    assert_eq!(
+        owner.value("SELECT count(*) || ' ' || sum(n) FROM t"),
+        "11 204"
+    );
+    proxy.assert_sound();
+}

@@ -38,6 +38,9 @@ pub(crate) struct Fix {
     pub(crate) capture: Option<Capture>,
     /// The error that upstream must give is replaced by this one.
     pub(crate) poison: Option<Box<Report>>,
+    /// Its command tag is told when the transaction has ended, unless that fails: so does PostgreSQL
+    /// for the last statement of a Query.
+    pub(crate) waits: bool,
     /// Rows are not told: they are only there to be counted.
     pub(crate) drop_rows: bool,
     /// First words of the command tag the client must see.

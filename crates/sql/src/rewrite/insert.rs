@@ -26,6 +26,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     if let Some(clause) = tree.on_conflict_clause.as_deref() {
         return conflict::write(work, tree, clause);
     }
+    known_columns(work, tree)?;
     if takes_view_default(work, tree)? || overrides_query(work, tree)? {
         return conflict::rows(work, tree);
     }
@@ -60,6 +61,20 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     out.twice = work.key_name();
     returning.close(work, &mut out, &insert, true)?;
     Ok(out)
+}
+
+/// A column that the snapshot does not know may just have been added; one that does not exist at all is
+/// PostgreSQL's to report, on the client's own text.
+fn known_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<(), Box<Report>> {
+    if work.context.fresh {
+        return Ok(());
+    }
+    for target in &tree.cols {
+        if let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() {
+            work.changed.assigned(&target.name, ("insert into", 0))?;
+        }
+    }
+    Ok(())
 }
 
 /// Into a partition: its columns named, because the head has those of the root in the root's order.
