@@ -16,12 +16,72 @@ impl Relation {
     /// the order in which PostgreSQL looks at them.
     pub fn conditions(&self) -> impl Iterator<Item = String> {
         let routes = self.routes.iter().map(route);
-        let checks = self.checks.iter().filter_map(|c| check(self, c));
+        let checks = self.enforced().into_iter().map(|c| check(self, &c));
         routes
             .chain(not_null(self))
             .chain(key_missing(self))
             .chain(checks)
     }
+
+    /// The CHECK constraints that PostgreSQL enforces, in the order in which it looks at them. Those of
+    /// single partitions are among them, and hold for these partitions' rows.
+    pub fn enforced(&self) -> Vec<Enforced<'_>> {
+        let mut found: Vec<(&Check, &str, Vec<&Leaf>)> = Vec::new();
+        for leaf in &self.leaves {
+            for (check, text) in leaf.checks.iter().filter_map(|c| Some((c, expression(c)?))) {
+                let known = |(c, t, _): &&mut (&Check, &str, Vec<&Leaf>)| {
+                    c.name == check.name && *t == text
+                };
+                match found.iter_mut().find(known) {
+                    Some((_, _, leaves)) => leaves.push(leaf),
+                    None => found.push((check, text, vec![leaf])),
+                }
+            }
+        }
+        if self.leaves.is_empty() {
+            let own = self.checks.iter();
+            found.extend(own.filter_map(|c| Some((c, expression(c)?, Vec::new()))));
+        }
+        found.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        found
+            .into_iter()
+            .map(|(check, text, leaves)| Enforced {
+                check,
+                condition: format!("{}{text} IS NOT FALSE", elsewhere(self, &leaves)),
+            })
+            .collect()
+    }
+}
+
+/// A CHECK constraint that PostgreSQL enforces.
+#[derive(Debug)]
+pub struct Enforced<'a> {
+    /// The constraint.
+    pub check: &'a Check,
+    /// What it asks of every row of the table, over bare column names.
+    pub condition: String,
+}
+
+/// The condition alone; `None` where nobody looks at it.
+fn expression(check: &Check) -> Option<&str> {
+    let mut definition = check.definition.as_str();
+    if definition.ends_with(" NOT ENFORCED") {
+        return None;
+    }
+    for suffix in [" NOT VALID", " NO INHERIT"] {
+        definition = definition.strip_suffix(suffix).unwrap_or(definition);
+    }
+    Some(definition.strip_prefix("CHECK ").unwrap_or(definition))
+}
+
+/// `NOT (…) OR `: the row is in none of these partitions; empty where they are all there are.
+fn elsewhere(relation: &Relation, leaves: &[&Leaf]) -> String {
+    if leaves.len() == relation.leaves.len() {
+        return String::new();
+    }
+    let bounds = leaves.iter().filter_map(|leaf| leaf.bound.as_deref());
+    let bounds: Vec<&str> = bounds.collect();
+    format!("({}) IS NOT TRUE OR ", bounds.join(" OR "))
 }
 
 /// A row finds a partition: as PostgreSQL, which looks for it before anything else.
@@ -67,17 +127,33 @@ fn holder(relation: &Relation) -> String {
     )
 }
 
-/// No required column is NULL. By `num_nulls`, because a composite value of NULLs `IS NULL`.
-fn not_null(relation: &Relation) -> Option<String> {
-    let required: Vec<&str> = relation
-        .columns
-        .iter()
-        .filter(|c| c.not_null)
-        .map(|c| c.name.as_str())
-        .collect();
-    if required.is_empty() {
-        return None;
+/// No required column is NULL. PostgreSQL looks at them in the order of the table that holds the row.
+fn not_null(relation: &Relation) -> Vec<String> {
+    let own = relation.columns.iter().filter(|c| c.not_null);
+    let own: Vec<&str> = own.map(|c| c.name.as_str()).collect();
+    let mut groups: Vec<(Vec<&str>, Vec<&Leaf>)> = Vec::new();
+    for leaf in &relation.leaves {
+        let required: Vec<&str> = leaf.required.iter().map(String::as_str).collect();
+        match groups.iter_mut().find(|(other, _)| *other == required) {
+            Some((_, leaves)) => leaves.push(leaf),
+            None => groups.push((required, vec![leaf])),
+        }
     }
+    if relation.leaves.is_empty() {
+        groups.push((own, Vec::new()));
+    }
+    groups.retain(|(required, _)| !required.is_empty());
+    groups
+        .iter()
+        .map(|(required, leaves)| {
+            let elsewhere = elsewhere(relation, leaves);
+            format!("{elsewhere}{}", filled(relation, required))
+        })
+        .collect()
+}
+
+/// By `num_nulls`, because a composite value of NULLs `IS NULL`.
+fn filled(relation: &Relation, required: &[&str]) -> String {
     let filled: Vec<String> = required
         .chunks(ARGUMENTS_MAX)
         .map(|names| {
@@ -87,14 +163,27 @@ fn not_null(relation: &Relation) -> Option<String> {
             )
         })
         .collect();
-    Some(format!(
-        "{} OR pgdraft.not_null_failed({}, {}, {}, {})",
+    let place = |name: &&str| relation.columns.iter().position(|c| c.name == *name);
+    let missing = if required.is_sorted_by_key(place) {
+        names(required.iter().copied())
+    } else {
+        let mut whens = String::new();
+        for name in required {
+            let (column, name) = (quote_identifier(name), quote_literal(name));
+            let _ = write!(
+                whens,
+                " WHEN pg_catalog.num_nulls({column}) > 0 THEN {name}"
+            );
+        }
+        format!("ARRAY[CASE{whens} END]")
+    };
+    format!(
+        "{} OR pgdraft.not_null_failed({}, {}, {missing}, {})",
         filled.join(" AND "),
         holder(relation),
         names(relation.columns.iter().map(|c| c.name.as_str())),
-        names(required.iter().copied()),
         row(relation)
-    ))
+    )
 }
 
 /// A key that the configuration names is not NULL.
@@ -109,21 +198,14 @@ fn key_missing(relation: &Relation) -> Option<String> {
     ))
 }
 
-fn check(relation: &Relation, check: &Check) -> Option<String> {
-    let mut definition = check.definition.as_str();
-    if definition.ends_with(" NOT ENFORCED") {
-        return None;
-    }
-    for suffix in [" NOT VALID", " NO INHERIT"] {
-        definition = definition.strip_suffix(suffix).unwrap_or(definition);
-    }
-    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
-    Some(format!(
-        "{expression} IS NOT FALSE OR pgdraft.check_failed({}, {}, {})",
+fn check(relation: &Relation, enforced: &Enforced<'_>) -> String {
+    format!(
+        "{} OR pgdraft.check_failed({}, {}, {})",
+        enforced.condition,
         holder(relation),
-        quote_literal(&check.name),
+        quote_literal(&enforced.check.name),
         row(relation)
-    ))
+    )
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

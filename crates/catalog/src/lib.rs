@@ -11,6 +11,7 @@ mod conditions;
 mod defaults;
 mod quote;
 
+pub use conditions::Enforced;
 pub use quote::{quote_identifier, quote_literal, quote_qualified, shown_table};
 
 /// `pg_class.oid` of a base relation.
@@ -150,8 +151,12 @@ pub struct Leaf {
     pub schema: String,
     /// Its name.
     pub table: String,
-    /// What holds for its rows.
+    /// What holds for its rows; `None` where it is the only one.
     pub bound: Option<String>,
+    /// Its NOT NULL columns in its own order.
+    pub required: Vec<String>,
+    /// Its CHECK constraints, those that it inherits too.
+    pub checks: Vec<Check>,
 }
 
 /// What a view or materialised view reads.

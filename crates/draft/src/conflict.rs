@@ -2,7 +2,7 @@
 //! cannot be merged: three ways, column by column, by identity.
 
 use catalog::{
-    Check, Column, ForeignKey, Generated, Key, ReferentialAction, Relation, SessionId,
+    Column, Enforced, ForeignKey, Generated, Key, ReferentialAction, Relation, SessionId,
     quote_literal,
 };
 
@@ -84,7 +84,7 @@ pub fn all<'a>(own: &Own<'a>, rows_max: usize) -> Vec<Query<'a>> {
     );
     texts.extend(
         relation
-            .checks
+            .enforced()
             .iter()
             .filter_map(|check| broken(own, check, rows_max)),
     );
@@ -381,18 +381,12 @@ ORDER BY {order}) q LIMIT {rows_max}",
 }
 
 /// Rows that keep a check in the draft and in production, and not when the two are merged.
-fn broken(own: &Own<'_>, check: &Check, rows_max: usize) -> Option<String> {
+fn broken(own: &Own<'_>, enforced: &Enforced<'_>, rows_max: usize) -> Option<String> {
     let (draft, relation) = (own.draft, own.draft.relation);
-    let definition = check.definition.as_str();
-    if check.definer || definition.ends_with(" NOT ENFORCED") {
+    let check = enforced.check;
+    if check.definer {
         return None;
     }
-    let expression = definition.strip_prefix("CHECK ").unwrap_or(definition);
-    let expression = [" NOT VALID", " NO INHERIT"]
-        .iter()
-        .fold(expression, |text, suffix| {
-            text.strip_suffix(suffix).unwrap_or(text)
-        });
     let values: Vec<String> = relation
         .writable()
         .map(|c| {
@@ -415,12 +409,13 @@ fn broken(own: &Own<'_>, check: &Check, rows_max: usize) -> Option<String> {
         "WITH f AS ({first})
 SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'check' AS kind, {constraint}::text AS name, {base_row}::text AS base, {our_row}::text AS ours, {their_row}::text AS theirs, NULL::text AS changed_by
 FROM {head} h JOIN f ON {first_same} JOIN {base} b ON {base_same}
-CROSS JOIN LATERAL (SELECT {expression} AS pgdraft_kept FROM (SELECT {values}) AS {name}) x
+CROSS JOIN LATERAL (SELECT {condition} AS pgdraft_kept FROM (SELECT {values}) AS {name}) x
 WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND NOT h.pgdraft_new AND ({moved}) AND NOT x.pgdraft_kept
 ORDER BY {order}) q LIMIT {rows_max}",
         first = own.first(),
         text = key_text("h", key_columns(relation)),
         primary = object("h", key_columns(relation)),
+        condition = enforced.condition,
         constraint = quote_literal(&check.name),
         base_row = object("f", relation.writable().map(|c| &c.name)),
         our_row = object("h", relation.writable().map(|c| &c.name)),

@@ -165,7 +165,9 @@ fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
             "Leave this table to the application that owns it.",
         ));
     }
-    let check = relation.checks.iter().find(|c| c.definer)?;
+    let of_parts = relation.leaves.iter().flat_map(|leaf| &leaf.checks);
+    let mut checks = relation.checks.iter().chain(of_parts);
+    let check = checks.find(|c| c.definer)?;
     Some((
         format!(
             "CHECK constraint \"{}\" of {{}} calls a volatile function that runs with its owner's rights, so it could change production before commit.",

@@ -59,22 +59,26 @@ pub(super) async fn partitions(
 }
 
 fn routes(parts: &mut Parts, members: &[Member], root: RelationId) {
-    let name = |id: RelationId| {
-        let found = parts.get(&id);
-        found.map(|r| (r.schema.clone(), r.name.clone()))
-    };
     let of_root = || members.iter().filter(|m| m.root == root);
     let mut routes = Vec::new();
     let mut leaves = Vec::new();
     for member in of_root() {
-        let Some((schema, table)) = name(member.id) else {
+        let Some(found) = parts.get(&member.id) else {
             continue;
         };
+        let (schema, table) = (found.schema.clone(), found.name.clone());
         if !member.partitioned {
             leaves.push(Leaf {
                 schema,
                 table,
                 bound: member.bound.clone(),
+                required: found
+                    .columns
+                    .iter()
+                    .filter(|c| c.not_null)
+                    .map(|c| c.name.clone())
+                    .collect(),
+                checks: found.checks.clone(),
             });
         } else if !member.has_default {
             routes.push(Route {
