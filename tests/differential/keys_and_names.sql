@@ -77,3 +77,8 @@ SELECT * FROM l ORDER BY id;
 UPDATE p SET id = id + 1;
 SELECT * FROM p ORDER BY id;
 SELECT * FROM p ORDER BY id;
+-- NULL is no duplicate
+-- expect error 23502
+UPDATE p SET id = NULL;
+-- expect error 23502
+UPDATE p SET id = NULL WHERE id = (SELECT min(id) FROM p);

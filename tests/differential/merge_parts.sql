@@ -15,3 +15,10 @@ SELECT * FROM t ORDER BY id;
 MERGE INTO t USING other o ON o.id = t.id WHEN MATCHED THEN UPDATE SET p.street = 'too long';
 -- expect error 22001
 MERGE INTO t USING other o ON o.id = t.id WHEN MATCHED THEN UPDATE SET p = ROW('too long', 1);
+-- a field's length does not cut, whatever the row is made of
+-- expect error 22001
+MERGE INTO t USING other o ON o.id = t.id + 100 WHEN NOT MATCHED THEN INSERT (id, p) VALUES (o.id + 50, ROW('too long', 1));
+-- expect error 22001
+MERGE INTO t USING other o ON o.id = t.id + 100 WHEN NOT MATCHED THEN INSERT (id, p) VALUES (o.id + 50, ROW('too ' || n, n));
+MERGE INTO t USING other o ON o.id = t.id + 100 WHEN NOT MATCHED THEN INSERT (id, p) VALUES (o.id + 50, ROW('n' || n, n));
+SELECT * FROM t ORDER BY id;

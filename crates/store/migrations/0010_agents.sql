@@ -66,7 +66,11 @@ BEGIN
         -- an older snapshot may not know that the session has ended: 40001 then
         PERFORM FROM pgdraft.sessions s WHERE s.sid = own_sid FOR SHARE;
     END IF;
-    IF session.state <> 'open' THEN
+    IF session.state = 'proposed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = 'session is proposed',
+            DETAIL = format('Session "%s" waits for review; nothing is added to what a person decides on.', session.name),
+            HINT = format('Take the proposal back to go on: REOPEN SESSION %L.', session.name);
+    ELSIF session.state <> 'open' THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = format('session is already %s', session.state),
             DETAIL = format('Session "%s" was %s at %s by %s.', session.name, session.state, session.ended_at, session.ended_by),
             HINT = 'Connect with another session id to start a new draft.';

@@ -396,6 +396,10 @@ fn a_proposed_session_waits() {
     agent.run("PROPOSE SESSION 's'");
     let failure = agent.fail("UPDATE account SET name = 'y' WHERE id = 1");
     assert_eq!(failure.code(), "ZD002", "{failure}");
+    assert!(
+        failure.field('H').contains("REOPEN SESSION 's'"),
+        "{failure}"
+    );
     assert_eq!(
         rows(&mut agent, "SELECT name FROM account WHERE id = 1"),
         ["x"]

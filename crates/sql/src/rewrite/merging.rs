@@ -109,6 +109,8 @@ enum Given {
     Default,
     /// Tokens of the client's expression.
     Text(Range<usize>),
+    /// `ROW(…)` with every field as it is assigned, and its tokens.
+    Row(String, Range<usize>),
 }
 
 impl Merge {
@@ -295,6 +297,11 @@ impl Merge {
                 Given::Text(range) if target.steps.is_empty() => {
                     return seeing(work, range, &self.labels, splice);
                 }
+                Given::Row(row, range) => {
+                    let (open, close) = restricted(work, range, &self.labels)?;
+                    splice.ours(&format!("{open}{row}{close}"));
+                    return Ok(());
+                }
                 Given::Text(range) => {
                     let mut text = work.splice();
                     seeing(work, range, &self.labels, &mut text)?;
@@ -323,18 +330,26 @@ fn seeing(
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
     let bytes = work.bytes(range.clone())?;
-    let unqualified = work.columns_in(bytes.clone()).any(|c| c.fields.len() == 1);
-    if !unqualified || labels.is_empty() {
-        splice.ours("(");
-        splice.copy_edited(bytes, &work.edits);
-        splice.ours(")");
-        return Ok(());
-    }
-    splice.ours("(SELECT ");
+    let (open, close) = restricted(work, range, labels)?;
+    splice.ours(&open);
     splice.copy_edited(bytes, &work.edits);
-    let items = labels.iter().map(|l| format!("(SELECT {l}.*) AS {l}"));
-    splice.ours(&format!(" FROM {})", list(items)));
+    splice.ours(&close);
     Ok(())
+}
+
+/// What stands before and behind such an expression.
+fn restricted(
+    work: &Work<'_>,
+    range: &Range<usize>,
+    labels: &[String],
+) -> Result<(String, String), Box<Report>> {
+    let bytes = work.bytes(range.clone())?;
+    let unqualified = work.columns_in(bytes).any(|c| c.fields.len() == 1);
+    if !unqualified || labels.is_empty() {
+        return Ok(("(".to_owned(), ")".to_owned()));
+    }
+    let items = labels.iter().map(|l| format!("(SELECT {l}.*) AS {l}"));
+    Ok(("(SELECT ".to_owned(), format!(" FROM {})", list(items))))
 }
 
 /// The WHEN tokens of the clauses, not those of CASE.
@@ -451,6 +466,12 @@ fn given(
                 return Err(Box::new(
                     unsupported("a star among the values of MERGE").hint("name the columns"),
                 ));
+            }
+            Some(NodeEnum::RowExpr(row)) if target.steps.is_empty() => {
+                match parts::row_value((work, &work.edits), column, row, item.clone())? {
+                    Some(text) => Given::Row(text, item),
+                    None => Given::Text(item),
+                }
             }
             _ => Given::Text(item),
         };

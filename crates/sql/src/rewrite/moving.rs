@@ -79,6 +79,15 @@ impl Keys {
         })
     }
 
+    /// The new key has no NULL in it.
+    fn given(&self) -> String {
+        let parts = self
+            .new
+            .iter()
+            .map(|n| format!("{n} IS DISTINCT FROM NULL"));
+        parts.collect::<Vec<_>>().join(" AND ")
+    }
+
     /// Whether row `s` of the source left the key of that row.
     fn was_left(&self, row: &str) -> String {
         let pairs = self.left.iter().zip(&self.columns);
@@ -108,12 +117,14 @@ fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> Strin
     };
     format!(
         "{image} AS (\
-         SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 THEN {duplicate} ELSE {once} END AS pgdraft_live, false AS pgdraft_moved, \
+         SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 AND {given} THEN {duplicate} ELSE {once} END AS pgdraft_live, false AS pgdraft_moved, \
          CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src}{stays} \
          UNION ALL SELECT false, {moved}, pgdraft_new, {old_images} FROM {src} WHERE {gone} AND NOT EXISTS (SELECT 1 FROM {src} t WHERE {taker}{taken}))",
         image = work.name("image"),
         src = work.src(),
         targets = keys.new.join(", "),
+        // NULL is not a duplicate: the head says what PostgreSQL says of it
+        given = keys.given(),
         duplicate = changed.duplicate("true", &keys.new),
         new_images = named(&new),
         old_images = named(&|i| format!("o{i}")),
