@@ -547,6 +547,25 @@ pub static COMMANDS: &[Spec] = &[
         handler: process::show_mem,
     },
     Spec {
+        pieces: &[
+            Piece::Word("SHOW"),
+            Piece::Word("DRAFT"),
+            Piece::Word("TABLES"),
+        ],
+        privilege: Privilege::Operator,
+        columns: &[
+            column("table", ColumnType::Text),
+            column("head_bytes", ColumnType::Int8),
+            column("log_bytes", ColumnType::Int8),
+            column("rows", ColumnType::Int8),
+            column("dead_rows", ColumnType::Int8),
+            column("vacuumed_at", ColumnType::Timestamp),
+        ],
+        tag: "SHOW",
+        about: "Shows what the drafts of each table occupy in the database, and what of it waits for a VACUUM.",
+        handler: handlers::show_draft_tables,
+    },
+    Spec {
         pieces: &[Piece::Word("PAUSE")],
         privilege: Privilege::Operator,
         columns: &[],

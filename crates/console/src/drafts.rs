@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use catalog::RelationId;
 use control::{
     Change, Changed, Chosen, Control, Dependency, DiffFilter, DiffRow, DiffType, OperationSummary,
-    Separated, SessionSummary, StaleRead, Summary,
+    Separated, SessionSummary, Space, StaleRead, Summary,
 };
 use report::Report;
 
@@ -125,6 +125,9 @@ pub trait Drafts: Send + Sync {
     /// Any other change of a session.
     async fn change(&self, session: &str, by: &str, change: &Change) -> Result<Changed, Report>;
 
+    /// What drafts occupy in the database, table by table.
+    async fn space(&self) -> Result<Vec<Space>, Report>;
+
     /// The number of a table.
     fn table(&self, name: &TableName) -> Result<RelationId, Report>;
 }
@@ -170,6 +173,10 @@ impl Drafts for Control {
 
     async fn stale(&self, session: &str) -> Result<Option<String>, Report> {
         Ok(Self::stale(self, session).await?)
+    }
+
+    async fn space(&self) -> Result<Vec<Space>, Report> {
+        Ok(Self::space(self).await?)
     }
 
     async fn dependencies(&self, session: &str) -> Result<Vec<Dependency>, Report> {

@@ -350,6 +350,22 @@ fn ending(session: &str, state: &str, ended: Ended) -> Rows {
         .fact("tables", ended.tables)
 }
 
+pub(crate) fn show_draft_tables(call: Call<'_>) -> Outcome<'_> {
+    Box::pin(async move {
+        let tables = call.drafts.space().await?;
+        Ok(Rows::from_iter(tables.into_iter().map(|t| {
+            vec![
+                Some(catalog::shown_table(&t.schema, &t.table)),
+                Some(t.head_bytes.to_string()),
+                Some(t.log_bytes.to_string()),
+                Some(t.rows.to_string()),
+                Some(t.dead_rows.to_string()),
+                t.vacuumed_at,
+            ]
+        })))
+    })
+}
+
 pub(crate) fn show_version(_: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let version = env!("CARGO_PKG_VERSION").to_owned();

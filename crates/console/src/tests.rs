@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::*;
 use control::{
     Change, Changed, Chosen, Dependency, DiffRow, DiffType, OperationSummary, Separated,
-    SessionState, SessionSummary, StaleRead, Summary, SummaryRow,
+    SessionState, SessionSummary, Space, StaleRead, Summary, SummaryRow,
 };
 use report::code;
 
@@ -178,6 +178,18 @@ impl Drafts for Fake {
                 rows: 3,
             },
         })
+    }
+
+    async fn space(&self) -> Result<Vec<Space>, Report> {
+        Ok(vec![Space {
+            schema: "shop".into(),
+            table: "stock".into(),
+            head_bytes: 16384,
+            log_bytes: 8192,
+            rows: 6,
+            dead_rows: 1,
+            vacuumed_at: None,
+        }])
     }
 
     fn table(&self, _: &TableName) -> Result<catalog::RelationId, Report> {

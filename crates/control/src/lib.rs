@@ -46,6 +46,7 @@ pub use separate::{Chosen, Separated};
 pub use sessions::{OpenedSession, OperationSummary, SessionSummary};
 pub use stale::StaleRead;
 pub use store::sessions::SessionState;
+pub use store::space::Space;
 pub use summary::{Summary, SummaryRow};
 
 #[cfg(test)]

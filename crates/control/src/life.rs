@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use catalog::SessionId;
 use store::sessions::{self, SessionState};
+use store::space::{self, Space};
 use store::{history, tables};
 
 use crate::commit::live_session;
@@ -45,6 +46,15 @@ impl Control {
         sessions::set_state(&transaction, session.sid, state).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// What drafts occupy in the database, table by table.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn space(&self) -> Result<Vec<Space>, ControlError> {
+        let client = self.client().await?;
+        Ok(space::list(&*client).await?)
     }
 
     /// Expires what is idle and removes what ended sessions left. Nothing is done where another

@@ -135,6 +135,7 @@ impl Control {
                 .await?;
         let named = |d: &&Draft<'_>| which.table.is_none_or(|id| id == d.relation.id);
         let chosen: Vec<Draft<'_>> = drafts.iter().filter(named).copied().collect();
+        let mut settled = 0;
         for own in self.owned(&transaction, &chosen, &found).await? {
             which.fits(own.draft.relation)?;
             let target = Target {
@@ -142,11 +143,15 @@ impl Control {
                 column: which.column.as_deref(),
             };
             for text in statements(&own, &target, value, op) {
-                keeper::run(&transaction, &text, None).await?;
+                settled += keeper::run(&transaction, &text, None).await?;
             }
             finish(&transaction, &own).await?;
         }
-        transaction.commit().await?;
+        // asked again it is no operation
+        match settled {
+            0 => transaction.rollback().await?,
+            _ => transaction.commit().await?,
+        }
         drop(client);
         Ok(self.conflicts(session).await?.len())
     }

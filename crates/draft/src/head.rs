@@ -25,6 +25,10 @@ const OPERATION: &str =
 /// When a row was changed: how long an operation took is read from its last one.
 const CHANGED_AT: &str = "pgdraft_at timestamptz NOT NULL DEFAULT clock_timestamp()";
 
+/// Rows of ended sessions go in small steps; their space is for others to use soon after, also where
+/// the draft of one large session keeps the table large.
+const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02";
+
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
@@ -40,7 +44,7 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     pgdraft_live boolean NOT NULL DEFAULT true,
     pgdraft_new boolean NOT NULL DEFAULT true,
     pgdraft_moved boolean NOT NULL DEFAULT false{}{}
-) WITH (fillfactor = 85);",
+) WITH (fillfactor = 85, {VACUUM});",
         row_number(relation),
         checks(relation)
     );
@@ -100,7 +104,7 @@ fn log_ddl(relation: &Relation, id: DraftTableId) -> String {
     };
     let _ = writeln!(
         out,
-        "    CONSTRAINT {}_log_pkey {kind} (pgdraft_sid, pgdraft_op, {key})\n);",
+        "    CONSTRAINT {}_log_pkey {kind} (pgdraft_sid, pgdraft_op, {key})\n) WITH ({VACUUM});",
         short_name(id)
     );
     // not for what the control plane moves, nor where nothing bounds the session

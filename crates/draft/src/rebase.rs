@@ -124,8 +124,8 @@ ORDER BY {order} LIMIT {rows_max}",
 }
 
 /// Merges the rows whose base has moved, and gives conflicts of the target what is taken. `op` is
-/// the operation that a changed value of the draft belongs to. One bigint column: rows of the draft
-/// that are on another base now.
+/// the operation that a changed value of the draft belongs to. One row, without columns, for each row
+/// of the draft that is on another base now.
 pub fn merge(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: Option<i64>) -> String {
     let relation = own.draft.relation;
     let stored: Vec<&Column> = relation.writable().collect();
@@ -146,7 +146,7 @@ pub fn merge(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: Option<i64>
 m AS MATERIALIZED (SELECT {keys} FROM {head} h JOIN f ON {fh} JOIN {base} b ON {bh} WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND h.pgdraft_live AND {moved}{rows}){logged},
 hw AS (UPDATE {head} h SET {head_values}{new_op} FROM m JOIN f ON {fm} JOIN {base} b ON {bm} WHERE h.pgdraft_sid = {sid} AND {hm}),
 lg AS (UPDATE {log} l SET {log_values} FROM m JOIN f ON {fm} JOIN {base} b ON {bm} JOIN {head} h ON h.pgdraft_sid = {sid} AND {hm} WHERE l.pgdraft_sid = {sid} AND l.pgdraft_kind <> 'I' AND {lm})
-SELECT count(*) FROM m",
+SELECT FROM m",
         first = own.first(),
         keys = columns("h", key_columns(relation)),
         head = own.draft.table(),
@@ -256,7 +256,7 @@ pub fn remove_still(own: &Own<'_>, target: &Target<'_>) -> String {
         .map(|c| format!("{} = {}", quote_identifier(&c.name), column("b", &c.name)))
         .collect();
     format!(
-        "WITH f AS MATERIALIZED ({first}) UPDATE {log} l SET {assignments} FROM f JOIN {head} h ON {fh} JOIN {base} b ON {bh} WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND NOT h.pgdraft_live AND l.pgdraft_sid = {sid} AND l.pgdraft_op = f.pgdraft_op AND {lh}{rows}",
+        "WITH f AS MATERIALIZED ({first}) UPDATE {log} l SET {assignments} FROM f JOIN {head} h ON {fh} JOIN {base} b ON {bh} WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND NOT h.pgdraft_live AND l.pgdraft_sid = {sid} AND l.pgdraft_op = f.pgdraft_op AND {lh} AND {moved}{rows}",
         first = own.first(),
         log = own.draft.log(),
         assignments = assignments.join(", "),
@@ -266,6 +266,7 @@ pub fn remove_still(own: &Own<'_>, target: &Target<'_>) -> String {
         bh = same_base(relation, "b", "h"),
         sid = own.sid.0,
         lh = same_key(relation, "l", "h"),
+        moved = moved(own),
         rows = target.rows(own),
     )
 }
@@ -331,7 +332,8 @@ pub enum Leaving {
     Theirs,
 }
 
-/// Rows leave the draft: as production has them is how the session sees them. One bigint column.
+/// Rows leave the draft: as production has them is how the session sees them. One row,
+/// without columns, for each.
 pub fn forget(own: &Own<'_>, target: &Target<'_>, which: Leaving) -> String {
     let relation = own.draft.relation;
     let b = there(own);
@@ -348,7 +350,7 @@ pub fn forget(own: &Own<'_>, target: &Target<'_>, which: Leaving) -> String {
 m AS MATERIALIZED (SELECT {keys} FROM {head} h LEFT JOIN f ON {fh} LEFT JOIN {base} b ON {bh} WHERE h.pgdraft_sid = {sid} AND {which}{rows}),
 hw AS (DELETE FROM {head} h USING m WHERE h.pgdraft_sid = {sid} AND {hm}),
 lg AS (DELETE FROM {log} l USING m WHERE l.pgdraft_sid = {sid} AND {lm})
-SELECT count(*) FROM m",
+SELECT FROM m",
         first = own.first(),
         keys = columns("h", key_columns(relation)),
         head = own.draft.table(),

@@ -20,6 +20,7 @@ mod render;
 mod review;
 mod serve;
 mod settings;
+mod space;
 
 use std::process::ExitCode;
 

@@ -32,6 +32,7 @@ use crate::process::{Members, Process};
 use crate::settings::recording::Reuse;
 use crate::settings::values::TlsMode;
 use crate::settings::{ConfigError, Member, Secret, Settings, TlsSettings, no_upstream};
+use crate::space::Space;
 use crate::{logs, runtime};
 
 pub(crate) use signals::Signals;
@@ -157,6 +158,7 @@ pub(crate) struct Server {
     acceptor: Acceptor,
     shared: Arc<Shared>,
     bridge: Arc<Bridge>,
+    space: Space,
     registry: Registry,
     drain: watch::Sender<bool>,
     connections_max: usize,
@@ -198,6 +200,8 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let commits = Commits::new(&registry)
             .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        let space = Space::new(&registry)
+            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
         let bridge = Arc::new(Bridge::new(control, commits));
         let known = members.clone();
         let setup = Setup {
@@ -232,6 +236,7 @@ impl Server {
             acceptor,
             shared,
             bridge,
+            space,
             registry,
             drain,
             connections_max: settings.connections_max,
@@ -284,6 +289,7 @@ impl Server {
             tasks.spawn(web::serve(listener, endpoint));
         }
         tasks.spawn(Arc::clone(&self.bridge).poll(HEALTH_POLL));
+        tasks.spawn(self.space.watch(self.bridge.control()));
         tasks.spawn(Arc::clone(&self.shared).upkeep());
         tasks.spawn(Arc::clone(&self.bridge).take_cancels(Arc::clone(&self.shared)));
         let mut clients = listener::Clients::new(

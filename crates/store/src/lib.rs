@@ -19,6 +19,7 @@ pub mod reads;
 mod roles;
 mod secret;
 pub mod sessions;
+pub mod space;
 pub mod statements;
 pub mod tables;
 mod uninstall;
