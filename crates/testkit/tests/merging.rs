@@ -333,7 +333,7 @@ fn rewind_and_fork() {
         agent.fail("REWIND SESSION 's' TO OPERATION 'op4'").code(),
         "ZD020"
     );
-    assert_eq!(agent.fail("FORK SESSION 's' AS 'twin'").code(), "ZD005");
+    assert_eq!(agent.fail("FORK SESSION 's' AS 'at 1'").code(), "ZD005");
     agent.run("UPDATE account SET name = 'on' WHERE id = 1");
     assert_eq!(
         rows(&mut agent, "SELECT name FROM account WHERE id = 1"),
