@@ -32,7 +32,7 @@ pub struct Catalog {
     /// Grows by one with every snapshot of one process; part of every plan cache key.
     pub epoch: u64,
     /// What `store::catalog_mark` said when this snapshot was read.
-    pub mark: String,
+    pub mark: Mark,
     /// `server_version_num`, for example 150018.
     pub server_version: u32,
     /// Relations outside `pg_catalog`, `information_schema`, `pg_toast*` and `pgdraft`.
@@ -47,6 +47,15 @@ pub struct Catalog {
     pub types: Vec<Running>,
     /// The tables that have a head, by base relation.
     pub heads: HashMap<RelationId, Arc<Head>>,
+}
+
+/// Two short texts that tell whether a snapshot is the present one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// Of production's schema: all of a snapshot but its heads.
+    pub schema: String,
+    /// Of the list of heads.
+    pub heads: String,
 }
 
 /// `pg_class.relkind`.

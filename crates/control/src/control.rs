@@ -216,10 +216,14 @@ impl Control {
         let _one = self.inner.refreshing.lock().await;
         let client = self.client().await?;
         let old = self.catalog();
-        if store::catalog_mark(&*client).await? == old.mark {
+        let mark = store::catalog_mark(&*client).await?;
+        if mark == old.mark {
             return Ok(false);
         }
-        let catalog = store::load_catalog(&*client, old.epoch + 1).await?;
+        let catalog = match mark.schema == old.mark.schema {
+            true => store::load_heads(&*client, &old, mark).await?,
+            false => store::load_catalog(&*client, old.epoch + 1).await?,
+        };
         tracing::debug!(
             epoch = catalog.epoch,
             relations = catalog.relations.len(),

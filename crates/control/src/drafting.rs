@@ -43,8 +43,7 @@ impl Control {
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
         transaction.batch_execute(LOCK).await?;
-        // Under the lock, so that what another process has just made is seen.
-        let catalog = store::load_catalog(&transaction, 0).await?;
+        let catalog = self.in_transaction(&transaction).await?;
         let agent = self.inner.roles.agent_quoted();
         let mut work = Work::begin(&transaction, &catalog, &agent).await?;
         for id in wanted {
@@ -64,6 +63,20 @@ impl Control {
         work.triggers().await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The catalog as this transaction sees it: the snapshot where it still holds, which spares
+    /// reading a large schema for each table. What another process has just made is seen all the
+    /// same: [`Work::begin`] reads the list of heads under the lock.
+    async fn in_transaction(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Arc<Catalog>, ControlError> {
+        let catalog = self.catalog();
+        if store::catalog_mark(transaction).await?.schema == catalog.mark.schema {
+            return Ok(catalog);
+        }
+        Ok(Arc::new(store::load_catalog(transaction, 0).await?))
     }
 
     /// Brings heads in step with tables that changed, as far as no draft is in the way, and drops

@@ -1,5 +1,6 @@
--- One number that changes when a catalog row of the user's schemas is made, changed or dropped. A hash of
--- (what, row version) is summed, so the order of rows does not matter and nothing is sorted.
+-- Two numbers: one changes when a catalog row of the user's schemas is made, changed or dropped, the other
+-- with the list of heads. A hash of (what, row version) is summed, so the order of rows does not matter
+-- and nothing is sorted.
 WITH own AS (
     SELECT n.oid FROM pg_namespace n
     WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pgdraft') OR n.nspname ~ '^pg_(toast|temp)'
@@ -22,8 +23,9 @@ WITH own AS (
     UNION ALL SELECT 14, c.oid::bigint, c.xmin FROM pg_cast c WHERE c.oid >= 16384
     UNION ALL SELECT 15, p.oid::bigint, p.xmin FROM pg_amproc p WHERE p.oid >= 16384
     UNION ALL SELECT 16, a.oid::bigint, a.xmin FROM pg_amop a WHERE a.oid >= 16384
-    UNION ALL SELECT 13, t.id::bigint, t.xmin FROM pgdraft.tables t
     UNION ALL SELECT 17, k.place::bigint, k.xmin FROM pgdraft.keys k
 )
-SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(kind * 281474976710656 + id, version::text::bigint)), 0)::text)
+SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(kind * 281474976710656 + id, version::text::bigint)), 0)::text) AS schema,
+       (SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(t.id, t.xmin::text::bigint)), 0)::text)
+        FROM pgdraft.tables t) AS heads
 FROM rows

@@ -27,7 +27,7 @@ mod uninstall;
 pub use error::{Error, database_report};
 pub use exposed::exposed_tables;
 pub use install::{InstallOptions, InstallReport, Status, VERSION, install, status};
-pub use load::load_catalog;
+pub use load::{load_catalog, load_heads};
 pub use mark::catalog_mark;
 pub use roles::Roles;
 pub use secret::Secret;

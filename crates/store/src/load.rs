@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::{
     Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
-    ReferentialAction, Relation, RelationId, RelationKind, Running, View, Volatility,
+    Mark, ReferentialAction, Relation, RelationId, RelationKind, Running, View, Volatility,
 };
 use tokio_postgres::{GenericClient, Row};
 
@@ -42,6 +42,25 @@ pub async fn load_catalog(client: &impl GenericClient, epoch: u64) -> Result<Cat
         mark = after;
     }
     Err(Error::Moving)
+}
+
+/// The catalog with its heads read again; the rest of it must still hold, which its mark's `schema`
+/// tells. `mark` was read before.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn load_heads(
+    client: &impl GenericClient,
+    catalog: &Catalog,
+    mark: Mark,
+) -> Result<Catalog, Error> {
+    let heads = tables::heads(client, catalog).await?;
+    Ok(Catalog {
+        epoch: catalog.epoch + 1,
+        mark,
+        heads,
+        ..catalog.clone()
+    })
 }
 
 type Parts = HashMap<RelationId, Relation>;

@@ -1,5 +1,6 @@
 //! Noticing that production's schema moved.
 
+use catalog::Mark;
 use tokio_postgres::GenericClient;
 
 use crate::Error;
@@ -10,9 +11,12 @@ use crate::Error;
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn catalog_mark(client: &impl GenericClient) -> Result<String, Error> {
+pub async fn catalog_mark(client: &impl GenericClient) -> Result<Mark, Error> {
     let row = client
         .query_one(include_str!("../queries/mark.sql"), &[])
         .await?;
-    Ok(row.try_get(0)?)
+    Ok(Mark {
+        schema: row.try_get("schema")?,
+        heads: row.try_get("heads")?,
+    })
 }
