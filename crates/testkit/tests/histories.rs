@@ -301,8 +301,9 @@ fn fork(world: &mut World) -> Result<(), String> {
             &after[number],
             &world.production(),
         )?;
-        world.review(&format!("REVERT SESSION 'at {number}' AS 'undo {number}'"))?;
-        world.review(&format!("COMMIT SESSION 'undo {number}'"))?;
+        if !world.revert(&format!("at {number}"), &format!("undo {number}"))? {
+            return Ok(());
+        }
         same(
             &format!("fork at o{number} reverted"),
             &world.before,
