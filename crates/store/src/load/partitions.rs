@@ -48,7 +48,12 @@ pub(super) async fn partitions(
             let Some(relation) = parts.get_mut(&member.id) else {
                 continue;
             };
+            let own_name = relation.primary_key.take().map(|key| key.name);
             (relation.primary_key, relation.stand_in) = keys.unwrap_or_default();
+            // which statements and errors know by the partition's own name
+            if let (Some(key), Some(name)) = (&mut relation.primary_key, own_name) {
+                key.name = name;
+            }
             relation.partition = Some(Partition {
                 root: member.root,
                 bound: member.bound.clone(),

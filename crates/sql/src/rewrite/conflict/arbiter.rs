@@ -43,7 +43,11 @@ pub(super) fn find<'a>(
         }
         Some(infer) if !infer.conname.is_empty() => {
             let named = |k: &&Key| k.name == infer.conname;
-            unique().chain(&relation.exclusions).filter(named).collect()
+            let found: Vec<&Key> = unique().chain(&relation.exclusions).filter(named).collect();
+            if found.is_empty() {
+                return Err(Box::new(no_index(relation, &infer.conname)));
+            }
+            found
         }
         Some(infer) => inferred(work, infer, unique())?,
     };
@@ -86,6 +90,28 @@ fn no_arbiter() -> Box<Report> {
             "there is no unique or exclusion constraint matching the ON CONFLICT specification",
         )
         .hint("name the columns of a unique key of the table"),
+    )
+}
+
+/// PostgreSQL's error for the name of a constraint that is no index, or of none.
+fn no_index(relation: &Relation, name: &str) -> Report {
+    let without = relation.checks.iter().any(|c| c.name == name)
+        || relation
+            .foreign_keys
+            .iter()
+            .any(|f| f.child == relation.id && f.name == name);
+    if without {
+        return Report::error(
+            "42809",
+            "constraint in ON CONFLICT clause has no associated index",
+        );
+    }
+    Report::error(
+        "42704",
+        format!(
+            "constraint \"{name}\" for table \"{}\" does not exist",
+            relation.name
+        ),
     )
 }
 
