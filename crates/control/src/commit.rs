@@ -491,6 +491,15 @@ impl Work<'_> {
         let done = self.replay().await;
         match self.kept(done).await {
             Ok(done) => Ok(done),
+            Err(error) if error.sqlstate() == Some("23505") => {
+                self.transaction
+                    .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
+                    .await?;
+                match self.apply(net::Order::Places).await {
+                    Err(error) if another_way(&error) => last,
+                    done => done,
+                }
+            }
             // what the net changes met says more than what the long way round did
             Err(error) if another_way(&error) => last,
             Err(error) => Err(error),

@@ -216,6 +216,9 @@ pub enum ControlError {
     /// Kept statements that cannot be opened.
     #[error("the statements of session \"{0}\" cannot be opened")]
     Sealed(String),
+    /// Rows exchange unique values at once that can be missing in none of them.
+    #[error("rows of table \"{0}\" cannot exchange their unique values in one operation")]
+    Circle(String),
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
     Incomplete {
@@ -315,9 +318,8 @@ impl ControlError {
             Self::Crossed(_, cause) => Report::error("40P01", message)
                 .detail(format!("The last time: {cause}. Nothing was committed."))
                 .hint("Commit again when production's other transactions on these rows have ended."),
-            Self::Sealed(_) => Report::error("55000", message)
-                .detail("They were sealed with a key that this process does not have.")
-                .hint("Set operations.parameters = \"encrypted\" and operations.key as they were, or use SHOW OPERATIONS without FULL."),
+            Self::Sealed(_) => sealed(message),
+            Self::Circle(_) => circle(message),
             Self::Incomplete { .. } => Report::error("09000", message)
                 .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
                 .hint("Look at the triggers of that table, or discard the session."),
@@ -347,6 +349,18 @@ impl From<ControlError> for Report {
     fn from(error: ControlError) -> Self {
         error.report()
     }
+}
+
+fn sealed(message: String) -> Report {
+    Report::error("55000", message)
+        .detail("They were sealed with a key that this process does not have.")
+        .hint("Set operations.parameters = \"encrypted\" and operations.key as they were, or use SHOW OPERATIONS without FULL.")
+}
+
+fn circle(message: String) -> Report {
+    Report::error("23505", message)
+                .detail("Each of them gets a value that another one still has, and no column of the unique key can be NULL in between.")
+                .hint("Let the agent exchange them over a temporary value, each step in a transaction of its own.")
 }
 
 fn ended(session: &Session, message: String) -> Report {

@@ -180,14 +180,15 @@ pub fn delete(own: &Own<'_>) -> String {
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{unmoved}",
+        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}",
         own.first(),
         relation.qualified(),
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
         own.sid.0,
-        replaced(own)
+        replaced(own),
+        crate::rekey::goes(own)
     )
 }
 
@@ -317,7 +318,7 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
 }
 
 /// Rows of the draft that the base has and that it keeps.
-fn modified(own: &Own<'_>) -> String {
+pub(crate) fn modified(own: &Own<'_>) -> String {
     format!(
         "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new AND NOT {}",
         own.sid.0,
@@ -343,7 +344,11 @@ fn replaced(own: &Own<'_>) -> String {
 
 /// Rows of the draft that are inserted.
 fn made(own: &Own<'_>) -> String {
-    format!("h.pgdraft_live AND (h.pgdraft_new OR {})", replaced(own))
+    format!(
+        "h.pgdraft_live AND (h.pgdraft_new{} OR {})",
+        crate::rekey::came(own),
+        replaced(own)
+    )
 }
 
 /// The first images, where [`replaced`] looks at them.

@@ -266,7 +266,7 @@ fn followers_by(own: &Own<'_>, rows_max: usize, key: &ForeignKey, child: &Relati
         "WITH f AS ({})
 SELECT {COLUMNS} FROM (SELECT {} AS key, {}::text AS primary_key, 'foreign key' AS kind, {}::text AS name, NULL::text AS base, {}::text AS ours, {}::text AS theirs, NULL::text AS changed_by
 FROM {} h JOIN f ON {} JOIN {} c ON {}
-WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND ({gone}){}{taken_over}
+WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND ({gone}){}{}{taken_over}
 ORDER BY {}) q LIMIT {rows_max}",
         own.first(),
         key_text("c", shown),
@@ -279,6 +279,7 @@ ORDER BY {}) q LIMIT {rows_max}",
         Draft::base(child),
         refers.join(" AND "),
         own.sid.0,
+        crate::rekey::goes_for(own, key),
         unknown(own, child, "c"),
         columns("c", shown),
     )

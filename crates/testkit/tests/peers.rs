@@ -432,6 +432,76 @@ fn d_unique_values_change_places() {
     );
 }
 
+/// The same within one operation: a circle, and a chain where no value can be missing.
+#[test]
+fn d_unique_values_change_places_at_once() {
+    let mut shop = shop_with(
+        "CREATE TABLE slots (id int PRIMARY KEY, place text NOT NULL UNIQUE);
+         INSERT INTO slots SELECT n, 'p' || n FROM generate_series(1, 5) n;",
+    );
+    shop.agent.run(
+        "BEGIN;
+         UPDATE users SET email = 'tmp' WHERE id = 1;
+         UPDATE users SET email = 'e1', nick = 'x' WHERE id = 2;
+         UPDATE users SET email = 'e2' WHERE id = 1;
+         UPDATE slots SET place = 'p0' WHERE id = 1;
+         UPDATE slots SET place = 'p1' WHERE id = 2;
+         UPDATE slots SET place = 'p2' WHERE id = 3;
+         UPDATE slots SET place = 'p9' WHERE id = 5;
+         UPDATE slots SET place = 'p5' WHERE id = 4;
+         COMMIT",
+    );
+    shop.committed(
+        "SELECT u.id, email, nick, place FROM users u JOIN slots USING (id) ORDER BY 1",
+        &[
+            "1|e2|nick1|p0",
+            "2|e1|x|p1",
+            "3|e3|nick3|p2",
+            "4|e4|nick4|p5",
+            "5|e5|nick5|p9",
+        ],
+    );
+}
+
+/// Where no value can be missing, a circle is not committed, and the answer says what to do.
+#[test]
+fn d_a_circle_of_required_values_is_refused() {
+    let mut shop = shop_with(
+        "CREATE TABLE slots (id int PRIMARY KEY, place text NOT NULL UNIQUE);
+         INSERT INTO slots SELECT n, 'p' || n FROM generate_series(1, 2) n;",
+    );
+    shop.agent.run(
+        "BEGIN;
+         UPDATE slots SET place = 'tmp' WHERE id = 1;
+         UPDATE slots SET place = 'p1' WHERE id = 2;
+         UPDATE slots SET place = 'p2' WHERE id = 1;
+         COMMIT",
+    );
+    let mut reviewer = Connection::open(&shop.proxy.reviewer()).unwrap();
+    let failure = reviewer.fail("COMMIT SESSION 's'");
+    assert_eq!(failure.code(), "23505");
+    assert!(failure.to_string().contains("exchange"), "{failure}");
+    assert_eq!(shop.database.dump(), shop.before);
+}
+
+/// Rows that refer to a unique key do not mind that another column, the primary key, changes.
+#[test]
+fn d_a_key_changes_beside_the_one_that_is_referred_to() {
+    let mut shop = shop_with(
+        "CREATE TABLE codes (id int PRIMARY KEY, code text UNIQUE, note text);
+         CREATE TABLE uses (n int PRIMARY KEY, code text REFERENCES codes (code) ON UPDATE CASCADE);
+         INSERT INTO codes VALUES (1, 'a', 'x'), (2, 'b', 'y');
+         INSERT INTO uses VALUES (1, 'a'), (2, 'b');",
+    );
+    shop.agent
+        .run("UPDATE codes SET id = 7 WHERE id = 1; UPDATE codes SET note = 'z' WHERE id = 7");
+    shop.production.run("INSERT INTO uses VALUES (3, 'a')");
+    shop.committed(
+        "SELECT id, code, note, count(n) FROM codes LEFT JOIN uses USING (code) GROUP BY id ORDER BY id",
+        &["2|b|y|1", "7|a|z|2"],
+    );
+}
+
 /// 2d. It missed a unique value used again and a child removed before its parent.
 #[test]
 fn d_dependencies() {

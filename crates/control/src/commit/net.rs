@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use catalog::{Relation, RelationId};
 use draft::apply::Which;
-use draft::{Draft, Own, apply, conflict};
+use draft::{Draft, Own, apply, conflict, places, rekey};
 
 use super::{Applied, Committed, Work, busy, is_locked};
 use crate::sessions::count;
@@ -37,10 +37,12 @@ pub(crate) enum Order {
     Updates,
     /// Deletes children first, updates, inserts parents first.
     Deletes,
+    /// The same, where rows change places in a unique key: [`places`].
+    Places,
 }
 
 impl Order {
-    /// All, in the order they are tried.
+    /// All but the last one, in the order they are tried.
     pub(crate) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
@@ -50,6 +52,8 @@ struct Todo<'a> {
     inserts: u64,
     updates: u64,
     deletes: u64,
+    /// Rows with another key that are updated all the same.
+    rekeys: u64,
     /// For each stored column the number of rows whose update changes it.
     columns: Vec<u64>,
     /// How the planner is told to join.
@@ -73,7 +77,9 @@ impl Work<'_> {
             todo.push(self.todo(own).await?);
         }
         self.total.store(
-            todo.iter().map(|t| t.inserts + t.updates + t.deletes).sum(),
+            todo.iter()
+                .map(|t| t.inserts + t.updates + t.deletes + t.rekeys)
+                .sum(),
             Ordering::Relaxed,
         );
         self.written.store(0, Ordering::Relaxed);
@@ -91,6 +97,11 @@ impl Work<'_> {
             Order::Deletes => {
                 self.deletes(&mut todo).await?;
                 self.updates(&mut todo).await?;
+                self.inserts(&mut todo).await?;
+            }
+            Order::Places => {
+                self.deletes(&mut todo).await?;
+                self.change_places(&mut todo).await?;
                 self.inserts(&mut todo).await?;
             }
         }
@@ -113,11 +124,16 @@ impl Work<'_> {
             .await?;
         let columns: Vec<i64> = row.try_get(3)?;
         let (updates, deletes) = (count(row.try_get(1)?), count(row.try_get(2)?));
+        let rekeys = match rekey::count(own).filter(|_| deletes > 0) {
+            Some(text) => count(self.transaction.query_one(&text, &[]).await?.try_get(0)?),
+            None => 0,
+        };
         Ok(Todo {
             own,
-            inserts: count(row.try_get(0)?),
+            inserts: count(row.try_get(0)?).saturating_sub(rekeys),
             updates,
-            deletes,
+            deletes: deletes.saturating_sub(rekeys),
+            rekeys,
             columns: columns.into_iter().map(count).collect(),
             join: self.join(own, updates + deletes).await?,
             applied: nothing(own.draft.relation),
@@ -176,6 +192,13 @@ impl Work<'_> {
 
     async fn updates(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
         for todo in todo {
+            if let Some(text) = rekey::update(todo.own).filter(|_| todo.rekeys > 0) {
+                self.tell("updating", todo.own.draft.relation);
+                let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+                self.told(written);
+                complete(todo.own.draft, todo.rekeys, written)?;
+                todo.applied.updated += written;
+            }
             for (set, which, expected) in self.sets(todo).await? {
                 let text = apply::update(todo.own, &set, which);
                 self.tell("updating", todo.own.draft.relation);
@@ -184,6 +207,37 @@ impl Work<'_> {
                 complete(todo.own.draft, expected, written)?;
                 todo.applied.updated += written;
             }
+        }
+        Ok(())
+    }
+
+    /// Updates each row when its unique values are free. Rows in a circle leave theirs first.
+    async fn change_places(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
+        for todo in todo.iter_mut().filter(|t| t.updates > 0) {
+            let stored = todo.own.draft.relation.writable().zip(&todo.columns);
+            let set: Vec<String> = stored
+                .filter(|(_, rows)| **rows > 0)
+                .map(|(c, _)| c.name.clone())
+                .collect();
+            let text = places::update_free(todo.own, &set);
+            let (mut done, mut left) = (0, false);
+            while done < todo.updates {
+                let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+                self.told(written);
+                done += written;
+                if written > 0 {
+                    continue;
+                }
+                if std::mem::replace(&mut left, true) {
+                    let table = todo.own.draft.relation.name.clone();
+                    return Err(ControlError::Circle(table));
+                }
+                for text in places::leave(todo.own) {
+                    self.write(ANY_JOIN, &text, todo.own.draft).await?;
+                }
+            }
+            complete(todo.own.draft, todo.updates, done)?;
+            todo.applied.updated += done;
         }
         Ok(())
     }

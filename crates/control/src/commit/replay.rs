@@ -82,7 +82,7 @@ impl Work<'_> {
         let steps = match order {
             Order::Inserts => [Step::Insert, Step::Update, Step::Delete],
             Order::Updates => [Step::Update, Step::Delete, Step::Insert],
-            Order::Deletes => [Step::Delete, Step::Update, Step::Insert],
+            Order::Deletes | Order::Places => [Step::Delete, Step::Update, Step::Insert],
         };
         for step in steps {
             let mut places: Vec<usize> = (0..drafts.len()).collect();

@@ -162,7 +162,7 @@ impl Order {
         match self {
             Self::Inserts => [Step::Insert, Step::Update, Step::Delete],
             Self::Updates => [Step::Update, Step::Delete, Step::Insert],
-            Self::Deletes => [Step::Delete, Step::Update, Step::Insert],
+            Self::Deletes | Self::Places => [Step::Delete, Step::Update, Step::Insert],
         }
     }
 }

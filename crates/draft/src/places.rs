@@ -1,0 +1,102 @@
+//! Rows that change places in a unique key: each is updated when the value that it gets is free. In a
+//! circle none ever is; there the rows leave their values first, where these can be NULL.
+
+use catalog::{Key, Relation, quote_identifier};
+
+use crate::Own;
+use crate::apply::{agrees, merged, modified, ours};
+use crate::text::{column, equal, key_columns, operator, same_base, same_key};
+
+/// Unique keys over plain columns besides the primary key.
+fn keys(relation: &Relation) -> impl Iterator<Item = &Key> {
+    let own = key_columns(relation);
+    relation
+        .unique
+        .iter()
+        .filter(move |key| !key.columns.is_empty() && key.columns != own && !key.special)
+}
+
+fn same(key: &Key, left: &str, right: &str) -> String {
+    let parts: Vec<String> = key
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, name)| equal(operator(key, i), &column(left, name), &column(right, name)))
+        .collect();
+    parts.join(" AND ")
+}
+
+/// Updates the changed rows, in the columns of `set`, that are not as they are to be and whose unique
+/// values nobody has. For a draft that has been brought onto the base of today, with its rows locked.
+pub fn update_free(own: &Own<'_>, set: &[String]) -> String {
+    let relation = own.draft.relation;
+    let stored = || set.iter().filter_map(|name| relation.column(name));
+    let assignments: Vec<String> = stored()
+        .map(|c| {
+            format!(
+                "{} = CASE WHEN {} THEN {} ELSE {} END",
+                quote_identifier(&c.name),
+                ours(c),
+                merged(own, c),
+                column("b", &c.name)
+            )
+        })
+        .collect();
+    let open: Vec<String> = stored()
+        .map(|c| format!("({} AND NOT ({}))", ours(c), agrees(c)))
+        .collect();
+    let free: String = keys(relation)
+        .map(|key| {
+            format!(
+                " AND NOT EXISTS (SELECT FROM {} o WHERE {} AND NOT ({}))",
+                relation.qualified(),
+                same(key, "o", "h"),
+                same_base(relation, "o", "h")
+            )
+        })
+        .collect();
+    format!(
+        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND ({}){free}",
+        own.first(),
+        relation.qualified(),
+        assignments.join(", "),
+        own.draft.table(),
+        same_key(relation, "f", "h"),
+        same_base(relation, "b", "h"),
+        modified(own),
+        open.join(" OR "),
+    )
+}
+
+/// Takes from the rows that are still to be updated the unique values that others wait for: a
+/// statement for each key with a column that can be NULL.
+pub fn leave(own: &Own<'_>) -> Vec<String> {
+    let relation = own.draft.relation;
+    keys(relation)
+        .filter_map(|key| {
+            let mut columns = key.columns.iter().filter_map(|name| relation.column(name));
+            let free = columns.find(|c| !c.not_null)?;
+            let changes: Vec<String> = key
+                .columns
+                .iter()
+                .filter_map(|name| relation.column(name))
+                .map(|c| format!("({} AND NOT ({}))", ours(c), agrees(c)))
+                .collect();
+            Some(format!(
+                "WITH f AS ({}) UPDATE {} b SET {} = NULL FROM {} h JOIN f ON {} WHERE {} AND {} AND ({}) AND EXISTS (SELECT FROM {} w WHERE w.pgdraft_sid = {} AND w.pgdraft_live AND {} AND NOT ({}))",
+                own.first(),
+                relation.qualified(),
+                quote_identifier(&free.name),
+                own.draft.table(),
+                same_key(relation, "f", "h"),
+                same_base(relation, "b", "h"),
+                modified(own),
+                changes.join(" OR "),
+                own.draft.table(),
+                own.sid.0,
+                same(key, "w", "b"),
+                same_key(relation, "w", "h"),
+            ))
+        })
+        .collect()
+}
