@@ -35,11 +35,6 @@ fn same(relation: &Relation, key: &ForeignKey, left: &str, right: &str) -> Strin
     parts.join(" AND ")
 }
 
-/// The table has such rows at all.
-pub fn possible(relation: &Relation) -> bool {
-    staying(relation).is_some()
-}
-
 fn left(own: &Own<'_>, alias: &str) -> String {
     format!(
         "{alias}.pgdraft_sid = {} AND NOT {alias}.pgdraft_live AND NOT {alias}.pgdraft_new AND {alias}.pgdraft_moved",
