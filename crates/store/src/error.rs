@@ -91,6 +91,12 @@ pub fn database_report(error: &tokio_postgres::Error) -> Report {
     let mut report = Report::error(db.code().code(), db.message());
     report.detail = db.detail().map(str::to_owned);
     report.hint = db.hint().map(str::to_owned);
+    if db.message() == "out of shared memory" {
+        report.detail = Some(
+            "PostgreSQL has no room for another lock; what asked for it was rolled back.".into(),
+        );
+        report.hint = Some("Raise max_locks_per_transaction of PostgreSQL and restart it, or commit or discard the draft a few operations at a time.".into());
+    }
     report.schema = db.schema().map(str::to_owned);
     report.table = db.table().map(str::to_owned);
     report.constraint = db.constraint().map(str::to_owned);

@@ -6,6 +6,9 @@ use tokio_postgres::Client;
 
 use crate::{Error, Roles};
 
+/// Heads that one transaction drops: each takes some fifty locks.
+const HEADS_AT_ONCE: usize = 10;
+
 /// How to uninstall.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UninstallOptions {
@@ -17,7 +20,11 @@ pub struct UninstallOptions {
 
 /// Drops the schema with every draft in it, all grants and the roles, so that a dump of the
 /// database's schema is what it was before. Returns the script that ran; empty where nothing was
-/// installed. One transaction.
+/// installed.
+///
+/// Several transactions, because PostgreSQL keeps a lock on everything that one drops and has room for
+/// so many only: the first ends all drafts for good, then the heads go a few at a time, and the
+/// schema goes last. After an interruption it is run again.
 ///
 /// # Errors
 /// [`Error::AgentsConnected`] unless `terminate`, [`Error::ForeignSchema`], [`Error::Database`].
@@ -42,6 +49,7 @@ pub async fn uninstall(client: &Client, options: &UninstallOptions) -> Result<St
 }
 
 async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<String, Error> {
+    let mut grants = String::new();
     let mut body = String::new();
     let mut present = Vec::new();
     for (role, quoted) in [
@@ -59,11 +67,18 @@ async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<Strin
         if !row.try_get::<_, bool>(0)? {
             // DROP OWNED wants membership.
             let user: String = row.try_get(1)?;
-            body.push_str(&format!("GRANT {quoted} TO {user};\n"));
+            grants.push_str(&format!("GRANT {quoted} TO {user};\n"));
         }
         present.push(quoted);
     }
+    let mut heads = String::new();
     if installed {
+        // Without its table of sessions no draft can be written, read or committed: what has lost
+        // some of its heads must not reach production in part.
+        grants.push_str("DROP TABLE IF EXISTS pgdraft.sessions CASCADE;\n");
+        for batch in drops(client).await?.chunks(HEADS_AT_ONCE) {
+            heads.push_str(&transaction(&batch.concat()));
+        }
         body.push_str("DROP SCHEMA pgdraft CASCADE;\n");
     }
     if !present.is_empty() {
@@ -74,8 +89,37 @@ async fn script(client: &Client, roles: &Roles, installed: bool) -> Result<Strin
         return Ok(body);
     }
     Ok(format!(
-        "-- pgdraft: removes the schema, all drafts in it, every grant and the roles\nBEGIN;\nSET LOCAL client_min_messages = warning;\n{body}COMMIT;\n"
+        "-- pgdraft: removes the schema, all drafts in it, every grant and the roles\n{}{heads}{}",
+        transaction(&grants),
+        transaction(&body)
     ))
+}
+
+fn transaction(body: &str) -> String {
+    match body {
+        "" => String::new(),
+        _ => format!("BEGIN;\nSET LOCAL client_min_messages = warning;\n{body}COMMIT;\n"),
+    }
+}
+
+/// What drops each head, by what is there: some may be gone already.
+async fn drops(client: &Client) -> Result<Vec<String>, Error> {
+    let rows = client
+        .query(
+            "SELECT string_agg(format('DROP %s IF EXISTS %s CASCADE;', o.kind, o.name), E'\\n' ORDER BY o.kind, o.name) || E'\\n'
+             FROM (SELECT 'ROUTINE' AS kind, p.proname AS bare,
+                          format('pgdraft.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)) AS name
+                   FROM pg_proc p WHERE p.pronamespace = 'pgdraft'::regnamespace
+                   UNION ALL
+                   SELECT 'TABLE', c.relname, format('pgdraft.%I', c.relname)
+                   FROM pg_class c WHERE c.relnamespace = 'pgdraft'::regnamespace AND c.relkind = 'r') o
+             WHERE o.bare ~ '^d[0-9]+(_|$)'
+             GROUP BY substring(o.bare FROM '^d([0-9]+)')
+             ORDER BY substring(o.bare FROM '^d([0-9]+)')::bigint",
+            &[],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Makes sure that nobody is logged in with the agent role.

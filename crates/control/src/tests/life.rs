@@ -219,6 +219,16 @@ async fn uninstall_removes_heads_and_drafts() {
         terminate: true,
         ..UninstallOptions::default()
     };
+    // One that was interrupted after a few heads is run again.
+    let dry = UninstallOptions {
+        dry_run: true,
+        ..force
+    };
+    let script = store::uninstall(&setup.production, &dry).await.unwrap();
+    let begun: String = script.split_inclusive("COMMIT;\n").take(2).collect();
+    assert!(begun.contains("pgdraft.d1_log") && begun.len() < script.len());
+    setup.production.batch_execute(&begun).await.unwrap();
+    setup.control.commit("s", "alice").await.unwrap_err();
     store::uninstall(&setup.production, &force).await.unwrap();
     assert_eq!(before, setup.database.dump(&[]));
     let gone = setup.control.refresh_catalog().await.unwrap_err();
