@@ -32,6 +32,17 @@ SELECT c.city IS NULL AS nowhere, c.id, c.name, count(*) FROM customers c JOIN o
 SELECT order_id, n, quantity, count(*) FROM lines GROUP BY 1, 2 ORDER BY 1, 2;
 -- expect error 42803
 SELECT c.name, c.id, count(*) FROM customers c GROUP BY 1;
+-- By its name in the select list, where no table has a column of that name.
+SELECT c.id AS pk, c.name, c.city, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY pk ORDER BY pk;
+SELECT order_id AS a, n AS b, quantity, count(*) FROM lines GROUP BY b, a ORDER BY 1, 2;
+-- expect error 42803
+SELECT c.id AS city, c.name, count(*) FROM customers c GROUP BY city;
+-- expect error 42803
+SELECT c.id AS status, c.name, count(*) FROM customers c JOIN orders o ON o.customer_id = c.id GROUP BY status;
+-- expect error 42803
+SELECT c.id AS pk, c.name, count(*) FROM customers c, (VALUES (1)) v (pk) GROUP BY pk;
+-- expect error 42803
+SELECT c.id AS pk, c.name, count(*) FROM customers c, generate_series(1, 2) pk GROUP BY pk;
 SELECT string_agg(name, ', ' ORDER BY id) FILTER (WHERE id > 18) FROM customers;
 SELECT array_agg(id ORDER BY id), jsonb_agg(status ORDER BY id), bool_and(placed > '2024-01-01'), bool_or(status = 'sent') FROM orders WHERE id > 26;
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY price), mode() WITHIN GROUP (ORDER BY stock % 3) FROM products;

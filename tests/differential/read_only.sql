@@ -6,11 +6,32 @@ CREATE TABLE kept (id int PRIMARY KEY, v text);
 INSERT INTO kept SELECT n, 'v' || n FROM generate_series(1, 4) n;
 CREATE TABLE other (id int PRIMARY KEY, v text);
 -- script
+-- nothing is changed yet
+BEGIN READ ONLY;
+-- expect error 25006
+SELECT * FROM other FOR SHARE;
+ROLLBACK;
+BEGIN READ ONLY;
+-- expect error 25006
+UPDATE other SET v = 'x';
+ROLLBACK;
 CREATE TEMPORARY TABLE own (id int);
 UPDATE kept SET v = 'changed' WHERE id = 1;
 BEGIN READ ONLY;
 SELECT * FROM kept ORDER BY id;
 SAVEPOINT a;
+-- expect error 25006
+SELECT * FROM kept WHERE id = 1 FOR UPDATE;
+ROLLBACK TO a;
+-- expect error 25006
+SELECT * FROM kept WHERE id = 1 FOR NO KEY UPDATE SKIP LOCKED;
+ROLLBACK TO a;
+-- expect error 25006
+SELECT * FROM other FOR SHARE;
+ROLLBACK TO a;
+-- expect error 25006
+SELECT * FROM other FOR KEY SHARE NOWAIT;
+ROLLBACK TO a;
 -- expect error 25006
 INSERT INTO kept VALUES (5, 'x');
 ROLLBACK TO a;

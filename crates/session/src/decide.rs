@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use crate::admin::good_operation;
 use crate::conn::Failure;
 use crate::extended::not_reserved;
+use crate::fix::command_name;
 use crate::lane::Bound;
 use crate::limits::no_session;
 use crate::planner::{Piece, Script, Stamp};
@@ -54,6 +55,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Box::pin(self.decide_execute(piece, name)).await;
         }
         let mut locked = false;
+        let parsed = piece.parsed.as_ref();
+        let command = parsed.map_or("SELECT FOR UPDATE", |s| s.locking_command());
         loop {
             let (plan, stamp) = self.decide_text(piece).await?;
             let locks = match plan.as_ref() {
@@ -61,16 +64,24 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 _ => Locks::No,
             };
             match plan.as_ref() {
-                Plan::Write(_) if self.session.sid == 0 => self.open_session().await?,
+                Plan::Write(write) if self.session.sid == 0 => {
+                    if let Some(command) = command_name(write.verb) {
+                        self.not_read_only(command).await?;
+                    }
+                    self.open_session().await?;
+                }
                 // connections of a session meet at its row
                 Plan::Read(_) if locks != Locks::No && self.session.sid == 0 => {
+                    if locks != Locks::Own {
+                        self.not_read_only(command).await?;
+                    }
                     self.open_session().await?;
                 }
                 Plan::Read(_) if [Locks::Writers, Locks::Rows].contains(&locks) && !locked => {
                     // what others of the session changed while we waited is in the next plan
                     self.bind_session().await?;
                     let now = piece.parsed.as_ref().and_then(|s| s.locks_now());
-                    self.lock_session(locks, now).await?;
+                    self.lock_session(locks, (command, now)).await?;
                     locked = true;
                 }
                 Plan::Write(write) if self.session.draft.mark(write) => {}

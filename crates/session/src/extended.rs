@@ -338,7 +338,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         not_reserved(name)?;
         let known = self.conn.lane().statements.get(name).cloned();
         let known = match known {
-            // what its names mean may have changed; a write is planned again when it is bound
+            // what its names mean may have changed; what writes or locks is planned again when it is bound
             Some(prepared) if prepared.is_read() => Some(self.up_to_date(name, prepared).await?),
             other => other,
         };

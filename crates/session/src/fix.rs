@@ -26,8 +26,8 @@ pub(crate) enum Positions {
     Write(Arc<sql::Write>, usize),
     /// A text of pgdraft's own.
     Drop,
-    /// The announcement of such a change.
-    Announce(sql::Verb),
+    /// The announcement of a command that PostgreSQL calls so where it must not run.
+    Announce(Option<&'static str>),
 }
 
 impl Positions {
@@ -100,7 +100,7 @@ pub(crate) fn command_tag(verb: sql::Verb, upstream: &str) -> String {
 }
 
 /// What PostgreSQL calls such a change where it must not run; none where it may.
-fn command_name(verb: sql::Verb) -> Option<&'static str> {
+pub(crate) fn command_name(verb: sql::Verb) -> Option<&'static str> {
     match verb {
         sql::Verb::Truncate => Some("TRUNCATE TABLE"),
         sql::Verb::Insert => Some("INSERT"),
@@ -111,6 +111,10 @@ fn command_name(verb: sql::Verb) -> Option<&'static str> {
         sql::Verb::Select => Some("SELECT"),
         sql::Verb::Explain => None,
     }
+}
+
+pub(crate) fn not_in_read_only(name: &str) -> String {
+    format!("cannot execute {name} in a read-only transaction")
 }
 
 /// The row count at the end of a command tag, 0 where there is none.

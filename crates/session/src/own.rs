@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::api::Statement;
 use crate::conn::Failure;
-use crate::fix::Positions;
+use crate::fix::{Positions, command_name, not_in_read_only};
 use crate::lane::Bound;
 use crate::prepared::Undo;
 use crate::queue::{Capture, Captured, Fix, Want};
@@ -111,6 +111,13 @@ static LOCK_ROWS: OwnStatement = OwnStatement {
     name: "pgdraft_lock_rows",
     text: "SELECT pgdraft.lock_rows($1)",
     types: &[25],
+};
+
+/// Whether the transaction is read-only.
+static READ_ONLY: OwnStatement = OwnStatement {
+    name: "pgdraft_read_only",
+    text: "SELECT pg_catalog.current_setting('transaction_read_only')",
+    types: &[],
 };
 
 /// What the session has changed, by whatever process.
@@ -433,7 +440,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.run_own(&LOCK_ROWS, &[None], false, (None, Vec::new()));
             }
             let fix = || Fix {
-                positions: Positions::Announce(write.verb),
+                positions: Positions::Announce(command_name(write.verb)),
                 ..silent()
             };
             self.send_own(&BEGIN_WRITE, &params, &fix, (None, Vec::new()));
@@ -466,20 +473,37 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.run_own(&KEEP_STATEMENT, &params, false, (None, Vec::new()));
     }
 
+    /// Fails as PostgreSQL does where the open transaction is read-only. Asked before a session is made
+    /// in it: a connection that never was bound cannot be in such a transaction.
+    pub(crate) async fn not_read_only(&mut self, command: &str) -> Result<(), Failure> {
+        self.settle().await?;
+        if self.conn.lane().status != b'T' {
+            return Ok(());
+        }
+        match self.ask(&READ_ONLY, &[], Vec::new()).await?.as_deref() {
+            Some("on") => Err(Report::error("25006", not_in_read_only(command)).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the session's lock for a SELECT … FOR UPDATE, and waits for it: what is read under it
     /// depends on what others of the session wrote before.
     /// Where it must not wait for a lock on `now`, another writer is an error.
     pub(crate) async fn lock_session(
         &mut self,
         locks: Locks,
-        now: Option<&str>,
+        (command, now): (&'static str, Option<&str>),
     ) -> Result<(), Failure> {
         let (capture, answer) = capture();
         let own = match locks {
             Locks::Rows => &LOCK_ROWS,
             Locks::Writers | Locks::Own | Locks::No => &LOCK_SESSION,
         };
-        self.run_own(own, &[now], false, (Some(capture), Vec::new()));
+        let fix = || Fix {
+            positions: Positions::Announce(Some(command)),
+            ..silent()
+        };
+        self.send_own(own, &[now], &fix, (Some(capture), Vec::new()));
         wire::encode::flush(&mut self.out);
         match self.answer(answer).await? {
             Some(_) => Ok(()),

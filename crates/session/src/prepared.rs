@@ -75,12 +75,14 @@ impl Prepared {
         size_of::<Self>() + self.name.len() + texts
     }
 
-    /// It runs on upstream and changes nothing there.
+    /// It runs on upstream, changes nothing there and locks nothing.
     pub(crate) fn is_read(&self) -> bool {
         match &self.kind {
-            Kind::Sql { plan, .. } => {
-                matches!(plan.as_ref(), sql::Plan::Relay(_) | sql::Plan::Read(_))
-            }
+            Kind::Sql { plan, .. } => match plan.as_ref() {
+                sql::Plan::Relay(_) => true,
+                sql::Plan::Read(read) => read.locks == sql::Locks::No,
+                _ => false,
+            },
             Kind::Empty | Kind::Admin(_) => false,
         }
     }

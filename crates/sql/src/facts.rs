@@ -67,6 +67,11 @@ pub(crate) struct Block {
     pub(crate) under: Under,
     /// Column references of GROUP BY, if it has one.
     pub(crate) group_by: Vec<Vec<String>>,
+    /// The names among them that the select list gives to a column, which they mean where no table
+    /// has a column of that name.
+    pub(crate) group_aliases: Vec<(String, Vec<String>)>,
+    /// How many tables its FROM is made of; none where it is made of more, or renames columns.
+    pub(crate) tables: Option<usize>,
     /// It has a GROUP BY.
     pub(crate) grouped: bool,
     /// Byte of the last expression of a plain GROUP BY (no grouping sets), for extension.
@@ -117,6 +122,8 @@ pub(crate) struct Locking {
     /// Tables named after OF.
     pub(crate) of: Vec<String>,
     pub(crate) wait: Wait,
+    /// What PostgreSQL calls a SELECT with this clause.
+    pub(crate) command: &'static str,
 }
 
 /// What a locking clause does where a row is locked.

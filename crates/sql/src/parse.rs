@@ -86,6 +86,12 @@ pub(crate) enum Body {
 }
 
 impl Statement {
+    /// What PostgreSQL calls it where it locks rows.
+    pub fn locking_command(&self) -> &'static str {
+        let first = self.facts.lockings.first();
+        first.map_or("SELECT FOR UPDATE", |l| l.command)
+    }
+
     /// A table that it reads, where its FOR UPDATE must not wait: NOWAIT.
     pub fn locks_now(&self) -> Option<&str> {
         let table = self.facts.relations.first()?;

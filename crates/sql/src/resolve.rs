@@ -152,7 +152,7 @@ pub(crate) fn names_new_column(statement: &Statement, merged: &[Merged]) -> bool
 }
 
 /// What every table has besides its columns.
-const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+pub(crate) const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 /// The session has changed the table and its head is of another shape: it may just have followed.
 pub(crate) fn is_outdated(context: &Context<'_>, id: RelationId) -> bool {

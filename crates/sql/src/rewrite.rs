@@ -8,14 +8,14 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::ColumnUse;
+use crate::facts::{ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
-use crate::resolve::{self, Merged};
+use crate::resolve::{self, Merged, Resolved};
 use crate::splice::{Edit, Splice};
 
 mod advisory;
@@ -302,7 +302,7 @@ impl Edits {
                 edits.list.push(edit);
             }
             edits.list.push(table_edit(statement, item, &body)?);
-            edits.list.extend(group_edit(statement, item));
+            edits.list.extend(group_edit(statement, context, item));
             edits.list.extend(column_edits(statement, item, &system)?);
         }
         edits.list.extend(advisory::edits(statement)?);
@@ -448,7 +448,7 @@ fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, 
 
 /// `GROUP BY primary key` makes the other columns of a table depend on it; a derived table has no
 /// key, so the columns in use are added to the GROUP BY.
-fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
+fn group_edit(statement: &Statement, context: &Context<'_>, item: &Merged) -> Option<Edit> {
     let reference = &item.reference;
     let block = statement.facts.blocks.get(reference.block)?;
     let location = block.group_location?;
@@ -459,7 +459,21 @@ fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
         [] => false,
     };
     let key = item.relation.primary_key.as_ref()?;
-    let grouped = |column: &str| block.group_by.iter().any(|fields| names(fields, column));
+    let aliases: Vec<_> = block
+        .group_aliases
+        .iter()
+        .filter(|(alias, _)| !is_column(statement, context, reference.block, alias))
+        .collect();
+    let meant = |fields: &[String]| match fields {
+        [only] => aliases.iter().find(|(alias, _)| alias == only),
+        _ => None,
+    };
+    let grouped = |column: &str| {
+        block.group_by.iter().any(|fields| {
+            let fields = meant(fields).map_or(fields, |(_, column)| column);
+            names(fields, column)
+        })
+    };
     if !key.columns.iter().all(|c| grouped(c)) {
         return None;
     }
@@ -483,6 +497,20 @@ fn group_edit(statement: &Statement, item: &Merged) -> Option<Edit> {
         .map(|c| format!("{}.{}, ", q(label), q(&c.name)))
         .collect();
     (!added.is_empty()).then_some(Edit::new(location..location, added))
+}
+
+/// Whether a table of the block has, or may have, a column of that name.
+fn is_column(statement: &Statement, context: &Context<'_>, block: usize, name: &str) -> bool {
+    let references = statement.facts.relations.iter();
+    let own: Vec<_> = references.filter(|r| r.block == block).collect();
+    let tables = statement.facts.blocks.get(block).and_then(|b| b.tables);
+    let lacks = |reference: &TableRef| {
+        let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name);
+        matches!(found, Ok(Resolved::Known(relation)) if relation.column(name).is_none())
+    };
+    tables != Some(own.len())
+        || resolve::SYSTEM_COLUMNS.contains(&name)
+        || !own.into_iter().all(lacks)
 }
 
 /// `label."column", …` of all columns.

@@ -6,8 +6,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, CommonTableExpr, FuncCall, LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation,
-    WindowDef, WithClause,
+    AConst, CommonTableExpr, FuncCall, LockClauseStrength, LockWaitPolicy, Node, RangeVar,
+    SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
 use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
@@ -254,6 +254,12 @@ impl Walker {
                     Ok(LockWaitPolicy::LockWaitError) => Wait::Error,
                     _ => Wait::Block,
                 },
+                command: match LockClauseStrength::try_from(clause.strength) {
+                    Ok(LockClauseStrength::LcsForkeyshare) => "SELECT FOR KEY SHARE",
+                    Ok(LockClauseStrength::LcsForshare) => "SELECT FOR SHARE",
+                    Ok(LockClauseStrength::LcsFornokeyupdate) => "SELECT FOR NO KEY UPDATE",
+                    _ => "SELECT FOR UPDATE",
+                },
             });
         }
     }
@@ -276,6 +282,8 @@ impl Walker {
         let location = select.group_clause.iter().find_map(first_location);
         if let Some(b) = self.facts.blocks.get_mut(block) {
             b.grouped = !select.group_clause.is_empty();
+            b.group_aliases = uses.iter().filter_map(|u| alias(select, u)).collect();
+            b.tables = select.from_clause.iter().map(tables).sum();
             b.group_by = uses;
             b.group_location = if plain { location } else { None };
         }
@@ -446,6 +454,36 @@ pub(crate) fn constant(node: &Node) -> Option<String> {
             _ => string_constant(node),
         },
         _ => string_constant(node),
+    }
+}
+
+/// The column that the select list gives this name, if it gives it once.
+fn alias(select: &SelectStmt, fields: &[String]) -> Option<(String, Vec<String>)> {
+    let [name] = fields else {
+        return None;
+    };
+    let targets = select.target_list.iter();
+    let mut named = targets.filter_map(|target| match target.node.as_ref()? {
+        NodeEnum::ResTarget(target) if target.name == *name => target.val.as_deref(),
+        _ => None,
+    });
+    match (named.next()?.node.as_ref()?, named.next()) {
+        (NodeEnum::ColumnRef(c), None) => Some((name.clone(), string_fields(&c.fields))),
+        _ => None,
+    }
+}
+
+/// How many tables an item of FROM is made of, if of nothing else and their columns keep their names.
+fn tables(item: &Node) -> Option<usize> {
+    match item.node.as_ref()? {
+        NodeEnum::RangeVar(table) => {
+            let alias = table.alias.as_ref();
+            alias.is_none_or(|a| a.colnames.is_empty()).then_some(1)
+        }
+        NodeEnum::JoinExpr(join) if join.alias.is_none() => {
+            Some(tables(join.larg.as_deref()?)? + tables(join.rarg.as_deref()?)?)
+        }
+        _ => None,
     }
 }
 

@@ -86,19 +86,19 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
 
 /// A change in a read-only transaction: what stopped was our writing of it.
 fn read_only(fields: &mut Fields, positions: &Positions) -> bool {
-    let verb = match positions {
-        Positions::Announce(verb) => *verb,
-        Positions::Write(write, _) => write.verb,
+    let name = match positions {
+        Positions::Announce(name) => *name,
+        Positions::Write(write, _) => super::command_name(write.verb),
         _ => return false,
     };
-    let Some(name) = super::command_name(verb) else {
+    let Some(name) = name else {
         return false;
     };
     if !fields.iter().any(|(c, v)| *c == b'C' && v == b"25006") {
         return false;
     }
     fields.retain(|(code, _)| matches!(code, b'S' | b'V' | b'C' | b'F' | b'L' | b'R'));
-    let message = format!("cannot execute {name} in a read-only transaction");
+    let message = super::not_in_read_only(name);
     fields.push((b'M', message.into_bytes()));
     true
 }
