@@ -306,6 +306,7 @@ impl Replies {
             (Stop::Rows, b'C' | b'I' | b's') => {
                 // it had ended before it could be stopped
                 out.truncate(start);
+                self.waiting.clear();
                 let report = limits::too_many_rows(self.limits.rows);
                 wire::encode::error(out, &report);
                 events.push(Event::Failed {
@@ -330,6 +331,7 @@ impl Replies {
             }
             (Stop::Told, tag) if !matches!(tag, b'N' | b'S') => {
                 out.truncate(start);
+                self.waiting.clear();
                 Ok(Verdict::Replace)
             }
             _ => Ok(verdict),
