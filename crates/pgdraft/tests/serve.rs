@@ -286,7 +286,6 @@ public.items
     assert_eq!(base.value("SELECT count(*) FROM items"), "1");
     for (words, code) in [
         (&["discard", "good"][..], "ZD002"),
-        (&["discard", "bad"], "ZD002"),
         (&["commit", "none"], "ZD003"),
         (&["operations", "none"], "ZD003"),
         (&["diff", "none"], "ZD003"),

@@ -42,7 +42,7 @@ fn work(proxy: &Proxy) {
     let mut agent = proxy.connect("s");
     agent.run("UPDATE orders SET status = 'hush-1' WHERE id = 1");
     agent.run(
-        "UPDATE orders SET status = $$hush-2$$ || E'\\x41' || U&'hush-3', qty = -4711 WHERE id = 2",
+        "UPDATE orders SET status = $$hush-2$$ || E'\\x41' || U&'hush-3', qty = -471147114 WHERE id = 2",
     );
     let values = |texts: &[Option<&str>]| -> Vec<Option<String>> {
         texts.iter().map(|t| t.map(str::to_owned)).collect()
@@ -58,7 +58,7 @@ fn work(proxy: &Proxy) {
         .unwrap()
         .unwrap();
     let sent = values(&[
-        Some("815"),
+        Some("815081508"),
         Some("12.340"),
         Some("AH"),
         Some("happy"),
@@ -75,7 +75,7 @@ fn work(proxy: &Proxy) {
         .unwrap();
 }
 
-const SECRETS: [&str; 6] = ["hush", "4711", "it''s", "815", "12.340", "happy"];
+const SECRETS: [&str; 6] = ["hush", "471147114", "it''s", "815081508", "12.340", "happy"];
 
 /// No text of the schema holds what nobody is to read.
 fn stored(database: &Database) -> String {
@@ -109,7 +109,7 @@ fn shown_in_full(proxy: &Proxy) {
     assert_eq!(full[0], "UPDATE orders SET status = 'hush-1' WHERE id = 1");
     assert_eq!(
         full[1],
-        "UPDATE orders SET status = $$hush-2$$ || E'\\x41' || U&'hush-3', qty = -4711 WHERE id = 2"
+        "UPDATE orders SET status = $$hush-2$$ || E'\\x41' || U&'hush-3', qty = -471147114 WHERE id = 2"
     );
     assert_eq!(
         full[2],
@@ -117,7 +117,7 @@ fn shown_in_full(proxy: &Proxy) {
     );
     assert!(
         full[3].ends_with(
-            "/* parameters: $1 = '815', $2 = '12.340', $3 = 'AH', $4 = 'happy', $5 = 'x', $6 = '4' */"
+            "/* parameters: $1 = '815081508', $2 = '12.340', $3 = 'AH', $4 = 'happy', $5 = 'x', $6 = '4' */"
         ),
         "{}",
         full[3]
