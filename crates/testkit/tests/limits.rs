@@ -255,7 +255,7 @@ fn a_client_that_does_not_read() {
     // and one that asks for more and more
     let mut asking = proxy.connect("asking");
     let query = Body::new().text("SELECT repeat('x', 100000)").tagged(b'Q');
-    flood(&mut asking, &query, 64 << 20);
+    flood(&mut asking, &query, 4 << 20);
     let mut other = proxy.connect("other");
     for _ in 0..50 {
         other.run("SELECT count(*) FROM t");
