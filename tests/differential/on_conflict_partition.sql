@@ -1,5 +1,6 @@
 -- A partition has its own name for the key.
 -- setup
+-- shows: tables: partitions: ON CONFLICT by the name of a partition's own constraint
 CREATE TABLE part (id int, region text, v int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE part_eu PARTITION OF part FOR VALUES IN ('eu');
 CREATE TABLE part_rest PARTITION OF part DEFAULT;
