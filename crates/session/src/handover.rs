@@ -62,10 +62,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let same = held.client == self.conn.number && held.settings == self.settings.version;
             (held.client == 0, same, lane.bound != Bound::No)
         };
-        let token = (self.session.sid != 0 && !(same && bound)).then(|| {
-            let sid = catalog::SessionId(self.session.sid);
-            self.conn.shared.control.token(sid, self.upstream_pid)
-        });
+        let binds = self.session.sid != 0 && !(same && bound);
         let mut names: Vec<&str> = Vec::new();
         let mut values: Vec<&str> = Vec::new();
         if !same {
@@ -75,7 +72,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let reset = !fresh && !same;
         let (names_text, values_text) = (array(&names), array(&values));
         let is_set = !names.is_empty();
-        if token.is_some() {
+        if binds {
             self.run_in_take_over(&own::READ_WRITE, &[]);
         }
         if reset {
@@ -86,24 +83,18 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let params = [Some(names_text.as_str()), Some(values_text.as_str())];
             self.run_in_take_over(&SET, &params);
         }
-        if let Some(token) = &token {
-            let (address, name) = (self.session.address.clone(), self.session.name.clone());
-            let most = self.conn.limits.changes_max();
-            let params = [
-                Some(token.as_str()),
-                Some(&address),
-                Some(&name),
-                Some(&most),
-            ];
+        if binds {
+            let binding = self.binding();
+            let params = binding.each_ref().map(|value| Some(value.as_str()));
             self.run_in_take_over(&own::TOKEN, &params);
         }
-        if reset || is_set || token.is_some() {
+        if reset || is_set || binds {
             self.end_take_over();
         }
         let mut lane = self.conn.lane();
         lane.held.client = self.conn.number;
         lane.held.settings = self.settings.version;
-        lane.bound = if token.is_some() || (same && bound) {
+        lane.bound = if binds || (same && bound) {
             Bound::Yes
         } else {
             Bound::No

@@ -350,14 +350,23 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         Ok(())
     }
 
+    /// The parameters of [`TOKEN`]: what proves the session, and what the session knows of the client.
+    pub(crate) fn binding(&self) -> [String; 4] {
+        let sid = catalog::SessionId(self.session.sid);
+        [
+            self.conn.shared.control.token(sid, self.upstream_pid),
+            self.session.address.clone(),
+            self.session.name.clone(),
+            self.conn.limits.changes_max(),
+        ]
+    }
+
     /// Makes the upstream connection the session's, so that it sees and writes the session's rows.
     pub(crate) async fn bind_session(&mut self) -> Result<(), Failure> {
         if self.session.sid == 0 || self.conn.lane().bound != Bound::No {
             return Ok(());
         }
         self.settle().await?;
-        let sid = catalog::SessionId(self.session.sid);
-        let token = self.conn.shared.control.token(sid, self.upstream_pid);
         {
             let mut lane = self.conn.lane();
             let next = lane.replies.group() + 1;
@@ -366,14 +375,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 _ => Bound::In(next),
             };
         }
-        let (address, name) = (self.session.address.clone(), self.session.name.clone());
-        let most = self.conn.limits.changes_max();
-        let params = [
-            Some(token.as_str()),
-            Some(&address),
-            Some(&name),
-            Some(&most),
-        ];
+        let binding = self.binding();
+        let params = binding.each_ref().map(|value| Some(value.as_str()));
         let bound = self.ask(&TOKEN, &params, vec![Undo::Unbind]).await?;
         if bound.is_some() {
             return Ok(());

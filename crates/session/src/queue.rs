@@ -285,6 +285,12 @@ impl Replies {
         }
     }
 
+    /// Takes back what a message was to tell the client, also what of it is kept for later.
+    fn untell(&mut self, out: &mut Vec<u8>, start: usize) {
+        out.truncate(start);
+        self.waiting.clear();
+    }
+
     /// A whole message that is not a row.
     fn whole(
         &mut self,
@@ -305,8 +311,7 @@ impl Replies {
         match (stop, tag) {
             (Stop::Rows, b'C' | b'I' | b's') => {
                 // it had ended before it could be stopped
-                out.truncate(start);
-                self.waiting.clear();
+                self.untell(out, start);
                 let report = limits::too_many_rows(self.limits.rows);
                 wire::encode::error(out, &report);
                 events.push(Event::Failed {
@@ -330,8 +335,7 @@ impl Replies {
                 Ok(verdict)
             }
             (Stop::Told, tag) if !matches!(tag, b'N' | b'S') => {
-                out.truncate(start);
-                self.waiting.clear();
+                self.untell(out, start);
                 Ok(Verdict::Replace)
             }
             _ => Ok(verdict),
