@@ -1,0 +1,1 @@
+-- What drafts of more kinds of tables need.

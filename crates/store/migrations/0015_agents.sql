@@ -1,0 +1,1 @@
+-- What agents' connections need besides.
