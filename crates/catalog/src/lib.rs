@@ -45,6 +45,8 @@ pub struct Catalog {
     pub operators: HashMap<String, Vec<Function>>,
     /// Types whose values run a function with its owner's rights, without a call by name.
     pub types: Vec<Running>,
+    /// Domains by name, as [`Column::declared`] has it, with the type that each is made of at last.
+    pub domains: HashMap<String, String>,
     /// The tables that have a head, by base relation.
     pub heads: HashMap<RelationId, Arc<Head>>,
 }

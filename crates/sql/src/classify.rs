@@ -6,7 +6,7 @@ use pg_query::protobuf::{
 };
 use report::Report;
 
-use crate::facts::{Change, Facts, Unknown};
+use crate::facts::{Change, Cursor, Facts, Unknown};
 use crate::parse::{Body, Copy, Setting};
 use crate::temporary;
 use crate::walk::{Walker, byte, string_fields};
@@ -59,7 +59,10 @@ fn sort(node: NodeEnum, command: &str, walker: &mut Walker) -> Result<Body, Unkn
             Body::Query
         }
         NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of this statement")?,
-        NodeEnum::DeclareCursorStmt(cursor) => inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?,
+        NodeEnum::DeclareCursorStmt(cursor) => {
+            walker.facts.cursor = Cursor::of(cursor.query.as_deref());
+            inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?
+        }
         NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
         NodeEnum::ExecuteStmt(execute) => {
             walker.expressions(&execute.params)?;
@@ -120,6 +123,33 @@ fn refused_kind(node: &NodeEnum, command: &str) -> Report {
             report.hint("work with what is there, or ask a person to run it on the database itself")
         }
         _ => report,
+    }
+}
+
+impl Cursor {
+    fn of(query: Option<&Node>) -> Option<Self> {
+        let Some(NodeEnum::SelectStmt(select)) = query?.node.as_ref() else {
+            return None;
+        };
+        let item = |node: &Node| match node.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) => {
+                match target.val.as_deref().and_then(|v| v.node.as_ref()) {
+                    Some(NodeEnum::ColumnRef(column)) => string_fields(&column.fields),
+                    _ => Vec::new(),
+                }
+            }
+            _ => Vec::new(),
+        };
+        Some(Self {
+            items: select.target_list.iter().map(item).collect(),
+            rows: select.op == pb::SetOperation::SetopNone as i32
+                && select.with_clause.is_none()
+                && select.group_clause.is_empty()
+                && select.having_clause.is_none()
+                && select.distinct_clause.is_empty()
+                && select.values_lists.is_empty()
+                && !select.from_clause.is_empty(),
+        })
     }
 }
 

@@ -126,6 +126,15 @@ pub(crate) struct Locking {
     pub(crate) command: &'static str,
 }
 
+/// The query of a cursor, as far as `WHERE CURRENT OF` can come to its tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// What it gives, column by column: the parts of a column reference, nothing for what is none.
+    pub(crate) items: Vec<Vec<String>>,
+    /// Each of its rows is one of its tables', not one of a group or of a set.
+    pub(crate) rows: bool,
+}
+
 /// What a locking clause does where a row is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -191,6 +200,8 @@ pub(crate) struct Facts {
     pub(crate) misplaced: Option<usize>,
     /// All CTEs, at all levels.
     pub(crate) ctes: Vec<Cte>,
+    /// DECLARE CURSOR.
+    pub(crate) cursor: Option<Cursor>,
     /// SELECT … INTO.
     pub(crate) into: bool,
     /// Highest `$n`.

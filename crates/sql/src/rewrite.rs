@@ -25,6 +25,7 @@ mod changes;
 mod conflict;
 mod constraints;
 mod copy;
+mod cursor;
 mod delete;
 mod insert;
 mod merging;
@@ -33,6 +34,7 @@ mod parts;
 mod returning;
 mod rows;
 pub(crate) mod security;
+mod storing;
 mod system;
 mod temporary;
 mod through;
@@ -306,6 +308,7 @@ impl Edits {
             edits.list.extend(column_edits(statement, item, &system)?);
         }
         edits.list.extend(advisory::edits(statement)?);
+        edits.list.extend(cursor::edits(statement, context)?);
         if let Some(target) = rows::target(statement, context)?
             && edits.merged.contains(&target.0.relation.id)
         {

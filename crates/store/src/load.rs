@@ -81,6 +81,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     let by_oid = functions(client, &mut catalog).await?;
     views(client, &mut parts, &by_oid).await?;
     catalog.types = types(client, &by_oid).await?;
+    catalog.domains = domains(client).await?;
     let prints: Vec<(RelationId, String)> = parts
         .values()
         .map(|relation| (relation.id, fingerprint::of(relation, &parts)))
@@ -380,6 +381,15 @@ async fn types(
         });
     }
     Ok(types)
+}
+
+async fn domains(client: &impl GenericClient) -> Result<HashMap<String, String>, Error> {
+    let rows = client
+        .query(include_str!("../queries/domains.sql"), &[])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("name")?, row.try_get("base")?)))
+        .collect()
 }
 
 /// A `"char"` column as a letter; zero is a blank.

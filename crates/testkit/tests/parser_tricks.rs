@@ -168,6 +168,7 @@ const TRICKS: &[&str] = &[
     "BEGIN; DELETE FROM users; PREPARE TRANSACTION 'x'",
     "COMMIT PREPARED 'x'",
     "DELETE FROM users WHERE CURRENT OF c",
+    "BEGIN; DECLARE c CURSOR FOR SELECT * FROM users; FETCH c; DELETE FROM users WHERE CURRENT OF c",
 ];
 
 #[test]

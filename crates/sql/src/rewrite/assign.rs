@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Relation};
+use catalog::{Catalog, Column, Generated, Relation};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ResTarget, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::rewrite::change::{Changed, list, mismatch};
-use crate::rewrite::parts::{self, Edited, Part};
+use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::parts::{self, Edited, Part, Step};
+use crate::rewrite::storing::cast_type;
 use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
 
@@ -41,6 +42,15 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// Whether it is a value of the column's type already, lengths apart.
+    pub(crate) fn is_typed(&self) -> bool {
+        match self {
+            Self::Text { cast, .. } => cast.is_some(),
+            Self::Part { .. } => false,
+            Self::Ours(_) | Self::Parts(_) => true,
+        }
+    }
+
     /// Appends it as an expression.
     pub(crate) fn write(&self, splice: &mut Splice<'_>, edits: &[Edit]) {
         match self {
@@ -180,23 +190,26 @@ fn single(
         }
         // the head computes generated columns itself
         Some(NodeEnum::SetToDefault(_)) if column.generated != Generated::No => return Ok(None),
-        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default(changed, &target.name, column)),
+        Some(NodeEnum::SetToDefault(_)) => Value::Ours(default(work, &target.name, column)),
         Some(node) => {
             let range = work.bytes(tokens.clone())?;
             let whole = target.indirection.is_empty();
             match node {
-                NodeEnum::RowExpr(row) if whole => {
-                    match parts::row_value((work, edits), column, row, tokens)? {
+                NodeEnum::RowExpr(row) => {
+                    let steps = named_steps((work, edits), (target, names.clone()))?;
+                    let declared = parts::leaf(work.context.catalog, column, &steps)?;
+                    match parts::row_value((work, edits), &declared, row, tokens)? {
                         Some(text) => Value::Ours(text),
                         None => Value::Text {
                             range,
-                            cast: Some(cast_type(column)),
+                            cast: whole.then(|| cast_type(work.context.catalog, column)),
                         },
                     }
                 }
                 node => Value::Text {
                     range,
-                    cast: (whole && is_untyped(node)).then(|| cast_type(column)),
+                    cast: (whole && is_untyped(node))
+                        .then(|| cast_type(work.context.catalog, column)),
                 },
             }
         }
@@ -216,11 +229,7 @@ fn assignment(
         value
     } else {
         Value::Parts(vec![Part {
-            steps: parts::steps(
-                (work, edits),
-                &target.indirection,
-                names.start + 1..names.end,
-            )?,
+            steps: named_steps((work, edits), (target, names))?,
             value: value.text((work, edits)),
             column: (target.name.clone(), crate::walk::byte(target.location)),
         }])
@@ -229,6 +238,11 @@ fn assignment(
         column: column.name.clone(),
         value,
     })
+}
+
+/// The way from the column to what the target names.
+fn named_steps(edited: Edited<'_>, (target, names): Goal<'_>) -> Result<Vec<Step>, Box<Report>> {
+    parts::steps(edited, &target.indirection, names.start + 1..names.end)
 }
 
 fn no_default() -> Box<Report> {
@@ -297,152 +311,24 @@ pub(crate) fn is_untyped(node: &NodeEnum) -> bool {
     )
 }
 
-/// The column's type without its modifier: a cast with the modifier would cut a long string
-/// instead of raising 22001. So would one to a domain over such a type.
-pub(crate) fn cast_type(column: &Column) -> String {
-    if let Some(length) = column.base_type.as_deref().and_then(Length::of) {
-        let array = if length.array { "[]" } else { "" };
-        return format!("pg_catalog.{}{array}", length.function);
-    }
-    match column.type_id {
-        1042 => "pg_catalog.bpchar".to_owned(),
-        1014 => "pg_catalog.bpchar[]".to_owned(),
-        1560 => "pg_catalog.\"bit\"".to_owned(),
-        1561 => "pg_catalog.\"bit\"[]".to_owned(),
-        18 => "pg_catalog.\"char\"".to_owned(),
-        _ => qualified(&column.type_name),
-    }
-}
-
-/// Types that the grammar itself knows, by their first word.
-const IN_GRAMMAR: [&str; 12] = [
-    "bigint",
-    "bit",
-    "boolean",
-    "character",
-    "double",
-    "integer",
-    "interval",
-    "numeric",
-    "real",
-    "smallint",
-    "time",
-    "timestamp",
-];
-
-/// `text` is `pg_catalog.text`: a bare name may mean the type of a temporary table of that name.
-fn qualified(type_name: &str) -> String {
-    let word = type_name.split(['(', '[', ' ']).next().unwrap_or_default();
-    if word.contains('.') || IN_GRAMMAR.contains(&word) {
-        return type_name.to_owned();
-    }
-    format!("pg_catalog.{type_name}")
-}
-
-/// The column's type without its modifier; of a domain the type below it.
-pub(crate) fn plain_type(column: &Column) -> String {
-    let Some(base) = column.base_type.as_deref() else {
-        return cast_type(column);
-    };
-    if Length::of(base).is_some() {
-        return cast_type(column);
-    }
-    let modifier = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == ',');
-    match base.split_once('(') {
-        Some((name, rest)) if !name.contains('"') => match rest.split_once(')') {
-            Some((inside, after)) if modifier(inside) => qualified(&format!("{name}{after}")),
-            _ => qualified(base),
-        },
-        _ => qualified(base),
-    }
-}
-
 /// What DEFAULT means for a column the client names.
-fn default(changed: &Changed, name: &str, column: &Column) -> String {
-    let Some(through) = &changed.through else {
-        return default_of(&changed.relation, column);
+fn default(work: &Work<'_>, name: &str, column: &Column) -> String {
+    let catalog = work.context.catalog;
+    let Some(through) = &work.changed.through else {
+        return default_of(catalog, &work.changed.relation, column);
     };
     // An UPDATE of a view takes the view's own default, and NULL where there is none: what lies
     // below is not asked, as it is for an INSERT.
     let default = through.own_default(name).unwrap_or("NULL");
-    format!("CAST({default} AS {})", cast_type(column))
+    format!("CAST({default} AS {})", cast_type(catalog, column))
 }
 
 /// The column's DEFAULT as an expression of its type, as the head has it.
-pub(crate) fn default_of(relation: &Relation, column: &Column) -> String {
+pub(crate) fn default_of(catalog: &Catalog, relation: &Relation, column: &Column) -> String {
     let default = relation.draft_default(column);
     format!(
         "CAST({} AS {})",
         default.as_deref().unwrap_or("NULL"),
-        cast_type(column)
+        cast_type(catalog, column)
     )
-}
-
-/// A value as its column stores it: what an assignment does, where CAST with a length would cut a
-/// long string instead of raising 22001.
-pub(crate) fn stored(value: &str, column: &Column) -> String {
-    let plain = cast_type(column);
-    let name = &column.type_name;
-    let declared = column.base_type.as_ref().unwrap_or(&column.declared);
-    let fitted = match Length::of(declared) {
-        Some(length) => length.fit(value),
-        None => format!("CAST({value} AS {plain})"),
-    };
-    let cast = if column.base_type.is_some() {
-        format!("CAST({fitted} AS {name})")
-    } else if *declared != column.type_name {
-        format!("CAST({fitted} AS {})", qualified(declared))
-    } else {
-        fitted
-    };
-    match &column.collation {
-        Some(collation) => format!("{cast} COLLATE {collation}"),
-        None => cast,
-    }
-}
-
-/// A type that has a length, by the function that PostgreSQL assigns values of it with.
-struct Length {
-    function: &'static str,
-    modifier: u32,
-    array: bool,
-}
-
-impl Length {
-    fn of(declared: &str) -> Option<Self> {
-        let (element, array) = match declared.strip_suffix("[]") {
-            Some(element) => (element, true),
-            None => (declared, false),
-        };
-        let (name, length) = element.strip_suffix(')')?.split_once('(')?;
-        let length: u32 = length.parse().ok()?;
-        let (function, modifier) = match name {
-            "character varying" => ("varchar", length + 4),
-            "character" => ("bpchar", length + 4),
-            "bit" => ("\"bit\"", length),
-            "bit varying" => ("varbit", length),
-            _ => return None,
-        };
-        Some(Self {
-            function,
-            modifier,
-            array,
-        })
-    }
-
-    fn fit(&self, value: &str) -> String {
-        let Self {
-            function,
-            modifier,
-            array,
-        } = self;
-        if !array {
-            return format!(
-                "pg_catalog.{function}(CAST({value} AS pg_catalog.{function}), {modifier}, false)"
-            );
-        }
-        format!(
-            "(SELECT CASE WHEN (SELECT pg_catalog.count(pg_catalog.{function}(e, {modifier}, false)) FROM pg_catalog.unnest(a.a) AS u(e)) >= 0 THEN a.a END FROM (SELECT CAST({value} AS pg_catalog.{function}[]) AS a OFFSET 0) AS a)"
-        )
-    }
 }

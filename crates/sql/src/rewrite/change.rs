@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catalog::{
-    Column, Head, Relation, RelationId, RelationKind, quote_identifier as q, quote_literal,
+    Catalog, Column, Head, Relation, RelationId, RelationKind, quote_identifier as q, quote_literal,
 };
 use pg_query::protobuf::RangeVar;
 use report::Report;
@@ -12,7 +12,8 @@ use crate::facts::TableRef;
 use crate::merge::{self, Wanted};
 use crate::plan::{Context, Plan};
 use crate::resolve::{self, Target};
-use crate::rewrite::assign::{cast_type, default_of};
+use crate::rewrite::assign::default_of;
+use crate::rewrite::storing::cast_type;
 use crate::rewrite::through::{self, Followed, Through};
 use crate::walk::byte;
 
@@ -283,7 +284,7 @@ impl Changed {
     }
 
     /// What a column gets where nothing is given: a view's own default goes before the table's.
-    pub(crate) fn default(&self, column: &Column) -> String {
+    pub(crate) fn default(&self, catalog: &Catalog, column: &Column) -> String {
         let of_view = self.through.as_ref().and_then(|through| {
             let shown = through.view.columns.iter();
             shown
@@ -291,8 +292,8 @@ impl Changed {
                 .find_map(|c| through.default(&c.name))
         });
         match of_view {
-            Some(default) => format!("CAST({default} AS {})", cast_type(column)),
-            None => default_of(&self.relation, column),
+            Some(default) => format!("CAST({default} AS {})", cast_type(catalog, column)),
+            None => default_of(catalog, &self.relation, column),
         }
     }
 

@@ -9,10 +9,11 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::plan::Verb;
-use crate::rewrite::assign::{Assignment, assignments, cast_type};
+use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::Returning;
+use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
 
@@ -256,10 +257,11 @@ fn hits(
         // a miss has no row to compute from, and must not fail on it
         // and the new image is one of several of the same type
         let column = changed.relation.column(&assignment.column);
-        let type_name = cast_type(column.ok_or_else(mismatch)?);
-        splice.ours(&format!(", CASE WHEN {hit} THEN CAST("));
+        let declared = &column.ok_or_else(mismatch)?.declared;
+        let (open, close) = assigned(work.context.catalog, declared);
+        splice.ours(&format!(", CASE WHEN {hit} THEN {open}"));
         assignment.value.write(splice, edits);
-        splice.ours(&format!(" AS {type_name}) END AS n{i}"));
+        splice.ours(&format!("{close} END AS n{i}"));
     }
     splice.ours(&format!(", CASE WHEN {hit} THEN ("));
     match &places.filter {

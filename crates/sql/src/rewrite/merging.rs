@@ -17,12 +17,13 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::plan::Verb;
-use crate::rewrite::assign::{Assignment, assignments, cast_type, default_of};
+use crate::rewrite::assign::{Assignment, assignments, default_of};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert;
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::parts::{self, Part};
 use crate::rewrite::returning::{Returning, label_of};
+use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Splice;
 
@@ -248,7 +249,7 @@ impl Merge {
         splice: &mut Splice<'_>,
     ) -> Result<(), Box<Report>> {
         let kept = work.changed.column(&column.name);
-        let type_name = cast_type(column);
+        let (open, close) = assigned(work.context.catalog, &column.declared);
         let mut any = false;
         for (n, clause) in self.clauses.iter().enumerate() {
             let value: &dyn Fn(&mut Splice<'_>) -> Result<(), Box<Report>> = match &clause.action {
@@ -269,9 +270,9 @@ impl Merge {
             } else {
                 "CASE pgdraft_c.pgdraft_clause"
             };
-            splice.ours(&format!("{word} WHEN {n} THEN CAST("));
+            splice.ours(&format!("{word} WHEN {n} THEN {open}"));
             value(splice)?;
-            splice.ours(&format!(" AS {type_name})"));
+            splice.ours(&close);
             any = true;
         }
         splice.ours(&if any {
@@ -299,8 +300,16 @@ impl Merge {
                 }
                 Given::Row(row, range) => {
                     let (open, close) = restricted(work, range, &self.labels)?;
-                    splice.ours(&format!("{open}{row}{close}"));
-                    return Ok(());
+                    let value = format!("{open}{row}{close}");
+                    if target.steps.is_empty() {
+                        splice.ours(&value);
+                        return Ok(());
+                    }
+                    parts.push(Part {
+                        column: (column.name.clone(), target.at),
+                        steps: target.steps.clone(),
+                        value,
+                    });
                 }
                 Given::Text(range) => {
                     let mut text = work.splice();
@@ -314,7 +323,7 @@ impl Merge {
             }
         }
         splice.ours(&if parts.is_empty() {
-            default_of(&work.changed.relation, column)
+            default_of(work.context.catalog, &work.changed.relation, column)
         } else {
             parts::of_nothing(work.context.catalog, column, &parts)?
         });
@@ -467,8 +476,9 @@ fn given(
                     unsupported("a star among the values of MERGE").hint("name the columns"),
                 ));
             }
-            Some(NodeEnum::RowExpr(row)) if target.steps.is_empty() => {
-                match parts::row_value((work, &work.edits), column, row, item.clone())? {
+            Some(NodeEnum::RowExpr(row)) => {
+                let declared = parts::leaf(work.context.catalog, column, &target.steps)?;
+                match parts::row_value((work, &work.edits), &declared, row, item.clone())? {
                     Some(text) => Given::Row(text, item),
                     None => Given::Text(item),
                 }

@@ -14,8 +14,8 @@ use pg_query::protobuf::{Node, RowExpr, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::rewrite::assign::{plain_type, stored};
 use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::storing::{assigned, plain, stored, stored_as};
 use crate::rewrite::work::Work;
 use crate::splice::Edit;
 
@@ -134,17 +134,8 @@ pub(crate) fn assign(
     container: &str,
     parts: &[Part],
 ) -> Result<String, Box<Report>> {
-    let kind = Type::of(catalog, column);
-    let base = match &column.base_type {
-        Some(_) => format!("CAST({container} AS {})", kind.name),
-        None => container.to_owned(),
-    };
     let parts: Vec<&Part> = parts.iter().collect();
-    let value = kind.put(catalog, &base, &parts, 0)?;
-    Ok(match &column.base_type {
-        Some(_) => format!("CAST({value} AS {})", column.type_name),
-        None => value,
-    })
+    Type::of(catalog, &column.declared).put(catalog, container, &parts, 0)
 }
 
 /// A new value of the column of which only parts are given.
@@ -153,27 +144,31 @@ pub(crate) fn of_nothing(
     column: &Column,
     parts: &[Part],
 ) -> Result<String, Box<Report>> {
-    let nothing = format!("CAST(NULL AS {})", plain_type(column));
-    assign(catalog, column, &nothing, parts)
+    let kind = Type::of(catalog, &column.declared);
+    let parts: Vec<&Part> = parts.iter().collect();
+    let base = kind.base();
+    let nothing = format!("CAST(NULL AS {})", base.name());
+    let value = base.put(catalog, &nothing, &parts, 0)?;
+    Ok(kind.from_base(catalog, value))
 }
 
-/// The type that a part of the column has, without its modifier.
+/// The type that a part of the column has, as declared.
 pub(crate) fn leaf(
     catalog: &Catalog,
     column: &Column,
     steps: &[Step],
 ) -> Result<String, Box<Report>> {
-    let mut kind = Type::of(catalog, column);
+    let mut kind = Type::of(catalog, &column.declared);
     for step in steps {
         kind = kind.part(catalog, step)?;
     }
-    Ok(kind.name)
+    Ok(kind.declared)
 }
 
 /// A type as far as its parts can be assigned to.
 struct Type {
-    /// As a cast takes it, without a modifier; a domain's base.
-    name: String,
+    /// As a column is declared of it.
+    declared: String,
     shape: Shape,
 }
 
@@ -182,51 +177,84 @@ enum Shape {
     Array(String),
     Json,
     Row(Arc<Relation>),
+    Domain(Box<Type>),
     Other,
 }
 
 impl Type {
-    fn of(catalog: &Catalog, column: &Column) -> Self {
-        Self::named(catalog, plain_type(column))
-    }
-
-    fn named(catalog: &Catalog, name: String) -> Self {
-        let shape = if let Some(element) = name.strip_suffix("[]") {
+    fn of(catalog: &Catalog, declared: &str) -> Self {
+        let shape = if let Some(element) = declared.strip_suffix("[]") {
             Shape::Array(element.to_owned())
-        } else if name == "pg_catalog.jsonb" {
+        } else if declared == "jsonb" {
             Shape::Json
-        } else if let Some(row) = row_type(catalog, &name) {
+        } else if let Some(base) = catalog.domains.get(declared) {
+            Shape::Domain(Box::new(Self::of(catalog, base)))
+        } else if let Some(row) = row_type(catalog, declared) {
             Shape::Row(row)
         } else {
             Shape::Other
         };
-        Self { name, shape }
+        Self {
+            declared: declared.to_owned(),
+            shape,
+        }
+    }
+
+    /// As a cast takes it, without a modifier.
+    fn name(&self) -> String {
+        plain(&self.declared)
+    }
+
+    /// What a domain is made of.
+    fn base(&self) -> &Self {
+        match &self.shape {
+            Shape::Domain(base) => base,
+            _ => self,
+        }
+    }
+
+    /// A value of the base as one of the domain.
+    fn from_base(&self, catalog: &Catalog, value: String) -> String {
+        match &self.shape {
+            Shape::Domain(_) => {
+                let (open, close) = stored_as(catalog, &self.declared);
+                format!("{open}{value}{close}")
+            }
+            _ => value,
+        }
     }
 
     fn refused(&self) -> Box<Report> {
         Box::new(
             unsupported(&format!(
                 "assigning to a part of a value of type {}",
-                self.name
+                self.name()
             ))
             .hint("assign the whole value"),
         )
     }
 
+    /// A value of it in an array: the array's column looks at the lengths, but not at a domain's.
+    fn stored(&self, catalog: &Catalog) -> (String, String) {
+        match &self.shape {
+            Shape::Domain(_) => stored_as(catalog, &self.declared),
+            _ => assigned(catalog, &self.declared),
+        }
+    }
+
     /// The type of a part.
     fn part(&self, catalog: &Catalog, step: &Step) -> Result<Self, Box<Report>> {
-        match (&self.shape, step) {
+        let base = self.base();
+        match (&base.shape, step) {
             (Shape::Row(row), Step::Field(name)) => {
                 let field = row.column(name).ok_or_else(|| self.refused())?;
-                Ok(Self::of(catalog, field))
+                Ok(Self::of(catalog, &field.declared))
             }
             (Shape::Array(_), Step::Subscripts(list)) if list.iter().any(|s| s.slice) => {
-                Ok(Self::named(catalog, self.name.clone()))
+                Ok(Self::of(catalog, &base.declared))
             }
-            (Shape::Array(element), Step::Subscripts(_)) => {
-                Ok(Self::named(catalog, element.clone()))
-            }
-            (Shape::Json, Step::Subscripts(_)) => Ok(Self::named(catalog, self.name.clone())),
+            (Shape::Array(element), Step::Subscripts(_)) => Ok(Self::of(catalog, element)),
+            (Shape::Json, Step::Subscripts(_)) => Ok(Self::of(catalog, &base.declared)),
             _ => Err(self.refused()),
         }
     }
@@ -239,8 +267,13 @@ impl Type {
         parts: &[&Part],
         at: usize,
     ) -> Result<String, Box<Report>> {
-        if let Shape::Row(row) = &self.shape {
-            return self.put_fields((catalog, row), container, parts, at);
+        match &self.shape {
+            Shape::Row(row) => return self.put_fields((catalog, row), container, parts, at),
+            Shape::Domain(base) => {
+                let container = format!("CAST({container} AS {})", base.name());
+                return Ok(self.from_base(catalog, base.put(catalog, &container, parts, at)?));
+            }
+            Shape::Array(_) | Shape::Json | Shape::Other => {}
         }
         let mut value = container.to_owned();
         for part in parts {
@@ -250,10 +283,10 @@ impl Type {
             value = match &self.shape {
                 Shape::Json if part.steps.len() == at + 1 => self.put_key(&value, list, part)?,
                 Shape::Array(_) if list.iter().any(|s| s.slice) => {
-                    self.put_slice(&value, list, part, at)?
+                    self.put_slice((catalog, &value), list, part, at)?
                 }
                 Shape::Array(element) => {
-                    let element = Self::named(catalog, element.clone());
+                    let element = Self::of(catalog, element);
                     put_element((catalog, &element), &value, list, part, at)?
                 }
                 _ => return Err(self.refused()),
@@ -287,24 +320,23 @@ impl Type {
             let old = format!("(pgdraft_x.pgdraft_c).{}", q(&column.name));
             fields.push(match own.as_slice() {
                 [] => old,
-                [part] if part.steps.len() == at + 1 => stored(&part.value, column),
-                _ if column.base_type.is_some() => return Err(self.refused()),
+                [part] if part.steps.len() == at + 1 => stored(catalog, &part.value, column),
                 own => {
-                    let kind = Self::of(catalog, column);
-                    stored(&kind.put(catalog, &old, own, at + 1)?, column)
+                    let kind = Self::of(catalog, &column.declared);
+                    stored(catalog, &kind.put(catalog, &old, own, at + 1)?, column)
                 }
             });
         }
         Ok(format!(
             "(SELECT CAST(ROW({}) AS {}) FROM (SELECT {container} AS pgdraft_c OFFSET 0) AS pgdraft_x)",
             list(fields),
-            self.name
+            self.name()
         ))
     }
 
     fn put_slice(
         &self,
-        container: &str,
+        (catalog, container): (&Catalog, &str),
         list: &[Subscript],
         part: &Part,
         at: usize,
@@ -330,12 +362,12 @@ impl Type {
         });
         let upper = bounds(&|s| s.upper.clone());
         let given = |bound: fn(&Subscript) -> bool| list.iter().all(bound);
+        let (open, close) = assigned(catalog, &self.declared);
         Ok(format!(
-            "pgdraft.put_slice({container}, ARRAY[{lower}], ARRAY[{upper}], {}, {}, CAST({} AS {}))",
+            "pgdraft.put_slice({container}, ARRAY[{lower}], ARRAY[{upper}], {}, {}, {open}{}{close})",
             given(|s| !s.slice || s.lower.is_some()),
             given(|s| s.upper.is_some()),
             part.value,
-            self.name
         ))
     }
 
@@ -378,9 +410,10 @@ fn put_element(
     }
     let subscripts = self::list(at_each.clone());
     if part.steps.len() == at + 1 {
+        let (open, close) = element.stored(catalog);
         return Ok(format!(
-            "pgdraft.put_element({container}, ARRAY[{subscripts}], CAST({} AS {}))",
-            part.value, element.name
+            "pgdraft.put_element({container}, ARRAY[{subscripts}], {open}{}{close})",
+            part.value
         ));
     }
     let present: String = at_each.iter().map(|s| format!("[{s}]")).collect();
@@ -421,16 +454,17 @@ fn identifier(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// `ROW(…)` as a value of a row type, every field as it is assigned; `None` where the column's type
+/// `ROW(…)` as a value of a row type, every field as it is assigned; `None` where the type
 /// is no row that the catalog knows.
 pub(crate) fn row_value(
     (work, edits): Edited<'_>,
-    column: &Column,
+    declared: &str,
     row: &RowExpr,
     tokens: Range<usize>,
 ) -> Result<Option<String>, Box<Report>> {
-    let kind = Type::of(work.context.catalog, column);
-    let Shape::Row(relation) = &kind.shape else {
+    let catalog = work.context.catalog;
+    let kind = Type::of(catalog, declared);
+    let Shape::Row(relation) = &kind.base().shape else {
         return Ok(None);
     };
     let all = &work.statement.tokens;
@@ -446,18 +480,20 @@ pub(crate) fn row_value(
     let mut fields = Vec::with_capacity(items.len());
     for ((item, node), field) in items.into_iter().zip(&row.args).zip(&relation.columns) {
         let inner = match node.node.as_ref() {
-            Some(NodeEnum::RowExpr(inner)) => row_value((work, edits), field, inner, item.clone())?,
+            Some(NodeEnum::RowExpr(inner)) => {
+                row_value((work, edits), &field.declared, inner, item.clone())?
+            }
             _ => None,
         };
         let value = match inner {
             Some(value) => value,
             None => format!("({})", work.text(item, edits)?),
         };
-        fields.push(stored(&value, field));
+        fields.push(stored(catalog, &value, field));
     }
     Ok(Some(format!(
         "CAST(ROW({}) AS {})",
         list(fields),
-        kind.name
+        kind.base().name()
     )))
 }

@@ -90,6 +90,11 @@ pub(crate) fn restrict(
         .map(|(i, name)| format!(", {label}.{} AS pgdraft_k{i}", q(name)))
         .collect();
     let seen = format!("{keys}, {label}.{} AS pgdraft_seen ", inner.alias("op"));
+    let seen = if clauses.lists_nothing {
+        seen.trim_start_matches(',').to_owned()
+    } else {
+        seen
+    };
     let mut list: Vec<Edit> = edits.list.clone();
     list.retain(|e| e.range != place);
     list.push(found);
@@ -161,6 +166,8 @@ struct Clauses {
     select: usize,
     /// Byte of FROM.
     from: usize,
+    /// The select list is empty.
+    lists_nothing: bool,
     /// Byte where the first of LIMIT, OFFSET, FETCH and FOR begins.
     end: usize,
     /// Token ranges of the expressions of LIMIT or FETCH, and of OFFSET.
@@ -196,6 +203,7 @@ impl Clauses {
         let mut out = Self {
             select: tokens.get(select)?.start,
             from: tokens.get(from)?.start,
+            lists_nothing: (select + 1..from).all(|i| is(i, Kind::All)),
             end: tokens.get(*starts.first()?)?.start,
             count: None,
             offset: None,

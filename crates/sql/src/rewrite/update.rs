@@ -9,6 +9,7 @@ use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::Returning;
+use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Work, Written};
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a>, Box<Report>> {
@@ -26,17 +27,24 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     )?;
     let changed = &work.changed;
     let returning = Returning::find(work, tree.returning_clause.as_ref(), &tree.from_clause)?;
+    // new images stand beside old ones then, as values of one type
+    let moves = assignments.iter().any(|a| changed.is_key(&a.column));
     let mut out = work.written(Verb::Update);
     work.source(out.cte(), &returning.rows(), |splice| {
         splice.ours(&returning.lifted());
         for (i, assignment) in assignments.iter().enumerate() {
-            splice.ours(", ");
+            let column = changed.relation.column(&assignment.column);
+            let (open, close) = match column.filter(|_| moves && !assignment.value.is_typed()) {
+                Some(column) => assigned(work.context.catalog, &column.declared),
+                None => Default::default(),
+            };
+            splice.ours(&format!(", {open}"));
             assignment.value.write(splice, &work.edits);
-            splice.ours(&format!(" AS n{i}"));
+            splice.ours(&format!("{close} AS n{i}"));
         }
     })?;
     out.cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
-    if assignments.iter().any(|a| changed.is_key(&a.column)) {
+    if moves {
         let writable = changed.writable();
         let new = |i: usize| image(&writable, &assignments, i);
         moving::finish(work, Rows::Updated, new, &returning, &mut out)?;

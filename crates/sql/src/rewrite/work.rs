@@ -15,7 +15,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
-use crate::rewrite::{Edits, through, unqualify};
+use crate::rewrite::{Edits, cursor, through, unqualify};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 use crate::walk::byte;
@@ -311,6 +311,10 @@ impl<'a> Work<'a> {
         more: impl FnOnce(&mut Splice<'_>),
     ) -> Result<(), Box<Report>> {
         let changed = &self.changed;
+        let position = self.position()?;
+        if let Some((at, _)) = &position {
+            splice.ours(&format!("{at}, "));
+        }
         splice.ours(&format!(
             "{} AS MATERIALIZED (SELECT {}{}",
             self.src(),
@@ -328,12 +332,28 @@ impl<'a> Work<'a> {
             self.clause(splice, from)?;
             splice.ours(rows);
         }
-        if let Some(filter) = self.clauses.filter {
+        if let Some((_, condition)) = position {
+            splice.ours(&format!(" WHERE {condition}"));
+        } else if let Some(filter) = self.clauses.filter {
             splice.ours(" WHERE ");
             self.clause(splice, filter)?;
         }
         splice.ours(")");
         Ok(())
+    }
+
+    /// Of WHERE CURRENT OF: a CTE with the key of the cursor's row, and the condition on it.
+    fn position(&self) -> Result<Option<(String, String)>, Box<Report>> {
+        let Some(filter) = self.clauses.filter else {
+            return Ok(None);
+        };
+        let tokens = &self.statement.tokens;
+        let content = self.clauses.content(filter);
+        let is = |i: usize, kind: Kind| tokens.get(i).is_some_and(|t| t.is(kind));
+        if !is(content.start, Kind::CurrentP) || !is(content.start + 1, Kind::Of) {
+            return Ok(None);
+        }
+        cursor::position(self, content.start + 2..content.end).map(Some)
     }
 
     /// Whether the change's own WHERE holds an expression that can fail on a hidden row.

@@ -63,7 +63,7 @@ pub(crate) fn shop() -> Catalog {
                 column(1, "id", 20, "bigint"),
                 column(2, "name", 1043, "character varying"),
                 age,
-                column(4, "code", 1042, "character"),
+                column(4, "code", 1042, "bpchar"),
             ],
             Some(key("users_pkey", &["id"])),
         ),

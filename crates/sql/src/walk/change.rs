@@ -2,7 +2,7 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReturningClause, UpdateStmt,
+    DeleteStmt, InsertStmt, MergeStmt, Node, RangeVar, ReturningClause, UpdateStmt,
 };
 
 use super::{Walked, Walker, unknown};
@@ -99,7 +99,7 @@ impl Walker {
             self.join_item(item, false)?;
         }
         self.expressions(&update.target_list)?;
-        self.pushed(update.where_clause.as_deref())?;
+        self.condition(update.where_clause.as_deref())?;
         self.returning(update.returning_clause.as_ref())?;
         self.close_block();
         self.leave(mark);
@@ -113,11 +113,19 @@ impl Walker {
         for item in &delete.using_clause {
             self.join_item(item, false)?;
         }
-        self.pushed(delete.where_clause.as_deref())?;
+        self.condition(delete.where_clause.as_deref())?;
         self.returning(delete.returning_clause.as_ref())?;
         self.close_block();
         self.leave(mark);
         Ok(block)
+    }
+
+    /// WHERE, which may be CURRENT OF a cursor.
+    fn condition(&mut self, node: Option<&Node>) -> Walked {
+        match node.and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::CurrentOfExpr(of)) if of.cursor_param == 0 => Ok(()),
+            _ => self.pushed(node).map(|_| ()),
+        }
     }
 
     fn merge(&mut self, merge: &MergeStmt) -> Result<usize, Unknown> {

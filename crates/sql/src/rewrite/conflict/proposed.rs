@@ -3,17 +3,17 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Identity, Relation, quote_identifier as q};
+use catalog::{Catalog, Column, Generated, Identity, Relation, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
 
 use super::Places;
 use super::arbiter::Arbiter;
-use crate::rewrite::assign::{cast_type, is_untyped, stored};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert::{Given, given_columns};
 use crate::rewrite::parts::{self, Part};
+use crate::rewrite::storing::{assigned, stored};
 use crate::rewrite::work::Work;
 use crate::splice::Splice;
 
@@ -45,7 +45,11 @@ pub(super) fn write(
     let given = given(work, tree, select)?;
     let mut row = Vec::with_capacity(relation.columns.len());
     for column in relation.writable() {
-        let value = stored(&value_of(work, &given, column)?, column);
+        let value = stored(
+            work.context.catalog,
+            &value_of(work, &given, column)?,
+            column,
+        );
         row.push(format!("{value} AS {}", q(&column.name)));
     }
     splice.ours(&format!(
@@ -54,7 +58,7 @@ pub(super) fn write(
         named(relation),
         arbiters.iter().map(Arbiter::computed).collect::<String>(),
         checked(relation),
-        computed(relation),
+        computed(work.context.catalog, relation),
         row.join(", "),
     ));
     match select {
@@ -117,7 +121,7 @@ fn value_of(work: &Work<'_>, given: &[Value], column: &Column) -> Result<String,
         })
         .collect();
     match parts.as_slice() {
-        [] => Ok(work.changed.default(column)),
+        [] => Ok(work.changed.default(work.context.catalog, column)),
         [whole] if whole.steps.is_empty() => Ok(whole.value.clone()),
         parts => parts::of_nothing(work.context.catalog, column, parts),
     }
@@ -138,11 +142,11 @@ fn checked(relation: &Relation) -> String {
 }
 
 /// Opens the brackets in which generated columns are computed, where there are any.
-fn computed(relation: &Relation) -> String {
+fn computed(catalog: &Catalog, relation: &Relation) -> String {
     let columns: Vec<String> = generated(relation)
         .map(|c| {
             let expression = c.default.as_deref().unwrap_or("NULL");
-            let value = stored(&format!("({expression})"), c);
+            let value = stored(catalog, &format!("({expression})"), c);
             format!(", {value} AS {}", q(&c.name))
         })
         .collect();
@@ -208,28 +212,23 @@ fn value(
             splice.ours("NULL");
         }
         _ if given.overridden => splice.ours("NULL"),
-        Some(NodeEnum::SetToDefault(_)) => splice.ours(&work.changed.default(column)),
-        Some(NodeEnum::RowExpr(row)) if target.steps.is_empty() => {
-            match parts::row_value((work, &work.edits), column, row, item)? {
-                Some(text) => splice.ours(&text),
-                None => cast(work, range, &cast_type(column), splice),
+        Some(NodeEnum::SetToDefault(_)) => {
+            splice.ours(&work.changed.default(work.context.catalog, column))
+        }
+        node => {
+            let declared = parts::leaf(work.context.catalog, column, &target.steps)?;
+            if let Some(NodeEnum::RowExpr(row)) = node
+                && let Some(text) = parts::row_value((work, &work.edits), &declared, row, item)?
+            {
+                splice.ours(&text);
+                return Ok(());
             }
+            // rows of different types are told apart by their columns, too
+            let (open, close) = assigned(work.context.catalog, &declared);
+            splice.ours(&format!("{open}("));
+            splice.copy_edited(range, &work.edits);
+            splice.ours(&format!("){close}"));
         }
-        Some(node) if is_untyped(node) => {
-            let kind = if target.steps.is_empty() {
-                cast_type(column)
-            } else {
-                parts::leaf(work.context.catalog, column, &target.steps)?
-            };
-            cast(work, range, &kind, splice);
-        }
-        _ => splice.copy_edited(range, &work.edits),
     }
     Ok(())
-}
-
-fn cast(work: &Work<'_>, range: Range<usize>, kind: &str, splice: &mut Splice<'_>) {
-    splice.ours("CAST((");
-    splice.copy_edited(range, &work.edits);
-    splice.ours(&format!(") AS {kind})"));
 }
