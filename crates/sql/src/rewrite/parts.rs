@@ -149,7 +149,7 @@ pub(crate) fn of_nothing(
     let base = kind.base();
     let nothing = format!("CAST(NULL AS {})", base.name());
     let value = base.put(catalog, &nothing, &parts, 0)?;
-    Ok(kind.from_base(catalog, value))
+    Ok(kind.in_domain(catalog, value))
 }
 
 /// The type that a part of the column has, as declared.
@@ -214,7 +214,7 @@ impl Type {
     }
 
     /// A value of the base as one of the domain.
-    fn from_base(&self, catalog: &Catalog, value: String) -> String {
+    fn in_domain(&self, catalog: &Catalog, value: String) -> String {
         match &self.shape {
             Shape::Domain(_) => {
                 let (open, close) = stored_as(catalog, &self.declared);
@@ -271,7 +271,7 @@ impl Type {
             Shape::Row(row) => return self.put_fields((catalog, row), container, parts, at),
             Shape::Domain(base) => {
                 let container = format!("CAST({container} AS {})", base.name());
-                return Ok(self.from_base(catalog, base.put(catalog, &container, parts, at)?));
+                return Ok(self.in_domain(catalog, base.put(catalog, &container, parts, at)?));
             }
             Shape::Array(_) | Shape::Json | Shape::Other => {}
         }
