@@ -106,9 +106,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) async fn learn_settings(&mut self) -> Result<(), Failure> {
         let names: BTreeSet<String> = std::mem::take(&mut self.conn.lane().learn);
         let list: Vec<&str> = names.iter().map(String::as_str).collect();
-        let answer = self
-            .ask(&VALUES, &[Some(&array(&list))], Vec::new())
-            .await?;
+        let list = array(&list);
+        let list = [Some(list.as_str())];
+        let asked = self.ask(&VALUES, &list, Vec::new());
+        let answer = match asked.await {
+            // a cancel that came after the client's statement
+            Err(Failure::Refused(_)) => None,
+            answer => answer?,
+        };
         let values = answer.and_then(|text| crate::answer::elements(&text));
         let Some(values) = values else {
             // asked again before the connection changes hands

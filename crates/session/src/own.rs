@@ -129,6 +129,9 @@ static DRAFT_MARK: OwnStatement = OwnStatement {
 
 const PORTAL: &[u8] = b"pgdraft_own";
 
+/// query_canceled.
+const CANCELED: &str = "57014";
+
 /// What begin_write has done in the transaction that is open.
 #[derive(Debug)]
 pub(crate) struct Begun {
@@ -180,14 +183,14 @@ pub(crate) fn capture() -> (Capture, oneshot::Receiver<Vec<Captured>>) {
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// What a fresh connection needs before its first statement.
     pub(crate) async fn prepare(&mut self) -> Result<(), Failure> {
-        self.fresh_settings().await?;
-        if self.session.sid == 0 {
-            return Ok(());
+        let mut prepared = self.fresh_settings().await;
+        if prepared.is_ok() && self.session.sid != 0 {
+            prepared = self.bind_session().await;
         }
-        match self.bind_session().await {
+        match prepared {
             // the first statement that needs it tries again and is told
             Err(Failure::Refused(report)) => {
-                tracing::warn!(%report, "session not bound at connect");
+                tracing::warn!(%report, "connection not prepared");
                 Ok(())
             }
             other => other,
@@ -261,8 +264,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// Runs one of our statements and waits for its first value. `None` where it failed, or could
-    /// not be run because the transaction has failed.
+    /// Runs one of our statements and waits for its first value. `None` where the client was told that
+    /// it failed, or it could not be run because the transaction has failed.
+    ///
+    /// # Errors
+    /// It failed, by a cancel mostly: the client's statement is to be refused with that.
     pub(crate) async fn ask(
         &mut self,
         own: &'static OwnStatement,
@@ -291,6 +297,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             wire::encode::flush(&mut self.out);
         }
         let answer = self.answer(answer).await?;
+        if answer.is_none() {
+            let mut lane = self.conn.lane();
+            let failed = lane.status == b'E';
+            if let Some(report) = lane.replies.unsaid(failed) {
+                return Err(report.into());
+            }
+        }
         let row = answer.and_then(|got| got.into_iter().find(|message| message.tag == b'D'));
         let value = row.and_then(|row| {
             let values = wire::frame::backend::data_row(&row.body).ok()?;
@@ -308,7 +321,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.send().await?;
         let answer = answer.await.ok();
         // what follows a private statement up to its Sync comes in the same breath
-        if answer.is_some() && !self.conn.lane().unsynced {
+        if !self.conn.lane().unsynced {
             self.wait(|lane| lane.replies.idle()).await?;
         }
         Ok(answer)
@@ -327,12 +340,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if !std::mem::take(&mut self.conn.lane().settings_stale) {
             return Ok(());
         }
-        let path = self.ask(&PATH, &[], Vec::new()).await?;
-        match path.and_then(|path| crate::answer::elements(&path)) {
+        let path = self.ask(&PATH, &[], Vec::new()).await;
+        let known = path.as_ref().ok().and_then(Option::as_deref);
+        match known.and_then(crate::answer::elements) {
             Some(path) => self.path = path.into_iter().flatten().collect(),
             None => self.conn.lane().settings_stale = true,
         }
-        Ok(())
+        path.map(|_| ())
     }
 
     /// Reads the names of temporary relations again if they may have changed.
@@ -340,12 +354,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if !std::mem::take(&mut self.conn.lane().temporary.stale) {
             return Ok(());
         }
-        let names = self.ask(&TEMPORARY, &[], Vec::new()).await?;
-        if self.conn.lane().status == b'E' || self.conn.lane().replies.skipping() {
+        let names = self.ask(&TEMPORARY, &[], Vec::new()).await;
+        if names.is_err() || self.conn.lane().status == b'E' || self.conn.lane().replies.skipping()
+        {
             self.conn.lane().temporary.stale = true;
-            return Ok(());
+            return names.map(|_| ());
         }
-        let names = names.and_then(|names| crate::answer::elements(&names));
+        let names = names?.and_then(|names| crate::answer::elements(&names));
         self.temporary = Arc::new(names.unwrap_or_default().into_iter().flatten().collect());
         Ok(())
     }
@@ -377,8 +392,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let binding = self.binding();
         let params = binding.each_ref().map(|value| Some(value.as_str()));
-        let bound = self.ask(&TOKEN, &params, vec![Undo::Unbind]).await?;
-        if bound.is_some() {
+        let bound = self.ask(&TOKEN, &params, vec![Undo::Unbind]).await;
+        if matches!(bound, Ok(Some(_))) {
             return Ok(());
         }
         let mut lane = self.conn.lane();
@@ -387,10 +402,15 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Err(Failure::Told);
         }
         if lane.status == b'E' {
-            // upstream will say that the transaction is aborted
-            return Ok(());
+            // or upstream will say that the transaction is aborted
+            return bound.map(|_| ());
         }
         drop(lane);
+        match bound {
+            Err(Failure::Refused(report)) if report.code != CANCELED => {}
+            Err(failure) => return Err(failure),
+            Ok(_) => {}
+        }
         Err(Report::error(
             code::CONTROL_UNAVAILABLE,
             "the connection could not be bound to its session",

@@ -159,6 +159,8 @@ pub(crate) struct Replies {
     rows: Vec<u8>,
     /// The command tag of a Query's last statement, kept back until its transaction has ended.
     waiting: Vec<u8>,
+    /// The error of a private statement, until whoever asked takes it or the client is told.
+    unsaid: Vec<(u8, Vec<u8>)>,
     /// Settings as the client was told them.
     pub(crate) known: Known,
     gather: Gather,
@@ -248,6 +250,20 @@ impl Replies {
     /// The statement at the head is being stopped.
     pub(crate) fn stops(&self) -> bool {
         matches!(self.stop, Stop::Time | Stop::Rows)
+    }
+
+    /// Why a private statement failed. Where that made the client's transaction fail it is kept: it is
+    /// told for the first thing that upstream refuses because of it.
+    pub(crate) fn unsaid(&mut self, in_transaction: bool) -> Option<Report> {
+        let of = |code: u8| {
+            let found = self.unsaid.iter().find(|(c, _)| *c == code);
+            found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        };
+        let report = Report::error(of(b'C')?, of(b'M')?);
+        if !in_transaction {
+            self.unsaid.clear();
+        }
+        Some(report)
     }
 
     /// Entries waiting.
@@ -444,11 +460,13 @@ impl Replies {
         });
         let swallow = entry.fix.as_ref().is_some_and(|fix| fix.swallow);
         self.queue.pop_front();
-        Ok(if swallow {
-            Verdict::Replace
-        } else {
-            Verdict::Keep
-        })
+        if swallow {
+            return Ok(Verdict::Replace);
+        }
+        if status == b'I' {
+            self.unsaid.clear();
+        }
+        Ok(Verdict::Keep)
     }
 
     fn desync(&self, tag: u8) -> Desync {
@@ -481,7 +499,8 @@ impl Replies {
         let mut verdict = Verdict::Keep;
         let mut refused = false;
         let keep = Positions::Keep;
-        let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
+        let head = self.queue.front();
+        let fix = head.and_then(|entry| entry.fix.as_ref());
         if fix.is_some_and(|fix| fix.hands_over) && !fatal {
             return None;
         }
@@ -491,8 +510,16 @@ impl Replies {
         let renamed = fix.and_then(|fix| fix.statement.as_deref());
         let renamed = renamed.is_some_and(|names| crate::fix::lead_statement(&mut fields, names));
         if private {
+            // a Query of ours fails the transaction by intent: the client knows
+            if head.is_some_and(|entry| entry.want != Want::Query) {
+                self.unsaid.clone_from(&fields);
+            }
             verdict = Verdict::Replace;
             code.clear();
+        } else if aborted && !self.unsaid.is_empty() {
+            let unsaid = std::mem::take(&mut self.unsaid);
+            wire::encode::error_fields(out, b'E', &unsaid);
+            verdict = Verdict::Replace;
         } else if let Some(report) = poison.filter(|_| !fatal && !aborted) {
             wire::encode::error(out, report);
             verdict = Verdict::Replace;

@@ -233,6 +233,48 @@ fn private_groups_are_never_told() {
 }
 
 #[test]
+fn the_error_of_a_private_statement_is_told_for_the_failed_transaction() {
+    let ask = |replies: &mut Replies| {
+        let private = || {
+            fix(|fix| {
+                fix.swallow = true;
+                fix.private = true;
+            })
+        };
+        replies.push(Want::Execute, private()).unwrap();
+        replies.push(Want::Sync, private()).unwrap();
+    };
+    // outside a transaction it is for whoever asked
+    let mut replies = Replies::default();
+    ask(&mut replies);
+    let mut bytes = Vec::new();
+    error(&mut bytes, "57014");
+    wire::encode::ready(&mut bytes, b'I');
+    assert!(feed(&mut replies, &bytes, 3).0.is_empty());
+    assert_eq!(replies.unsaid(false).unwrap().code, "57014");
+    assert!(replies.unsaid(false).is_none());
+
+    // in one the client is told it once, in the place of its consequence
+    ask(&mut replies);
+    let mut bytes = Vec::new();
+    error(&mut bytes, "57014");
+    wire::encode::ready(&mut bytes, b'E');
+    assert!(feed(&mut replies, &bytes, 3).0.is_empty());
+    assert_eq!(replies.unsaid(true).unwrap().code, "57014");
+    for code in ["57014", "25P02"] {
+        replies.push(Want::Query, None).unwrap();
+        let mut bytes = Vec::new();
+        error(&mut bytes, "25P02");
+        wire::encode::ready(&mut bytes, b'E');
+        let (told, _) = feed(&mut replies, &bytes, 3);
+        let mut expected = Vec::new();
+        error(&mut expected, code);
+        wire::encode::ready(&mut expected, b'E');
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
 fn syncs_before_copy_done_are_never_answered() {
     for early in 0..3 {
         let mut replies = Replies::default();
