@@ -1,7 +1,7 @@
 //! Where the two planes meet: the data plane's [`ControlPlane`] over `control` and `console`.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use catalog::{Catalog, RelationId, SessionId};
@@ -23,15 +23,41 @@ use crate::process::Process;
 /// Between looks for cancel requests that other processes left, where there are any.
 const CANCELS_POLL: Duration = Duration::from_millis(200);
 
+/// First and longest wait between attempts to reach the database.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
 /// Connects the control plane.
 ///
 /// # Errors
 /// The database is down (exit code 4), not initialised or of another version (5), or refuses (7).
 pub(crate) async fn connect(target: &Target, options: Options) -> Result<Control, Failure> {
-    match Control::connect(target.clone(), options).await {
-        Ok(control) => Ok(control),
-        Err(ControlError::Upstream(error)) => Err(database::failure(&error)),
-        Err(error) => Err(explain(target, &error).await),
+    connect_within(target, options, Duration::ZERO).await
+}
+
+/// As [`connect`], again and again for so long while the database is not there.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) async fn connect_within(
+    target: &Target,
+    options: Options,
+    time: Duration,
+) -> Result<Control, Failure> {
+    let until = Instant::now() + time;
+    let mut wait = BACK_OFF.0;
+    loop {
+        match Control::connect(target.clone(), options.clone()).await {
+            Err(ControlError::Upstream(error))
+                if error.may_pass() && Instant::now() + wait < until =>
+            {
+                tracing::warn!(%error, "the database is not there yet");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(BACK_OFF.1);
+            }
+            Ok(control) => return Ok(control),
+            Err(ControlError::Upstream(error)) => return Err(database::failure(&error)),
+            Err(error) => return Err(explain(target, &error).await),
+        }
     }
 }
 

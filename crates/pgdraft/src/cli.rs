@@ -387,6 +387,9 @@ pub(crate) struct ServeFlags {
     pub(crate) merge_delta: Option<Vec<[String; 3]>>,
     #[command(flatten)]
     pub(crate) recording: RecordingFlags,
+    /// How long a start waits for a database that is not there yet, 0 for not at all [default: 0]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_UPSTREAM_WAIT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) upstream_wait_ms: Option<Duration>,
     /// How long a shutdown waits for transactions to end [default: 10000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_DRAIN_TIMEOUT_MS", value_parser = values::milliseconds)]
     pub(crate) drain_timeout_ms: Option<Duration>,

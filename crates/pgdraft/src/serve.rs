@@ -52,7 +52,11 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     runtime(CONTROL_THREADS)?.block_on(async {
         let mut signals = Signals::install()?;
         let embedded = start_embedded(&mut settings).await?;
-        let server = Server::start(&settings, Some(flags)).await?;
+        let server = tokio::select! {
+            server = Server::start(&settings, Some(flags)) => server?,
+            // it may wait for its database
+            _ = signals.next() => return Ok(()),
+        };
         println!("{}", server.greeting(&settings));
         let served = server.serve(&mut signals, std::future::pending()).await;
         drop(embedded);
@@ -195,7 +199,8 @@ impl Server {
             Some(wanted) => Some(listen(wanted, "--metrics-listen", settings.reuse_port)?),
             None => None,
         };
-        let control = bridge::connect(&target, control_options(settings)).await?;
+        let options = control_options(settings);
+        let control = bridge::connect_within(&target, options, settings.upstream_wait).await?;
         let registry = Registry::new();
         let (drain, draining) = watch::channel(false);
         let commits = Commits::new(&registry)

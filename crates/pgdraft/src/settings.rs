@@ -141,6 +141,8 @@ pub(crate) struct Settings {
     pub(crate) sessions: SessionSettings,
     /// What is recorded of operations.
     pub(crate) recording: RecordingSettings,
+    /// How long a start waits for a database that is not there yet.
+    pub(crate) upstream_wait: Duration,
     /// How long a shutdown waits for transactions.
     pub(crate) drain_timeout: Duration,
     /// Threads; 0 = one a core.
@@ -223,6 +225,12 @@ impl Settings {
             )?,
             sessions: sessions(flags, d)?,
             recording: RecordingSettings::read(&flags.recording, d)?,
+            upstream_wait: d.choose(
+                flags.upstream_wait_ms,
+                "upstream_wait_ms",
+                values::long_milliseconds,
+                Duration::ZERO,
+            )?,
             drain_timeout: d.choose(
                 flags.drain_timeout_ms,
                 "drain_timeout_ms",
@@ -274,6 +282,7 @@ impl Settings {
             ("server_check_ms", ms(pool.check_after)),
             ("server_statements_max", pool.statements_max.to_string()),
             ("catalog_poll_ms", ms(self.catalog_poll)),
+            ("upstream_wait_ms", ms(self.upstream_wait)),
             ("drain_timeout_ms", ms(self.drain_timeout)),
             ("operations.reuse", self.recording.reuse.as_str().to_owned()),
             ("operations.reads", self.recording.reads.join(", ")),

@@ -191,7 +191,12 @@ impl Proxy {
 
     /// All that the process has printed.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Where it prints.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.join("log")
     }
 
     /// Whether the process still runs.

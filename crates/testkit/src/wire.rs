@@ -29,6 +29,8 @@ pub struct Login {
     pub password: String,
     /// `database` of the startup message.
     pub database: String,
+    /// Minor version of the protocol: 0 or 2.
+    pub minor: u8,
     /// Further startup parameters.
     pub parameters: Vec<(String, String)>,
     /// How long a read may take before it is an error.
@@ -43,6 +45,7 @@ impl Login {
             user: user.to_owned(),
             password: String::new(),
             database: database.to_owned(),
+            minor: 0,
             parameters: Vec::new(),
             patience: Duration::from_secs(120),
         }
@@ -85,7 +88,7 @@ impl Login {
 
     /// The startup message, length included.
     pub fn startup_packet(&self) -> Vec<u8> {
-        let mut body = Body::new().int32(196_608);
+        let mut body = Body::new().int32(196_608 + i32::from(self.minor));
         let own = [("user", &self.user), ("database", &self.database)];
         let further = self.parameters.iter().map(|(n, v)| (n.as_str(), v));
         for (name, value) in own.into_iter().chain(further) {

@@ -57,8 +57,14 @@ fn a_session_sees_its_own_writes_through_both() {
 
 #[test]
 fn a_cancel_key_works_on_both() {
-    let (database, first) = over_with(SETUP, &in_mode("transaction"));
-    let second = Proxy::start_with(&database, &in_mode("transaction"));
+    for mode in ["session", "transaction"] {
+        cancels_through_the_other(mode);
+    }
+}
+
+fn cancels_through_the_other(mode: &str) {
+    let (database, first) = over_with(SETUP, &in_mode(mode));
+    let second = Proxy::start_with(&database, &in_mode(mode));
     let mut a = first.connect("s");
     let (_, pid, key) = a.cancel_key();
     let port = second.port();

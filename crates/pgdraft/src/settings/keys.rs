@@ -157,6 +157,7 @@ pub(crate) static KEYS: &[Key] = &[
         "expected a number of statements, 1 to 100000",
     ),
     key("catalog_poll_ms", Kind::Integer, "2000", MILLISECONDS),
+    key("upstream_wait_ms", Kind::Integer, "0", TIMEOUT),
     key("drain_timeout_ms", Kind::Integer, "10000", MILLISECONDS),
     key(
         "worker_threads",

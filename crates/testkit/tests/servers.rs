@@ -1,0 +1,311 @@
+//! Server connections over their life: how old they get, what is done with dead ones, who gets one,
+//! what holds one, and what happens while PostgreSQL is not there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use testkit::Cluster;
+use testkit::cluster::Database;
+use testkit::proxy::{AGENTS, Proxy, Settings, over_with};
+use testkit::wire::{Body, Connection, Failure};
+
+const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'base')";
+
+fn settings(config: &str) -> Settings {
+    Settings {
+        config: format!("pool_mode = \"transaction\"\n{config}"),
+        ..Settings::default()
+    }
+}
+
+fn with(config: &str) -> (Database, Proxy) {
+    over_with(TABLE, &settings(config))
+}
+
+/// Process ids of the backends that serve agents.
+fn backends(database: &Database) -> String {
+    database.connect().value(
+        "SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity \
+         WHERE datname = current_database() AND usename LIKE 'pgdraft_agent%'",
+    )
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The end of a connection that waited in vain.
+fn fatal(agent: &mut Connection) -> Failure {
+    agent.send(b'Q', Body::new().text("SELECT 1")).unwrap();
+    let (messages, ended) = agent.drain();
+    assert!(ended, "the connection ends");
+    let told = messages.iter().find(|message| message.tag == b'E');
+    Failure::parse(&told.expect("it is told why").body)
+}
+
+fn metric(proxy: &Proxy, name: &str) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", proxy.metrics_port())).unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+#[test]
+fn an_old_connection_is_closed_once_it_is_idle() {
+    let (database, mut proxy) = with("server_lifetime_ms = 1\n");
+    let mut agent = proxy.connect("s");
+    agent.run("BEGIN; UPDATE t SET v = 'mine'");
+    let first = backends(&database);
+    assert_ne!(first, "");
+    assert_eq!(agent.value("SELECT v FROM t"), "mine");
+    assert_eq!(backends(&database), first, "not within a transaction");
+    agent.run("COMMIT");
+    wait_until("it is closed", || backends(&database).is_empty());
+    assert_eq!(agent.value("SELECT v FROM t"), "mine");
+    proxy.assert_sound();
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let (database, mut proxy) = with("server_idle_timeout_ms = 1\n");
+    let mut agent = proxy.connect("s");
+    assert_eq!(agent.value("SELECT v FROM t"), "base");
+    wait_until("it is closed", || backends(&database).is_empty());
+    assert_eq!(agent.value("SELECT v FROM t"), "base");
+    proxy.assert_sound();
+}
+
+#[test]
+fn a_connection_that_does_not_answer_is_replaced() {
+    let (database, mut proxy) = with("pool_size = 1\nserver_check_ms = 1\n");
+    let mut agent = proxy.connect("s");
+    assert_eq!(agent.value("SELECT v FROM t"), "base");
+    let stuck = backends(&database);
+    let signal = |name: &str| {
+        let told = Command::new("kill").args([name, &stuck]).status().unwrap();
+        assert!(told.success());
+    };
+    // it is there, and its connection is open: only a question shows it
+    signal("-STOP");
+    wait_until("it is given up", || {
+        proxy.log().contains("an idle server connection is dead")
+    });
+    assert_eq!(agent.value("SELECT v FROM t"), "base");
+    signal("-CONT");
+    assert_ne!(backends(&database), "");
+    proxy.assert_sound();
+}
+
+#[test]
+fn places_are_counted_in_all_and_by_agent() {
+    let (_database, mut proxy) =
+        with("pool_size = 2\npool_size_per_agent = 1\npool_wait_timeout_ms = 200\n");
+    let mut first = proxy.connect("a");
+    let mut second = proxy.connect("b");
+    first.run("BEGIN; SELECT v FROM t");
+    let told = fatal(&mut second);
+    assert_eq!(told.code(), "53300");
+    let own = "Agent \"agent\" holds 1 of 1 server connections; waited 200 ms.";
+    assert_eq!(told.field('D'), own);
+    assert!(told.field('H').contains("pool_size_per_agent"), "{told}");
+    // another agent has the other place
+    let mut other = Connection::open(&proxy.agent_named(AGENTS[1], "c")).unwrap();
+    other.run("BEGIN; SELECT v FROM t");
+    first.run("COMMIT");
+    let mut second = proxy.connect("b");
+    assert_eq!(second.value("SELECT v FROM t"), "base");
+    proxy.assert_sound();
+}
+
+#[test]
+fn who_waits_too_long_is_told_and_who_waits_is_served() {
+    let (_database, proxy) = with("pool_size = 1\npool_wait_timeout_ms = 200\n");
+    let mut first = proxy.connect("a");
+    let mut second = proxy.connect("b");
+    first.run("BEGIN; SELECT v FROM t");
+    let told = fatal(&mut second);
+    assert_eq!(told.code(), "53300");
+    let all = "1 of 1 server connections are in use; waited 200 ms.";
+    assert_eq!(told.field('D'), all);
+    assert!(told.field('H').contains("pool_size"), "{told}");
+    first.run("COMMIT");
+
+    let (_database, mut proxy) = with("pool_size = 1\n");
+    let mut first = proxy.connect("a");
+    let mut second = proxy.connect("b");
+    first.run("BEGIN; SELECT v FROM t");
+    let waits = "pgdraft_clients_waiting ";
+    second
+        .send(b'Q', Body::new().text("SELECT v FROM t"))
+        .unwrap();
+    wait_until("it waits", || metric(&proxy, waits) == 1);
+    first.run("COMMIT");
+    let served = second.collect(None).unwrap();
+    assert_eq!(served.replies[0].value(0, 0).as_deref(), Some("base"));
+    wait_until("nobody waits", || metric(&proxy, waits) == 0);
+    proxy.assert_sound();
+}
+
+/// What only lives on one server connection: how it is made, and whether it is there.
+const PINS: &[(&str, &str, &str)] = &[
+    (
+        "LISTEN news",
+        "SELECT count(*) FROM pg_listening_channels()",
+        "1",
+    ),
+    (
+        "CREATE TEMP TABLE mine (n int)",
+        "SELECT count(*) FROM mine",
+        "0",
+    ),
+    (
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "FETCH 1 FROM c",
+        "1",
+    ),
+    (
+        "SELECT pg_advisory_lock(5)",
+        "SELECT pg_advisory_unlock(5)",
+        "t",
+    ),
+];
+
+#[test]
+fn what_lives_on_a_connection_holds_it_until_it_is_discarded() {
+    let (_database, mut proxy) = with("pool_size = 2\n");
+    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut other = proxy.connect("other");
+    for (makes, asks, answer) in PINS {
+        let mut agent = proxy.connect("s");
+        let mut linked = |who: &str| {
+            let clients = reviewer.run("SHOW CLIENTS");
+            let column = |name: &str| {
+                let columns = clients.columns.as_ref().unwrap();
+                columns.iter().position(|c| c.name == name).unwrap()
+            };
+            let (session, link) = (column("session"), column("link"));
+            (0..clients.rows.len())
+                .filter(|row| clients.value(*row, session).as_deref() == Some(who))
+                .any(|row| {
+                    clients
+                        .value(row, link)
+                        .is_some_and(|link| !link.is_empty())
+                })
+        };
+        agent.run("SELECT 1");
+        wait_until("nothing holds it", || !linked("s"));
+        agent.run(makes);
+        for _ in 0..3 {
+            other.run("SELECT 1");
+        }
+        assert!(linked("s"), "{makes}");
+        assert_eq!(agent.value(asks), *answer, "{makes}");
+        agent.run("DISCARD ALL");
+        wait_until("it is let go", || !linked("s"));
+        assert!(!linked("other"));
+    }
+    proxy.assert_sound();
+}
+
+#[test]
+fn what_a_client_was_told_of_its_settings_holds() {
+    let (_database, mut proxy) = with("pool_size = 1\n");
+    let mut agents: Vec<_> = (0..3).map(|n| proxy.connect(&format!("s{n}"))).collect();
+    let begun = agents[0].reported.clone();
+    let names = ["DateStyle", "TimeZone", "IntervalStyle", "application_name"];
+    let agree = |agents: &mut Vec<Connection>| {
+        for agent in agents.iter_mut() {
+            for name in names {
+                let holds = agent.value(&format!("SHOW {name}"));
+                assert_eq!(agent.reported.get(name), Some(&holds), "{name}");
+            }
+        }
+    };
+    for step in [
+        "SET DateStyle = 'German'; SET TimeZone = 'Asia/Tokyo'",
+        "BEGIN; SET LOCAL IntervalStyle = 'sql_standard'; SET application_name = 'x'; ROLLBACK",
+        "SELECT set_config('application_name', 'y', false)",
+        "RESET TimeZone",
+        "BEGIN; SET DateStyle = 'SQL'; SAVEPOINT a; SET DateStyle = 'ISO'; ROLLBACK TO a; COMMIT",
+    ] {
+        agents[1].run(step);
+        agree(&mut agents);
+    }
+    agents[2].run("SET IntervalStyle = 'iso_8601'");
+    assert_eq!(agents[1].value("SHOW DateStyle"), "SQL, DMY");
+    for agent in &mut agents[1..] {
+        agent.run("DISCARD ALL");
+    }
+    agree(&mut agents);
+    for agent in &agents {
+        for name in names {
+            assert_eq!(agent.reported.get(name), begun.get(name), "{name}");
+        }
+    }
+    proxy.assert_sound();
+}
+
+#[test]
+fn postgresql_may_be_away_at_the_start_and_later() {
+    // A server of its own: others must not lose theirs.
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    let database = cluster.create_database("away");
+    database.run(TABLE);
+    let config = "upstream_wait_ms = 60000\n";
+    let mut proxy = Proxy::start_with(&database, &settings(config));
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = 'mine'");
+
+    // Later: who is connected waits, who comes is told.
+    cluster.crash();
+    let before = metric(&proxy, "pgdraft_upstream_errors_total ");
+    agent
+        .send(b'Q', Body::new().text("SELECT v FROM t"))
+        .unwrap();
+    wait_until("it is tried more than once", || {
+        metric(&proxy, "pgdraft_upstream_errors_total ") > before + 2
+    });
+    let refused = Connection::try_open(&proxy.agent("new")).unwrap();
+    let refused = refused.expect_err("there is nothing to connect to");
+    let class = &refused.code()[..2];
+    assert!(["08", "57", "ZD"].contains(&class), "{refused}");
+    cluster.launch();
+    let served = agent.collect(None).unwrap();
+    assert_eq!(served.replies[0].value(0, 0).as_deref(), Some("mine"));
+
+    // At the start.
+    cluster.crash();
+    let log = proxy.log_path();
+    let launch = std::thread::spawn(move || {
+        let away = || std::fs::read_to_string(&log).unwrap_or_default();
+        wait_until("it is tried more than once", || {
+            away().matches("the database is not there yet").count() > 2
+        });
+        cluster.launch();
+    });
+    proxy.crash_and_restart();
+    launch.join().unwrap();
+    let mut agent = proxy.connect("s");
+    assert_eq!(agent.value("SELECT v FROM t"), "mine");
+    proxy.assert_sound();
+    drop(proxy);
+    drop(database);
+    cluster.crash();
+}
