@@ -165,6 +165,12 @@ pub(crate) struct Settings {
 
 type Result<T> = std::result::Result<T, Box<ConfigError>>;
 
+fn functions(flags: &ServeFlags, d: &mut Document<'_>) -> Result<Vec<String>> {
+    let from_file = d.read_array("functions.allow", values::function_name)?;
+    let named = flags.functions_allow.clone().or(from_file);
+    Ok(named.unwrap_or_default())
+}
+
 impl Settings {
     /// Reads the file and puts everything together.
     ///
@@ -245,14 +251,7 @@ impl Settings {
                 Some(local(6433)),
             )?,
             log: log(&flags.log, d)?,
-            functions_allow: {
-                let from_file = d.read_array("functions.allow", values::function_name)?;
-                flags
-                    .functions_allow
-                    .clone()
-                    .or(from_file)
-                    .unwrap_or_default()
-            },
+            functions_allow: functions(flags, d)?,
             agents: members(d, "agents", &flags.agents)?,
             reviewers: members(d, "reviewers", &flags.reviewers)?,
             pool: pool(&flags.pool, d)?,
