@@ -284,8 +284,8 @@ fn postgresql_may_be_away_at_the_start_and_later() {
     });
     let refused = Connection::try_open(&proxy.agent("new")).unwrap();
     let refused = refused.expect_err("there is nothing to connect to");
-    let class = &refused.code()[..2];
-    assert!(["08", "57", "ZD"].contains(&class), "{refused}");
+    let told = |class: &&str| refused.code().starts_with(class);
+    assert!(["08", "57", "ZD"].iter().any(told), "{refused}");
     cluster.launch();
     let served = agent.collect(None).unwrap();
     assert_eq!(served.replies[0].value(0, 0).as_deref(), Some("mine"));
