@@ -11,7 +11,8 @@
 //! 5. The session is committed. Its rows stay as its history ([`crate::life`]).
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 use draft::rebase::{self, Take, Target};
@@ -51,6 +52,33 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// The catalog to work with: first the one at hand, because the commit proves that it is the
+    /// present one, and looking twice would be the dearest part of a small commit.
+    pub(crate) async fn snapshot(&self, control: &Control) -> Result<Arc<Catalog>, ControlError> {
+        if self.moved + self.crossed == 0 {
+            return Ok(control.catalog());
+        }
+        control.refresh_catalog().await
+    }
+
+    /// An error under a snapshot that was not the present one says nothing.
+    pub(crate) async fn stale<T>(
+        &self,
+        control: &Control,
+        used: &Catalog,
+        tried: Result<Option<T>, ControlError>,
+    ) -> Result<Result<Option<T>, ControlError>, ControlError> {
+        if self.moved + self.crossed > 0 || tried.is_ok() {
+            return Ok(tried);
+        }
+        let now = control.refresh_catalog().await?;
+        Ok(if now.mark == used.mark {
+            tried
+        } else {
+            Ok(None)
+        })
+    }
+
     /// What came of one: `None` where it is to be done again. It returns `None` itself where the
     /// catalog snapshot was not the present one.
     pub(crate) fn judge<T>(
@@ -108,8 +136,9 @@ impl Control {
     ) -> Result<Committed, ControlError> {
         let mut attempts = Attempts::default();
         let done = loop {
-            let catalog = self.refresh_catalog().await?;
+            let catalog = attempts.snapshot(self).await?;
             let tried = self.try_commit(&catalog, session, who, fingerprint).await;
+            let tried = attempts.stale(self, &catalog, tried).await?;
             if let Some(done) = attempts.judge(tried)? {
                 break done;
             }
@@ -194,7 +223,7 @@ impl Control {
             )
             .await?;
         }
-        if store::catalog_mark(transaction).await? != catalog.mark {
+        if store::prepared_mark(transaction).await? != catalog.mark {
             return Ok(None);
         }
         unfold(transaction, session.sid, drafts, &truncated).await?;
@@ -212,6 +241,8 @@ impl Control {
             emptied: emptied.collect(),
             session: session.name.clone(),
             progress: self.progress.clone(),
+            guessing: AtomicBool::new(true),
+            guessed: AtomicBool::new(false),
             total: AtomicU64::new(0),
             written: AtomicU64::new(0),
         };
@@ -226,12 +257,15 @@ impl Control {
         sid: SessionId,
     ) -> Result<Own<'a>, ControlError> {
         let only = tables::only_operation(client, draft.id, sid).await?;
-        let rows = tables::changed_rows(client, draft.id, sid).await?;
+        let prepared = match only {
+            Some(_) => false,
+            None => tables::changed_rows(client, draft.id, sid).await? > SMALL_ROWS_MAX,
+        };
         let own = Own {
             draft,
             sid,
             only,
-            prepared: only.is_none() && rows > SMALL_ROWS_MAX,
+            prepared,
             delta: self.delta(draft.relation),
             slice: None,
         };
@@ -348,6 +382,10 @@ pub(crate) struct Work<'a> {
     emptied: Vec<&'a Draft<'a>>,
     session: String,
     progress: Progress,
+    /// Columns that updates change may be judged from some of the rows: see [`net`].
+    guessing: AtomicBool,
+    /// They were, in some table.
+    guessed: AtomicBool,
     /// Rows to be written, and written, of the order that is tried.
     total: AtomicU64,
     written: AtomicU64,
@@ -373,10 +411,14 @@ impl Work<'_> {
             .batch_execute("SET CONSTRAINTS ALL DEFERRED; SAVEPOINT pgdraft_commit")
             .await?;
         let mut done = self.apply(net::Order::Inserts).await;
+        let guessed = self.guessed.load(Ordering::Relaxed);
+        self.guessing.store(false, Ordering::Relaxed);
+        if guessed && matches!(done, Err(ControlError::Incomplete { .. })) {
+            self.back().await?;
+            done = self.apply(net::Order::Inserts).await;
+        }
         if done.as_ref().is_err_and(another_way) {
-            self.transaction
-                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
-                .await?;
+            self.back().await?;
             done = self.another_way(done).await;
         }
         let done = done?;
@@ -384,6 +426,13 @@ impl Work<'_> {
             keeper::run(self.transaction, &own.finish(), None).await?;
         }
         Ok(done.with(emptied))
+    }
+
+    async fn back(&self) -> Result<(), ControlError> {
+        Ok(self
+            .transaction
+            .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
+            .await?)
     }
 
     /// Removes all rows of truncated tables without a key.
@@ -477,11 +526,7 @@ impl Work<'_> {
         for order in net::Order::ALL {
             last = self.apply(order).await;
             match &last {
-                Err(error) if another_way(error) => {
-                    self.transaction
-                        .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
-                        .await?;
-                }
+                Err(error) if another_way(error) => self.back().await?,
                 _ => return last,
             }
         }
@@ -492,9 +537,7 @@ impl Work<'_> {
         match self.kept(done).await {
             Ok(done) => Ok(done),
             Err(error) if error.sqlstate() == Some("23505") => {
-                self.transaction
-                    .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
-                    .await?;
+                self.back().await?;
                 match self.apply(net::Order::Places).await {
                     Err(error) if another_way(&error) => last,
                     done => done,

@@ -216,7 +216,7 @@ impl Control {
         let _one = self.inner.refreshing.lock().await;
         let client = self.client().await?;
         let old = self.catalog();
-        let mark = store::catalog_mark(&*client).await?;
+        let mark = store::prepared_mark(&*client).await?;
         if mark == old.mark {
             return Ok(false);
         }

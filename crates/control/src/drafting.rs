@@ -73,7 +73,7 @@ impl Control {
         transaction: &Transaction<'_>,
     ) -> Result<Arc<Catalog>, ControlError> {
         let catalog = self.catalog();
-        if store::catalog_mark(transaction).await?.schema == catalog.mark.schema {
+        if store::prepared_mark(transaction).await?.schema == catalog.mark.schema {
             return Ok(catalog);
         }
         Ok(Arc::new(store::load_catalog(transaction, 0).await?))

@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 use catalog::{Column, Identity, Relation, RelationId, quote_identifier, quote_literal};
 
 use crate::text::{
-    column, columns, differ, join, key_columns, plain, same, same_base, same_key, writable,
+    EQUAL, column, columns, differ, join, key_columns, operator, plain, same, same_base, same_key,
+    writable,
 };
 use crate::{Draft, Own};
 
@@ -45,6 +46,85 @@ FROM (SELECT h.pgdraft_live, h.pgdraft_new, NOT h.pgdraft_new AND {replaced} AS 
     )
 }
 
+/// How many rows there are to insert, that the draft keeps, and to delete: three bigint columns, from
+/// the head alone. `None` where the head alone does not tell.
+pub fn counts(own: &Own<'_>) -> Option<String> {
+    let kind = |live, new| format!("count(*) FILTER (WHERE {live} AND {new})");
+    (replaced(own) == "false").then(|| {
+        format!(
+            "SELECT {}, {}, {} FROM {} WHERE pgdraft_sid = {}",
+            kind("pgdraft_live", "pgdraft_new"),
+            kind("pgdraft_live", "NOT pgdraft_new"),
+            kind("NOT pgdraft_live", "NOT pgdraft_new"),
+            own.draft.table(),
+            own.sid.0
+        )
+    })
+}
+
+/// Which columns updates change in the first and the last rows of a draft: text[] of names in
+/// column order, one row for each set of columns.
+pub fn some_sets(own: &Own<'_>) -> String {
+    let keys = key_columns(own.draft.relation);
+    let end = |order: &str| {
+        format!(
+            "(SELECT h.* FROM {} h WHERE {} ORDER BY {} LIMIT {SOME_ROWS})",
+            own.draft.table(),
+            modified(own),
+            join(", ", keys, |name| column("h", name) + order)
+        )
+    };
+    format!(
+        // a join would be planned for one row of the log, and go through all of it for each
+        "SELECT DISTINCT {} FROM ({} UNION ALL {}) h CROSS JOIN LATERAL (SELECT * FROM ({}) f WHERE {} OFFSET 0) f",
+        changed_array(own),
+        end(""),
+        end(" DESC"),
+        own.first(),
+        same_key(own.draft.relation, "f", "h"),
+    )
+}
+
+/// Rows that [`some_sets`] looks at on either end.
+const SOME_ROWS: u32 = 250;
+
+/// The range of the first key column in which the rows of a draft are that the base has: lowest and
+/// highest as text. `None` for types that are not PostgreSQL's own.
+pub fn range(own: &Own<'_>) -> Option<String> {
+    let first = first_key(own.draft.relation)?;
+    let end = |order: &str| {
+        format!(
+            "(SELECT {name}::text FROM {} h WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new ORDER BY {name}{order} LIMIT 1)",
+            own.draft.table(),
+            own.sid.0,
+            name = column("h", &first.name),
+        )
+    };
+    Some(format!("SELECT {}, {}", end(""), end(" DESC")))
+}
+
+/// ` AND …`: the base's row is between these ends of [`range`].
+pub fn within(relation: &Relation, lowest: &str, highest: &str) -> String {
+    let Some(first) = first_key(relation) else {
+        return String::new();
+    };
+    let value = column("b", &first.name);
+    format!(
+        " AND {value} OPERATOR(pg_catalog.>=) {} AND {value} OPERATOR(pg_catalog.<=) {}",
+        quote_literal(lowest),
+        quote_literal(highest)
+    )
+}
+
+fn first_key(relation: &Relation) -> Option<&Column> {
+    let usual = |c: &&Column| c.type_id < FIRST_USER_OID && c.collation.is_none();
+    let key = relation.key().filter(|key| operator(key, 0) == EQUAL)?;
+    relation.column(key.columns.first()?).filter(usual)
+}
+
+/// Oids below are of what PostgreSQL comes with.
+const FIRST_USER_OID: u32 = 16_384;
+
 /// Which columns updates change: text[] of names in column order, and the number of rows, one row
 /// for each set of columns.
 pub fn update_sets(own: &Own<'_>) -> String {
@@ -65,12 +145,14 @@ pub enum Which {
     All,
     /// Those that change in just the columns of the set.
     Exact,
+    /// The same, where every row is thought to be one of them.
+    Alike,
     /// Every changed row; each gets the columns that it changes.
     Union,
 }
 
-/// Updates rows in one set of columns.
-pub fn update(own: &Own<'_>, set: &[String], which: Which) -> String {
+/// Updates rows in one set of columns; `within` narrows down where the base has them.
+pub fn update(own: &Own<'_>, set: &[String], which: Which, within: &str) -> String {
     let relation = own.draft.relation;
     let stored: Vec<&Column> = set
         .iter()
@@ -93,7 +175,7 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which) -> String {
     let unmoved: String = stored
         .iter()
         .map(|c| match which {
-            Which::All | Which::Exact => format!(" AND ({})", merges(own, c)),
+            Which::All | Which::Exact | Which::Alike => format!(" AND ({})", merges(own, c)),
             Which::Union => format!(" AND (NOT ({}) OR {})", ours(c), merges(own, c)),
         })
         .collect();
@@ -109,13 +191,20 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which) -> String {
                 names.join(", ")
             )
         }
+        Which::Alike => {
+            let tests = relation.writable().map(|c| match set.contains(&c.name) {
+                true => format!("({})", ours(c)),
+                false => format!("NOT ({})", ours(c)),
+            });
+            tests.collect::<Vec<_>>().join(" AND ")
+        }
         Which::Union => {
             let any: Vec<String> = stored.iter().map(|c| ours(c)).collect();
             format!("({})", any.join(" OR "))
         }
     };
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND {rows}{unmoved}",
+        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND {rows}{unmoved}{within}",
         own.first(),
         relation.qualified(),
         assignments.join(", "),
@@ -173,14 +262,14 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
 }
 
 /// Deletes the removed rows that are as the draft saw them.
-pub fn delete(own: &Own<'_>) -> String {
+pub fn delete(own: &Own<'_>, within: &str) -> String {
     let relation = own.draft.relation;
     let unmoved: String = relation
         .writable()
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}",
+        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}",
         own.first(),
         relation.qualified(),
         own.head(),

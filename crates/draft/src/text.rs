@@ -7,7 +7,7 @@ use catalog::{
 };
 
 /// The operator where none is known; all built-in types have it.
-const EQUAL: &str = "pg_catalog.=";
+pub(crate) const EQUAL: &str = "pg_catalog.=";
 
 /// Identity of two rows: by the bytes of every value, so that nothing that changed is hidden
 /// (a nondeterministic collation or `-0` = `0` would) and no type needs an equality (json has none).

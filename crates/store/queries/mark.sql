@@ -1,24 +1,25 @@
 -- Two numbers: one changes when a catalog row of the user's schemas is made, changed or dropped, the other
 -- with the list of heads. A hash of (what, row version) is summed, so the order of rows does not matter
--- and nothing is sorted.
+-- and nothing is sorted. What has an oid below 16384 came with PostgreSQL: leaving it to the indexes is
+-- three quarters of the time.
 WITH own AS (
     SELECT n.oid FROM pg_namespace n
     WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pgdraft') OR n.nspname ~ '^pg_(toast|temp)'
 ), relations AS (
-    SELECT c.oid, c.xmin FROM pg_class c WHERE c.relnamespace NOT IN (SELECT oid FROM own)
+    SELECT c.oid, c.xmin FROM pg_class c WHERE c.oid >= 16384 AND c.relnamespace NOT IN (SELECT oid FROM own)
 ), rows (kind, id, version) AS (
     SELECT 1, n.oid::bigint, n.xmin FROM pg_namespace n WHERE n.oid NOT IN (SELECT oid FROM own)
     UNION ALL SELECT 2, r.oid::bigint, r.xmin FROM relations r
     UNION ALL SELECT 3, a.attrelid::bigint * 65536 + a.attnum, a.xmin FROM pg_attribute a
-        JOIN relations r ON r.oid = a.attrelid WHERE a.attnum > 0
+        JOIN relations r ON r.oid = a.attrelid WHERE a.attrelid >= 16384 AND a.attnum > 0
     UNION ALL SELECT 4, d.oid::bigint, d.xmin FROM pg_attrdef d JOIN relations r ON r.oid = d.adrelid
-    UNION ALL SELECT 5, k.oid::bigint, k.xmin FROM pg_constraint k WHERE k.connamespace NOT IN (SELECT oid FROM own)
-    UNION ALL SELECT 6, i.indexrelid::bigint, i.xmin FROM pg_index i JOIN relations r ON r.oid = i.indrelid
-    UNION ALL SELECT 7, w.oid::bigint, w.xmin FROM pg_rewrite w JOIN relations r ON r.oid = w.ev_class
+    UNION ALL SELECT 5, k.oid::bigint, k.xmin FROM pg_constraint k WHERE k.oid >= 16384 AND k.connamespace NOT IN (SELECT oid FROM own)
+    UNION ALL SELECT 6, i.indexrelid::bigint, i.xmin FROM pg_index i JOIN relations r ON r.oid = i.indrelid WHERE i.indrelid >= 16384
+    UNION ALL SELECT 7, w.oid::bigint, w.xmin FROM pg_rewrite w JOIN relations r ON r.oid = w.ev_class WHERE w.ev_class >= 16384
     UNION ALL SELECT 8, t.oid::bigint, t.xmin FROM pg_trigger t JOIN relations r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
-    UNION ALL SELECT 9, p.oid::bigint, p.xmin FROM pg_proc p WHERE p.pronamespace NOT IN (SELECT oid FROM own)
-    UNION ALL SELECT 10, t.oid::bigint, t.xmin FROM pg_type t WHERE t.typnamespace NOT IN (SELECT oid FROM own)
-    UNION ALL SELECT 11, o.oid::bigint, o.xmin FROM pg_operator o WHERE o.oprnamespace NOT IN (SELECT oid FROM own)
+    UNION ALL SELECT 9, p.oid::bigint, p.xmin FROM pg_proc p WHERE p.oid >= 16384 AND p.pronamespace NOT IN (SELECT oid FROM own)
+    UNION ALL SELECT 10, t.oid::bigint, t.xmin FROM pg_type t WHERE t.oid >= 16384 AND t.typnamespace NOT IN (SELECT oid FROM own)
+    UNION ALL SELECT 11, o.oid::bigint, o.xmin FROM pg_operator o WHERE o.oid >= 16384 AND o.oprnamespace NOT IN (SELECT oid FROM own)
     UNION ALL SELECT 12, (i.inhrelid::bigint << 31) # i.inhparent::bigint, i.xmin FROM pg_inherits i
     UNION ALL SELECT 14, c.oid::bigint, c.xmin FROM pg_cast c WHERE c.oid >= 16384
     UNION ALL SELECT 15, p.oid::bigint, p.xmin FROM pg_amproc p WHERE p.oid >= 16384

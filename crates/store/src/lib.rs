@@ -28,7 +28,7 @@ pub use error::{Error, database_report};
 pub use exposed::exposed_tables;
 pub use install::{InstallOptions, InstallReport, Status, VERSION, install, status};
 pub use load::{load_catalog, load_heads};
-pub use mark::catalog_mark;
+pub use mark::{PREPARE_MARK, catalog_mark, prepared_mark};
 pub use roles::Roles;
 pub use secret::Secret;
 pub use tables::{shape, short_hash};

@@ -404,8 +404,10 @@ pub async fn only_operation(
     sid: SessionId,
 ) -> Result<Option<i64>, Error> {
     let text = format!(
-        "SELECT CASE WHEN min(pgdraft_op) = max(pgdraft_op) THEN min(pgdraft_op) END FROM pgdraft.d{}_log WHERE pgdraft_sid = $1",
-        id.0
+        "SELECT CASE WHEN o.first = o.last THEN o.first END FROM (SELECT
+            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op LIMIT 1) AS first,
+            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op DESC LIMIT 1) AS last) o",
+        log = format_args!("pgdraft.d{}_log", id.0)
     );
     Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
 }

@@ -46,6 +46,18 @@ impl Order {
     pub(crate) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
 }
 
+/// Which columns updates change.
+enum Columns {
+    /// For each stored column, in how many rows.
+    Known(Vec<u64>),
+    /// These in every row, as it is in those that were looked at. If it is not so the update finds
+    /// fewer rows than there are, and all are looked at.
+    Alike(Vec<String>),
+}
+
+/// Up to so many updated rows of a table are all looked at.
+const FEW_ROWS_MAX: u64 = 1_000;
+
 /// What there is to do in one table.
 struct Todo<'a> {
     own: &'a Own<'a>,
@@ -54,10 +66,12 @@ struct Todo<'a> {
     deletes: u64,
     /// Rows with another key that are updated all the same.
     rekeys: u64,
-    /// For each stored column the number of rows whose update changes it.
-    columns: Vec<u64>,
+    /// What the updates change.
+    changed: Columns,
     /// How the planner is told to join.
     join: &'static str,
+    /// A condition on production's rows that narrows down where they are.
+    within: String,
     applied: Applied,
 }
 
@@ -118,52 +132,109 @@ impl Work<'_> {
     }
 
     async fn todo<'o>(&self, own: &'o Own<'o>) -> Result<Todo<'o>, ControlError> {
-        let row = self
-            .transaction
-            .query_one(&apply::summary(own), &[])
-            .await?;
-        let columns: Vec<i64> = row.try_get(3)?;
-        let (updates, deletes) = (count(row.try_get(1)?), count(row.try_get(2)?));
+        let (inserts, updates, deletes, changed) = match self.guess(own).await? {
+            Some(guess) => guess,
+            None => {
+                let text = apply::summary(own);
+                let row = self.transaction.query_one(&text, &[]).await?;
+                let columns: Vec<i64> = row.try_get(3)?;
+                let columns = columns.into_iter().map(count).collect();
+                let number = |at| row.try_get(at).map(count);
+                (number(0)?, number(1)?, number(2)?, Columns::Known(columns))
+            }
+        };
+        let (join, within) = self.join(own, updates + deletes).await?;
         let rekeys = match rekey::count(own).filter(|_| deletes > 0) {
             Some(text) => count(self.transaction.query_one(&text, &[]).await?.try_get(0)?),
             None => 0,
         };
         Ok(Todo {
             own,
-            inserts: count(row.try_get(0)?).saturating_sub(rekeys),
+            inserts: inserts.saturating_sub(rekeys),
             updates,
             deletes: deletes.saturating_sub(rekeys),
             rekeys,
-            columns: columns.into_iter().map(count).collect(),
-            join: self.join(own, updates + deletes).await?,
+            changed,
+            join,
+            within,
             applied: nothing(own.draft.relation),
         })
     }
 
+    /// What there is to do, as the head tells without the images that it began with: comparing a
+    /// million rows twice, here and in the update, would be a third of the commit.
+    async fn guess(&self, own: &Own<'_>) -> Result<Option<(u64, u64, u64, Columns)>, ControlError> {
+        let text = apply::counts(own).filter(|_| self.guessing.load(Ordering::Relaxed));
+        let Some(text) = text else { return Ok(None) };
+        let row = self.transaction.query_one(&text, &[]).await?;
+        let (inserts, updates, deletes) = (
+            count(row.try_get(0)?),
+            count(row.try_get(1)?),
+            count(row.try_get(2)?),
+        );
+        let columns = match updates {
+            0 => Vec::new(),
+            1..=FEW_ROWS_MAX => return Ok(None),
+            _ => {
+                self.transaction.batch_execute(NESTED_LOOP).await?;
+                let sets = self.transaction.query(&apply::some_sets(own), &[]).await?;
+                self.transaction.batch_execute(ANY_JOIN).await?;
+                match sets.as_slice() {
+                    [one] => one.try_get(0)?,
+                    _ => return Ok(None),
+                }
+            }
+        };
+        if updates > 0 && columns.is_empty() {
+            return Ok(None);
+        }
+        self.guessed.fetch_or(updates > 0, Ordering::Relaxed);
+        Ok(Some((inserts, updates, deletes, Columns::Alike(columns))))
+    }
+
     /// Heads have no statistics on sessions, so the planner does not know how large a draft is. Both
     /// ways take the rows in the order of the key: side by side where the draft is a good part of
-    /// the table, else one by one. Production's triggers plan their own statements meanwhile, so where
+    /// the table, or of a range of it, else one by one. Production's triggers plan their own statements meanwhile, so where
     /// there are any, the rows are locked in order before and the planner is left alone.
-    async fn join(&self, own: &Own<'_>, rows: u64) -> Result<&'static str, ControlError> {
-        if own.draft.relation.triggers {
-            if rows > 0 {
-                self.lock(own, false).await?;
-            }
-            return Ok(ANY_JOIN);
+    async fn join(&self, own: &Own<'_>, rows: u64) -> Result<(&'static str, String), ControlError> {
+        let relation = own.draft.relation;
+        if rows == 0 || relation.key().is_none() {
+            return Ok((ANY_JOIN, String::new()));
         }
-        let row = self
-            .transaction
-            .query_one(
-                "SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = $1",
-                &[&own.draft.relation.id.0],
-            )
-            .await?;
-        let side_by_side = rows.saturating_mul(8) > count(row.try_get(0)?);
-        Ok(if side_by_side {
-            MERGE_JOIN
-        } else {
-            NESTED_LOOP
+        if relation.triggers {
+            self.lock(own, false).await?;
+            return Ok((ANY_JOIN, String::new()));
+        }
+        let within = self.within(own).await?;
+        let among = self.expected(relation, &within).await?;
+        Ok(match rows.saturating_mul(8) > among {
+            true => (MERGE_JOIN, within),
+            false => (NESTED_LOOP, String::new()),
         })
+    }
+
+    /// The range of production's rows that the draft is about, as a condition.
+    async fn within(&self, own: &Own<'_>) -> Result<String, ControlError> {
+        let Some(text) = apply::range(own) else {
+            return Ok(String::new());
+        };
+        let row = self.transaction.query_one(&text, &[]).await?;
+        Ok(match (row.try_get(0)?, row.try_get(1)?) {
+            (Some(lowest), Some(highest)) => apply::within(own.draft.relation, lowest, highest),
+            _ => String::new(),
+        })
+    }
+
+    /// How many rows the planner expects there.
+    async fn expected(&self, relation: &Relation, within: &str) -> Result<u64, ControlError> {
+        let text = format!(
+            "EXPLAIN (FORMAT JSON) SELECT FROM {} b WHERE true{within}",
+            relation.qualified()
+        );
+        let row = self.transaction.query_one(&text, &[]).await?;
+        let plan: serde_json::Value = row.try_get(0)?;
+        let rows = plan.pointer("/0/Plan/Plan Rows");
+        Ok(rows.and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX))
     }
 
     async fn inserts(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
@@ -200,7 +271,7 @@ impl Work<'_> {
                 todo.applied.updated += written;
             }
             for (set, which, expected) in self.sets(todo).await? {
-                let text = apply::update(todo.own, &set, which);
+                let text = apply::update(todo.own, &set, which, &todo.within);
                 self.tell("updating", todo.own.draft.relation);
                 let written = self.write(todo.join, &text, todo.own.draft).await?;
                 self.told(written);
@@ -214,11 +285,10 @@ impl Work<'_> {
     /// Updates each row when its unique values are free. Rows in a circle leave theirs first.
     async fn change_places(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
         for todo in todo.iter_mut().filter(|t| t.updates > 0) {
-            let stored = todo.own.draft.relation.writable().zip(&todo.columns);
-            let set: Vec<String> = stored
-                .filter(|(_, rows)| **rows > 0)
-                .map(|(c, _)| c.name.clone())
-                .collect();
+            let set = match &todo.changed {
+                Columns::Alike(set) => set.clone(),
+                Columns::Known(rows) => changed(todo.own, rows).map(|(name, _)| name).collect(),
+            };
             let text = places::update_free(todo.own, &set);
             let (mut done, mut left) = (0, false);
             while done < todo.updates {
@@ -247,12 +317,10 @@ impl Work<'_> {
         if todo.updates == 0 {
             return Ok(Vec::new());
         }
-        let stored = todo.own.draft.relation.writable();
-        let changed: Vec<(String, u64)> = stored
-            .zip(&todo.columns)
-            .filter(|(_, rows)| **rows > 0)
-            .map(|(c, rows)| (c.name.clone(), *rows))
-            .collect();
+        let changed: Vec<(String, u64)> = match &todo.changed {
+            Columns::Alike(set) => return Ok(vec![(set.clone(), Which::Alike, todo.updates)]),
+            Columns::Known(rows) => changed(todo.own, rows).collect(),
+        };
         let names = || changed.iter().map(|(name, _)| name.clone()).collect();
         if changed.iter().all(|(_, rows)| *rows == todo.updates) {
             return Ok(vec![(names(), Which::All, todo.updates)]);
@@ -274,7 +342,7 @@ impl Work<'_> {
             if todo.deletes == 0 {
                 continue;
             }
-            let text = apply::delete(todo.own);
+            let text = apply::delete(todo.own, &todo.within);
             self.tell("deleting from", todo.own.draft.relation);
             let written = self.write(todo.join, &text, todo.own.draft).await?;
             self.told(written);
@@ -313,6 +381,14 @@ impl Work<'_> {
         let written = self.transaction.execute(text, &[]).await;
         written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
     }
+}
+
+/// The columns that some rows change, and how many.
+fn changed(own: &Own<'_>, rows: &[u64]) -> impl Iterator<Item = (String, u64)> {
+    let stored = own.draft.relation.writable().zip(rows);
+    stored
+        .filter(|(_, rows)| **rows > 0)
+        .map(|(column, rows)| (column.name.clone(), *rows))
 }
 
 /// Every row of the draft has been written: a trigger or a rule of production can keep some from

@@ -187,7 +187,7 @@ fn writing(own: &Own<'_>, step: Step, summary: &Row) -> Result<Option<Write>, Co
         .collect();
     Ok(Some(match step {
         Step::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
-        Step::Update => Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union)),
-        Step::Delete => Box::new(apply::delete),
+        Step::Update => Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union, "")),
+        Step::Delete => Box::new(|own: &Own<'_>| apply::delete(own, "")),
     }))
 }

@@ -857,3 +857,21 @@ async fn a_hundred_thousand_rows() {
     .await;
     assert_eq!(done.rows(), 100_000 + 50_000 + 100_000);
 }
+
+/// What updates change is judged from rows at both ends of a draft; here those between are other ones.
+#[tokio::test]
+async fn rows_in_the_middle_change_other_columns() {
+    let script = "CREATE SCHEMA app; CREATE TABLE app.t (a int, b text, v text, w int DEFAULT 0, PRIMARY KEY (b, a));
+        INSERT INTO app.t SELECT g, 'k' || g % 3, 'v' FROM generate_series(1, 3000) g; ANALYZE app.t;";
+    let (_, done) = same(
+        "middle",
+        script,
+        &[
+            Update("t", &[("v", "a.v || '!'")], "a < 2999"),
+            Update("t", &[("v", "'v'"), ("w", "7")], "a % 1000 = 500"),
+            Update("t", &[("v", "'v'")], "a % 1000 = 600"),
+        ],
+    )
+    .await;
+    assert_eq!(done.rows(), 2998 - 3);
+}
