@@ -119,6 +119,40 @@ pub fn recognise(text: &str) -> Option<Recognised> {
     Some(Recognised::NearMiss(explain(spec, &failure, &tokens)))
 }
 
+/// What to say to a text that ends before its command does, where nothing but commands is
+/// understood: how it may go on.
+pub fn unfinished(text: &str) -> Option<Report> {
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let tokens: Vec<Token> = tokenize(text)
+        .into_iter()
+        .filter(|token| token.kind != Kind::Semicolon)
+        .collect();
+    let begun = |spec: &&Spec| {
+        tokens.len() < spec.pieces.len()
+            && tokens.iter().zip(spec.pieces).all(
+                |(token, piece)| matches!(piece, Piece::Word(word) if is_word(Some(&token.kind), word)),
+            )
+    };
+    let last = tokens.last()?;
+    let forms: Vec<String> = COMMANDS.iter().filter(begun).map(Spec::usage).collect();
+    let hint = match forms.as_slice() {
+        [] => return None,
+        several if several.len() > FORMS_MAX => "SHOW PGDRAFT COMMANDS lists them".to_owned(),
+        some => format!("write it as: {}", some.join(", or ")),
+    };
+    Some(
+        Report::error("42601", "unfinished admin command at end of input")
+            .detail("An admin command begins so and goes on.")
+            .hint(hint)
+            .position(last.position + last.raw.chars().count()),
+    )
+}
+
+/// More forms than that are not told one by one.
+const FORMS_MAX: usize = 4;
+
 /// First words of all commands.
 const VERBS: [&str; 15] = [
     "show", "commit", "discard", "pause", "resume", "reload", "kill", "propose", "reopen",

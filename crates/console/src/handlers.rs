@@ -99,17 +99,22 @@ fn not_an_operator(request: &Request) -> Report {
         "42501",
         format!("permission denied for {}", request.spec.usage()),
     )
-    .detail("It is about all clients of the process.")
+    .detail("It is about the drafts or the clients of all agents.")
     .hint("connect as a reviewer")
 }
 
 /// 42501.
 fn not_a_reviewer(request: &Request) -> Report {
-    Report::error(
+    let report = Report::error(
         "42501",
         format!("permission denied for {}", request.spec.tag),
-    )
-    .detail(
+    );
+    if request.spec.tag == "SHOW" {
+        return report
+            .detail("It shows what statements were sent with, which is for reviewers alone.")
+            .hint("SHOW OPERATIONS without FULL shows them with their constants replaced");
+    }
+    report.detail(
         "An agent's credential never commits a draft, settles its conflicts or undoes a commit.",
     )
     .hint("a reviewer commits: ask one to look at SHOW DIFF and to run COMMIT SESSION")
@@ -173,7 +178,10 @@ fn operation(r: OperationSummary) -> Vec<Option<String>> {
 pub(crate) fn show_stale_reads(call: Call<'_>) -> Outcome<'_> {
     Box::pin(async move {
         let rows = call.drafts.stale_reads(call.session).await?;
-        Ok(rows.into_iter().map(stale_read).collect())
+        Ok(Rows {
+            rows: rows.into_iter().map(stale_read).collect(),
+            ..told("what a READ ONLY transaction read is not recorded".to_owned())
+        })
     })
 }
 

@@ -21,7 +21,7 @@ pub use catalog::shown_table;
 pub use commands::{COMMANDS, Column, ColumnType, Piece, Privilege, Spec};
 pub use drafts::{Asked, Drafts, Ended, find_table};
 pub use edits::edits;
-pub use grammar::{Recognised, Request, TableName, recognise};
+pub use grammar::{Recognised, Request, TableName, recognise, unfinished};
 pub use process::{Order, Process, Shown};
 
 use report::Report;

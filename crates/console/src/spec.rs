@@ -113,6 +113,14 @@ impl Spec {
         usage(self.pieces)
     }
 
+    /// Whether it ends a session or changes its draft.
+    pub fn changes(&self) -> bool {
+        matches!(
+            self.privilege,
+            Privilege::SessionOwner | Privilege::Reviewer
+        ) && self.tag != "SHOW"
+    }
+
     /// The two words it begins with; the second one is empty where it has only one.
     pub fn leading_words(&self) -> (&'static str, &'static str) {
         let word = |i: usize| match self.pieces.get(i) {

@@ -439,6 +439,12 @@ impl Work<'_> {
     async fn empty(&self) -> Result<Vec<Applied>, ControlError> {
         let mut emptied = Vec::with_capacity(self.emptied.len());
         for draft in &self.emptied {
+            keeper::run(
+                self.transaction,
+                &apply::keep_emptied(draft, self.sid),
+                None,
+            )
+            .await?;
             let text = apply::empty(draft, self.sid);
             let row = self.transaction.query_one(&text, &[]).await?;
             let deleted = count(row.try_get(1)?);

@@ -148,6 +148,7 @@ pub enum ControlError {
     },
     /// A primary key with another number of values, or without its table.
     #[error("{}", match .table {
+        Some(table) if .columns.is_empty() => format!("table \"{table}\" has no primary key"),
         Some(table) => format!("the primary key of table \"{table}\" has {} columns, not {}", .columns.len(), .values),
         None => "a key was given without its table".to_owned(),
     })]
@@ -205,8 +206,15 @@ pub enum ControlError {
         rows: u64,
     },
     /// Rows of a table without a key cannot be found again.
-    #[error("table \"{0}\" has no key, so its rows cannot be found again")]
-    NoKey(String),
+    #[error(
+        "table \"{table}\" has no key, so rows that the commit made there cannot be found again"
+    )]
+    NoKey {
+        /// The table.
+        table: String,
+        /// How many it made.
+        rows: u64,
+    },
     /// A transaction works in the session.
     #[error("session \"{0}\" is busy")]
     InUse(String),
@@ -312,9 +320,9 @@ impl ControlError {
             Self::Gap { .. } => Report::error(code::DRAFT_CONFLICT, message)
                 .detail("Undoing them together would take the others' changes back too.")
                 .hint("Revert the sessions one by one, the last one first."),
-            Self::NoKey(_) => Report::error("0A000", message)
-                .detail("A row is found again by its primary key, or by a unique key over columns that are not null.")
-                .hint("Add a key to the table."),
+            Self::NoKey { table, rows } => Report::error("0A000", message)
+                .detail(format!("Number of such rows: {rows}. A row is found again by its primary key, by a unique key over columns that are not null, or by the columns that tables.key names."))
+                .hint(format!("SHOW DIFF IN SESSION … TABLE {table} lists them; REVERT OPERATION undoes the operations that did not write there.")),
             Self::Crossed(_, cause) => Report::error("40P01", message)
                 .detail(format!("The last time: {cause}. Nothing was committed."))
                 .hint("Commit again when production's other transactions on these rows have ended."),
@@ -376,7 +384,11 @@ fn ended(session: &Session, message: String) -> Report {
 }
 
 fn bad_key(table: bool, columns: &[String], message: String) -> Report {
-    if table {
+    if table && columns.is_empty() {
+        Report::error("42601", message)
+            .detail("Nothing tells the rows of this table apart.")
+            .hint("Leave KEY out: TABLE table shows all its changed rows.")
+    } else if table {
         Report::error("42601", message)
             .detail(format!("Its primary key is ({}).", columns.join(", ")))
             .hint("Give one value for each column, in this order: KEY (value, …).")

@@ -7,7 +7,7 @@ use catalog::RelationId;
 use draft::undo::{self, Undo};
 use draft::{Draft, rewind};
 use store::sessions::{self, Session};
-use store::{keeper, tables};
+use store::{keeper, parts, tables};
 use tokio_postgres::Transaction;
 
 use crate::change::{Changed, Undone};
@@ -164,19 +164,17 @@ async fn write_back(
     (source, what): (&Session, Undo),
     (made, op): (&Session, i64),
 ) -> Result<u64, ControlError> {
-    if draft.relation.key().is_none() {
-        // Touched is not changed: a statement may have found no row there.
-        if tables::changed_rows(transaction, draft.id, source.sid).await? == 0 {
-            return Ok(0);
-        }
-        return Err(ControlError::NoKey(draft.relation.name.clone()));
-    }
-    let text = undo::gaps(draft, source.sid, what, made.sid);
-    let gaps: i64 = transaction.query_one(&text, &[]).await?.try_get(0)?;
-    if gaps > 0 {
-        return Err(ControlError::Gap {
-            table: draft.relation.name.clone(),
-            rows: count(gaps),
+    let text = match draft.relation.key() {
+        Some(_) => undo::gaps(draft, source.sid, what, made.sid),
+        // rows that came back are new ones; those that the commit made are nowhere to be found
+        None => undo::left(draft, source.sid, what),
+    };
+    let rows: i64 = transaction.query_one(&text, &[]).await?.try_get(0)?;
+    if rows > 0 {
+        let (table, rows) = (draft.relation.name.clone(), count(rows));
+        return Err(match draft.relation.key() {
+            Some(_) => ControlError::Gap { table, rows },
+            None => ControlError::NoKey { table, rows },
         });
     }
     let text = undo::write(draft, source.sid, what, made.sid, op);
@@ -209,9 +207,13 @@ async fn sources(
                 sessions::find_for_update(transaction, session).await?,
                 session,
             )?;
-            let found = committed(found)?;
             let op = number(transaction, &found, operation).await?;
-            Ok(vec![(found, Undo::Operation(op))])
+            // committed apart from its session it is in a session of its own
+            let part = parts::holding(transaction, found.sid, op).await?;
+            Ok(vec![(
+                committed(part.unwrap_or(found))?,
+                Undo::Operation(op),
+            )])
         }
         Undone::Agent { agent, since } => {
             let all = sessions::committed_since(transaction, agent, since).await?;

@@ -9,7 +9,9 @@
 
 use std::fmt::Write as _;
 
-use catalog::{Column, Identity, Relation, RelationId, quote_identifier, quote_literal};
+use catalog::{
+    Column, Identity, ROW_COLUMN, Relation, RelationId, quote_identifier, quote_literal,
+};
 
 use crate::text::{
     EQUAL, column, columns, differ, join, key_columns, operator, plain, same, same_base, same_key,
@@ -324,6 +326,27 @@ pub fn keep_images(own: &Own<'_>) -> String {
         same_base(relation, "b", "h"),
         own.sid.0,
         any.join(" OR ")
+    )
+}
+
+/// Keeps the rows that [`empty`] is about to remove, as the history that an undo starts from. Their
+/// numbers are below those of the draft's own rows. Two statements.
+pub fn keep_emptied(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+    let names = writable(draft.relation);
+    format!(
+        "INSERT INTO {head} ({list}, {ROW_COLUMN}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new)
+SELECT {values}, row_number() OVER () - 2147483648, {sid}, x.op, false, false FROM {base} b
+CROSS JOIN (SELECT min(x.op) AS op FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {id}) x;
+INSERT INTO {log} ({list}, {ROW_COLUMN}, pgdraft_sid, pgdraft_op, pgdraft_kind)
+SELECT {list}, {ROW_COLUMN}, {sid}, pgdraft_op, 'D' FROM {head}
+WHERE pgdraft_sid = {sid} AND NOT pgdraft_live AND NOT pgdraft_new",
+        head = draft.table(),
+        list = columns("", &names),
+        values = columns("b", &names),
+        sid = sid.0,
+        base = Draft::base(draft.relation),
+        id = draft.id.0,
+        log = draft.log(),
     )
 }
 

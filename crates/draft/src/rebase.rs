@@ -125,7 +125,7 @@ ORDER BY {order} LIMIT {rows_max}",
 
 /// Merges the rows whose base has moved, and gives conflicts of the target what is taken. `op` is
 /// the operation that a changed value of the draft belongs to. One row, without columns, for each row
-/// of the draft that is on another base now.
+/// of the draft in which something was merged or settled.
 pub fn merge(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: Option<i64>) -> String {
     let relation = own.draft.relation;
     let stored: Vec<&Column> = relation.writable().collect();
@@ -154,7 +154,11 @@ SELECT FROM m",
         base = relation.qualified(),
         bh = same_base(relation, "b", "h"),
         sid = own.sid.0,
-        moved = moved(own),
+        moved = any(stored.iter().map(|c| match taken(c) {
+            // where both changed the column it stays a conflict, and the row is not another one
+            Take::Nothing => format!("(NOT ({}) AND NOT ({}))", stays(c), clash(own, c)),
+            Take::Ours | Take::Theirs | Take::Value(_) => format!("NOT ({})", stays(c)),
+        })),
         rows = target.rows(own),
         head_values = assign(&|c| head_value(own, c, taken(c))),
         fm = same_key(relation, "f", "m"),

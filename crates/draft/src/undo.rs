@@ -43,17 +43,34 @@ pub fn gaps(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId) -> St
     )
 }
 
+/// Rows that the commit left, made or changed: one bigint column. Where no key tells them apart
+/// nobody can go back from them.
+pub fn left(draft: &Draft<'_>, from: SessionId, what: Undo) -> String {
+    format!(
+        "SELECT count(*) FROM ({}) u WHERE u.pgdraft_after",
+        changes(draft, from, what)
+    )
+}
+
 /// Writes the way back from `from` into the draft `to`, as its operation `op`: one statement
 /// that counts the rows.
 pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: i64) -> String {
     let relation = draft.relation;
-    let names = writable(relation);
+    let mut names = writable(relation);
+    if relation.key().is_none() {
+        names.push(catalog::ROW_COLUMN);
+    }
     let list = columns("", &names);
     let key = key_columns(relation);
     let is_key = |name: &str| key.iter().any(|k| k == name);
+    // Several commits may be undone at once, each with rows of the same numbers.
+    let key_value = |name: &str| match relation.key() {
+        Some(_) => column("u", name),
+        None => format!("{} - ({op}::bigint << 32)", column("u", name)),
+    };
     let log_values = join(", ", &names, |name| {
         if is_key(name) {
-            column("u", name)
+            key_value(name)
         } else {
             format!("u.{}", after(relation, name))
         }
@@ -61,7 +78,7 @@ pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: 
     // A row that does not come back keeps its last image as a tombstone.
     let head_values = join(", ", &names, |name| {
         if is_key(name) {
-            column("u", name)
+            key_value(name)
         } else {
             let old = format!("u.{}", before(relation, name));
             format!(

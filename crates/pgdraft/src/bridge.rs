@@ -263,15 +263,20 @@ impl ControlPlane for Bridge {
     }
 
     fn recognise(&self, text: &str) -> Option<AdminCommand> {
-        let columns = match console::recognise(text)? {
-            Recognised::Command(request) => request.spec.columns,
+        let (columns, changes): (&[console::Column], _) = match console::recognise(text)? {
+            Recognised::Command(request) => (request.spec.columns, request.spec.changes()),
             // It has no columns; running it gives the error.
-            Recognised::NearMiss(_) => &[],
+            Recognised::NearMiss(_) => (&[], false),
         };
         Some(AdminCommand {
             text: text.to_owned(),
             columns: columns.iter().map(answer_column).collect(),
+            changes,
         })
+    }
+
+    fn unfinished(&self, text: &str) -> Option<Report> {
+        console::unfinished(text)
     }
 
     async fn admin(

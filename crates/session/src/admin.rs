@@ -64,7 +64,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if skipping {
             return Err(Failure::Told);
         }
-        let ends = ends_session(&command.text);
+        let ends = command.changes;
         if status == b'E' {
             // upstream says so itself, and its error stands
             return Err(Report::error(
@@ -149,16 +149,6 @@ pub(crate) fn good_operation(value: Option<&str>) -> Result<(), Failure> {
 pub(crate) fn own_columns(name: &str) -> Vec<AnswerColumn> {
     let name = name.to_owned();
     vec![AnswerColumn { name, type_id: 25 }]
-}
-
-/// Whether a command ends a session or changes its draft: it needs the session for itself.
-pub(crate) fn ends_session(text: &str) -> bool {
-    let word = text.split_whitespace().next().unwrap_or_default();
-    [
-        "commit", "discard", "propose", "reopen", "resolve", "rebase", "rehearse", "rewind", "fork",
-    ]
-    .iter()
-    .any(|verb| word.eq_ignore_ascii_case(verb))
 }
 
 /// What is said where a reviewer or the console is asked for SQL.

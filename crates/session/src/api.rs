@@ -126,6 +126,8 @@ pub struct AdminCommand {
     pub text: String,
     /// Columns of its result, known without running it (Describe needs them).
     pub columns: Vec<AnswerColumn>,
+    /// It ends a session or changes its draft, and needs the session for itself.
+    pub changes: bool,
 }
 
 /// The control plane as seen by a client connection.
@@ -187,6 +189,12 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Whether a text is an admin command (it is never valid PostgreSQL).
     fn recognise(&self, text: &str) -> Option<AdminCommand>;
+
+    /// What to say to a text that begins as an admin command and ends too early.
+    fn unfinished(&self, text: &str) -> Option<Report> {
+        let _ = text;
+        None
+    }
 
     /// Runs an admin command for this identity; `own_session` is the default of IN SESSION. What is
     /// to be told while it runs goes to `progress`, as far as there is room.

@@ -213,8 +213,10 @@ impl Console<'_> {
         if let Some(command) = self.shared.control.recognise(text) {
             return Ok(Asked::Admin(Arc::new(command)));
         }
-        smalltalk::asked(text, self.shared, self.session.as_deref())
-            .ok_or_else(|| Box::new(console_only()))
+        smalltalk::asked(text, self.shared, self.session.as_deref()).ok_or_else(|| {
+            let unfinished = self.shared.control.unfinished(text);
+            Box::new(unfinished.unwrap_or_else(console_only))
+        })
     }
 
     async fn query(&mut self, client: &mut Client, body: &[u8]) -> Result<(), Box<Report>> {

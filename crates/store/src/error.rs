@@ -20,6 +20,9 @@ pub enum Error {
     /// A schema `pgdraft` that this program did not make.
     #[error("a schema \"pgdraft\" exists that pgdraft did not make")]
     ForeignSchema,
+    /// [`crate::uninstall()`] was interrupted: drafts are gone, the rest is not.
+    #[error("pgdraft was removed from this database in part")]
+    HalfRemoved,
     /// The agent role exists and can do more than it must.
     #[error("role \"{role}\" exists and is not safe for agents")]
     UnsafeAgentRole {
@@ -59,6 +62,9 @@ impl Error {
             Self::ForeignSchema => {
                 Report::error("42P06", message).hint("Rename that schema, or use another database.")
             }
+            Self::HalfRemoved => Report::error("55000", message)
+                .detail("An uninstall was interrupted after it had ended the drafts.")
+                .hint("Run pgdraft uninstall once more, then pgdraft init."),
             Self::UnsafeAgentRole { reason, .. } => Report::error("42501", message)
                 .detail(reason.clone())
                 .hint("Drop the role or take these rights away, then run pgdraft init again."),

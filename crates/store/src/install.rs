@@ -81,13 +81,16 @@ pub struct InstallReport {
 /// Which version is installed.
 ///
 /// # Errors
-/// [`Error::ForeignSchema`] for a schema that is not ours, [`Error::Database`].
+/// [`Error::ForeignSchema`] for a schema that is not ours, [`Error::HalfRemoved`] where an uninstall
+/// was interrupted, [`Error::Database`].
 pub async fn status(client: &Client) -> Result<Status, Error> {
     let row = client
         .query_one(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'pgdraft'),
                     EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                            WHERE n.nspname = 'pgdraft' AND c.relname = 'migrations')",
+                            WHERE n.nspname = 'pgdraft' AND c.relname = 'migrations'),
+                    EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                            WHERE n.nspname = 'pgdraft' AND c.relname = 'sessions')",
             &[],
         )
         .await?;
@@ -96,6 +99,9 @@ pub async fn status(client: &Client) -> Result<Status, Error> {
     }
     if !row.try_get::<_, bool>(1)? {
         return Err(Error::ForeignSchema);
+    }
+    if !row.try_get::<_, bool>(2)? {
+        return Err(Error::HalfRemoved);
     }
     let row = client
         .query_one(

@@ -57,6 +57,28 @@ pub async fn split_off(
     Ok(part)
 }
 
+/// The session that an operation of another one was committed as, if it was committed apart.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn holding(
+    client: &impl GenericClient,
+    whole: SessionId,
+    op: i64,
+) -> Result<Option<Session>, Error> {
+    let row = client
+        .query_opt(
+            "SELECT s.name FROM pgdraft.sessions s JOIN pgdraft.operations o ON o.sid = s.sid
+             WHERE s.part_of = $1 AND o.op = $2 ORDER BY s.sid DESC LIMIT 1",
+            &[&whole.0, &op],
+        )
+        .await?;
+    match row {
+        Some(row) => crate::sessions::find_for_update(client, row.try_get(0)?).await,
+        None => Ok(None),
+    }
+}
+
 /// Notes that a session has changes in a table, if it has.
 ///
 /// # Errors

@@ -30,7 +30,10 @@ pub struct UninstallOptions {
 /// [`Error::AgentsConnected`] unless `terminate`, [`Error::ForeignSchema`], [`Error::Database`].
 pub async fn uninstall(client: &Client, options: &UninstallOptions) -> Result<String, Error> {
     // Refuses a schema of that name that is not ours.
-    let installed = crate::status(client).await? != crate::Status::NotInstalled;
+    let installed = match crate::status(client).await {
+        Err(Error::HalfRemoved) => true,
+        found => found? != crate::Status::NotInstalled,
+    };
     let database: String = client
         .query_one("SELECT current_database()::text", &[])
         .await?

@@ -143,6 +143,11 @@ impl Work<'_> {
                 (number(0)?, number(1)?, number(2)?, Columns::Known(columns))
             }
         };
+        // those of a table without a key are gone already: `Work::empty`
+        let deletes = match own.draft.relation.key() {
+            Some(_) => deletes,
+            None => 0,
+        };
         let (join, within) = self.join(own, updates + deletes).await?;
         let rekeys = match rekey::count(own).filter(|_| deletes > 0) {
             Some(text) => count(self.transaction.query_one(&text, &[]).await?.try_get(0)?),

@@ -2,7 +2,7 @@
 //! divided in two, again and again, until single rows are left. All of it is taken back.
 
 use draft::apply::{self, Which};
-use draft::{Own, rehearse as text};
+use draft::{Own, places, rehearse as text};
 use tokio_postgres::{Row, Transaction};
 
 use super::Failed;
@@ -85,31 +85,29 @@ impl Way<'_> {
             .transaction
             .query(&text::places(own.draft, own.sid, ROWS_MAX + 1), &[])
             .await?;
-        let places = rows
+        let found = rows
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect::<Result<Vec<Place>, tokio_postgres::Error>>()?;
-        if places.len() > ROWS_MAX {
+        if found.len() > ROWS_MAX {
             if let Some(error) = self.attempt(&write(own)).await? {
                 self.found.push(Failed::of(Some(own), None, &error));
             }
             return Ok(());
         }
-        let mut left = vec![places.as_slice()];
+        let mut left = vec![found.as_slice()];
+        let mut waiting = Vec::new();
         while let Some(part) = left.pop() {
             if self.found.len() >= ERRORS_MAX || self.attempts >= ATTEMPTS_MAX {
                 return Ok(());
             }
-            let slice: Vec<String> = part.iter().map(|(at, _)| format!("\"{at}\"")).collect();
-            let slice = slice.join(",");
-            let some = Own {
-                slice: Some(&slice),
-                ..*own
-            };
-            let Some(error) = self.attempt(&write(&some)).await? else {
+            let Some(error) = self.attempt(&of(&write, own, part)).await? else {
                 continue;
             };
             match part {
+                [one] if step == Step::Update && error.sqlstate() == Some("23505") => {
+                    waiting.push((one, error));
+                }
                 [(_, key)] => self.found.push(Failed::of(Some(own), key.clone(), &error)),
                 several => {
                     let (first, second) = several.split_at(several.len() / 2);
@@ -117,7 +115,72 @@ impl Way<'_> {
                 }
             }
         }
+        self.exchange(own, (&write, &changed(own, &row)?), waiting)
+            .await
+    }
+
+    /// Rows whose unique values others have still: each comes when its value is free, as in a commit,
+    /// and those in a circle leave theirs first. What is left is told.
+    async fn exchange(
+        &mut self,
+        own: &Own<'_>,
+        (write, set): (&Write, &[String]),
+        mut waiting: Vec<(&Place, ControlError)>,
+    ) -> Result<(), ControlError> {
+        let mut before = usize::MAX;
+        while waiting.len() < before {
+            before = waiting.len();
+            let mut left = Vec::new();
+            for (place, _) in waiting {
+                let text = of(write, own, std::slice::from_ref(place));
+                if let Some(error) = self.attempt(&text).await? {
+                    left.push((place, error));
+                }
+            }
+            waiting = left;
+        }
+        for (place, _) in &waiting {
+            for text in places::leave(&some(own, &slice(std::slice::from_ref(*place)))) {
+                self.attempt(&text).await?;
+            }
+        }
+        let mut before = usize::MAX;
+        while waiting.len() < before {
+            before = waiting.len();
+            let mut left = Vec::new();
+            for (place, error) in waiting {
+                let slice = slice(std::slice::from_ref(place));
+                if !self
+                    .placed(&places::update_free(&some(own, &slice), set))
+                    .await?
+                {
+                    left.push((place, error));
+                }
+            }
+            waiting = left;
+        }
+        for ((_, key), error) in waiting {
+            self.found.push(Failed::of(Some(own), key.clone(), &error));
+        }
         Ok(())
+    }
+
+    /// Whether a statement writes a row.
+    async fn placed(&mut self, statement: &str) -> Result<bool, ControlError> {
+        self.attempts += 1;
+        self.transaction
+            .batch_execute("SAVEPOINT pgdraft_try")
+            .await?;
+        let written = self.transaction.execute(statement, &[]).await;
+        if written.is_err() {
+            self.transaction
+                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_try")
+                .await?;
+        }
+        self.transaction
+            .batch_execute("RELEASE SAVEPOINT pgdraft_try")
+            .await?;
+        Ok(written.is_ok_and(|rows| rows > 0))
     }
 
     /// The error of a statement, after which everything is as before it.
@@ -167,6 +230,35 @@ impl Order {
     }
 }
 
+/// A statement for some rows.
+fn of(write: &Write, own: &Own<'_>, part: &[Place]) -> String {
+    write(&some(own, &slice(part)))
+}
+
+/// Places, with commas between them.
+fn slice(part: &[Place]) -> String {
+    let places: Vec<String> = part.iter().map(|(at, _)| format!("\"{at}\"")).collect();
+    places.join(",")
+}
+
+/// Only these rows of a draft.
+fn some<'a>(own: &Own<'a>, places: &'a str) -> Own<'a> {
+    Own {
+        slice: Some(places),
+        ..*own
+    }
+}
+
+/// The columns that updates change.
+fn changed(own: &Own<'_>, summary: &Row) -> Result<Vec<String>, ControlError> {
+    let rows: Vec<i64> = summary.try_get(3)?;
+    let stored = own.draft.relation.writable().zip(rows);
+    Ok(stored
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(column, _)| column.name.clone())
+        .collect())
+}
+
 type Write = Box<dyn Fn(&Own<'_>) -> String + Send + Sync>;
 
 /// The statement of a step, for some rows of a draft; `None` where there is nothing to do.
@@ -179,12 +271,7 @@ fn writing(own: &Own<'_>, step: Step, summary: &Row) -> Result<Option<Write>, Co
     if summary.try_get::<_, i64>(place)? == 0 {
         return Ok(None);
     }
-    let changed: Vec<i64> = summary.try_get(3)?;
-    let stored = own.draft.relation.writable().zip(&changed);
-    let names: Vec<String> = stored
-        .filter(|(_, rows)| **rows > 0)
-        .map(|(column, _)| column.name.clone())
-        .collect();
+    let names = changed(own, summary)?;
     Ok(Some(match step {
         Step::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
         Step::Update => Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union, "")),

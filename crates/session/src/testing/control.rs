@@ -213,6 +213,7 @@ impl ControlPlane for FakeControl {
         Some(AdminCommand {
             text: text.to_owned(),
             columns,
+            changes: !upper.starts_with("SHOW"),
         })
     }
 

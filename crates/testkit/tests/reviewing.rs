@@ -1,0 +1,214 @@
+//! What a reviewer can do with a session, where it is not usual: tables without a key, operations
+//! committed apart, commands asked twice or not to their end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use testkit::proxy::{Proxy, over};
+use testkit::wire::{Connection, Failure, Reply};
+
+const SETUP: &str = "\
+CREATE TABLE notes (at int, what json);
+INSERT INTO notes VALUES (1, '{}'), (1, '{}'), (2, NULL);
+CREATE TABLE stock (id int PRIMARY KEY, a int, b int, place int UNIQUE CHECK (place < 1000));
+INSERT INTO stock SELECT n, n, n, n FROM generate_series(1, 6) n;
+";
+
+fn rows(reply: &Reply) -> Vec<Vec<String>> {
+    (0..reply.rows.len())
+        .map(|row| {
+            let cells = reply.rows[row].len();
+            (0..cells)
+                .map(|at| reply.value(row, at).unwrap_or_default())
+                .collect()
+        })
+        .collect()
+}
+
+fn operation(proxy: &Proxy, session: &str, name: &str, statements: &str) {
+    let mut agent = proxy.connect(session);
+    agent.run(&format!(
+        "BEGIN; SET LOCAL pgdraft.operation = '{name}'; {statements}; COMMIT"
+    ));
+}
+
+/// What the console says to a command that it refuses.
+fn refused(proxy: &Proxy, command: &str) -> Failure {
+    Connection::open(&proxy.reviewer()).unwrap().fail(command)
+}
+
+#[test]
+fn a_truncation_without_a_key_is_undone() {
+    let (database, proxy) = over(SETUP);
+    let notes = "SELECT at, what::text FROM notes ORDER BY 1, 2";
+    let before = rows(&database.connect().run(notes));
+    proxy
+        .connect("s")
+        .run("TRUNCATE notes; UPDATE stock SET a = 0 WHERE id = 1");
+    proxy.review("COMMIT SESSION 's'");
+    assert!(rows(&database.connect().run(notes)).is_empty());
+    let diff = rows(&proxy.review("SHOW DIFF IN SESSION 's' TABLE notes"));
+    assert_eq!(diff.len(), 3);
+    assert!(diff.iter().all(|row| row[2] == "removed"), "{diff:?}");
+    proxy.review("REVERT SESSION 's' AS 'undo'");
+    proxy.review("COMMIT SESSION 'undo'");
+    assert_eq!(rows(&database.connect().run(notes)), before);
+    assert_eq!(
+        database.connect().value("SELECT a FROM stock WHERE id = 1"),
+        "1"
+    );
+    // the other way the rows cannot be told apart
+    let error = refused(&proxy, "REVERT SESSION 'undo'");
+    assert_eq!(error.code(), "0A000");
+    assert!(
+        error.message().contains("table \"notes\" has no key"),
+        "{error:?}"
+    );
+    assert!(
+        !rows(&proxy.review("SHOW SESSIONS"))
+            .iter()
+            .any(|s| s[0].starts_with("revert"))
+    );
+}
+
+#[test]
+fn several_truncations_without_a_key_are_undone_together() {
+    let (database, proxy) = over(SETUP);
+    proxy.connect("one").run("TRUNCATE notes");
+    proxy.review("COMMIT SESSION 'one'");
+    database.run("INSERT INTO notes VALUES (7, '[7]'), (8, '[8]')");
+    proxy.connect("two").run("TRUNCATE notes");
+    proxy.review("COMMIT SESSION 'two'");
+    proxy.review("REVERT AGENT 'agent' SINCE '2000-01-01' AS 'undo'");
+    proxy.review("COMMIT SESSION 'undo'");
+    let found = rows(&database.connect().run("SELECT at FROM notes ORDER BY 1"));
+    assert_eq!(found.concat(), ["1", "1", "2", "7", "8"]);
+}
+
+#[test]
+fn an_operation_that_was_committed_apart_is_undone() {
+    let (database, proxy) = over(SETUP);
+    operation(
+        &proxy,
+        "s",
+        "first",
+        "UPDATE stock SET a = 100 WHERE id = 1",
+    );
+    operation(
+        &proxy,
+        "s",
+        "second",
+        "UPDATE stock SET a = 200 WHERE id = 2",
+    );
+    proxy.review("COMMIT OPERATIONS 'first' IN SESSION 's'");
+    proxy.review("REVERT OPERATION 'first' IN SESSION 's' AS 'undo'");
+    assert_eq!(rows(&proxy.review("SHOW DIFF IN SESSION 'undo'")).len(), 1);
+    proxy.review("COMMIT SESSION 'undo'");
+    assert_eq!(
+        database.connect().value("SELECT a FROM stock WHERE id = 1"),
+        "1"
+    );
+    let error = refused(&proxy, "REVERT OPERATION 'second' IN SESSION 's'");
+    assert_eq!(error.code(), "ZD030");
+    // nor is one undone that ended with its session
+    proxy.review("COMMIT SESSION 's'");
+    proxy.review("REVERT OPERATION 'second' IN SESSION 's' AS 'undo 2'");
+    assert_eq!(
+        rows(&proxy.review("SHOW DIFF IN SESSION 'undo 2'")).len(),
+        1
+    );
+}
+
+#[test]
+fn a_column_settled_twice_is_one_operation() {
+    let (database, proxy) = over(SETUP);
+    proxy
+        .connect("s")
+        .run("UPDATE stock SET a = 10, b = 10 WHERE id = 1");
+    database.run("UPDATE stock SET a = 5, b = 5 WHERE id = 1");
+    for _ in 0..2 {
+        proxy.review("RESOLVE CONFLICT IN SESSION 's' TABLE stock COLUMN a TAKE THEIRS");
+    }
+    let operations = rows(&proxy.review("SHOW OPERATIONS IN SESSION 's'"));
+    let names: Vec<&str> = operations.iter().map(|o| o[0].as_str()).collect();
+    assert_eq!(names, ["op-1", "resolve"]);
+    proxy.review("RESOLVE CONFLICT IN SESSION 's' TABLE stock COLUMN b TAKE VALUE '7'");
+    proxy.review("COMMIT SESSION 's'");
+    let row = database
+        .connect()
+        .value("SELECT a || ' ' || b FROM stock WHERE id = 1");
+    assert_eq!(row, "5 7");
+}
+
+#[test]
+fn a_rehearsal_tells_only_rows_that_a_commit_would_not_take() {
+    let (database, proxy) = over(SETUP);
+    proxy.connect("s").run(
+        "BEGIN; UPDATE stock SET place = 60 WHERE id = 6; UPDATE stock SET place = 6 WHERE id = 5;
+         UPDATE stock SET place = 5 WHERE id = 4; UPDATE stock SET place = 4 WHERE id = 3;
+         UPDATE stock SET place = 0 WHERE id = 1; UPDATE stock SET place = 1 WHERE id = 2;
+         UPDATE stock SET place = 2 WHERE id = 1; COMMIT",
+    );
+    database.run(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.id = 6 THEN RAISE 'not this one'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER no BEFORE UPDATE ON stock FOR EACH ROW EXECUTE FUNCTION no()",
+    );
+    let told = rows(&proxy.review("REHEARSE SESSION 's'"));
+    let errors: Vec<(&str, &str)> = told
+        .iter()
+        .filter(|row| row[0] == "error")
+        .map(|row| (row[2].as_str(), row[5].as_str()))
+        .collect();
+    // 3, 4 and 5 wait for 6, which does not leave its place; 1 and 2 exchange theirs
+    let keys: Vec<&str> = errors.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys.len(), 4, "{told:?}");
+    assert!(
+        !keys
+            .iter()
+            .any(|key| key.contains('1') || key.contains('2')),
+        "{told:?}"
+    );
+    assert!(
+        errors
+            .iter()
+            .any(|(key, what)| key.contains('6') && what.contains("not this one"))
+    );
+}
+
+#[test]
+fn a_command_that_is_not_finished_is_told_how_it_goes_on() {
+    let (_database, proxy) = over(SETUP);
+    for (begun, form) in [
+        ("SHOW DRAFT", "SHOW DRAFT TABLES"),
+        ("show draft;", "SHOW DRAFT TABLES"),
+        ("FORK", "FORK SESSION 'name' AS"),
+        ("revert", "REVERT AGENT 'agent' SINCE 'time'"),
+        ("KILL", "KILL CLIENT 'id'"),
+        ("SHOW", "SHOW PGDRAFT COMMANDS"),
+    ] {
+        let error = refused(&proxy, begun);
+        assert_eq!(error.code(), "42601", "{begun}");
+        let hint = error.field('H');
+        assert!(hint.contains(form), "{begun}: {hint}");
+    }
+    let error = proxy.connect("s").fail("SHOW DRAFT TABLES");
+    assert_eq!(error.code(), "42501");
+}
+
+#[test]
+fn a_comment_before_a_command_changes_nothing() {
+    let (_database, proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    operation(&proxy, "s", "one", "UPDATE stock SET a = 9 WHERE id = 1");
+    agent.run("BEGIN");
+    let error = agent.fail("/* tidy */ DISCARD SESSION 's'");
+    assert_eq!(error.code(), "25001");
+    agent.run("ROLLBACK");
+    agent.run("-- tidy\nDISCARD OPERATIONS 'one'");
+    assert_eq!(agent.value("SELECT a FROM stock WHERE id = 1"), "1");
+}
