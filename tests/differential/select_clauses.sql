@@ -1,6 +1,6 @@
 -- setup
 -- shows: queries: every clause of SELECT, whole rows, system columns, TABLESAMPLE
--- differs: `ctid`, `xmin`, `cmin`, `xmax`, `cmax` of rows the session changed | a head's own | they tell rows apart, but are no places in the table; in UPDATE and DELETE they are not found
+-- differs: `ctid`, `xmin`, `cmin`, `xmax`, `cmax` of rows the session changed | a head's own | they tell rows apart, but are no places in the table
 -- differs: GROUP BY of a primary key beside columns without an equality (json, xml) | 42883 | a derived table has no key, so the columns are added to the GROUP BY
 CREATE TYPE pair AS (a int, b text);
 CREATE TABLE t (id int PRIMARY KEY, g text, n numeric(8,2), arr int[], js jsonb, p pair, d date, x xml);

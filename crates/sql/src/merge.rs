@@ -61,6 +61,8 @@ pub(crate) struct System {
     pub(crate) names: Vec<&'static str>,
     /// Tells the names of one reference from those of another.
     pub(crate) mark: usize,
+    /// The `tableoid` of a head's row, over bare column names.
+    pub(crate) table: String,
     /// A further condition, over `m`: ` AND …`.
     pub(crate) only: String,
 }
@@ -73,7 +75,7 @@ impl System {
 
     /// `, m.a`; `, b.ctid AS a`; the head's. A head's rows are the base's table, and their places
     /// lie behind all that a table can have.
-    fn lists(&self, relation: &Relation) -> [String; 3] {
+    fn lists(&self) -> [String; 3] {
         let mut lists: [String; 3] = Default::default();
         let [out, base, head] = &mut lists;
         for name in &self.names {
@@ -84,14 +86,29 @@ impl System {
                 "op" => format!(", NULL::pg_catalog.int8 AS {alias}"),
                 name => format!(", b.{name} AS {alias}"),
             });
-            head.push_str(&match *name {
-                "tableoid" => format!(", {}::pg_catalog.oid", relation.id.0),
-                "ctid" => ", pg_catalog.format('(%s,%s)', 4294967294 - ((h.ctid::pg_catalog.text::pg_catalog.point)[0])::pg_catalog.int8, (h.ctid::pg_catalog.text::pg_catalog.point)[1])::pg_catalog.tid".to_owned(),
-                "op" => ", h.pgdraft_op".to_owned(),
-                name => format!(", h.{name}"),
-            });
+            head.push_str(&format!(", {}", self.of_head(name, "h")));
         }
         lists
+    }
+
+    /// A system column of a row `h` of the head.
+    fn of_head(&self, name: &str, h: &str) -> String {
+        match name {
+            "tableoid" => self.table.clone(),
+            "ctid" => format!(
+                "pg_catalog.format('(%s,%s)', 4294967294 - (({h}.ctid::pg_catalog.text::pg_catalog.point)[0])::pg_catalog.int8, ({h}.ctid::pg_catalog.text::pg_catalog.point)[1])::pg_catalog.tid"
+            ),
+            "op" => format!("{h}.pgdraft_op"),
+            name => format!("{h}.{name}"),
+        }
+    }
+
+    /// `, h.xmin AS a`: what a RETURNING of the head's rows gives besides their columns.
+    pub(crate) fn returned(&self, h: &str) -> String {
+        let names = self.names.iter();
+        names
+            .map(|name| format!(", {} AS {}", self.of_head(name, h), self.alias(name)))
+            .collect()
     }
 }
 
@@ -110,7 +127,7 @@ pub(crate) fn merged_with(
     head: &Head,
     (wanted, system): (Wanted, &System),
 ) -> Option<String> {
-    let [system_out, system_base, system_head] = system.lists(relation);
+    let [system_out, system_base, system_head] = system.lists();
     let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
     let arms = match relation.key() {
         Some(key) if wanted.bare_count && !wanted.truncated => {

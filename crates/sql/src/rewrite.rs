@@ -278,7 +278,7 @@ impl Edits {
         }
         let mut edits = Self::default();
         for item in &merged {
-            let system = system::wanted(statement, item);
+            let system = system::wanted(statement, context, item);
             let mut body = match item.relation.kind {
                 RelationKind::View => {
                     let Some(expanded) = view(context, &item.relation)? else {
@@ -432,12 +432,15 @@ fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, 
             range.start = t.start;
             prefix = "SELECT * FROM ";
         }
-        _ if reference.only => {
-            return Err(Box::new(
-                unsupported("ONLY (table)").hint("write ONLY table, without brackets"),
-            ));
-        }
         _ => {}
+    }
+    // ONLY (name)
+    let opened = first.checked_sub(2).and_then(|i| tokens.get(i));
+    let closed = tokens.get(next).filter(|t| t.is(Kind::Ascii41));
+    if let (true, Some(only), Some(close)) = (reference.only, opened, closed)
+        && only.is(Kind::Only)
+    {
+        range = only.start..close.end;
     }
     if let Some(star) = tokens.get(next).filter(|t| t.is(Kind::Ascii42)) {
         range.end = star.end;

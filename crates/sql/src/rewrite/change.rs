@@ -9,7 +9,7 @@ use pg_query::protobuf::RangeVar;
 use report::Report;
 
 use crate::facts::TableRef;
-use crate::merge::{self, Wanted};
+use crate::merge::{self, System, Wanted};
 use crate::plan::{Context, Plan};
 use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
@@ -32,6 +32,8 @@ pub(crate) struct Changed {
     pub(crate) renamed: Option<String>,
     /// As a reference, for `schema.table.column`.
     pub(crate) reference: TableRef,
+    /// Its system columns that the change names.
+    pub(crate) system: System,
 }
 
 /// What resolving a target leads to.
@@ -99,6 +101,7 @@ pub(crate) fn target(
         drafted,
         through: way,
         renamed: None,
+        system: System::default(),
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,
@@ -181,6 +184,10 @@ impl Changed {
         (does, at): (&str, usize),
     ) -> Result<&Column, Box<Report>> {
         let shown = self.shown();
+        if shown.column(name).is_none() && resolve::SYSTEM_COLUMNS.contains(&name) {
+            let message = format!("cannot assign to system column \"{name}\"");
+            return Err(Box::new(Report::error("0A000", message).position(at + 1)));
+        }
         // a column that does not exist is PostgreSQL's to report, on the original statement
         if shown.column(name).is_none() {
             return Err(Box::new(
@@ -280,7 +287,7 @@ impl Changed {
             with_new: true,
             truncated: context.draft.truncated.contains(&self.drafted.id),
         };
-        merge::merged(&self.relation, &self.head, wanted)
+        merge::merged_with(&self.relation, &self.head, (wanted, &self.system))
     }
 
     /// What a column gets where nothing is given: a view's own default goes before the table's.

@@ -171,7 +171,7 @@ fn rows(work: &Work<'_>, kind: Rows, keys: &Keys) -> String {
          SELECT {names}, pgdraft_live, pgdraft_moved, CASE WHEN EXISTS (SELECT 1 FROM {src} s WHERE {found}{left_new} AND NOT s.pgdraft_new) THEN false ELSE pgdraft_new END FROM {image} e ORDER BY pgdraft_live \
          ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = EXCLUDED.pgdraft_moved, \
          pgdraft_live = CASE WHEN EXCLUDED.pgdraft_live AND h.pgdraft_live AND NOT EXISTS (SELECT 1 FROM {src} s WHERE {found}{left_head}) \
-         THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*)",
+         THEN {duplicate} ELSE EXCLUDED.pgdraft_live END{assign} RETURNING h.*{system})",
         row = work.name("row"),
         src = work.src(),
         image = work.name("image"),
@@ -181,5 +181,6 @@ fn rows(work: &Work<'_>, kind: Rows, keys: &Keys) -> String {
         keys = keys.columns.join(", "),
         left_head = keys.was_left("h"),
         duplicate = changed.duplicate("true", &present),
+        system = changed.system.returned("h"),
     )
 }

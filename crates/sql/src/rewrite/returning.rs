@@ -15,6 +15,7 @@ use crate::merge;
 use crate::parse::Statement;
 use crate::resolve::{Resolved, resolve};
 use crate::rewrite::change::{Changed, list, mismatch};
+use crate::rewrite::system;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::{Edit, Splice};
 use crate::walk::byte;
@@ -92,7 +93,10 @@ impl Returning {
         self.joined = !items.is_empty();
         let range = work.bytes(work.clauses.content(keyword))?;
         for column in work.columns_in(range.clone()) {
-            self.column(work, column, items)?;
+            match work.system_column(column) {
+                Some(text) => self.put(work, column, text),
+                None => self.column(work, column, items)?,
+            }
         }
         Ok(Some(range))
     }
@@ -134,19 +138,24 @@ impl Returning {
                 // a derived table has no schema
                 let from = fields.len().saturating_sub(2);
                 let fields = fields.get(from..).unwrap_or(fields);
-                format!("pgdraft_src.{}", self.lift(path(fields)))
+                let read = system::replaced(&work.edits, column);
+                let read = read.map_or_else(|| path(fields), str::to_owned);
+                format!("pgdraft_src.{}", self.lift(read))
             }
         };
+        self.put(work, column, text);
+        Ok(())
+    }
+
+    /// Replaces a column reference, whose name an item keeps.
+    fn put(&mut self, work: &Work<'_>, column: &ColumnUse, mut text: String) {
         let first = work.statement.tokens.at(column.location);
         let whole = |first| is_whole_target(work, first, 2 * column.fields.len() - 1);
-        let text = if !is_star && first.is_some_and(whole) {
-            let name = column.fields.last().map_or("", String::as_str);
-            format!("{text} AS {}", q(name))
-        } else {
-            text
-        };
+        let name = column.fields.last().filter(|name| *name != "*");
+        if let Some(name) = name.filter(|_| first.is_some_and(whole)) {
+            text.push_str(&format!(" AS {}", q(name)));
+        }
         self.edits.extend(replace(work.statement, column, &text));
-        Ok(())
     }
 
     fn lift(&mut self, expression: String) -> String {
@@ -237,7 +246,8 @@ impl Returning {
         let check = self.check(work, live)?;
         let keyword = work.clauses.returning;
         let through = work.changed.through.is_some() && keyword.is_some();
-        if !self.joined && !through && check.is_empty() {
+        let system = work.changed.system.returned(&work.changed.alias());
+        if !self.joined && !through && check.is_empty() && system.is_empty() {
             out.body.append(insert);
             let Some(keyword) = keyword else {
                 return Ok(());
@@ -249,7 +259,7 @@ impl Returning {
         let cte = out.cte();
         cte.ours(&format!("{row} AS ("));
         cte.append(insert);
-        cte.ours(" RETURNING *)");
+        cte.ours(&format!(" RETURNING *{system})"));
         out.counted = keyword.is_none();
         out.body.ours("SELECT ");
         if let Some(keyword) = keyword {

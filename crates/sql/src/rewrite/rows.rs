@@ -75,7 +75,7 @@ pub(crate) fn restrict(
 ) -> Result<(), Box<Report>> {
     let clauses = Clauses::of(statement, item).ok_or_else(lost)?;
     let head = context.catalog.head(item.relation.id).ok_or_else(lost)?;
-    let mut outer = system::wanted(statement, item);
+    let mut outer = system::wanted(statement, context, item);
     let mut inner = outer.clone();
     inner.names.push("op");
     let body = merged_text(statement, context, item, &inner)?;

@@ -1,6 +1,7 @@
 //! System columns and TABLESAMPLE of merged reads. A derived table has neither, so the merged read
 //! gives the system columns that the statement asks for under names of ours, and draws the sample.
 
+use catalog::{Relation, RelationKind, quote_identifier, quote_literal};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
 
@@ -8,6 +9,7 @@ use crate::classify::unsupported;
 use crate::facts::ColumnUse;
 use crate::merge::System;
 use crate::parse::Statement;
+use crate::plan::Context;
 use crate::resolve::Merged;
 use crate::rewrite::{lost, quoted_columns};
 use crate::splice::Edit;
@@ -15,10 +17,11 @@ use crate::splice::Edit;
 const NAMES: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 /// The system columns of a reference that the statement asks for.
-pub(crate) fn wanted(statement: &Statement, item: &Merged) -> System {
+pub(crate) fn wanted(statement: &Statement, context: &Context<'_>, item: &Merged) -> System {
     let mut system = System {
         names: Vec::new(),
         mark: item.reference.location,
+        table: table_of(context, &item.relation),
         ..System::default()
     };
     for column in &statement.facts.columns {
@@ -31,8 +34,34 @@ pub(crate) fn wanted(statement: &Statement, item: &Merged) -> System {
     system
 }
 
+/// Which table has a row, by its values.
+fn table_of(context: &Context<'_>, relation: &Relation) -> String {
+    let root = context.catalog.drafted_as(relation.id);
+    let root = context.catalog.relations.get(&root);
+    let Some(root) = root.filter(|_| relation.kind == RelationKind::Partitioned) else {
+        return format!("{}::pg_catalog.oid", relation.id.0);
+    };
+    let leaves = root.leaves.iter().map(|leaf| {
+        let name = format!(
+            "{}.{}",
+            quote_identifier(&leaf.schema),
+            quote_identifier(&leaf.table)
+        );
+        let bound = leaf.bound.as_deref().unwrap_or("true");
+        format!(
+            " WHEN {bound} THEN {}::pg_catalog.regclass::pg_catalog.oid",
+            quote_literal(&name)
+        )
+    });
+    format!("CASE{} END", leaves.collect::<String>())
+}
+
 /// The system column of that reference which a column reference means.
-fn name_of(statement: &Statement, column: &ColumnUse, item: &Merged) -> Option<&'static str> {
+pub(crate) fn name_of(
+    statement: &Statement,
+    column: &ColumnUse,
+    item: &Merged,
+) -> Option<&'static str> {
     let (last, before) = column.fields.split_last()?;
     let name = *NAMES.iter().find(|name| *name == last)?;
     let of_item = match before.last() {
@@ -61,7 +90,7 @@ pub(crate) fn edits(
     if system.names.is_empty() {
         return Ok(edits);
     }
-    let label = catalog::quote_identifier(item.reference.label());
+    let label = quote_identifier(item.reference.label());
     for column in &statement.facts.columns {
         let first = statement.tokens.at(column.location).ok_or_else(lost)?;
         if let Some(name) = name_of(statement, column, item) {
@@ -102,6 +131,17 @@ pub(crate) fn edits(
         }
     }
     Ok(edits)
+}
+
+/// What those edits put for a system column, without the name of its output.
+pub(crate) fn replaced<'e>(edits: &'e [Edit], column: &ColumnUse) -> Option<&'e str> {
+    let name = column
+        .fields
+        .last()
+        .filter(|l| NAMES.contains(&l.as_str()))?;
+    let edit = edits.iter().find(|e| e.range.start == column.location)?;
+    let bare = edit.text.strip_suffix(&format!(" AS {name}"));
+    Some(bare.unwrap_or(&edit.text))
 }
 
 /// The derived table that draws a sample from `body`, and the edit that takes the TABLESAMPLE away.

@@ -15,7 +15,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
-use crate::rewrite::{Edits, cursor, through, unqualify};
+use crate::rewrite::{Edits, cursor, system, through, unqualify};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 use crate::walk::byte;
@@ -232,6 +232,9 @@ impl<'a> Work<'a> {
             edits: Vec::new(),
         };
         work.part_from_twin()?;
+        if work.changed.through.is_none() {
+            work.changed.system = system::wanted(statement, context, &work.own_item());
+        }
         let bytes = work.bytes(work.place.tokens.clone())?;
         let mut edits = work.own_edits(&bytes);
         let inside = |e: &&Edit| bytes.start <= e.range.start && e.range.end <= bytes.end;
@@ -402,19 +405,41 @@ impl<'a> Work<'a> {
         columns.iter().filter(move |c| bytes.contains(&c.location))
     }
 
-    /// `schema.table.column` of the target loses its schema: the target has an alias now.
+    /// `schema.table.column` of the target loses its schema: the target has an alias now; system
+    /// columns have names of ours.
     fn own_edits(&self, bytes: &Range<usize>) -> Vec<Edit> {
-        let item = Merged {
-            reference: self.changed.reference.clone(),
-            relation: Arc::clone(self.changed.shown()),
+        let item = self.own_item();
+        let system = |c: &ColumnUse| {
+            let (range, _) = self.statement.tokens.name_at(c.location)?;
+            Some(Edit::new(range, self.system_column(c)?))
         };
         self.columns_in(bytes.clone())
             .filter_map(|c| {
-                self.own_name(c)
+                system(c)
+                    .or_else(|| self.own_name(c))
                     .or_else(|| unqualify(self.statement, &item, c))
                     .or_else(|| self.whole_row(c))
             })
             .collect()
+    }
+
+    /// What stands for a system column of the target.
+    pub(crate) fn system_column(&self, column: &ColumnUse) -> Option<String> {
+        let (changed, item) = (&self.changed, self.own_item());
+        let name = system::name_of(self.statement, column, &item)?;
+        let given = changed.system.names.contains(&name);
+        given.then(|| format!("{}.{}", changed.alias(), changed.system.alias(name)))
+    }
+
+    /// The target as a reference in its own block.
+    fn own_item(&self) -> Merged {
+        Merged {
+            reference: TableRef {
+                block: self.place.block,
+                ..self.changed.reference.clone()
+            },
+            relation: Arc::clone(self.changed.shown()),
+        }
     }
 
     /// `schema.table.column` of a target that has a name of its own.
