@@ -46,7 +46,7 @@ SELECT j.id FROM ONLY (job) AS j WHERE j.id < 5 ORDER BY 1;
 UPDATE pair SET nothing = ctid;
 -- expect error 0A000
 UPDATE pair SET ctid = '(0,1)';
--- expect error 0A000
+-- expect error 42703
 INSERT INTO pair (id, xmin) VALUES (9, 1);
 -- expect error 42703
 UPDATE pair SET v = 'q' WHERE oid = 1;

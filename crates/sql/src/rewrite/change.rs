@@ -184,7 +184,8 @@ impl Changed {
         (does, at): (&str, usize),
     ) -> Result<&Column, Box<Report>> {
         let shown = self.shown();
-        if shown.column(name).is_none() && resolve::SYSTEM_COLUMNS.contains(&name) {
+        let system = does == "update" && resolve::SYSTEM_COLUMNS.contains(&name);
+        if system && shown.column(name).is_none() {
             let message = format!("cannot assign to system column \"{name}\"");
             return Err(Box::new(Report::error("0A000", message).position(at + 1)));
         }
