@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
+use crate::quota::Quota;
 use crate::{ControlError, Keeping, Progress, Target, connector};
 
 /// How the control plane works.
@@ -37,6 +38,8 @@ pub struct Options {
     pub refuse_reuse: bool,
     /// Most live sessions of one agent; 0 = no bound.
     pub sessions_per_agent: u64,
+    /// Most bytes of one agent's live drafts; 0 = no bound.
+    pub bytes_per_agent: u64,
     /// Columns that tell the rows of tables without a key apart: schema, table, column; `None`
     /// leaves what is noted in the database.
     pub keys: Option<Arc<[[String; 3]]>>,
@@ -61,6 +64,7 @@ impl Default for Options {
             refuse_reuse: false,
             record_reads: Arc::new([]),
             sessions_per_agent: 0,
+            bytes_per_agent: 0,
             keys: None,
         }
     }
@@ -86,6 +90,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     /// Most live sessions of one agent, as it is now.
     pub(crate) sessions_per_agent: AtomicU64,
+    pub(crate) quota: Quota,
     pub(crate) deltas: Vec<Delta>,
 }
 
@@ -172,6 +177,7 @@ impl Control {
             refreshing: Mutex::new(()),
             deltas: deltas(&options.merge_delta),
             sessions_per_agent: AtomicU64::new(options.sessions_per_agent),
+            quota: Quota::new(options.bytes_per_agent),
             options,
         });
         let control = Self::of(inner);
@@ -182,6 +188,7 @@ impl Control {
             tokio::spawn(peers::watch(Arc::downgrade(&control.inner), client));
         }
         if let Some(every) = options.clean_every {
+            tokio::spawn(crate::quota::watch(Arc::downgrade(&control.inner)));
             tokio::spawn(crate::life::keep_clean(
                 Arc::downgrade(&control.inner),
                 every,

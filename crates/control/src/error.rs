@@ -115,6 +115,16 @@ pub enum ControlError {
         /// How many it may have.
         limit: u64,
     },
+    /// The agent's drafts are as large as they may be.
+    #[error("the drafts of agent \"{agent}\" are too large")]
+    TooManyBytes {
+        /// The agent.
+        agent: String,
+        /// Bytes they had when they were measured.
+        bytes: u64,
+        /// Bytes they may have.
+        limit: u64,
+    },
     /// The session was committed or discarded.
     #[error("session is already {}", .0.state.as_str())]
     Ended(Box<Session>),
@@ -291,6 +301,9 @@ impl ControlError {
             Self::TooManySessions { limit, .. } => Report::error("53400", message)
                 .detail(format!("An agent may have {limit} sessions that are open or proposed."))
                 .hint("Go on in a session there is, discard one that is not needed, or ask the administrator to raise limits.sessions_per_agent."),
+            Self::TooManyBytes { bytes, limit, .. } => Report::error("53400", message)
+                .detail(format!("Its open and proposed sessions have {bytes} bytes; an agent may have {limit}."))
+                .hint("Have a session committed, discard one that is not needed, or ask the administrator to raise limits.bytes_per_agent."),
             Self::Ended(session) => ended(session, message),
             Self::Busy(_) | Self::InUse(_) => Report::error("55P03", message)
                 .detail("A lock was not free within the time allowed.")

@@ -23,6 +23,7 @@ mod merge;
 mod peers;
 mod pool;
 mod progress;
+mod quota;
 mod rehearse;
 mod separate;
 mod sessions;

@@ -14,7 +14,7 @@ use crate::change::{Changed, Undone};
 use crate::commit::drafts;
 use crate::diff::{drafted, head_numbers};
 use crate::sessions::{count, existing, named};
-use crate::{Control, ControlError};
+use crate::{Control, ControlError, Step};
 
 impl Control {
     /// Takes a session back to what it was after an operation: those after it are gone. Returns how
@@ -127,12 +127,25 @@ impl Control {
             None => free_name(&transaction, &format!("revert {}", undone.shown())).await?,
         };
         let made = new_session(&transaction, &name, &first.agent, (&whole, &origin)).await?;
+        let mut total = 0;
+        for (source, _) in &sources {
+            for (id, _) in tables::touched(&transaction, source.sid).await? {
+                total += count(tables::changed_rows(&transaction, id, source.sid).await?);
+            }
+        }
         let mut rows: BTreeMap<RelationId, u64> = BTreeMap::new();
         for (source, what) in &sources {
             let op =
                 sessions::add_operation(&transaction, made.sid, "revert", who, &origin).await?;
             for (_, relation) in tables::touched(&transaction, source.sid).await? {
                 let draft = drafted(&catalog, &heads, relation)?;
+                self.progress.tell(&Step {
+                    session: made.name.clone(),
+                    doing: "going back in",
+                    table: format!("{}.{}", draft.relation.schema, draft.relation.name),
+                    rows: rows.values().sum(),
+                    total,
+                });
                 let written =
                     write_back(&transaction, &draft, (source, *what), (&made, op)).await?;
                 *rows.entry(relation).or_default() += written;

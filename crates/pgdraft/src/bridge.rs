@@ -275,6 +275,11 @@ impl ControlPlane for Bridge {
         })
     }
 
+    fn no_room(&self, agent: &str) -> Option<Report> {
+        let room = self.control.room_for_rows(agent);
+        room.err().map(|error| error.report())
+    }
+
     fn unfinished(&self, text: &str) -> Option<Report> {
         console::unfinished(text)
     }

@@ -437,6 +437,9 @@ pub(crate) struct LimitFlags {
     /// Most open sessions of one agent, 0 for no limit [default: 0]
     #[arg(long = "limits-sessions-per-agent", value_name = "N", env = "PGDRAFT_LIMITS_SESSIONS_PER_AGENT", value_parser = values::count)]
     pub(crate) sessions_per_agent: Option<u64>,
+    /// Most bytes of the open drafts of one agent, 0 for no limit [default: 0]
+    #[arg(long = "limits-bytes-per-agent", value_name = "BYTES", env = "PGDRAFT_LIMITS_BYTES_PER_AGENT", value_parser = values::count)]
+    pub(crate) bytes_per_agent: Option<u64>,
     /// Most rows that one session changes, 0 for no limit [default: 0]
     #[arg(long = "limits-changes-per-session", value_name = "N", env = "PGDRAFT_LIMITS_CHANGES_PER_SESSION", value_parser = values::count)]
     pub(crate) changes_per_session: Option<u64>,

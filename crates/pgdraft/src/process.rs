@@ -111,6 +111,7 @@ impl Process {
         self.shared.set_pool(settings.pool.clone());
         self.shared.set_limits(settings.limits);
         self.control.bound_sessions(settings.sessions_per_agent);
+        self.control.bound_bytes(settings.bytes_per_agent);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = settings.shown();
         tracing::info!("configuration read again");
         Ok(())

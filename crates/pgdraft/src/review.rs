@@ -13,6 +13,7 @@ mod tests;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, FromArgMatches as _};
 use console::{COMMANDS, Caller, Piece, Request, Spec, TableName};
 
+use self::progress::Shown;
 use crate::cli::Operator;
 use crate::failure::Failure;
 use crate::operator::{self, print};
@@ -556,8 +557,10 @@ pub(crate) async fn run(review: &Review) -> Result<(), Failure> {
         own_session: None,
         process: None,
     };
+    let shown = Shown::new(review.operator.json);
+    let drafts = drafts.telling(shown.progress());
     let work = console::run(&drafts, &caller, request);
-    let rows = progress::shown(review.verb.doing, work).await?;
+    let rows = shown.during(review.verb.doing, work).await?;
     print(&if review.operator.json {
         answer::json(request, review.verb.list, &rows)
     } else {

@@ -425,6 +425,7 @@ fn control_options(settings: &Settings) -> Options {
         clean_every: Some(settings.sessions.clean),
         peers: true,
         sessions_per_agent: settings.sessions_per_agent,
+        bytes_per_agent: settings.bytes_per_agent,
         merge_delta: settings.sessions.delta.clone().into(),
         keeping: settings.recording.keeping.clone(),
         record_reads: settings.recording.reads.clone().into(),

@@ -133,6 +133,8 @@ pub(crate) struct Settings {
     pub(crate) keepalive: Keepalive,
     /// Most live sessions of one agent; 0 = no bound.
     pub(crate) sessions_per_agent: u64,
+    /// Most bytes of one agent's live drafts; 0 = no bound.
+    pub(crate) bytes_per_agent: u64,
     /// Time for startup, TLS and password together.
     pub(crate) authentication_timeout: Duration,
     /// Between looks at production's schema.
@@ -216,6 +218,7 @@ impl Settings {
             )?,
             limits: limits::read(flags, d)?,
             sessions_per_agent: limits::sessions(flags, d)?,
+            bytes_per_agent: limits::bytes(flags, d)?,
             keepalive: limits::keepalive(flags, d)?,
             authentication_timeout: d.choose(
                 flags.authentication_timeout_ms,
@@ -268,6 +271,7 @@ impl Settings {
         let mut shown = limits::shown(&self.limits);
         shown.extend([
             ("limits.sessions_per_agent", sessions),
+            ("limits.bytes_per_agent", self.bytes_per_agent.to_string()),
             ("listen", self.listen.to_string()),
             ("upstream_url", url.to_owned()),
             ("reuse_port", self.reuse_port.to_string()),

@@ -13,6 +13,7 @@ const LOOK: Duration = Duration::from_secs(15);
 pub(crate) struct Space {
     bytes: IntGaugeVec,
     dead_rows: IntGauge,
+    agents: IntGaugeVec,
 }
 
 impl Space {
@@ -32,7 +33,17 @@ impl Space {
             "Rows of drafts that are gone and take space until the next VACUUM",
         )?;
         registry.register(Box::new(dead_rows.clone()))?;
-        Ok(Self { bytes, dead_rows })
+        let agents = Opts::new(
+            "pgdraft_agent_draft_bytes",
+            "Bytes of an agent's open drafts, where limits.bytes_per_agent bounds them",
+        );
+        let agents = IntGaugeVec::new(agents, &["agent"])?;
+        registry.register(Box::new(agents.clone()))?;
+        Ok(Self {
+            bytes,
+            dead_rows,
+            agents,
+        })
     }
 
     /// Looks again and again. A database that does not answer is somebody else's to report.
@@ -44,6 +55,11 @@ impl Space {
                 bytes("head").set(sum(|t| t.head_bytes));
                 bytes("log").set(sum(|t| t.log_bytes));
                 self.dead_rows.set(sum(|t| t.dead_rows));
+            }
+            self.agents.reset();
+            for (agent, bytes) in control.agent_bytes() {
+                let gauge = self.agents.with_label_values(&[&agent]);
+                gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
             }
             tokio::time::sleep(LOOK).await;
         }

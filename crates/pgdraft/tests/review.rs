@@ -179,3 +179,36 @@ fn conflicts_are_settled_from_a_shell() {
     assert!(shell.refused("conflicts nobody").contains("ZD003"));
     proxy.assert_sound();
 }
+
+/// A program that asked for JSON reads on standard error how far a large command is.
+#[test]
+fn large_commands_tell_how_far_they_are() {
+    let (_database, proxy, shell) = started();
+    let mut agent = proxy.connect("large");
+    agent.run("INSERT INTO stock SELECT n, 'new', 0 FROM generate_series(100, 12099) n");
+    agent.run("UPDATE stock SET n = 1 WHERE id <= 20");
+    for (words, doing) in [
+        ("rehearse large", "inserting into"),
+        ("commit large", "inserting into"),
+        ("revert large --as undo", "going back in"),
+        ("commit undo", "deleting from"),
+    ] {
+        let output = shell.run(&format!("{words} --json"));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{words}: {error}");
+        let steps: Vec<Value> = error
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let step = steps.iter().find(|step| step["doing"] == doing);
+        let step = step.unwrap_or_else(|| panic!("{words}: {error}"));
+        assert_eq!(step["table"], "public.stock");
+        assert_eq!(step["total"], 12_020);
+    }
+    let plain = shell.run("discard nothing");
+    assert!(
+        !String::from_utf8(plain.stderr)
+            .unwrap()
+            .contains("\"rows\"")
+    );
+}

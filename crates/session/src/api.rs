@@ -190,6 +190,12 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Whether a text is an admin command (it is never valid PostgreSQL).
     fn recognise(&self, text: &str) -> Option<AdminCommand>;
 
+    /// Why an agent may write no more rows into its drafts; cheap.
+    fn no_room(&self, agent: &str) -> Option<Report> {
+        let _ = agent;
+        None
+    }
+
     /// What to say to a text that begins as an admin command and ends too early.
     fn unfinished(&self, text: &str) -> Option<Report> {
         let _ = text;

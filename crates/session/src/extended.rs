@@ -17,6 +17,7 @@ use crate::answer;
 use crate::api::{AnswerColumn, Parameter, Statement};
 use crate::conn::Failure;
 use crate::fix::Positions;
+use crate::limits::room;
 use crate::limits::{self, Bound};
 use crate::own::{RESERVED, silent};
 use crate::pipeline::{as_error, shifted};
@@ -273,6 +274,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             plan, shift, piece, ..
         } = &prepared.kind
         {
+            let agent = &self.conn.identity.name;
+            room(&self.conn.shared, agent, plan).map_err(Failure::Refused)?;
             if let Plan::Write(write) = plan.as_ref() {
                 let tables = self.head_numbers(&write.changes);
                 let parameters = rest.and_then(|rest| parameters(&prepared, rest));

@@ -63,6 +63,7 @@ pub(crate) enum Bound {
     ConnectionsPerAgent,
     SessionsPerAgent,
     ChangesPerSession,
+    BytesPerAgent,
     RowsPerStatement,
     StatementTimeout,
     IdleTransactionTimeout,
@@ -81,6 +82,7 @@ impl Bound {
             Self::ConnectionsPerAgent => "connections_per_agent",
             Self::SessionsPerAgent => "sessions_per_agent",
             Self::ChangesPerSession => "changes_per_session",
+            Self::BytesPerAgent => "bytes_per_agent",
             Self::RowsPerStatement => "rows_per_statement",
             Self::StatementTimeout => "statement_timeout",
             Self::IdleTransactionTimeout => "idle_transaction_timeout",
@@ -176,6 +178,20 @@ pub(crate) fn idle_client() -> Report {
         "terminating connection due to idle-session timeout",
     )
     .hint("Connect again: the draft keeps everything that was committed in its session.")
+}
+
+/// Whether a plan is a write that its agent has no room for.
+pub(crate) fn room(shared: &Shared, agent: &str, plan: &sql::Plan) -> Result<(), Box<Report>> {
+    if !matches!(plan, sql::Plan::Write(_)) {
+        return Ok(());
+    }
+    match shared.control.no_room(agent) {
+        None => Ok(()),
+        Some(report) => {
+            shared.metrics.bound(Bound::BytesPerAgent);
+            Err(Box::new(report))
+        }
+    }
 }
 
 /// The session could not be had: counts where that is because the agent has too many.

@@ -21,6 +21,7 @@ use crate::api::Statement;
 use crate::conn::Failure;
 use crate::copy::{Rest, copies_in};
 use crate::fix::Positions;
+use crate::limits::room;
 use crate::own::silent;
 use crate::planner::{Piece, Script};
 use crate::prepared::Note;
@@ -167,6 +168,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(Failure::Told) => break,
                 Err(failure) => return Err(failure),
             };
+            if let Err(report) = room(&self.conn.shared, &self.conn.identity.name, &plan) {
+                self.poison(&report);
+                break;
+            }
             let copies = copies_in(&plan, piece);
             let none = Values {
                 types: &[],

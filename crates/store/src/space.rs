@@ -1,5 +1,8 @@
 //! What drafts occupy: heads and logs, and the rows in them that nobody sees any more.
 
+use std::collections::HashMap;
+
+use catalog::{DraftTableId, quote_identifier};
 use tokio_postgres::GenericClient;
 
 use crate::Error;
@@ -57,5 +60,65 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Space>, Error> {
                 vacuumed_at: row.try_get(6)?,
             })
         })
+        .collect()
+}
+
+/// How often each head and its log were written to, as PostgreSQL's statistics have it, and how often
+/// sessions have begun and ended: what a measure of theirs depends on.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn writes(client: &impl GenericClient) -> Result<HashMap<DraftTableId, i64>, Error> {
+    let written = |alias: &str| {
+        ["inserted", "updated", "deleted"]
+            .map(|what| format!("pg_stat_get_tuples_{what}({alias}.oid)"))
+            .join(" + ")
+    };
+    let text = format!(
+        "SELECT t.id, {} + {} + (SELECT count(*) FROM pgdraft.sessions WHERE ended_at IS NOT NULL)
+         FROM pgdraft.tables t
+         JOIN pg_class h ON h.relname = 'd' || t.id AND h.relnamespace = 'pgdraft'::regnamespace
+         JOIN pg_class l ON l.relname = 'd' || t.id || '_log' AND l.relnamespace = 'pgdraft'::regnamespace",
+        written("h"),
+        written("l")
+    );
+    let rows = client.query(&text, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((DraftTableId(row.try_get(0)?), row.try_get(1)?)))
+        .collect()
+}
+
+/// Bytes that the live sessions of each agent have in one table's head and log: of the values as they
+/// are stored, and 64 for each row.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn agent_bytes(
+    client: &impl GenericClient,
+    id: DraftTableId,
+    columns: &[&str],
+) -> Result<Vec<(String, u64)>, Error> {
+    let size: String = columns
+        .iter()
+        .map(|name| {
+            format!(
+                " + coalesce(pg_column_size(r.{}), 0)",
+                quote_identifier(name)
+            )
+        })
+        .collect();
+    let of = |table: String| {
+        format!(
+            "SELECT s.agent, sum(64{size}) AS bytes FROM pgdraft.sessions s JOIN pgdraft.{table} r ON r.pgdraft_sid = s.sid WHERE s.ended_at IS NULL GROUP BY s.agent"
+        )
+    };
+    let text = format!(
+        "SELECT q.agent, sum(q.bytes)::bigint FROM ({} UNION ALL {}) q GROUP BY q.agent",
+        of(format!("d{}", id.0)),
+        of(format!("d{}_log", id.0))
+    );
+    let rows = client.query(&text, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs())))
         .collect()
 }

@@ -375,3 +375,35 @@ fn a_flood_of_one_agent_does_not_starve_another() {
     );
     proxy.assert_sound();
 }
+
+/// Bytes are measured in the background: the write after the one that goes beyond is refused.
+#[test]
+fn bytes_of_an_agent() {
+    let (_database, mut proxy) = with("[limits]\nbytes_per_agent = 20000\n");
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = repeat('x', 10) WHERE id = 1");
+    agent.run("UPDATE t SET v = md5(id::text) || repeat(md5(v), 30) WHERE id <= 40");
+    let mut other = proxy.connect("other");
+    let refused = (0..200).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let exchange = other.simple("INSERT INTO t VALUES (3000)").unwrap();
+        other.simple("DELETE FROM t WHERE id = 3000").unwrap();
+        exchange.replies.into_iter().find_map(|reply| reply.error)
+    });
+    let failure = refused.expect("a refusal");
+    assert_eq!(failure.code(), "53400");
+    assert!(
+        failure.field('H').contains("limits.bytes_per_agent"),
+        "{failure}"
+    );
+    assert_eq!(other.value("SELECT count(*) FROM t WHERE id = 1"), "1");
+    assert!(counted(&proxy, "bytes_per_agent") >= 1);
+    agent.run("DISCARD SESSION 's'");
+    let taken = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let exchange = other.simple("UPDATE t SET v = 'a' WHERE id = 2").unwrap();
+        exchange.replies.iter().all(|reply| reply.error.is_none())
+    });
+    assert!(taken);
+    proxy.assert_sound();
+}

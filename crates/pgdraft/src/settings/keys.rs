@@ -206,6 +206,7 @@ pub(crate) static KEYS: &[Key] = &[
     key("idle_transaction_timeout_ms", Kind::Integer, "0", TIMEOUT),
     key("limits.connections_per_agent", Kind::Integer, "0", COUNT),
     key("limits.sessions_per_agent", Kind::Integer, "0", COUNT),
+    key("limits.bytes_per_agent", Kind::Integer, "0", COUNT),
     key("limits.changes_per_session", Kind::Integer, "0", COUNT),
     key("limits.rows_per_statement", Kind::Integer, "0", COUNT),
     key("limits.statement_timeout_ms", Kind::Integer, "0", TIMEOUT),

@@ -61,6 +61,12 @@ pub(super) fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Resul
     document.choose(flag, name, values::count, 0)
 }
 
+/// Most bytes of one agent's live drafts; 0 = no bound.
+pub(super) fn bytes(flags: &ServeFlags, document: &mut Document<'_>) -> Result<u64> {
+    let (flag, name) = (flags.limits.bytes_per_agent, "limits.bytes_per_agent");
+    document.choose(flag, name, values::count, 0)
+}
+
 /// TCP keepalive on both sides.
 pub(super) fn keepalive(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Keepalive> {
     let (d, flag, default) = (document, &flags.limits, Keepalive::default());
