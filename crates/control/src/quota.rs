@@ -21,14 +21,16 @@ const EVERY: Duration = Duration::from_secs(2);
 /// The pause after a measure is so many times as long as it took.
 const REST: u32 = 19;
 
+/// How often a table had been written to, and the bytes of each agent in it.
+type Measured = (i64, Vec<(String, u64)>);
+
 /// What agents have, as it was measured last.
 #[derive(Debug, Default)]
 pub(crate) struct Quota {
     /// Most bytes of one agent; 0 = no bound.
     most: AtomicU64,
     agents: Mutex<HashMap<String, u64>>,
-    /// Of each table: how often it had been written to, and the bytes of each agent.
-    tables: Mutex<HashMap<DraftTableId, (i64, Vec<(String, u64)>)>>,
+    tables: Mutex<HashMap<DraftTableId, Measured>>,
 }
 
 impl Quota {
@@ -107,7 +109,7 @@ impl Control {
         Ok(())
     }
 
-    fn known(&self, id: DraftTableId) -> Option<(i64, Vec<(String, u64)>)> {
+    fn known(&self, id: DraftTableId) -> Option<Measured> {
         let tables = &self.inner.quota.tables;
         let tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
         tables.get(&id).cloned()

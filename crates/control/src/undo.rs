@@ -1,9 +1,9 @@
 //! Going back: a session to an earlier operation, a copy of it, and a new session that undoes what
 //! was committed.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use catalog::RelationId;
+use catalog::{Catalog, DraftTableId, RelationId};
 use draft::undo::{self, Undo};
 use draft::{Draft, rewind};
 use store::sessions::{self, Session};
@@ -127,35 +127,48 @@ impl Control {
             None => free_name(&transaction, &format!("revert {}", undone.shown())).await?,
         };
         let made = new_session(&transaction, &name, &first.agent, (&whole, &origin)).await?;
-        let mut total = 0;
-        for (source, _) in &sources {
-            for (id, _) in tables::touched(&transaction, source.sid).await? {
-                total += count(tables::changed_rows(&transaction, id, source.sid).await?);
+        let way = (&transaction, catalog.as_ref(), &heads);
+        let rows = self.go_back(way, &sources, &made, (who, &origin)).await?;
+        transaction.commit().await?;
+        Ok(Changed::Made {
+            session: made.name,
+            rows,
+        })
+    }
+
+    /// Writes the way back from each commit into the session that was made for it; how many rows.
+    async fn go_back(
+        &self,
+        (transaction, catalog, heads): (
+            &Transaction<'_>,
+            &Catalog,
+            &HashMap<RelationId, DraftTableId>,
+        ),
+        sources: &[(Session, Undo)],
+        made: &Session,
+        (who, origin): (&str, &str),
+    ) -> Result<u64, ControlError> {
+        let (mut rows, mut total) = (0, 0);
+        for (source, _) in sources {
+            for (id, _) in tables::touched(transaction, source.sid).await? {
+                total += count(tables::changed_rows(transaction, id, source.sid).await?);
             }
         }
-        let mut rows: BTreeMap<RelationId, u64> = BTreeMap::new();
-        for (source, what) in &sources {
-            let op =
-                sessions::add_operation(&transaction, made.sid, "revert", who, &origin).await?;
-            for (_, relation) in tables::touched(&transaction, source.sid).await? {
-                let draft = drafted(&catalog, &heads, relation)?;
+        for (source, what) in sources {
+            let op = sessions::add_operation(transaction, made.sid, "revert", who, origin).await?;
+            for (_, relation) in tables::touched(transaction, source.sid).await? {
+                let draft = drafted(catalog, heads, relation)?;
                 self.progress.tell(&Step {
                     session: made.name.clone(),
                     doing: "going back in",
                     table: format!("{}.{}", draft.relation.schema, draft.relation.name),
-                    rows: rows.values().sum(),
+                    rows,
                     total,
                 });
-                let written =
-                    write_back(&transaction, &draft, (source, *what), (&made, op)).await?;
-                *rows.entry(relation).or_default() += written;
+                rows += write_back(transaction, &draft, (source, *what), (made, op)).await?;
             }
         }
-        transaction.commit().await?;
-        Ok(Changed::Made {
-            session: made.name,
-            rows: rows.values().sum(),
-        })
+        Ok(rows)
     }
 }
 
