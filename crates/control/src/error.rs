@@ -301,9 +301,7 @@ impl ControlError {
             Self::TooManySessions { limit, .. } => Report::error("53400", message)
                 .detail(format!("An agent may have {limit} sessions that are open or proposed."))
                 .hint("Go on in a session there is, discard one that is not needed, or ask the administrator to raise limits.sessions_per_agent."),
-            Self::TooManyBytes { bytes, limit, .. } => Report::error("53400", message)
-                .detail(format!("Its open and proposed sessions have {bytes} bytes; an agent may have {limit}."))
-                .hint("Have a session committed, discard one that is not needed, or ask the administrator to raise limits.bytes_per_agent."),
+            Self::TooManyBytes { bytes, limit, .. } => too_large(*bytes, *limit, message),
             Self::Ended(session) => ended(session, message),
             Self::Busy(_) | Self::InUse(_) => Report::error("55P03", message)
                 .detail("A lock was not free within the time allowed.")
@@ -333,9 +331,7 @@ impl ControlError {
             Self::Gap { .. } => Report::error(code::DRAFT_CONFLICT, message)
                 .detail("Undoing them together would take the others' changes back too.")
                 .hint("Revert the sessions one by one, the last one first."),
-            Self::NoKey { table, rows } => Report::error("0A000", message)
-                .detail(format!("Number of such rows: {rows}. A row is found again by its primary key, by a unique key over columns that are not null, or by the columns that tables.key names."))
-                .hint(format!("SHOW DIFF IN SESSION … TABLE {table} lists them; REVERT OPERATION undoes the operations that did not write there.")),
+            Self::NoKey { table, rows } => no_key(table, *rows, message),
             Self::Crossed(_, cause) => Report::error("40P01", message)
                 .detail(format!("The last time: {cause}. Nothing was committed."))
                 .hint("Commit again when production's other transactions on these rows have ended."),
@@ -394,6 +390,18 @@ fn ended(session: &Session, message: String) -> Report {
             session.ended_by.as_deref().unwrap_or("an unknown person"),
         ))
         .hint("Use another session id to start a new draft.")
+}
+
+fn too_large(bytes: u64, limit: u64, message: String) -> Report {
+    Report::error("53400", message)
+        .detail(format!("Its open and proposed sessions have {bytes} bytes; an agent may have {limit}."))
+        .hint("Have a session committed, discard one that is not needed, or ask the administrator to raise limits.bytes_per_agent.")
+}
+
+fn no_key(table: &str, rows: u64, message: String) -> Report {
+    Report::error("0A000", message)
+        .detail(format!("Number of such rows: {rows}. A row is found again by its primary key, by a unique key over columns that are not null, or by the columns that tables.key names."))
+        .hint(format!("SHOW DIFF IN SESSION … TABLE {table} lists them; REVERT OPERATION undoes the operations that did not write there."))
 }
 
 fn bad_key(table: bool, columns: &[String], message: String) -> Report {
