@@ -22,6 +22,7 @@ SET extra_float_digits = 1;
 SET bytea_output = 'hex';
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;
+SET pgdraft.giving_way = on;
 SET application_name = 'pgdraft control';
 ";
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
-use draft::follow::{self, OldColumn};
+use draft::follow::{self, Casts, OldColumn};
 use draft::{Draft, diff, head, trigger};
 use store::tables::{self, DraftTable};
 use store::{history, keeper};
 use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
 
 use crate::{Control, ControlError};
 
@@ -62,6 +63,9 @@ impl Control {
         }
         work.triggers().await?;
         transaction.commit().await?;
+        if !store::give_way(&client).await? {
+            tracing::debug!("production's DDL may have to wait for the next look at the catalog");
+        }
         Ok(())
     }
 
@@ -304,12 +308,29 @@ impl<'a> Work<'a> {
             // Made by a pgdraft that noted nothing, and rebuilt for its sake.
             old = follow::noted(relation);
         }
-        let Some(restore) = follow::restore(&draft, &old) else {
-            return Err(ControlError::SchemaMoved(relation.name.clone()));
+        let make = follow::keep(id) + &trigger::drop(&draft) + &head::drop(id) + ddl;
+        let text = |casts| {
+            let restore = follow::restore(&draft, &old, casts);
+            let restore =
+                restore.ok_or_else(|| ControlError::SchemaMoved(relation.name.clone()))?;
+            Ok::<_, ControlError>(make.clone() + &restore)
         };
-        let text = follow::keep(id) + &trigger::drop(&draft) + &head::drop(id) + ddl + &restore;
-        self.run(&text).await?;
-        Ok(())
+        self.transaction
+            .batch_execute("SAVEPOINT pgdraft_follow")
+            .await?;
+        let direct = self.run(&text(Casts::Direct)?).await;
+        let no_cast = |error: &ControlError| {
+            let said = error.database();
+            said.is_some_and(|said| *said.code() == SqlState::CANNOT_COERCE)
+        };
+        match direct {
+            Err(error) if no_cast(&error) => {
+                let back = "ROLLBACK TO pgdraft_follow";
+                self.transaction.batch_execute(back).await?;
+                self.run(&text(Casts::ByText)?).await
+            }
+            other => other,
+        }
     }
 
     /// Triggers of what was made, and new trigger functions for the neighbours, which from now on

@@ -10,6 +10,7 @@ mod cluster;
 mod commit;
 mod drafting;
 mod drift;
+mod giving_way;
 mod install;
 mod life;
 mod truncate;

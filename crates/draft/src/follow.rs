@@ -20,6 +20,18 @@ pub struct OldColumn {
     pub declared: String,
 }
 
+/// `FirstNormalObjectId`: PostgreSQL's own types lie below.
+const FIRST_OWN_OID: u32 = 16_384;
+
+/// How values get to the type that their column has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Casts {
+    /// By the cast between the two types.
+    Direct,
+    /// By their text, where there is no such cast: from one enum to another.
+    ByText,
+}
+
 /// What is to be noted of a relation's columns for the next time.
 pub fn noted(relation: &Relation) -> Vec<OldColumn> {
     let stored = relation.writable().map(|c| OldColumn {
@@ -40,7 +52,7 @@ pub fn keep(id: DraftTableId) -> String {
 
 /// Brings them into the new head and log, before those have triggers. `None` where rows are not told
 /// apart in the way they were: then nothing says which row is which.
-pub fn restore(draft: &Draft<'_>, old: &[OldColumn]) -> Option<String> {
+pub fn restore(draft: &Draft<'_>, old: &[OldColumn], casts: Casts) -> Option<String> {
     let relation = draft.relation;
     let mut own: Vec<String> = catalog::HEAD_COLUMNS
         .iter()
@@ -53,7 +65,7 @@ pub fn restore(draft: &Draft<'_>, old: &[OldColumn]) -> Option<String> {
     match relation.key() {
         Some(key) => {
             for (place, name) in key.columns.iter().enumerate() {
-                let value = kept(relation, old, name)?;
+                let value = kept(relation, (old, casts), name)?;
                 same.push(equal(operator(key, place), &column("b", name), &value));
             }
         }
@@ -67,7 +79,7 @@ pub fn restore(draft: &Draft<'_>, old: &[OldColumn]) -> Option<String> {
         let list: Vec<String> = relation
             .writable()
             .map(|c| {
-                kept(relation, old, &c.name).unwrap_or_else(|| {
+                kept(relation, (old, casts), &c.name).unwrap_or_else(|| {
                     let default = relation.draft_default(c);
                     format!(
                         "CASE WHEN {exists} THEN {} ELSE {} END",
@@ -99,13 +111,24 @@ DROP TABLE {head}_was, {log}_was;
 }
 
 /// The old value of a column, in its present type; `None` for a new column.
-fn kept(relation: &Relation, old: &[OldColumn], name: &str) -> Option<String> {
+fn kept(relation: &Relation, (old, casts): (&[OldColumn], Casts), name: &str) -> Option<String> {
     let now = relation.column(name)?;
     let was = old.iter().find(|o| o.number == now.number)?;
     let value = format!("o.{}", quote_identifier(&was.name));
-    if was.declared == now.declared {
+    // A type of production's own may have given its name to another.
+    if was.declared == now.declared && now.type_id < FIRST_OWN_OID {
         return Some(value);
     }
     // Without the modifier: too long a text is refused when it is stored, not cut.
-    Some(format!("CAST({value} AS {})", now.type_name))
+    let cast = match casts {
+        Casts::Direct => format!("CAST({value} AS {})", now.type_name),
+        Casts::ByText => format!("CAST({value}::pg_catalog.text AS {})", now.type_name),
+    };
+    // A log has NULL for what it does not know, which a domain may forbid.
+    Some(match &now.base_type {
+        Some(_) => {
+            format!("CASE WHEN pg_catalog.num_nulls({value}) = 0 THEN {cast} END")
+        }
+        None => cast,
+    })
 }

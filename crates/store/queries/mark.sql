@@ -27,6 +27,9 @@ WITH own AS (
     UNION ALL SELECT 17, k.place::bigint, k.xmin FROM pgdraft.keys k
 )
 SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(kind * 281474976710656 + id, version::text::bigint)), 0)::text) AS schema,
-       (SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(t.id, t.xmin::text::bigint)), 0)::text)
+       (SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(t.id, t.xmin::text::bigint)), 0)::text
+                   -- heads that gave way to production's DDL
+                   || ' ' || (SELECT coalesce(sum(k.oid::bigint), 0) FROM pg_constraint k
+                              WHERE k.conname = 'pgdraft_gave_way' AND k.connamespace = 'pgdraft'::regnamespace))
         FROM pgdraft.tables t) AS heads
 FROM rows

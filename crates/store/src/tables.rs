@@ -87,7 +87,12 @@ pub struct DraftTable {
 pub async fn list(client: &impl GenericClient) -> Result<Vec<DraftTable>, Error> {
     let rows = client
         .query(
-            "SELECT id, relid, fingerprint, shape, constraints, columns, stuck FROM pgdraft.tables ORDER BY id",
+            "SELECT t.id, t.relid, CASE WHEN w.gave_way THEN '' ELSE t.fingerprint END, CASE WHEN w.gave_way THEN '' ELSE t.shape END,
+                    t.constraints, t.columns, t.stuck
+             FROM pgdraft.tables t
+             CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                 WHERE k.conname = 'pgdraft_gave_way' AND k.conrelid = pg_catalog.to_regclass('pgdraft.d' || t.id))) w (gave_way)
+             ORDER BY t.id",
             &[],
         )
         .await?;
