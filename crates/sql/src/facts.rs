@@ -179,6 +179,9 @@ pub(crate) struct Facts {
     pub(crate) calls: Vec<Call>,
     pub(crate) operators: Vec<String>,
     pub(crate) columns: Vec<ColumnUse>,
+    /// Bytes where a column reference starts that is a whole argument of a function, or a whole item of
+    /// an array, a row or COALESCE.
+    pub(crate) arguments: Vec<usize>,
     pub(crate) blocks: Vec<Block>,
     /// The block of an INSERT, UPDATE or DELETE itself.
     pub(crate) own_block: Option<usize>,

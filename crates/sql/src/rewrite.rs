@@ -8,7 +8,7 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{ColumnUse, TableRef};
+use crate::facts::{Block, ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, System, Wanted};
@@ -306,6 +306,9 @@ impl Edits {
             edits.list.push(table_edit(statement, item, &body)?);
             edits.list.extend(group_edit(statement, context, item));
             edits.list.extend(column_edits(statement, item, &system)?);
+            if system.names.is_empty() {
+                edits.list.extend(row_edits(statement, context, item));
+            }
         }
         edits.list.extend(advisory::edits(statement)?);
         edits.list.extend(cursor::edits(statement, context)?);
@@ -542,6 +545,33 @@ fn column_edits(
             .filter_map(|column| unqualify(statement, item, column)),
     );
     Ok(edits)
+}
+
+/// The whole row as an argument is of the table's own row type; of a derived table it would be some
+/// record. NULL (under an outer join) stays NULL.
+fn row_edits(statement: &Statement, context: &Context<'_>, item: &Merged) -> Vec<Edit> {
+    let facts = &statement.facts;
+    let label = item.reference.label();
+    let own = item.reference.block;
+    let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [label]);
+    if facts.blocks.get(own).is_some_and(grouped) || is_column(statement, context, own, label) {
+        return Vec::new();
+    }
+    let text = format!(
+        "CASE WHEN {label} IS DISTINCT FROM NULL THEN CAST({label} AS {}) END",
+        item.relation.qualified(),
+        label = q(label)
+    );
+    let uses = facts.columns.iter().filter(|column| {
+        column.block == own
+            && column.fields.as_slice() == [label]
+            && facts.arguments.contains(&column.location)
+    });
+    uses.filter_map(|column| {
+        let (range, _) = statement.tokens.name_at(column.location)?;
+        Some(Edit::new(range, text.clone()))
+    })
+    .collect()
 }
 
 /// `public.users.id` → `users.id`.

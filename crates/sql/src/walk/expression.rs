@@ -135,6 +135,16 @@ impl Walker {
     /// As `expressions`, where a constant is but a value.
     pub(crate) fn values(&mut self, nodes: &[Node]) -> Shaped {
         nodes.iter().for_each(|node| self.constant(Some(node)));
+        self.arguments(nodes)
+    }
+
+    /// Expressions that are computed and handed on.
+    fn arguments(&mut self, nodes: &[Node]) -> Shaped {
+        for node in nodes {
+            if let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() {
+                self.facts.arguments.push(byte(column.location));
+            }
+        }
         self.expressions(nodes)
     }
 
@@ -287,7 +297,7 @@ impl Walker {
         let mut shape = if safe {
             self.values(&call.args)?
         } else {
-            self.expressions(&call.args)?
+            self.arguments(&call.args)?
         };
         shape = shape.and(self.expressions(&call.agg_order)?);
         shape = shape.and(self.optional(call.agg_filter.as_deref())?);

@@ -1,0 +1,31 @@
+-- setup
+-- shows: queries: whole rows as values and arguments (of functions, aggregates, arrays, COALESCE), of tables and views, their type, NULL under outer joins
+-- differs: a whole row of a table whose columns the FROM renames, as JSON | has the new names | PostgreSQL gives the table's own
+CREATE TABLE film (id int PRIMARY KEY, title varchar(20), gone int, tags text[]);
+ALTER TABLE film DROP COLUMN gone;
+CREATE TABLE city (id int PRIMARY KEY, name text);
+CREATE VIEW tagged AS SELECT id, title FROM film WHERE tags IS NOT NULL;
+INSERT INTO film SELECT g, 'f' || g, CASE WHEN g % 2 = 0 THEN ARRAY['a', g::text] END FROM generate_series(1, 6) g;
+INSERT INTO city SELECT g, 'c' || g FROM generate_series(1, 4) g;
+-- script
+UPDATE film SET title = 'x' WHERE id < 3;
+UPDATE city SET name = 'y' WHERE id = 2;
+SELECT pg_typeof(f)::text, pg_typeof(array_agg(f) OVER ())::text FROM film f WHERE id = 1;
+SELECT ((array_agg(f ORDER BY id))[1]).title FROM film f;
+SELECT array_agg(f ORDER BY id) FROM film f WHERE id < 4;
+SELECT ARRAY[f, f] FROM film f WHERE id = 1;
+SELECT (coalesce(f, f)).tags FROM film f WHERE id = 2;
+SELECT count(c), count(*), count(c.name), num_nulls(c) FROM film f LEFT JOIN city c ON c.id = f.id GROUP BY c.id IS NULL, num_nulls(c) ORDER BY 1;
+SELECT to_json(c), count(*) FROM city c GROUP BY c ORDER BY to_json(c)::text;
+SELECT json_agg(c ORDER BY id) FROM city c;
+SELECT f.id, json_agg(c) FROM film f LEFT JOIN city c USING (id) GROUP BY f.id ORDER BY 1;
+SELECT lower(name) AS c FROM city c ORDER BY c;
+SELECT c FROM city c ORDER BY c DESC;
+SELECT DISTINCT to_jsonb(c) FROM city c ORDER BY to_jsonb(c);
+SELECT to_json(t), pg_typeof(t)::text FROM tagged t ORDER BY id;
+SELECT to_json(s) FROM (SELECT * FROM city WHERE id = 2) s;
+WITH c AS (SELECT * FROM city WHERE id = 2) SELECT to_json(c) FROM c;
+SELECT (SELECT to_json(c) FROM film f WHERE f.id = c.id) FROM city c ORDER BY id;
+SELECT public.film.id, to_json(film) FROM public.film ORDER BY id LIMIT 2;
+SELECT greatest(c, c) = c, row(c, 1), jsonb_populate_record(c, '{"name": "p"}') FROM city c WHERE id = 2;
+UPDATE film SET tags = ARRAY[row_to_json(film)::text] WHERE id = 3 RETURNING to_json(film), pg_typeof(film)::text;
