@@ -206,14 +206,23 @@ fn any_row(draft: &Draft<'_>, sid: SessionId) -> String {
     )
 }
 
-/// Operations that read the table after others had changed it.
+/// Operations that read the table after others had changed it: of each row the last one before, which
+/// needs the earlier ones itself.
 fn read(draft: &Draft<'_>, sid: SessionId) -> String {
+    let key = columns("l", key_columns(draft.relation));
+    let changed = format!(
+        "SELECT c.op, c.next, min(c.row) AS row, count(*) AS rows FROM (SELECT l.pgdraft_op AS op, lead(l.pgdraft_op) OVER (PARTITION BY {key} ORDER BY l.pgdraft_op) AS next, {} AS row FROM {} l
+WHERE l.pgdraft_sid = {sid} AND EXISTS (SELECT FROM pgdraft.reads r WHERE r.sid = {sid} AND r.table_id = {id})) c GROUP BY c.op, c.next",
+        key_text(draft, "l"),
+        draft.log(),
+        sid = sid.0,
+        id = draft.id.0
+    );
     pairs(
-        "'it read the table, which had changed'::text",
+        "CASE WHEN min(q.row) IS NULL THEN 'it read the table, of which all rows had been removed' ELSE 'it read the table, in which row ' || min(q.row) || CASE WHEN sum(q.rows) > 1 THEN ' and ' || sum(q.rows) - 1 || ' more' ELSE '' END || ' had changed' END",
         &format!(
-            "SELECT r.op, l.op AS needs FROM pgdraft.reads r JOIN (SELECT DISTINCT l.pgdraft_op AS op FROM {} l WHERE l.pgdraft_sid = {sid}) l ON l.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}
-UNION ALL SELECT r.op, x.op FROM pgdraft.reads r JOIN pgdraft.truncations x ON x.sid = r.sid AND x.table_id = r.table_id AND x.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}",
-            draft.log(),
+            "SELECT r.op, c.op AS needs, c.row, c.rows FROM pgdraft.reads r JOIN ({changed}) c ON c.op < r.op AND (c.next IS NULL OR c.next >= r.op) WHERE r.sid = {sid} AND r.table_id = {id}
+UNION ALL SELECT r.op, x.op, NULL, 1 FROM pgdraft.reads r JOIN pgdraft.truncations x ON x.sid = r.sid AND x.table_id = r.table_id AND x.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}",
             sid = sid.0,
             id = draft.id.0
         ),

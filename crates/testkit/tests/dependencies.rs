@@ -631,3 +631,58 @@ fn one_history(seed: u64, copy: &Database) {
     );
     proxy.assert_sound();
 }
+
+/// What a statement read is told by rows: of each the last operation that had changed it.
+#[test]
+fn a_read_names_the_rows_that_had_changed() {
+    let (_database, proxy) = start();
+    operation(
+        &proxy,
+        "s",
+        "one",
+        "UPDATE parents SET n = 1 WHERE id IN (1, 2, 3)",
+    );
+    operation(&proxy, "s", "two", "UPDATE parents SET n = 2 WHERE id = 1");
+    operation(
+        &proxy,
+        "s",
+        "copy",
+        "INSERT INTO regions SELECT 100 + id, n, note FROM parents",
+    );
+    operation(
+        &proxy,
+        "s",
+        "later",
+        "UPDATE parents SET n = 3 WHERE id IN (2, 5)",
+    );
+    operation(
+        &proxy,
+        "s",
+        "again",
+        "UPDATE cities c SET x = 1, y = 1 FROM parents p WHERE p.id = c.id AND p.n = 3",
+    );
+    let reply = proxy.review("SHOW DEPENDENCIES IN SESSION 's'");
+    let names = ["operation", "depends_on", "kind", "reason"];
+    let cells = names.map(|name| column(&reply, name));
+    let reads: Vec<String> = (0..cells[0].len())
+        .filter(|&row| cells[2][row] == "read")
+        .map(|row| format!("{} of {}: {}", cells[0][row], cells[1][row], cells[3][row]))
+        .collect();
+    let told = |needs: &str, row: &str| {
+        format!("{needs}: it read the table, in which row {row} had changed")
+    };
+    assert_eq!(
+        reads,
+        [
+            told("copy of one", "(id)=(2) and 1 more"),
+            told("copy of two", "(id)=(1)"),
+            told("again of one", "(id)=(3)"),
+            told("again of two", "(id)=(1)"),
+            told("again of later", "(id)=(2) and 1 more"),
+        ]
+    );
+    // one needs what it read by way of the rows that both changed
+    let failure = refused(&proxy, "COMMIT OPERATIONS 'copy' IN SESSION 's'");
+    assert_eq!(failure.code(), "ZD022");
+    proxy.review("COMMIT OPERATIONS 'one', 'two', 'copy' IN SESSION 's'");
+}

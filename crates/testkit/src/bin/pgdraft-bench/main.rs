@@ -7,7 +7,7 @@
 //!
 //! Sizes by environment: `ROWS` of the tables (1000000), `SECONDS_EACH` (turns of one second that
 //! each target has for each row of `load`, 1), `CLIENTS` ("1 8 32"), `DRAFTS` (changed rows of the
-//! drafts of `statements`, "0 1000 100000"), `CHANGES` (changed rows of `drafts`, "1000 100000"),
+//! drafts of `statements`, "0 1000 100000"), `CHANGES` (changed rows of `drafts`, "1000 100000 1000000"),
 //! `REPEAT` (rounds of a cheap statement, 200), `SLOW` (rounds of an expensive one, 3).
 #![allow(
     clippy::unwrap_used,
