@@ -101,6 +101,8 @@ pub struct Relation {
     /// Unique constraints and unique indexes other than the primary key, oldest first: the order
     /// PostgreSQL checks them in.
     pub unique: Vec<Key>,
+    /// Operator class and collation of each element of the unique indexes, by their names.
+    pub classes: HashMap<String, Vec<(String, String)>>,
     /// Exclusion constraints; their operators need not be equalities.
     pub exclusions: Vec<Key>,
     /// Plain (not unique) indexes, as far as a head needs them.

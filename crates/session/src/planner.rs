@@ -129,6 +129,9 @@ impl Stamp {
     }
 }
 
+/// PostgreSQL's longest name.
+const NAME_BYTES_MAX: usize = 63;
+
 /// Texts longer than this are not kept.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 const SHARDS: usize = 16;
@@ -344,6 +347,10 @@ impl Plans {
         stamp: &Stamp,
         described: &Arc<Described>,
     ) {
+        if has_long_name(&piece.text) {
+            // PostgreSQL tells of it each time it reads the text
+            return;
+        }
         let columns = described.fields.as_ref().map_or(0, Vec::len);
         self.described.put(
             described_key(piece, types, stamp),
@@ -383,6 +390,19 @@ fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
         Arc::clone(&stamp.path),
         Arc::clone(&stamp.temporary),
     )
+}
+
+/// Whether a name may be longer than PostgreSQL stores it.
+fn has_long_name(text: &str) -> bool {
+    let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let too_long = |name: &str| name.len() > NAME_BYTES_MAX;
+    let outside_strings = text.split('\'').step_by(2);
+    outside_strings
+        .flat_map(|piece| piece.split('"').enumerate())
+        .any(|(i, piece)| match i % 2 {
+            1 => too_long(piece),
+            _ => piece.split(|c| !letter(c)).any(too_long),
+        })
 }
 
 fn rewritten_bytes(plan: &Plan) -> usize {

@@ -413,6 +413,12 @@ impl Replies {
         let keep = Positions::Keep;
         let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
         let positions = fix.map_or(&keep, |fix| &fix.positions);
+        // of a name that is too long: told of the client's own text
+        if matches!(positions, Positions::Read(..) | Positions::Write(..))
+            && fields.iter().any(|(c, v)| *c == b'C' && v == b"42622")
+        {
+            return Verdict::Replace;
+        }
         if crate::fix::mend(&mut fields, positions, &names()) {
             wire::encode::error_fields(out, b'N', &fields);
             return Verdict::Replace;

@@ -67,6 +67,8 @@ pub(crate) struct Block {
     pub(crate) under: Under,
     /// Column references of GROUP BY, if it has one.
     pub(crate) group_by: Vec<Vec<String>>,
+    /// Column references of its grouping sets: NULL where a set does not have them.
+    pub(crate) group_some: Vec<Vec<String>>,
     /// The names among them that the select list gives to a column, which they mean where no table
     /// has a column of that name.
     pub(crate) group_aliases: Vec<(String, Vec<String>)>,
@@ -74,7 +76,7 @@ pub(crate) struct Block {
     pub(crate) tables: Option<usize>,
     /// It has a GROUP BY.
     pub(crate) grouped: bool,
-    /// Byte of the last expression of a plain GROUP BY (no grouping sets), for extension.
+    /// Byte of an expression of GROUP BY that is no grouping set, for extension.
     pub(crate) group_location: Option<usize>,
     /// A lone `count(*)` without any other clause.
     pub(crate) bare_count: bool,

@@ -8,14 +8,14 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Block, ColumnUse, TableRef};
+use crate::facts::{Block, ColumnUse};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
-use crate::resolve::{self, Merged, Resolved};
+use crate::resolve::{self, Merged};
 use crate::splice::{Edit, Splice};
 
 mod advisory;
@@ -27,6 +27,7 @@ mod constraints;
 mod copy;
 mod cursor;
 mod delete;
+mod grouped;
 mod insert;
 mod merging;
 mod moving;
@@ -304,11 +305,11 @@ impl Edits {
                 edits.list.push(edit);
             }
             edits.list.push(table_edit(statement, item, &body)?);
-            edits.list.extend(group_edit(statement, context, item));
             edits.list.extend(column_edits(statement, item, &system)?);
             if system.names.is_empty() {
                 edits.list.extend(row_edits(statement, context, item));
             }
+            grouped::edit(statement, context, item, &mut edits.list)?;
         }
         edits.list.extend(advisory::edits(statement)?);
         edits.list.extend(cursor::edits(statement, context)?);
@@ -455,73 +456,6 @@ fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, 
     Ok(Edit::new(range, format!("{prefix}{body}{alias}")))
 }
 
-/// `GROUP BY primary key` makes the other columns of a table depend on it; a derived table has no
-/// key, so the columns in use are added to the GROUP BY.
-fn group_edit(statement: &Statement, context: &Context<'_>, item: &Merged) -> Option<Edit> {
-    let reference = &item.reference;
-    let block = statement.facts.blocks.get(reference.block)?;
-    let location = block.group_location?;
-    let label = reference.label();
-    let names = |fields: &[String], column: &str| match fields {
-        [only] => only == column,
-        [.., table, last] => table == label && last == column,
-        [] => false,
-    };
-    let key = item.relation.primary_key.as_ref()?;
-    let aliases: Vec<_> = block
-        .group_aliases
-        .iter()
-        .filter(|(alias, _)| !is_column(statement, context, reference.block, alias))
-        .collect();
-    let meant = |fields: &[String]| match fields {
-        [only] => aliases.iter().find(|(alias, _)| alias == only),
-        _ => None,
-    };
-    let grouped = |column: &str| {
-        block.group_by.iter().any(|fields| {
-            let fields = meant(fields).map_or(fields, |(_, column)| column);
-            names(fields, column)
-        })
-    };
-    if !key.columns.iter().all(|c| grouped(c)) {
-        return None;
-    }
-    let star = |use_: &ColumnUse| match use_.fields.as_slice() {
-        [star] => star == "*" && use_.block == reference.block,
-        [.., table, star] => star == "*" && table == label,
-        [] => false,
-    };
-    let all = statement.facts.columns.iter().any(star);
-    let used =
-        |column: &str| {
-            all || statement.facts.columns.iter().any(|u| {
-                names(&u.fields, column) && (u.block == reference.block || u.fields.len() > 1)
-            })
-        };
-    let added: String = item
-        .relation
-        .columns
-        .iter()
-        .filter(|c| !grouped(&c.name) && used(&c.name))
-        .map(|c| format!("{}.{}, ", q(label), q(&c.name)))
-        .collect();
-    (!added.is_empty()).then_some(Edit::new(location..location, added))
-}
-
-/// Whether a table of the block has, or may have, a column of that name.
-fn is_column(statement: &Statement, context: &Context<'_>, block: usize, name: &str) -> bool {
-    let references = statement.facts.relations.iter();
-    let own: Vec<_> = references.filter(|r| r.block == block).collect();
-    let tables = statement.facts.blocks.get(block).and_then(|b| b.tables);
-    let lacks = |reference: &TableRef| {
-        let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name);
-        matches!(found, Ok(Resolved::Known(relation)) if relation.column(name).is_none())
-    };
-    tables != Some(own.len())
-        || resolve::SYSTEM_COLUMNS.contains(&name)
-        || !own.into_iter().all(lacks)
-}
-
 /// `label."column", …` of all columns.
 pub(crate) fn quoted_columns(relation: &Relation, label: &str) -> String {
     let all = relation.columns.iter();
@@ -554,7 +488,9 @@ fn row_edits(statement: &Statement, context: &Context<'_>, item: &Merged) -> Vec
     let label = item.reference.label();
     let own = item.reference.block;
     let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [label]);
-    if facts.blocks.get(own).is_some_and(grouped) || is_column(statement, context, own, label) {
+    if facts.blocks.get(own).is_some_and(grouped)
+        || grouped::is_column(statement, context, own, label)
+    {
         return Vec::new();
     }
     let text = format!(

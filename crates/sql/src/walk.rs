@@ -6,8 +6,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, CommonTableExpr, FuncCall, LockClauseStrength, LockWaitPolicy, Node, RangeVar,
-    SelectStmt, SetOperation, WindowDef, WithClause,
+    AConst, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, LockClauseStrength,
+    LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
 use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
@@ -265,27 +265,32 @@ impl Walker {
     }
 
     fn group_by(&mut self, block: usize, select: &SelectStmt) -> Walked {
-        let mut plain = !select.group_clause.is_empty();
         let mut uses = Vec::new();
+        let mut some = Vec::new();
         let constants = self.facts.constants.len();
         for item in &select.group_clause {
             self.pushed(Some(item))?;
             match item.node.as_ref() {
-                Some(NodeEnum::GroupingSet(_)) => plain = false,
                 Some(NodeEnum::ColumnRef(c)) => uses.push(string_fields(&c.fields)),
                 Some(NodeEnum::AConst(place)) => uses.extend(target_at(select, place)),
+                Some(NodeEnum::GroupingSet(sets)) => {
+                    uses.extend(in_all(sets));
+                    named_in(&sets.content, &mut some);
+                }
                 _ => {}
             }
         }
         // `(1, 2)` are places in the select list
         self.facts.constants.truncate(constants);
+        // what stands beside grouping sets is in all of them
         let location = select.group_clause.iter().find_map(first_location);
         if let Some(b) = self.facts.blocks.get_mut(block) {
             b.grouped = !select.group_clause.is_empty();
             b.group_aliases = uses.iter().filter_map(|u| alias(select, u)).collect();
             b.tables = select.from_clause.iter().map(tables).sum();
             b.group_by = uses;
-            b.group_location = if plain { location } else { None };
+            b.group_some = some;
+            b.group_location = location;
         }
         Ok(())
     }
@@ -487,8 +492,45 @@ fn tables(item: &Node) -> Option<usize> {
     }
 }
 
+/// The columns that grouping sets name.
+fn named_in(nodes: &[Node], out: &mut Vec<Vec<String>>) {
+    for node in nodes {
+        match node.node.as_ref() {
+            Some(NodeEnum::ColumnRef(c)) => out.push(string_fields(&c.fields)),
+            Some(NodeEnum::RowExpr(row)) => named_in(&row.args, out),
+            Some(NodeEnum::GroupingSet(sets)) => named_in(&sets.content, out),
+            _ => {}
+        }
+    }
+}
+
+/// The columns that all sets of GROUPING SETS have.
+fn in_all(sets: &GroupingSet) -> Vec<Vec<String>> {
+    let columns = |node: &Node| -> Vec<Vec<String>> {
+        let items = match node.node.as_ref() {
+            Some(NodeEnum::RowExpr(row)) => row.args.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let column = |item: &Node| match item.node.as_ref() {
+            Some(NodeEnum::ColumnRef(c)) => Some(string_fields(&c.fields)),
+            _ => None,
+        };
+        items.iter().filter_map(column).collect()
+    };
+    if sets.kind != GroupingSetKind::GroupingSetSets as i32 {
+        return Vec::new();
+    }
+    let mut sets = sets.content.iter().map(columns);
+    let mut all = sets.next().unwrap_or_default();
+    for set in sets {
+        all.retain(|column| set.contains(column));
+    }
+    all
+}
+
 fn first_location(node: &Node) -> Option<usize> {
     match node.node.as_ref()? {
+        NodeEnum::GroupingSet(sets) => Some(byte(sets.location)),
         NodeEnum::ColumnRef(c) => Some(byte(c.location)),
         NodeEnum::AConst(c) => Some(byte(c.location)),
         NodeEnum::FuncCall(c) => Some(byte(c.location)),

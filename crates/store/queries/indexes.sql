@@ -3,7 +3,7 @@
 SELECT i.indrelid AS relation, ic.relname::text AS name, i.indisprimary AS is_primary, i.indisunique AS is_unique,
        i.indisexclusion AS is_exclusion, i.indisreplident AS is_replica_identity,
        k.columns, k.elements, k.label, k.expressions,
-       coalesce(x.operators, k.operators) AS operators,
+       coalesce(x.operators, k.operators) AS operators, k.classes, k.collations,
        k.expressions OR i.indpred IS NOT NULL OR nd.nulls_not_distinct
            OR i.indisexclusion OR NOT i.indimmediate OR NOT k.plain OR am.amname <> 'btree' AS special,
        NOT k.expressions AND i.indpred IS NULL AND k.plain AND am.amname = 'btree' AS simple,
@@ -35,6 +35,8 @@ CROSS JOIN LATERAL (
                WHERE ao.amopfamily = oc.opcfamily AND ao.amopmethod = oc.opcmethod AND ao.amopstrategy = 3
                  AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype), 'pg_catalog.=') ORDER BY u.place), '{}') AS operators,
            bool_or(u.attnum = 0) AS expressions,
+           array_agg(oc.opcname::text ORDER BY u.place) AS classes,
+           array_agg(coalesce((SELECT co.collname::text FROM pg_collation co WHERE co.oid = u.collation_id), '') ORDER BY u.place) AS collations,
            -- a head's index has the default operator class and the column's own collation
            bool_and(oc.opcdefault AND (a.attcollation IS NULL OR u.collation_id = a.attcollation)) AS plain
     FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY AS u (attnum, class_id, collation_id, place)

@@ -212,6 +212,10 @@ async fn indexes(client: &impl GenericClient, parts: &mut Parts) -> Result<(), E
             continue;
         }
         let expressions: bool = row.try_get("expressions")?;
+        let classes: Vec<String> = row.try_get("classes")?;
+        let collations: Vec<String> = row.try_get("collations")?;
+        let classes = classes.into_iter().zip(collations).collect();
+        relation.classes.insert(name.clone(), classes);
         let key = Key {
             name,
             columns: if expressions { Vec::new() } else { columns },

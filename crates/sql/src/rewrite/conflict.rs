@@ -12,12 +12,13 @@ use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
-use crate::rewrite::returning::Returning;
+use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
 
 mod arbiter;
+mod bounds;
 mod proposed;
 mod similar;
 
@@ -33,7 +34,8 @@ pub(crate) fn write<'a>(
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written(Verb::Insert);
     proposed::write(work, tree, (&places, &arbiters), out.cte())?;
-    let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    let does = if updates { Does::Upsert } else { Does::Insert };
+    let returning = Returning::find(work, tree.returning_clause.as_ref(), (does, &[]))?;
     if updates {
         update(work, clause, (&arbiters, &places), &returning, &mut out)?;
         return Ok(out);
@@ -49,7 +51,7 @@ pub(crate) fn rows<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written(Verb::Insert);
     proposed::write(work, tree, (&places, &[]), out.cte())?;
-    let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    let returning = Returning::find(work, tree.returning_clause.as_ref(), (Does::Insert, &[]))?;
     let insert = nothing(work, &[], &mut out)?;
     out.twice = work.key_name();
     returning.close(work, &mut out, &insert, true)?;

@@ -5,7 +5,7 @@ use report::Report;
 
 use crate::plan::Verb;
 use crate::rewrite::change::{list, mismatch};
-use crate::rewrite::returning::Returning;
+use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::work::{Work, Written};
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a>, Box<Report>> {
@@ -15,7 +15,11 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
     if !work.agrees(has_from, tree.where_clause.is_some(), has_returning) {
         return Err(mismatch());
     }
-    let returning = Returning::find(work, tree.returning_clause.as_ref(), &tree.using_clause)?;
+    let returning = Returning::find(
+        work,
+        tree.returning_clause.as_ref(),
+        (Does::Delete, &tree.using_clause),
+    )?;
     let mut out = work.written(Verb::Delete);
     out.cascades = true;
     work.source(out.cte(), &returning.rows(), |splice| {

@@ -14,7 +14,7 @@ use crate::plan::Verb;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
 use crate::rewrite::parts::{Step, steps};
-use crate::rewrite::returning::Returning;
+use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Edit;
 use crate::walk::string_fields;
@@ -53,7 +53,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     let body_end = work.clauses.returning.unwrap_or(work.clauses.end);
     let body = work.bytes(work.clauses.verb..body_end)?;
-    let returning = Returning::find(work, tree.returning_clause.as_ref(), &[])?;
+    let returning = Returning::find(work, tree.returning_clause.as_ref(), (Does::Insert, &[]))?;
     let mut insert = work.splice();
     insert.copy_edited(body, &edits);
     insert.ours(&work.changed.guard());

@@ -7,11 +7,10 @@
 
 use std::ops::Range;
 
-use catalog::{Column, Generated, Identity, quote_identifier as q};
+use catalog::{Column, Generated, Identity};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CmdType, JoinType, MergeMatchKind, MergeStmt, MergeWhenClause, Node, OverridingKind,
-    Token as Kind,
+    CmdType, MergeMatchKind, MergeStmt, MergeWhenClause, Node, OverridingKind, Token as Kind,
 };
 use report::Report;
 
@@ -22,10 +21,16 @@ use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert;
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::parts::{self, Part};
-use crate::rewrite::returning::{Returning, label_of};
+use crate::rewrite::returning::Returning;
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Work, Written};
-use crate::splice::Splice;
+use crate::splice::{Edit, Splice};
+use crate::walk::string_fields;
+
+mod source;
+
+use source::Source;
+pub(crate) use source::refuse_view;
 
 const TWICE: &str = "pgdraft.second_time('MERGE', 'Ensure that not more than one source row matches any one target row.')";
 
@@ -85,8 +90,7 @@ struct Merge {
     on: Range<usize>,
     clauses: Vec<Clause>,
     join: &'static str,
-    /// Labels of the source's items, quoted.
-    labels: Vec<String>,
+    side: Source,
 }
 
 /// One WHEN clause.
@@ -112,6 +116,15 @@ enum Given {
     Text(Range<usize>),
     /// `ROW(…)` with every field as it is assigned, and its tokens.
     Row(String, Range<usize>),
+    /// A column that a star stands for.
+    Ours(String),
+}
+
+/// What an expression of a clause can see.
+enum Sees<'a> {
+    Both,
+    Source(&'a Source),
+    Target,
 }
 
 impl Merge {
@@ -130,6 +143,8 @@ impl Merge {
         if whens.len() != tree.merge_when_clauses.len() {
             return Err(mismatch());
         }
+        let side = tree.source_relation.as_deref().ok_or_else(mismatch)?;
+        let side = Source::of(work, side)?;
         let mut clauses = Vec::with_capacity(whens.len());
         for (n, node) in tree.merge_when_clauses.iter().enumerate() {
             let Some(NodeEnum::MergeWhenClause(clause)) = node.node.as_ref() else {
@@ -137,12 +152,8 @@ impl Merge {
             };
             let from = whens.get(n).copied().unwrap_or(end);
             let to = whens.get(n + 1).copied().unwrap_or(end);
-            clauses.push(self::clause(work, clause, from..to)?);
+            clauses.push(self::clause(work, clause, from..to, &side)?);
         }
-        let mut labels = Vec::new();
-        tree.source_relation
-            .as_deref()
-            .map_or(Ok(()), |item| self::labels(item, &mut labels))?;
         let has = |kind: MergeMatchKind| clauses.iter().any(|c| c.on == kind);
         let join = match (
             has(MergeMatchKind::MergeWhenNotMatchedByTarget),
@@ -158,7 +169,7 @@ impl Merge {
             on: on + 1..first,
             clauses,
             join,
-            labels,
+            side,
         })
     }
 
@@ -197,38 +208,32 @@ impl Merge {
     /// The number of the clause that a row gets; NULL where nothing is done.
     fn choose(&self, work: &Work<'_>, splice: &mut Splice<'_>) -> Result<(), Box<Report>> {
         let found = format!("{}.pgdraft_new IS NOT NULL", work.changed.alias());
-        let present: Vec<String> = self
-            .labels
-            .iter()
-            .map(|l| format!("{l} IS DISTINCT FROM NULL"))
-            .collect();
-        let target = [work.changed.alias()];
-        let sides: [(MergeMatchKind, String, &[String]); 3] = [
-            (
-                MergeMatchKind::MergeWhenNotMatchedBySource,
-                format!("NOT ({})", present.join(" OR ")),
-                &target,
-            ),
-            (MergeMatchKind::MergeWhenMatched, found, &[]),
+        let sides = [
+            (MergeMatchKind::MergeWhenNotMatchedBySource, Sees::Target),
+            (MergeMatchKind::MergeWhenMatched, Sees::Both),
             (
                 MergeMatchKind::MergeWhenNotMatchedByTarget,
-                "true".to_owned(),
-                &self.labels,
+                Sees::Source(&self.side),
             ),
         ];
         splice.ours("CASE");
-        for (kind, when, seen) in sides {
+        for (kind, sees) in sides {
             let clauses = self.clauses.iter().enumerate();
             let clauses: Vec<_> = clauses.filter(|(_, c)| c.on == kind).collect();
             if clauses.is_empty() && kind == MergeMatchKind::MergeWhenNotMatchedBySource {
                 continue;
             }
+            let when = match sees {
+                Sees::Target => format!("NOT ({})", self.side.present()?),
+                Sees::Both => found.clone(),
+                Sees::Source(_) => "true".to_owned(),
+            };
             splice.ours(&format!(" WHEN {when} THEN CASE"));
             for (n, clause) in clauses {
                 splice.ours(" WHEN ");
                 match &clause.condition {
                     None => splice.ours("true"),
-                    Some(condition) => seeing(work, condition, seen, splice)?,
+                    Some(condition) => seeing(work, condition, &sees, splice)?,
                 }
                 match clause.action {
                     Action::Nothing => splice.ours(" THEN NULL"),
@@ -291,15 +296,20 @@ impl Merge {
         column: &Column,
         splice: &mut Splice<'_>,
     ) -> Result<(), Box<Report>> {
+        let sees = Sees::Source(&self.side);
         let mut parts = Vec::new();
         for (target, value) in given.iter().filter(|(t, _)| t.name == column.name) {
             match value {
                 Given::Default => {}
                 Given::Text(range) if target.steps.is_empty() => {
-                    return seeing(work, range, &self.labels, splice);
+                    return seeing(work, range, &sees, splice);
+                }
+                Given::Ours(text) => {
+                    splice.ours(text);
+                    return Ok(());
                 }
                 Given::Row(row, range) => {
-                    let (open, close) = restricted(work, range, &self.labels)?;
+                    let (open, close, _) = restricted(work, range, &sees)?;
                     let value = format!("{open}{row}{close}");
                     if target.steps.is_empty() {
                         splice.ours(&value);
@@ -313,7 +323,7 @@ impl Merge {
                 }
                 Given::Text(range) => {
                     let mut text = work.splice();
-                    seeing(work, range, &self.labels, &mut text)?;
+                    seeing(work, range, &sees, &mut text)?;
                     parts.push(Part {
                         column: (column.name.clone(), target.at),
                         steps: target.steps.clone(),
@@ -331,34 +341,43 @@ impl Merge {
     }
 }
 
-/// The client's expression, where it can see these labels only; none: it sees both sides.
+/// The client's expression, where it sees this alone.
 fn seeing(
     work: &Work<'_>,
     range: &Range<usize>,
-    labels: &[String],
+    sees: &Sees<'_>,
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
     let bytes = work.bytes(range.clone())?;
-    let (open, close) = restricted(work, range, labels)?;
+    let (open, close, more) = restricted(work, range, sees)?;
+    let mut edits = work.edits.clone();
+    edits.extend(more);
+    edits.sort_by_key(|e| (e.range.start, e.range.end));
     splice.ours(&open);
-    splice.copy_edited(bytes, &work.edits);
+    splice.copy_edited(bytes, &edits);
     splice.ours(&close);
     Ok(())
 }
 
-/// What stands before and behind such an expression.
+/// What stands before and behind such an expression, and what is replaced in it.
 fn restricted(
     work: &Work<'_>,
     range: &Range<usize>,
-    labels: &[String],
-) -> Result<(String, String), Box<Report>> {
+    sees: &Sees<'_>,
+) -> Result<(String, String, Vec<Edit>), Box<Report>> {
     let bytes = work.bytes(range.clone())?;
-    let unqualified = work.columns_in(bytes).any(|c| c.fields.len() == 1);
+    let unqualified = work.columns_in(bytes.clone()).any(|c| c.fields.len() == 1);
+    let (labels, edits) = match sees {
+        Sees::Target => (vec![work.changed.alias()], Vec::new()),
+        Sees::Source(source) => (source.labels(), source.edits(work, bytes)),
+        Sees::Both => (Vec::new(), Vec::new()),
+    };
     if !unqualified || labels.is_empty() {
-        return Ok(("(".to_owned(), ")".to_owned()));
+        return Ok(("(".to_owned(), ")".to_owned(), edits));
     }
     let items = labels.iter().map(|l| format!("(SELECT {l}.*) AS {l}"));
-    Ok(("(SELECT ".to_owned(), format!(" FROM {})", list(items))))
+    let close = format!(" FROM {})", list(items));
+    Ok(("(SELECT ".to_owned(), close, edits))
 }
 
 /// The WHEN tokens of the clauses, not those of CASE.
@@ -394,6 +413,7 @@ fn clause(
     work: &Work<'_>,
     tree: &MergeWhenClause,
     range: Range<usize>,
+    side: &Source,
 ) -> Result<Clause, Box<Report>> {
     let find = |kind: Kind| {
         outside_case(work, range.clone())
@@ -416,7 +436,7 @@ fn clause(
             )?)
         }
         Ok(CmdType::CmdDelete) => Action::Delete,
-        Ok(CmdType::CmdInsert) => Action::Insert(given(work, tree, then..range.end)?),
+        Ok(CmdType::CmdInsert) => Action::Insert(given(work, tree, then..range.end, side)?),
         Ok(CmdType::CmdNothing) => Action::Nothing,
         _ => return Err(mismatch()),
     };
@@ -432,6 +452,7 @@ fn given(
     work: &Work<'_>,
     tree: &MergeWhenClause,
     range: Range<usize>,
+    side: &Source,
 ) -> Result<Vec<(insert::Given, Given)>, Box<Report>> {
     if tree.values.is_empty() {
         return Ok(Vec::new());
@@ -456,26 +477,28 @@ fn given(
         .find(open..range.end, depth, |_, t| t.is(Kind::Ascii41))
         .ok_or_else(mismatch)?;
     let items = tokens.split_commas(open + 1..close, depth + 1);
-    if items.len() != tree.values.len() || items.len() > names.len() {
+    if items.len() != tree.values.len() {
         return Err(mismatch());
     }
+    let mut names = names.into_iter();
     let user = tree.r#override == OverridingKind::OverridingUserValue as i32;
     let mut out = Vec::with_capacity(items.len());
-    for ((item, node), target) in items.into_iter().zip(&tree.values).zip(names) {
+    for (item, node) in items.into_iter().zip(&tree.values) {
+        if let Some(stars) = star(node, side)? {
+            for text in stars {
+                let target = names.next().ok_or_else(mismatch)?;
+                let column = relation.column(&target.name).ok_or_else(mismatch)?;
+                if column.generated == Generated::No {
+                    out.push((target, Given::Ours(text)));
+                }
+            }
+            continue;
+        }
+        let target = names.next().ok_or_else(mismatch)?;
         let column = relation.column(&target.name).ok_or_else(mismatch)?;
         let value = match node.node.as_ref() {
             Some(NodeEnum::SetToDefault(_)) => Given::Default,
             _ if user && column.identity != Identity::No => Given::Default,
-            Some(NodeEnum::ColumnRef(c))
-                if matches!(
-                    c.fields.last().and_then(|f| f.node.as_ref()),
-                    Some(NodeEnum::AStar(_))
-                ) =>
-            {
-                return Err(Box::new(
-                    unsupported("a star among the values of MERGE").hint("name the columns"),
-                ));
-            }
             Some(NodeEnum::RowExpr(row)) => {
                 let declared = parts::leaf(work.context.catalog, column, &target.steps)?;
                 match parts::row_value((work, &work.edits), &declared, row, item.clone())? {
@@ -492,26 +515,21 @@ fn given(
     Ok(out)
 }
 
-/// Labels of the source's items.
-fn labels(item: &Node, out: &mut Vec<String>) -> Result<(), Box<Report>> {
-    if let Some(label) = label_of(item) {
-        out.push(q(label));
-        return Ok(());
-    }
-    let refused = || {
-        Box::new(unsupported("this source of MERGE").hint("give it an alias, or use a subquery"))
+/// The columns that a star among the values stands for; `None` where the value is no star.
+fn star(node: &Node, side: &Source) -> Result<Option<Vec<String>>, Box<Report>> {
+    let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() else {
+        return Ok(None);
     };
-    match item.node.as_ref() {
-        Some(NodeEnum::JoinExpr(join))
-            if join.using_clause.is_empty()
-                && !join.is_natural
-                && join.jointype != JoinType::JoinFull as i32 =>
-        {
-            for side in [&join.larg, &join.rarg] {
-                labels(side.as_deref().ok_or_else(refused)?, out)?;
-            }
-            Ok(())
-        }
-        _ => Err(refused()),
-    }
+    let Some(NodeEnum::AStar(_)) = column.fields.last().and_then(|f| f.node.as_ref()) else {
+        return Ok(None);
+    };
+    let fields = string_fields(&column.fields);
+    let columns = match fields.as_slice() {
+        [.., label, _] => side.star(label),
+        _ => None,
+    };
+    let columns = columns.ok_or_else(|| {
+        unsupported("this star among the values of MERGE").hint("name the columns")
+    })?;
+    Ok(Some(columns))
 }

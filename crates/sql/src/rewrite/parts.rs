@@ -425,7 +425,7 @@ fn put_element(
 }
 
 /// The row type of that name, quoted where it has to be.
-fn row_type(catalog: &Catalog, name: &str) -> Option<Arc<Relation>> {
+pub(crate) fn row_type(catalog: &Catalog, name: &str) -> Option<Arc<Relation>> {
     let (schema, rest) = identifier(name)?;
     // a bare name is one of pg_catalog
     let (name, end) = identifier(rest.strip_prefix('.')?)?;

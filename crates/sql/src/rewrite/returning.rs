@@ -20,6 +20,10 @@ use crate::rewrite::work::{Work, Written};
 use crate::splice::{Edit, Splice};
 use crate::walk::byte;
 
+mod versions;
+
+pub(crate) use versions::{Does, Versions};
+
 /// The RETURNING of one change.
 #[derive(Debug, Default)]
 pub(crate) struct Returning {
@@ -33,6 +37,9 @@ pub(crate) struct Returning {
     joined: bool,
     /// `*` gives the items' columns before the target's.
     items_first: bool,
+    /// It names the row as it was, which the source has.
+    joins_old: bool,
+    versions: Option<Versions>,
 }
 
 impl Returning {
@@ -40,9 +47,12 @@ impl Returning {
     pub(crate) fn find(
         work: &Work<'_>,
         clause: Option<&ReturningClause>,
-        items: &[Node],
+        (does, items): (Does, &[Node]),
     ) -> Result<Self, Box<Report>> {
-        let mut returning = Self::default();
+        let mut returning = Self {
+            versions: Versions::of(work, clause, does)?,
+            ..Self::default()
+        };
         returning.look(work, clause, items)?;
         Ok(returning)
     }
@@ -56,6 +66,7 @@ impl Returning {
     ) -> Result<Self, Box<Report>> {
         let mut returning = Self {
             items_first: true,
+            versions: Versions::of(work, clause, Does::Any(action.to_owned()))?,
             ..Self::default()
         };
         let Some(bytes) = returning.look(work, clause, source)? else {
@@ -91,7 +102,7 @@ impl Returning {
             return Ok(None);
         };
         self.joined = !items.is_empty();
-        let range = work.bytes(work.clauses.content(keyword))?;
+        let range = work.bytes(versions::behind_with(work, keyword))?;
         for column in work.columns_in(range.clone()) {
             match work.system_column(column) {
                 Some(text) => self.put(work, column, text),
@@ -111,6 +122,9 @@ impl Returning {
     ) -> Result<(), Box<Report>> {
         let changed = &work.changed;
         let is_star = column.fields.last().is_some_and(|f| f == "*");
+        if let Some(version) = self.version_of(work, column) {
+            return self.of_version(work, column, version);
+        }
         let text = match column.fields.as_slice() {
             [_] if is_star => {
                 let mut parts = Vec::with_capacity(items.len() + 1);
@@ -247,7 +261,8 @@ impl Returning {
         let keyword = work.clauses.returning;
         let through = work.changed.through.is_some() && keyword.is_some();
         let system = work.changed.system.returned(&work.changed.alias());
-        if !self.joined && !through && check.is_empty() && system.is_empty() {
+        let alone = !self.joined && !self.joins_old && !through;
+        if alone && check.is_empty() && system.is_empty() {
             out.body.append(insert);
             let Some(keyword) = keyword else {
                 return Ok(());
@@ -265,7 +280,7 @@ impl Returning {
         if let Some(keyword) = keyword {
             self.items(work, &mut out.body, keyword)?;
         }
-        if self.joined {
+        if self.joined || self.joins_old {
             self.join(work, &mut out.body, &row, |i| format!("o{i}"));
         } else {
             let rows = work.changed.rows(&row);
@@ -350,7 +365,7 @@ impl Returning {
         splice: &mut Splice<'_>,
         keyword: usize,
     ) -> Result<(), Box<Report>> {
-        let range = work.bytes(work.clauses.content(keyword))?;
+        let range = work.bytes(versions::behind_with(work, keyword))?;
         let mut all = work.edits.clone();
         all.retain(|e| !overlaps(e, &self.edits));
         all.extend(self.edits.iter().cloned());
@@ -453,8 +468,12 @@ fn is_whole_target(work: &Work<'_>, first: usize, count: usize) -> bool {
     let (tokens, depth) = (&work.statement.tokens, work.place.depth);
     let before = first.checked_sub(1).and_then(|i| tokens.get(i));
     let after = tokens.get(first + count);
-    let opens =
-        before.is_some_and(|t| t.depth == depth && (t.is(Kind::Returning) || t.is(Kind::Ascii44)));
+    let opens = before.is_some_and(|t| {
+        t.depth == depth
+            && [Kind::Returning, Kind::Ascii44, Kind::Ascii41]
+                .iter()
+                .any(|k| t.is(*k))
+    });
     let closes = after.is_none_or(|t| {
         (t.depth == depth && t.is(Kind::Ascii44)) || (t.depth < depth && t.is(Kind::Ascii41))
     });

@@ -72,7 +72,12 @@ pub(crate) fn name_of(
 }
 
 /// Whether a qualifier means that reference: one in the column's own block goes before.
-fn reaches(statement: &Statement, column: &ColumnUse, item: &Merged, label: &str) -> bool {
+pub(crate) fn reaches(
+    statement: &Statement,
+    column: &ColumnUse,
+    item: &Merged,
+    label: &str,
+) -> bool {
     let tables = &statement.facts.relations;
     column.block == item.reference.block
         || !tables

@@ -8,7 +8,7 @@ use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
-use crate::rewrite::returning::Returning;
+use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Work, Written};
 
@@ -26,7 +26,11 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         work.clauses.content(set),
     )?;
     let changed = &work.changed;
-    let returning = Returning::find(work, tree.returning_clause.as_ref(), &tree.from_clause)?;
+    let returning = Returning::find(
+        work,
+        tree.returning_clause.as_ref(),
+        (Does::Update, &tree.from_clause),
+    )?;
     // new images stand beside old ones then, as values of one type
     let moves = assignments.iter().any(|a| changed.is_key(&a.column));
     let mut out = work.written(Verb::Update);

@@ -15,7 +15,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
-use crate::rewrite::{Edits, cursor, system, through, unqualify};
+use crate::rewrite::{Edits, cursor, merging, system, through, unqualify};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 use crate::walk::byte;
@@ -211,6 +211,9 @@ impl<'a> Work<'a> {
         keywords: (Kind, Kind),
         reads: &Edits,
     ) -> Result<Begun<'a>, Box<Report>> {
+        if keywords.0 == Kind::Merge {
+            merging::refuse_view(context, relation)?;
+        }
         let view = match keywords.0 {
             Kind::Insert => Some(through::Verb::Insert),
             Kind::Update => Some(through::Verb::Update),

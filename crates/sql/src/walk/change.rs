@@ -152,9 +152,6 @@ impl Walker {
 
     fn returning(&mut self, clause: Option<&ReturningClause>) -> Walked {
         let Some(clause) = clause else { return Ok(()) };
-        if !clause.options.is_empty() {
-            return Err(unknown("RETURNING WITH"));
-        }
         self.expressions(&clause.exprs).map(|_| ())
     }
 }

@@ -134,17 +134,32 @@ fn inferred<'a>(
     keys: impl Iterator<Item = &'a Key>,
 ) -> Result<Vec<&'a Key>, Box<Report>> {
     let (mut columns, mut expressions) = (Vec::new(), Vec::new());
-    let mut collation = false;
+    // columns with a collation or an operator class of their own
+    let mut special = Vec::new();
+    let mut unclear_class = false;
     for element in &infer.index_elems {
         let Some(NodeEnum::IndexElem(element)) = element.node.as_ref() else {
             return Err(mismatch());
         };
-        collation |= is_special(element);
         match element.expr.as_deref() {
-            Some(expression) => expressions.push(Form::of(expression)),
-            None => columns.push(own_column(work, infer, &element.name)?),
+            Some(expression) => {
+                unclear_class |= is_special(element);
+                expressions.push(Form::of(expression));
+            }
+            None => {
+                let column = own_column(work, infer, &element.name)?;
+                if is_special(element) {
+                    special.push((column.clone(), element));
+                }
+                columns.push(column);
+            }
         }
     }
+    let relation = &work.changed.relation;
+    let is_number = |name: &str| {
+        let column = relation.column(name);
+        column.is_some_and(|c| NUMBERS.contains(&c.type_id))
+    };
     let condition = infer.where_clause.as_deref();
     let mut found = Vec::new();
     let mut unclear = false;
@@ -162,11 +177,20 @@ fn inferred<'a>(
         let holds = match (&key.predicate, condition) {
             (None, _) => Some(true),
             (Some(_), None) => Some(false),
-            (Some(predicate), Some(condition)) => implied(predicate, condition),
+            (Some(predicate), Some(condition)) => implied(predicate, condition, &is_number),
         };
+        let classes = special.iter().map(|(column, element)| {
+            let elements = relation.classes.get(&key.name)?;
+            has_class(element, column_places(key, column).map(|i| elements.get(i)))
+        });
+        let classes: Vec<Option<bool>> = classes.collect();
+        if classes.contains(&Some(false)) {
+            continue;
+        }
+        let clear = !unclear_class && !classes.contains(&None);
         match (same, holds) {
             (_, Some(false)) => {}
-            (Some(true), Some(true)) if !collation => found.push(key),
+            (Some(true), Some(true)) if clear => found.push(key),
             _ => unclear = true,
         }
     }
@@ -195,6 +219,53 @@ fn own_column(work: &Work<'_>, infer: &InferClause, name: &str) -> Result<String
         .assigned(name, ("insert into", 0))?
         .name
         .clone())
+}
+
+/// `int8`, `int2`, `int4`, `numeric`.
+const NUMBERS: [u32; 4] = [20, 21, 23, 1700];
+
+/// Where a plain column stands among the elements of a key.
+fn column_places<'a>(key: &'a Key, column: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let plain = |element: &String| -> Option<String> {
+        let mut node: Node = Form::parse(element)?;
+        if let Some(NodeEnum::CollateClause(collated)) = node.node {
+            node = *collated.arg?;
+        }
+        match node.node? {
+            NodeEnum::ColumnRef(column) => crate::walk::string_fields(&column.fields).pop(),
+            _ => None,
+        }
+    };
+    let names: Vec<Option<String>> = if key.columns.is_empty() {
+        key.elements.iter().map(plain).collect()
+    } else {
+        key.columns.iter().map(|c| Some(c.clone())).collect()
+    };
+    let places = names.into_iter().enumerate();
+    places
+        .filter(move |(_, name)| name.as_deref() == Some(column))
+        .map(|(place, _)| place)
+}
+
+/// Whether one of these elements of an index has the collation and the operator class that the
+/// client names; `None`: classes of two names may be of one family.
+fn has_class<'a>(
+    wanted: &IndexElem,
+    elements: impl Iterator<Item = Option<&'a (String, String)>>,
+) -> Option<bool> {
+    let last = |names: &[Node]| crate::walk::string_fields(names).pop();
+    let (class, collation) = (last(&wanted.opclass), last(&wanted.collation));
+    let mut unclear = false;
+    for (own_class, own_collation) in elements.flatten() {
+        if collation.as_ref().is_some_and(|c| c != own_collation) {
+            continue;
+        }
+        if class.as_ref().is_none_or(|c| c == own_class) {
+            return Some(true);
+        }
+        unclear = true;
+    }
+    if unclear { None } else { Some(false) }
 }
 
 /// A collation or an operator class of its own.

@@ -72,13 +72,19 @@ impl Form {
 }
 
 /// Whether an index's condition follows from the client's, as far as it is a list of the same
-/// conditions; `None`: only the server can say.
-pub(super) fn implied(predicate: &str, condition: &Node) -> Option<bool> {
+/// conditions, or of comparisons of numbers with constants; `None`: only the server can say.
+pub(super) fn implied(
+    predicate: &str,
+    condition: &Node,
+    is_number: &dyn Fn(&str) -> bool,
+) -> Option<bool> {
     let wanted = Form::parse(predicate)?;
-    let given: Vec<Form> = conjuncts(condition).into_iter().map(Form::of).collect();
+    let given = conjuncts(condition);
     let follows = conjuncts(&wanted).into_iter().all(|part| {
-        let part = Form::of(part);
-        given.iter().any(|g| g.is(&part) == Some(true))
+        let form = Form::of(part);
+        given.iter().any(|g| {
+            Form::of(g).is(&form) == Some(true) || super::bounds::follows(part, g, is_number)
+        })
     });
     follows.then_some(true)
 }
@@ -218,12 +224,30 @@ mod tests {
 
     #[test]
     fn a_condition_holds_where_all_of_it_is_given() {
-        let follows = |predicate, condition| implied(predicate, &Form::parse(condition).unwrap());
+        let follows = |predicate, condition| {
+            implied(predicate, &Form::parse(condition).unwrap(), &|name| {
+                name == "n"
+            })
+        };
         assert_eq!(
             follows("(live AND (n > 5))", "n > 5 AND x AND live"),
             Some(true)
         );
         assert_eq!(follows("live", "n > 5"), None);
         assert_eq!(follows("(gone IS NULL)", "gone IS NULL"), Some(true));
+        assert_eq!(follows("(n > 5)", "n > 5 AND live"), Some(true));
+        assert_eq!(follows("(n > 5)", "7 <= n"), Some(true));
+        assert_eq!(follows("(n > 5)", "n >= 5"), None);
+        assert_eq!(follows("(n > 5)", "n IN (6, 7)"), Some(true));
+        assert_eq!(follows("(n > 5)", "n IN (5, 6)"), None);
+        assert_eq!(follows("(n > '-1'::integer)", "n = 0"), Some(true));
+        assert_eq!(
+            follows("((n > 5) AND (n IS NOT NULL))", "n = 6"),
+            Some(true)
+        );
+        assert_eq!(follows("(n <> 5)", "n < 5"), Some(true));
+        assert_eq!(follows("(s > 5)", "s > 6"), None);
+        assert_eq!(follows("(n = ANY (ARRAY[1, 2]))", "n = 2"), Some(true));
+        assert_eq!(follows("(s IS NOT NULL)", "s = 'x'"), Some(true));
     }
 }
