@@ -27,6 +27,7 @@ mod readings;
 mod resolve;
 mod rewrite;
 mod second;
+mod shadowed;
 mod splice;
 mod temporary;
 mod tokens;

@@ -8,6 +8,7 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::parse::Statement;
 use crate::plan::Context;
+use crate::shadowed;
 
 /// What a name in a FROM stands for.
 #[derive(Debug, Clone)]
@@ -55,9 +56,9 @@ pub(crate) fn resolve(
     }
     Ok(match schema {
         Some("pg_catalog" | "information_schema") => Resolved::System,
-        Some(schema) => known(context.catalog.relation(schema, name)),
+        Some(schema) => known(context, context.catalog.relation(schema, name)),
         None => match context.catalog.resolve(context.search_path, name) {
-            Some(relation) => Resolved::Known(Arc::clone(relation)),
+            Some(relation) => known(context, Some(relation)),
             None if name.starts_with("pg_") => Resolved::System,
             None => Resolved::Unknown,
         },
@@ -82,8 +83,10 @@ pub(crate) fn is_temporary(context: &Context<'_>, schema: Option<&str>, name: &s
     }
 }
 
-fn known(relation: Option<&Arc<Relation>>) -> Resolved {
-    relation.map_or(Resolved::Unknown, |r| Resolved::Known(Arc::clone(r)))
+fn known(context: &Context<'_>, relation: Option<&Arc<Relation>>) -> Resolved {
+    relation.map_or(Resolved::Unknown, |r| {
+        Resolved::Known(shadowed::relation(r, context.temporary))
+    })
 }
 
 /// A relation that a read has to merge, with where it stands.

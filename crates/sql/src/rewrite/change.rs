@@ -15,6 +15,7 @@ use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
 use crate::rewrite::storing::cast_type;
 use crate::rewrite::through::{self, Followed, Through};
+use crate::shadowed;
 use crate::walk::byte;
 
 /// The target of a change, resolved, with its head.
@@ -119,7 +120,7 @@ pub(crate) fn target(
 fn drafted(context: &Context<'_>, relation: &Arc<Relation>) -> Arc<Relation> {
     let id = context.catalog.drafted_as(relation.id);
     let found = context.catalog.relations.get(&id);
-    Arc::clone(found.unwrap_or(relation))
+    shadowed::relation(found.unwrap_or(relation), context.temporary)
 }
 
 fn missing_relation(name: &RangeVar) -> Box<Report> {
