@@ -81,7 +81,7 @@ fn named_in_full<'a>(text: &'a str, names: &[String]) -> Cow<'a, str> {
             let ends = !after.starts_with(|c: char| c.is_alphanumeric() || "_$.\"".contains(c));
             // in a string it is no cast, and stays
             full.push_str(before);
-            full.push_str(if ends && quotes(&full) % 2 == 0 {
+            full.push_str(if ends && quotes(&full).is_multiple_of(2) {
                 "::pg_catalog."
             } else {
                 "::"
