@@ -434,7 +434,10 @@ fn is_postgresql(tokens: &[Token], verb: &str, object: &str) -> bool {
         // SHOW name, SHOW a.b; SHOW TIME ZONE, TRANSACTION ISOLATION LEVEL, SESSION AUTHORIZATION.
         "show" => {
             let third = tokens.get(2).map(|t| &t.kind);
-            matches!(third, None | Some(Kind::Dot | Kind::Semicolon))
+            let ours = |spec: &Spec| spec.leads_with(tokens);
+            matches!(third, None | Some(Kind::Dot))
+                || (third == Some(&Kind::Semicolon)
+                    && (tokens.len() == 3 || !COMMANDS.iter().any(ours)))
                 || matches!(object, "time" | "transaction")
                 || (object == "session" && is_word(third, "authorization"))
         }
@@ -473,6 +476,9 @@ fn explain(spec: &Spec, failure: &Failure, tokens: &[Token]) -> Report {
         .map_or(1, |t| t.position + t.raw.chars().count());
     let detail = match (failure.expected, token.map(|t| &t.kind)) {
         (_, Some(Kind::Unterminated)) => "The quote is not closed.".to_owned(),
+        _ if token.is_some_and(|t| t.raw.starts_with('$')) => {
+            "An admin command takes no parameters: what it names is written in it, names and values as string constants in single quotes.".to_owned()
+        }
         (Expected::SessionName, _) => {
             "The name of the session is a string constant in single quotes.".to_owned()
         }

@@ -7,6 +7,7 @@ use store::{InstallOptions, InstallReport, Status, UninstallOptions};
 use crate::cli::{Init, Uninstall, UpstreamFlag};
 use crate::database::{self, Database};
 use crate::failure::Failure;
+use crate::operator::print;
 use crate::settings;
 
 /// Runs `pgdraft init`.
@@ -25,11 +26,10 @@ pub(crate) async fn init(arguments: &Init) -> Result<(), Failure> {
         eprintln!("pgdraft: warning: {sentence}");
     }
     if arguments.dry_run {
-        print!("{}", report.script);
+        print(&report.script)
     } else {
-        println!("{}", done(&report, &database));
+        print(&done(&report, &database))
     }
-    Ok(())
 }
 
 fn done(report: &InstallReport, database: &Database) -> String {
@@ -64,13 +64,14 @@ pub(crate) async fn uninstall(arguments: &Uninstall) -> Result<(), Failure> {
         .await
         .map_err(|e| e.report())?;
     if arguments.dry_run {
-        print!("{script}");
+        print(&script)
     } else if script.is_empty() {
-        println!("database \"{name}\" had nothing of pgdraft");
+        print(&format!("database \"{name}\" had nothing of pgdraft"))
     } else {
-        println!("database \"{name}\" has nothing of pgdraft any more");
+        print(&format!(
+            "database \"{name}\" has nothing of pgdraft any more"
+        ))
     }
-    Ok(())
 }
 
 /// Drafts are lost: a person says the database's name, a script says `--yes`.

@@ -221,10 +221,7 @@ impl Console<'_> {
 
     async fn query(&mut self, client: &mut Client, body: &[u8]) -> Result<(), Box<Report>> {
         let text = tag::query(body).map_err(|error| Box::new(error.report()))?;
-        let texts: Vec<String> = match self.shared.control.recognise(text) {
-            Some(_) => vec![text.to_owned()],
-            None => smalltalk::split(text),
-        };
+        let texts = self.texts(text);
         if texts.is_empty() {
             wire::encode::empty_query(&mut self.out);
         }
@@ -238,6 +235,20 @@ impl Console<'_> {
             answer::rows(&mut self.out, &answer, &[])?;
         }
         Ok(())
+    }
+
+    /// The statements of a Query. A command that changes something is sent alone; others may come
+    /// together.
+    fn texts(&self, text: &str) -> Vec<String> {
+        let control = &self.shared.control;
+        let command = control.recognise(text);
+        let parts = smalltalk::split(text);
+        let alone = |part: &String| control.recognise(part).is_some_and(|c| c.changes);
+        let whole = command.is_some_and(|c| c.changes || !c.columns.is_empty());
+        if whole || parts.iter().any(alone) {
+            return vec![text.to_owned()];
+        }
+        parts
     }
 
     async fn run_asked(

@@ -94,6 +94,15 @@ pub fn database_report(error: &tokio_postgres::Error) -> Report {
         .detail(format!("{}.", chain(error)))
         .hint("Try again when PostgreSQL is up; nothing of an unfinished commit stays.");
     };
+    // it was the control plane's connection: a client that read 57P01 would take its own for lost
+    if db.code().code().starts_with("57P") {
+        return Report::error(
+            report::code::CONTROL_UNAVAILABLE,
+            "the control connection to PostgreSQL was lost",
+        )
+        .detail(format!("PostgreSQL said: {}.", db.message()))
+        .hint("Ask again: what was asked is done wholly or not at all, and what is done already is answered again.");
+    }
     let mut report = Report::error(db.code().code(), db.message());
     report.detail = db.detail().map(str::to_owned);
     report.hint = db.hint().map(str::to_owned);
