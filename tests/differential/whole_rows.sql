@@ -29,3 +29,16 @@ SELECT (SELECT to_json(c) FROM film f WHERE f.id = c.id) FROM city c ORDER BY id
 SELECT public.film.id, to_json(film) FROM public.film ORDER BY id LIMIT 2;
 SELECT greatest(c, c) = c, row(c, 1), jsonb_populate_record(c, '{"name": "p"}') FROM city c WHERE id = 2;
 UPDATE film SET tags = ARRAY[row_to_json(film)::text] WHERE id = 3 RETURNING to_json(film), pg_typeof(film)::text;
+UPDATE film SET title = 'q' WHERE id = 3 RETURNING film.* IS NULL, to_json(film.*), (film.*)::text;
+UPDATE film f SET title = 'q' WHERE id = 3 RETURNING f.* AS ignored, 1;
+UPDATE film f SET title = 'r' FROM city c WHERE f.id = 3 AND c.id = 3 RETURNING c.*ignored, f.*, c.* IS NULL, row(c.*), to_json(c.*), (f.*)::text, ARRAY[c.*] IS NULL, (c.*).name;
+WITH u AS (UPDATE film f SET title = 's' FROM city c WHERE c.id = f.id RETURNING f.id, c.*ignored) SELECT * FROM u ORDER BY 1;
+UPDATE city c SET name = left(to_json(c.*)::text, 40) WHERE c.* IS NOT NULL AND id < 3 RETURNING *;
+UPDATE city c SET name = (SELECT to_json(c.*)::text FROM film f WHERE f.id = c.id) WHERE id = 4 RETURNING c, name;
+UPDATE city c SET name = ROW(c.*)::text WHERE (c.*)::text <> '' AND id = 1 RETURNING c.* = c.*, name;
+DELETE FROM city c WHERE c.* = ROW(3, 'c3'::text) RETURNING c.*, to_json(c);
+INSERT INTO city VALUES (9, 'nine') RETURNING city.* IS NOT NULL, to_json(city.*), row(city.*);
+INSERT INTO city SELECT c.id + 100, to_json(c.*)::text FROM city c WHERE id < 3 RETURNING *;
+SELECT f, ctid IS NULL, tableoid::regclass::text FROM film f WHERE id = 3;
+SELECT to_json(f), to_json(f.*), ctid IS NULL, row(f.*) FROM film f WHERE id = 3;
+SELECT f.*, tableoid::regclass::text FROM film f WHERE id = 3;

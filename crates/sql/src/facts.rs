@@ -184,6 +184,9 @@ pub(crate) struct Facts {
     /// Bytes where a column reference starts that is a whole argument of a function, or a whole item of
     /// an array, a row or COALESCE.
     pub(crate) arguments: Vec<usize>,
+    /// Bytes where a `t.*` starts that stands for the columns one by one: it is a whole item of a select
+    /// list, of a row or of VALUES. Elsewhere it is the row.
+    pub(crate) spread: Vec<usize>,
     pub(crate) blocks: Vec<Block>,
     /// The block of an INSERT, UPDATE or DELETE itself.
     pub(crate) own_block: Option<usize>,

@@ -306,9 +306,8 @@ impl Edits {
             }
             edits.list.push(table_edit(statement, item, &body)?);
             edits.list.extend(column_edits(statement, item, &system)?);
-            if system.names.is_empty() {
-                edits.list.extend(row_edits(statement, context, item));
-            }
+            let rows = row_edits(statement, context, item, &system);
+            edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
         edits.list.extend(advisory::edits(statement)?);
@@ -482,30 +481,42 @@ fn column_edits(
 }
 
 /// The whole row as an argument is of the table's own row type; of a derived table it would be some
-/// record. NULL (under an outer join) stays NULL.
-fn row_edits(statement: &Statement, context: &Context<'_>, item: &Merged) -> Vec<Edit> {
+/// record, and with system columns it would have too many of them. NULL (under an outer join) stays NULL.
+fn row_edits(
+    statement: &Statement,
+    context: &Context<'_>,
+    item: &Merged,
+    system: &System,
+) -> Vec<Edit> {
     let facts = &statement.facts;
-    let label = item.reference.label();
+    let name = item.reference.label();
     let own = item.reference.block;
-    let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [label]);
-    if facts.blocks.get(own).is_some_and(grouped)
-        || grouped::is_column(statement, context, own, label)
-    {
+    let more = !system.names.is_empty();
+    let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [name]);
+    let grouped = !more && facts.blocks.get(own).is_some_and(grouped);
+    if grouped || grouped::is_column(statement, context, own, name) {
         return Vec::new();
     }
-    let text = format!(
-        "CASE WHEN {label} IS DISTINCT FROM NULL THEN CAST({label} AS {}) END",
-        item.relation.qualified(),
-        label = q(label)
-    );
+    let label = q(name);
+    let row = if more {
+        system::row(item, &quoted_columns(&item.relation, &label))
+    } else {
+        format!("CAST({label} AS {})", item.relation.qualified())
+    };
+    let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {row} END");
     let uses = facts.columns.iter().filter(|column| {
         column.block == own
-            && column.fields.as_slice() == [label]
-            && facts.arguments.contains(&column.location)
+            && column.fields.as_slice() == [name]
+            && (more || facts.arguments.contains(&column.location))
     });
     uses.filter_map(|column| {
         let (range, _) = statement.tokens.name_at(column.location)?;
-        Some(Edit::new(range, text.clone()))
+        let output = if column.bare {
+            format!(" AS {label}")
+        } else {
+            String::new()
+        };
+        Some(Edit::new(range, format!("{text}{output}")))
     })
     .collect()
 }

@@ -187,6 +187,9 @@ impl Walker {
         let mut shape = Shape::default();
         for row in &select.values_lists {
             self.constant(Some(row));
+            if let Some(NodeEnum::List(row)) = row.node.as_ref() {
+                self.spread(&row.items);
+            }
             shape = shape.and(self.expression(row)?);
         }
         for target in &select.target_list {

@@ -125,24 +125,28 @@ impl Returning {
         if let Some(version) = self.version_of(work, column) {
             return self.of_version(work, column, version);
         }
+        let spread = is_star && work.statement.facts.spread.contains(&column.location);
         let text = match column.fields.as_slice() {
             [_] if is_star => {
                 let mut parts = Vec::with_capacity(items.len() + 1);
                 for item in items {
-                    parts.push(self.star_of(work, item)?);
+                    parts.push(self.star_of(work, item, true)?);
                 }
                 let own = if self.items_first { parts.len() } else { 0 };
                 parts.insert(own, own_columns(changed));
                 parts.join(", ")
             }
             fields if changed.names(fields) => {
-                if !is_star {
+                if !spread {
                     return Ok(());
                 }
                 own_columns(changed)
             }
+            [.., table, _] if is_star && !spread && is_of_items(column, work, items) => {
+                format!("pgdraft_src.{}", self.lift(q(table)))
+            }
             [.., table, _] if is_star => match items.iter().find(|i| label_of(i) == Some(table)) {
-                Some(item) => self.star_of(work, item)?,
+                Some(item) => self.star_of(work, item, begins_target(work, column))?,
                 None if self.joined => return Err(star_refused()),
                 None => return Ok(()),
             },
@@ -177,8 +181,13 @@ impl Returning {
         format!("f{}", self.lifted.len() - 1)
     }
 
-    /// All columns of a plain table in FROM, lifted one by one.
-    fn star_of(&mut self, work: &Work<'_>, item: &Node) -> Result<String, Box<Report>> {
+    /// All columns of a plain table in FROM, lifted one by one; `named` as outputs, not inside a row.
+    fn star_of(
+        &mut self,
+        work: &Work<'_>,
+        item: &Node,
+        named: bool,
+    ) -> Result<String, Box<Report>> {
         if let Some(NodeEnum::JoinExpr(join)) = item.node.as_ref()
             && join.using_clause.is_empty()
             && !join.is_natural
@@ -187,8 +196,8 @@ impl Returning {
             let (Some(left), Some(right)) = (&join.larg, &join.rarg) else {
                 return Err(star_refused());
             };
-            let left = self.star_of(work, left)?;
-            return Ok(format!("{left}, {}", self.star_of(work, right)?));
+            let left = self.star_of(work, left, named)?;
+            return Ok(format!("{left}, {}", self.star_of(work, right, named)?));
         }
         if let Some(NodeEnum::RangeVar(table)) = item.node.as_ref()
             && let Some(relation) = self.table(work, table)?
@@ -197,7 +206,8 @@ impl Returning {
             let mut parts = Vec::with_capacity(relation.columns.len());
             for column in &relation.columns {
                 let lifted = self.lift(format!("{}.{}", q(label), q(&column.name)));
-                parts.push(format!("pgdraft_src.{lifted} AS {}", q(&column.name)));
+                let name = named.then(|| format!(" AS {}", q(&column.name)));
+                parts.push(format!("pgdraft_src.{lifted}{}", name.unwrap_or_default()));
             }
             return Ok(parts.join(", "));
         }
@@ -402,14 +412,23 @@ fn own_columns(changed: &Changed) -> String {
     )
 }
 
-/// Replaces a whole column reference.
+/// Replaces a whole column reference; of a star the label too, which PostgreSQL takes and forgets.
 fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit> {
-    let first = statement.tokens.at(column.location)?;
-    let tokens = 2 * column.fields.len() - 1;
-    Some(Edit::new(
-        statement.tokens.bytes(first..first + tokens)?,
-        text.to_owned(),
-    ))
+    let tokens = &statement.tokens;
+    let first = tokens.at(column.location)?;
+    let mut end = first + 2 * column.fields.len() - 1;
+    if column.fields.last().is_some_and(|f| f == "*") {
+        let depth = tokens.get(first)?.depth;
+        let ends = |i: usize| {
+            let next = tokens.get(i).filter(|t| t.depth == depth);
+            next.is_none_or(|t| t.is(Kind::Ascii44) || t.is(Kind::Ascii59))
+        };
+        let label = usize::from(tokens.get(end).is_some_and(|t| t.is(Kind::As))) + 1;
+        if !ends(end) && ends(end + label) {
+            end += label;
+        }
+    }
+    Some(Edit::new(tokens.bytes(first..end)?, text.to_owned()))
 }
 
 fn key_columns(changed: &Changed, image: impl Fn(usize) -> String) -> String {
@@ -462,20 +481,31 @@ pub(crate) fn label_of(item: &Node) -> Option<&String> {
     }
 }
 
+/// Whether a reference begins a RETURNING item.
+fn begins_target(work: &Work<'_>, column: &ColumnUse) -> bool {
+    let first = work.statement.tokens.at(column.location);
+    first.is_some_and(|first| opens_target(work, first))
+}
+
+fn opens_target(work: &Work<'_>, first: usize) -> bool {
+    let before = first
+        .checked_sub(1)
+        .and_then(|i| work.statement.tokens.get(i));
+    before.is_some_and(|t| {
+        t.depth == work.place.depth
+            && [Kind::Returning, Kind::Ascii44, Kind::Ascii41]
+                .iter()
+                .any(|k| t.is(*k))
+    })
+}
+
 /// Whether so many tokens are a whole RETURNING item without a label of its own, so that its name
 /// must be kept.
 fn is_whole_target(work: &Work<'_>, first: usize, count: usize) -> bool {
     let (tokens, depth) = (&work.statement.tokens, work.place.depth);
-    let before = first.checked_sub(1).and_then(|i| tokens.get(i));
     let after = tokens.get(first + count);
-    let opens = before.is_some_and(|t| {
-        t.depth == depth
-            && [Kind::Returning, Kind::Ascii44, Kind::Ascii41]
-                .iter()
-                .any(|k| t.is(*k))
-    });
     let closes = after.is_none_or(|t| {
         (t.depth == depth && t.is(Kind::Ascii44)) || (t.depth < depth && t.is(Kind::Ascii41))
     });
-    opens && closes
+    opens_target(work, first) && closes
 }

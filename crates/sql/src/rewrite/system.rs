@@ -130,12 +130,19 @@ pub(crate) fn edits(
                     && reaches(statement, column, item, table) =>
             {
                 let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
-                edits.push(Edit::new(range, all));
+                let spread = statement.facts.spread.contains(&column.location);
+                let text = if spread { all } else { row(item, &all) };
+                edits.push(Edit::new(range, text));
             }
             _ => {}
         }
     }
     Ok(edits)
+}
+
+/// The row of the table itself: the merged read has more columns.
+pub(crate) fn row(item: &Merged, columns: &str) -> String {
+    format!("ROW({columns})::{}", item.relation.qualified())
 }
 
 /// What those edits put for a system column, without the name of its output.

@@ -479,30 +479,27 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The target as a value: the head has columns that the base's row type does not.
+    /// The target as a value or a star: the head has columns that the base's row type does not.
     fn whole_row(&self, column: &ColumnUse) -> Option<Edit> {
-        let [name] = column.fields.as_slice() else {
-            return None;
-        };
         let (facts, changed) = (&self.statement.facts, &self.changed);
+        let star = column.fields.last().is_some_and(|f| f == "*") && changed.names(&column.fields);
+        let label = &changed.label;
+        let bare = column.fields.as_slice() == [label.as_str()];
         let is_own = column.block == self.place.block
             || facts.blocks.len() == 1
-            || !facts.relations.iter().any(|r| r.label() == name);
-        if *name != changed.label || changed.shown().column(name).is_some() || !is_own {
+            || !facts.relations.iter().any(|r| r.label() == label);
+        if !is_own || !star && (!bare || changed.shown().column(label).is_some()) {
             return None;
         }
-        let columns = list(
-            changed
-                .shown()
-                .columns
-                .iter()
-                .map(|c| changed.column(&c.name)),
-        );
-        let first = self.statement.tokens.at(column.location)?;
-        Some(Edit::new(
-            self.statement.tokens.bytes(first..first + 1)?,
-            format!("ROW({columns})::{}", changed.shown().qualified()),
-        ))
+        let shown = changed.shown().columns.iter();
+        let columns = list(shown.map(|c| changed.column(&c.name)));
+        let (range, _) = self.statement.tokens.name_at(column.location)?;
+        let text = if star && facts.spread.contains(&column.location) {
+            columns
+        } else {
+            format!("ROW({columns})::{}", changed.shown().qualified())
+        };
+        Some(Edit::new(range, text))
     }
 
     /// The list of the change's own WITH, if it stands under one: it moves to the outermost WITH.

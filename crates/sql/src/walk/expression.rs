@@ -138,6 +138,15 @@ impl Walker {
         self.arguments(nodes)
     }
 
+    /// Places where a star is spread over several items.
+    pub(crate) fn spread<'n>(&mut self, items: impl IntoIterator<Item = &'n Node>) {
+        for item in items {
+            if let Some(NodeEnum::ColumnRef(column)) = item.node.as_ref() {
+                self.facts.spread.push(byte(column.location));
+            }
+        }
+    }
+
     /// Expressions that are computed and handed on.
     fn arguments(&mut self, nodes: &[Node]) -> Shaped {
         for node in nodes {
@@ -206,6 +215,7 @@ impl Walker {
             NodeEnum::ResTarget(target) => {
                 let inner = self.expressions(&target.indirection)?;
                 self.constant(target.val.as_deref());
+                self.spread(target.val.as_deref());
                 let shape = inner.and(self.optional(target.val.as_deref())?);
                 let value = target.val.as_deref().and_then(|v| v.node.as_ref());
                 if target.name.is_empty()
@@ -240,7 +250,10 @@ impl Walker {
             }
             NodeEnum::CoalesceExpr(e) => self.values(&e.args),
             NodeEnum::MinMaxExpr(e) => self.values(&e.args),
-            NodeEnum::RowExpr(e) => self.values(&e.args),
+            NodeEnum::RowExpr(e) => {
+                self.spread(&e.args);
+                self.values(&e.args)
+            }
             NodeEnum::AArrayExpr(e) => self.values(&e.elements),
             NodeEnum::AIndirection(e) => {
                 self.facts.fields.extend(string_fields(&e.indirection));
