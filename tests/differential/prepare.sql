@@ -1,5 +1,4 @@
 -- setup
--- differs: `pg_prepared_statements` of a statement over changed tables | the rewritten text | it is what the server has under the name
 -- shows: statements: PREPARE, EXECUTE, DEALLOCATE
 CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(8,2) DEFAULT 1.5);
 CREATE TABLE quiet (id int PRIMARY KEY, v text);

@@ -39,8 +39,6 @@ GRANT ALL ON t TO PUBLIC;
 -- expect refused 0A000
 VACUUM t;
 -- expect refused 0A000
-LOCK TABLE t;
--- expect refused 0A000
 REFRESH MATERIALIZED VIEW mv;
 -- expect refused 0A000
 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';

@@ -182,6 +182,7 @@ fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
             let is_name = name == "application_name";
             if is_name {
                 settings.values.insert(name.clone(), value.clone());
+                settings.own_name = Some(value.clone());
             }
             !is_name
         });

@@ -72,10 +72,16 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 }
                 // connections of a session meet at its row
                 Plan::Read(_) if locks != Locks::No && self.session.sid == 0 => {
-                    if locks != Locks::Own {
+                    if ![Locks::Own, Locks::Tables].contains(&locks) {
                         self.not_read_only(command).await?;
                     }
                     self.open_session().await?;
+                }
+                Plan::Read(_) if locks == Locks::Tables && !locked => {
+                    self.bind_session().await?;
+                    self.lock_tables(parsed.and_then(|s| s.table_lock()))
+                        .await?;
+                    locked = true;
                 }
                 Plan::Read(_) if [Locks::Writers, Locks::Rows].contains(&locks) && !locked => {
                     // what others of the session changed while we waited is in the next plan
@@ -87,6 +93,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::Write(write) if self.session.draft.mark(write) => {}
                 Plan::Write(_) | Plan::Read(_) => {
                     self.bind_session().await?;
+                    self.show_texts(piece);
                     return Ok((plan, stamp));
                 }
                 _ => return Ok((plan, stamp)),
@@ -110,13 +117,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         &mut self,
         piece: &Piece,
     ) -> Result<(Arc<Plan>, Stamp), Failure> {
-        self.see_others().await?;
+        self.name_again().await?;
+        if !piece.names_nothing() {
+            self.see_others().await?;
+        }
         let mut refreshed = false;
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {
             let (plan, stamp) = self.plan(piece, refreshed).await?;
             if let Some(statement) = &piece.parsed {
                 self.note_leaves(&statement.leaves);
+                self.note_cursor(piece);
             }
             match plan.as_ref() {
                 Plan::NeedsCatalog if !refreshed => {
@@ -165,8 +176,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         piece: &Piece,
         fresh: bool,
     ) -> Result<(Arc<Plan>, Stamp), Failure> {
-        self.fresh_settings().await?;
-        self.fresh_temporary().await?;
+        if !piece.names_nothing() {
+            self.fresh_settings().await?;
+            self.fresh_temporary().await?;
+        }
         let shared = &self.conn.shared;
         let catalog = shared.control.catalog();
         let (version, view) = self.session.draft.view();
@@ -246,6 +259,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     return Vec::new();
                 }
                 lane.bound = Bound::No;
+                lane.reset = true;
                 lane.temporary.ends();
                 let before = lane.operation.clone();
                 lane.operation.set(None, false, group);

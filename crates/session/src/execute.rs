@@ -66,7 +66,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// PREPARE went upstream: what came of it is learned, and kept under its name.
-    pub(crate) async fn note_prepared(&mut self, name: &str, inner: &Piece) -> Result<(), Failure> {
+    pub(crate) async fn note_prepared(
+        &mut self,
+        name: &str,
+        made_by: &Arc<str>,
+        inner: &Piece,
+    ) -> Result<(), Failure> {
         let (capture, answer) = capture();
         let fix = Fix {
             capture: Some(capture),
@@ -87,6 +92,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             types: description(&got)?.parameters,
             name: name.as_bytes().to_vec(),
             number: self.conn.shared.number(),
+            made_by: Some(Arc::clone(made_by)),
             kind: Kind::Sql {
                 piece: inner.clone(),
                 shift: 0,

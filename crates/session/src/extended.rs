@@ -183,6 +183,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             types: parse.types.clone(),
             name: name.clone(),
             number: self.conn.shared.number(),
+            made_by: None,
             kind,
         };
         let mut undo = self.hold(&prepared);
@@ -217,6 +218,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             types: parse.types.clone(),
             name: parse.name.to_vec(),
             number: self.conn.shared.number(),
+            made_by: None,
             kind,
         };
         let undo = vec![
@@ -461,7 +463,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             if expected {
                 wire::encode::execute(&mut self.out, name, 0);
             }
-            self.note_prepared(prepared, &inner).await?;
+            self.note_prepared(prepared, &piece.text, &inner).await?;
             return Ok(Stream::Discard);
         }
         if expected && counted {

@@ -20,6 +20,9 @@ use crate::request::Requests;
 pub(crate) struct Settings {
     /// Name and value.
     pub(crate) values: BTreeMap<String, String>,
+    /// The application name of the client's startup, where its server connections have none: RESET ALL
+    /// leads to it.
+    pub(crate) own_name: Option<String>,
     /// Grows with every change.
     pub(crate) version: u64,
 }
@@ -35,6 +38,13 @@ static DISCARD_SEQUENCES: OwnStatement = OwnStatement {
     name: "pgdraft_sequences",
     text: "DISCARD SEQUENCES",
     types: &[],
+};
+
+/// Names the client's application.
+static NAME: OwnStatement = OwnStatement {
+    name: "pgdraft_name",
+    text: "SELECT pg_catalog.set_config('application_name', $1, false)",
+    types: &[25],
 };
 
 /// Sets each name to its value.
@@ -131,6 +141,18 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         Ok(())
     }
 
+    /// After a RESET ALL: the server has no application name to go back to, so the client's is set.
+    pub(crate) async fn name_again(&mut self) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.conn.lane().reset) {
+            return Ok(());
+        }
+        let Some(name) = self.settings.own_name.clone() else {
+            return Ok(());
+        };
+        self.ask(&NAME, &[Some(&name)], Vec::new()).await?;
+        Ok(())
+    }
+
     /// Notes what a statement that is about to run leaves behind.
     pub(crate) fn note_leaves(&mut self, leaves: &sql::Leaves) {
         if *leaves == sql::Leaves::default() {
@@ -151,7 +173,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 }
 
 /// An array of texts in its text form.
-fn array(elements: &[&str]) -> String {
+pub(crate) fn array(elements: &[&str]) -> String {
     let mut out = String::from("{");
     for (index, element) in elements.iter().enumerate() {
         if index > 0 {

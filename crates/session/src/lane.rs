@@ -30,6 +30,8 @@ pub(crate) struct Lane {
     pub(crate) pinned: Option<&'static str>,
     /// Settings whose values are not known yet: a transaction that is over may have set them.
     pub(crate) learn: BTreeSet<String>,
+    /// RESET ALL took the application name.
+    pub(crate) reset: bool,
     /// The request side waits for the client and is in the middle of nothing.
     pub(crate) resting: bool,
     /// Transaction status of the last ReadyForQuery.
@@ -188,6 +190,7 @@ impl Lane {
             held: Held::default(),
             pinned: None,
             learn: BTreeSet::new(),
+            reset: false,
             resting: false,
             status: b'I',
             ended: 0,

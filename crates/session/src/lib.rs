@@ -45,6 +45,7 @@ mod request;
 mod seat;
 mod servers;
 mod shared;
+mod shown;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

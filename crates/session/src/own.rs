@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use catalog::RelationId;
 use report::{Report, code};
-use sql::Locks;
+use sql::{Locks, TableLock};
 use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
@@ -111,6 +111,13 @@ static LOCK_ROWS: OwnStatement = OwnStatement {
     name: "pgdraft_lock_rows",
     text: "SELECT pgdraft.lock_rows($1)",
     types: &[25],
+};
+
+/// Keeps other connections of the session from tables, as LOCK TABLE would.
+static LOCK_TABLES: OwnStatement = OwnStatement {
+    name: "pgdraft_lock_tables",
+    text: "SELECT pgdraft.lock_tables($1::pg_catalog.regclass[], $2::pg_catalog.regclass[], $3, $4)",
+    types: &[2210, 2210, 23, 16],
 };
 
 /// Whether the transaction is read-only.
@@ -517,16 +524,42 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         locks: Locks,
         (command, now): (&'static str, Option<&str>),
     ) -> Result<(), Failure> {
-        let (capture, answer) = capture();
         let own = match locks {
             Locks::Rows => &LOCK_ROWS,
-            Locks::Writers | Locks::Own | Locks::No => &LOCK_SESSION,
+            Locks::Writers | Locks::Own | Locks::Tables | Locks::No => &LOCK_SESSION,
         };
+        self.wait_for(own, &[now], Some(command)).await
+    }
+
+    /// Takes the session's part of a LOCK TABLE, and waits for it.
+    pub(crate) async fn lock_tables(&mut self, lock: Option<TableLock>) -> Result<(), Failure> {
+        let Some(lock) = lock else {
+            return Ok(());
+        };
+        let list = |names: &[String]| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            crate::handover::array(&names)
+        };
+        let (tables, only, mode) = (list(&lock.tables), list(&lock.only), lock.mode.to_string());
+        let nowait = if lock.nowait { "t" } else { "f" };
+        let params = [tables.as_str(), &only, &mode, nowait].map(Some);
+        self.wait_for(&LOCK_TABLES, &params, None).await
+    }
+
+    /// Waits for a lock; what it fails with is the client's error. `command` is what PostgreSQL would
+    /// call a statement that may not run in a read-only transaction.
+    async fn wait_for(
+        &mut self,
+        own: &'static OwnStatement,
+        params: &[Option<&str>],
+        command: Option<&'static str>,
+    ) -> Result<(), Failure> {
+        let (capture, answer) = capture();
         let fix = || Fix {
-            positions: Positions::Announce(Some(command)),
+            positions: Positions::Announce(command),
             ..silent()
         };
-        self.send_own(own, &[now], &fix, (Some(capture), Vec::new()));
+        self.send_own(own, params, &fix, (Some(capture), Vec::new()));
         wire::encode::flush(&mut self.out);
         match self.answer(answer).await? {
             Some(_) => Ok(()),

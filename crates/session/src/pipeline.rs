@@ -185,7 +185,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             self.run_statement(piece, &plan, shift);
             self.last_of_query = false;
             if let Some((name, inner)) = piece.prepares() {
-                match self.note_prepared(name, &inner).await {
+                match self.note_prepared(name, &text, &inner).await {
                     Err(Failure::Told) => break,
                     other => other?,
                 }

@@ -35,6 +35,12 @@ impl Piece {
         self.pattern.as_ref().map_or(&self.text, |v| &v.known.key)
     }
 
+    /// Whether nothing need be asked before it is planned. PostgreSQL takes some of these only while
+    /// the transaction has had no query, and what we ask is one.
+    pub(crate) fn names_nothing(&self) -> bool {
+        self.parsed.as_ref().is_some_and(|s| s.names_nothing())
+    }
+
     /// The prepared statement that an EXECUTE runs.
     pub(crate) fn executes(&self) -> Option<&str> {
         self.parsed.as_ref()?.executes()

@@ -133,6 +133,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             number: Some(prepared.number)
                 .filter(|_| same)
                 .unwrap_or_else(|| self.conn.shared.number()),
+            made_by: prepared.made_by.clone(),
             kind: Kind::Sql {
                 piece: piece.clone(),
                 shift: *shift,

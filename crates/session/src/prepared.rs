@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) name: Name,
     /// Its number in this process.
     pub(crate) number: u64,
+    /// The PREPARE that made it, where it was made by SQL.
+    pub(crate) made_by: Option<Arc<str>>,
     /// What it is.
     pub(crate) kind: Kind,
 }
@@ -112,8 +114,19 @@ impl Prepared {
             types: self.types.clone(),
             name: name.to_vec(),
             number: self.number,
+            made_by: self.made_by.clone(),
             kind,
         })
+    }
+
+    /// The text that the client prepared.
+    pub(crate) fn text(&self) -> &str {
+        match (&self.made_by, &self.kind) {
+            (Some(text), _) => text,
+            (None, Kind::Sql { piece, .. }) => &piece.text,
+            (None, Kind::Admin(command)) => &command.text,
+            (None, Kind::Empty) => "",
+        }
     }
 
     /// Its name upstream is made from its text, so that others use it too; or it has none.

@@ -4,7 +4,7 @@
 //! frame leads to is in [`pipeline`](crate::pipeline) (simple protocol) and
 //! [`extended`](crate::extended). Nothing is read from the client before the last write is done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,6 +64,8 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) draft_mark: Option<String>,
     /// What begin_write has done in the open transaction.
     pub(crate) begun: Option<Begun>,
+    /// Texts of the cursors that were declared, by name.
+    pub(crate) cursors: HashMap<String, Arc<str>>,
 }
 
 /// Longest body of a frame without statement text or data: names and numbers.
@@ -103,6 +105,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             rest: None,
             draft_mark: None,
             begun: None,
+            cursors: HashMap::new(),
         }
     }
 

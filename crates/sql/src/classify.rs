@@ -61,6 +61,7 @@ fn sort(node: NodeEnum, command: &str, walker: &mut Walker) -> Result<Body, Unkn
         NodeEnum::ExplainStmt(explain) => inner_query(walker, explain.query.as_deref(), "EXPLAIN of this statement")?,
         NodeEnum::DeclareCursorStmt(cursor) => {
             walker.facts.cursor = Cursor::of(cursor.query.as_deref());
+            walker.facts.declares = Some(cursor.portalname.clone());
             inner_query(walker, cursor.query.as_deref(), "DECLARE CURSOR for this statement")?
         }
         NodeEnum::CopyStmt(copy) => walk_copy(walker, &copy)?,
@@ -68,6 +69,7 @@ fn sort(node: NodeEnum, command: &str, walker: &mut Walker) -> Result<Body, Unkn
             walker.expressions(&execute.params)?;
             Body::Execute(execute.name)
         }
+        NodeEnum::LockStmt(lock) => Body::Lock(lock),
         NodeEnum::TruncateStmt(truncate) => Body::Truncate(truncate),
         NodeEnum::TransactionStmt(t) => transaction(t.kind),
         NodeEnum::VariableSetStmt(set) => setting(&set),

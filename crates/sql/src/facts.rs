@@ -177,6 +177,8 @@ pub(crate) struct Cte {
 /// Everything found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Facts {
+    /// The cursor that it declares.
+    pub(crate) declares: Option<String>,
     pub(crate) relations: Vec<TableRef>,
     pub(crate) calls: Vec<Call>,
     pub(crate) operators: Vec<String>,

@@ -9,7 +9,7 @@ use report::Report;
 
 use crate::nested;
 use crate::plan::{Plan, Verb};
-use crate::rewrite::security;
+use crate::rewrite::{lock, security};
 use crate::walk::string_fields;
 
 /// Checks one plan.
@@ -72,9 +72,11 @@ fn read_only(node: Option<&Node>) -> Result<(), String> {
                 _ => read_only(inner),
             }
         }
+        // as a SELECT locks
+        Some(NodeEnum::LockStmt(lock)) if lock.mode == lock::ACCESS_SHARE => Ok(()),
         Some(NodeEnum::DeclareCursorStmt(cursor)) => read_only(cursor.query.as_deref()),
         // The client's row_security, under our name.
-        Some(NodeEnum::VariableSetStmt(set)) if set.name == security::OURS => Ok(()),
+        Some(NodeEnum::VariableSetStmt(set)) if security::is_ours(&set.name) => Ok(()),
         Some(NodeEnum::VariableShowStmt(show)) if show.name == security::OURS => Ok(()),
         // Names triggers of heads; it reads and writes nothing.
         Some(NodeEnum::ConstraintsSetStmt(_) | NodeEnum::ExecuteStmt(_)) | None => Ok(()),

@@ -58,6 +58,9 @@ impl Leaves {
             if call.name == "set_config" {
                 let name = call.first_constant.as_deref();
                 self.settings.extend(name.map(str::to_ascii_lowercase));
+                if name.is_none() {
+                    self.pin = self.pin.or(Some("a setting of a computed name"));
+                }
             }
             let known = PINNING.iter().find(|(name, _)| call.name == *name);
             self.pin = self.pin.or(known.map(|(_, what)| *what));

@@ -8,12 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{RangeVar, Token as Kind, TruncateStmt};
+use pg_query::protobuf::{LockStmt, RangeVar, Token as Kind, TruncateStmt};
 use report::Report;
 
 use crate::facts::{Change, Facts};
 use crate::leaves::{self, Leaves};
 use crate::nested::{self, Explain, Prepare};
+use crate::plan::TableLock;
+use crate::rewrite::{catalogs, lock};
 use crate::temporary::Definition;
 use crate::tokens::Tokens;
 use crate::{classify, second};
@@ -61,6 +63,7 @@ pub(crate) enum Body {
     Change(Change),
     Copy(Copy),
     Truncate(TruncateStmt),
+    Lock(LockStmt),
     Prepare(Prepare),
     /// EXPLAIN of anything but a plain query.
     Explain(Explain),
@@ -90,6 +93,41 @@ impl Statement {
     pub fn locking_command(&self) -> &'static str {
         let first = self.facts.lockings.first();
         first.map_or("SELECT FOR UPDATE", |l| l.command)
+    }
+
+    /// Whether it uses no relation, so that neither search path nor draft matter to it: BEGIN, SET, …
+    pub fn names_nothing(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Transaction
+                | Body::Set(_)
+                | Body::Show(_)
+                | Body::Deallocate(_)
+                | Body::DiscardAll
+                | Body::DiscardTemp
+                | Body::DiscardSequences
+                | Body::Harmless
+        )
+    }
+
+    /// Whether it reads the connection's prepared statements, cursors or activity: what the client knows
+    /// of them is to be in the settings `pgdraft.statements`, `pgdraft.cursors` and `pgdraft.query` then.
+    pub fn shows_texts(&self) -> bool {
+        let relations = &self.facts.relations;
+        relations.iter().any(|r| catalogs::shows_texts(&r.name))
+    }
+
+    /// The cursor that it declares.
+    pub fn declares(&self) -> Option<&str> {
+        self.facts.declares.as_deref()
+    }
+
+    /// What LOCK TABLE keeps other connections of the session from.
+    pub fn table_lock(&self) -> Option<TableLock> {
+        match &self.body {
+            Body::Lock(lock) => lock::wanted(lock),
+            _ => None,
+        }
     }
 
     /// A table that it reads, where its FOR UPDATE must not wait: NOWAIT.

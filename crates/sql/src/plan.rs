@@ -168,9 +168,24 @@ pub enum Locks {
     Own,
     /// It stood under FOR UPDATE or FOR SHARE: the session's lock is taken first, as by a write.
     Writers,
+    /// LOCK TABLE: [`Statement::table_lock`](crate::Statement::table_lock) says what.
+    Tables,
     /// It stood under SKIP LOCKED or NOWAIT: rows are locked one by one, and other writers than those
     /// who do the same must not be at work.
     Rows,
+}
+
+/// LOCK TABLE, as far as other connections of the session are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableLock {
+    /// Tables with what inherits from them, as written, quoted.
+    pub tables: Vec<String>,
+    /// Tables after ONLY.
+    pub only: Vec<String>,
+    /// PostgreSQL's number of the mode, 2 (ROW SHARE) to 8 (ACCESS EXCLUSIVE).
+    pub mode: i32,
+    /// An error instead of a wait.
+    pub nowait: bool,
 }
 
 /// A rewritten change.

@@ -24,11 +24,7 @@ pub(crate) enum Resolved {
 }
 
 /// System views that show what other agents' connections run: they share one upstream role.
-const OTHERS_STATEMENTS: [&str; 3] = [
-    "pg_stat_activity",
-    "pg_stat_statements",
-    "pg_stat_statements_info",
-];
+const OTHERS_STATEMENTS: [&str; 2] = ["pg_stat_statements", "pg_stat_statements_info"];
 
 /// Resolves a possibly qualified name as PostgreSQL does.
 ///

@@ -8,18 +8,19 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Block, ColumnUse};
+use crate::facts::{Block, ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
-use crate::resolve::{self, Merged};
+use crate::resolve::{self, Merged, Resolved};
 use crate::splice::{Edit, Splice};
 
 mod advisory;
 mod assign;
+pub(crate) mod catalogs;
 pub(crate) mod change;
 mod changes;
 mod conflict;
@@ -29,12 +30,15 @@ mod cursor;
 mod delete;
 mod grouped;
 mod insert;
+pub(crate) mod lock;
 mod merging;
 mod moving;
 mod parts;
 mod returning;
 mod rows;
 pub(crate) mod security;
+
+mod settings;
 mod storing;
 mod system;
 mod temporary;
@@ -82,6 +86,11 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Prepare(prepare) => prepared(statement, prepare, context),
         Body::Explain(explain) => explained(statement, explain, context),
         Body::Definition(definition) => temporary::define(statement, definition, context),
+        Body::Lock(lock) => lock::plan(statement, lock, context),
+        Body::Execute(_) if settings::computed(statement) => Err(Box::new(
+            unsupported("set_config of a computed name among the parameters of EXECUTE")
+                .hint("set it by a statement of its own"),
+        )),
         Body::Execute(_) if advisory::locks(statement) => Err(Box::new(
             unsupported("an advisory lock among the parameters of EXECUTE")
                 .hint("take the lock by a statement of its own"),
@@ -158,7 +167,7 @@ fn query_effect(statement: &Statement) -> Effect {
         c.name == "set_config"
             && c.first_constant
                 .as_deref()
-                .is_some_and(|n| n.eq_ignore_ascii_case("search_path"))
+                .is_none_or(|n| n.eq_ignore_ascii_case("search_path"))
     });
     if sets_path {
         Effect::Settings
@@ -212,6 +221,21 @@ impl Locks {
             Self::No
         }
     }
+}
+
+/// Whether it locks rows of more than the client's own temporary tables, which PostgreSQL locks.
+fn locks_drafts(statement: &Statement, context: &Context<'_>) -> Result<bool, Box<Report>> {
+    let references = &statement.facts.relations;
+    if statement.facts.locking == 0 || references.is_empty() {
+        return Ok(statement.facts.locking > 0);
+    }
+    for reference in references {
+        let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name)?;
+        if !matches!(found, Resolved::Temporary) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Takes out `FOR UPDATE` and its kin: rows of the base cannot be locked by a role that may not
@@ -304,21 +328,29 @@ impl Edits {
                 body = drawn;
                 edits.list.push(edit);
             }
-            edits.list.push(table_edit(statement, item, &body)?);
+            edits
+                .list
+                .push(table_edit(statement, &item.reference, &body)?);
             edits.list.extend(column_edits(statement, item, &system)?);
             let rows = row_edits(statement, context, item, &system);
             edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
+        for reference in references {
+            edits
+                .list
+                .extend(catalogs::edit(statement, context, reference)?);
+        }
         edits.list.extend(advisory::edits(statement)?);
         edits.list.extend(cursor::edits(statement, context)?);
+        edits.list.extend(settings::edits(statement)?);
         if let Some(target) = rows::target(statement, context)?
             && edits.merged.contains(&target.0.relation.id)
         {
             rows::restrict(statement, context, &target, &mut edits)?;
             edits.by_row = true;
         }
-        if statement.facts.locking > 0 {
+        if locks_drafts(statement, context)? {
             edits.list.extend(locking_edits(statement)?);
         }
         edits.list.sort_by_key(|e| (e.range.start, e.range.end));
@@ -415,9 +447,12 @@ fn merged_text(
 }
 
 /// Replaces one table name (with its ONLY or TABLE) by a derived table.
-fn table_edit(statement: &Statement, item: &Merged, body: &str) -> Result<Edit, Box<Report>> {
+fn table_edit(
+    statement: &Statement,
+    reference: &TableRef,
+    body: &str,
+) -> Result<Edit, Box<Report>> {
     let tokens = &statement.tokens;
-    let reference = &item.reference;
     let first = tokens.at(reference.location).ok_or_else(lost)?;
     let (mut range, next) = tokens.name_at(reference.location).ok_or_else(lost)?;
     let mut prefix = "";

@@ -196,13 +196,14 @@ const REFUSED: &[&str] = &[
     "CREATE TEMP TABLE t (a bool DEFAULT pg_cancel_backend(1))",
     "SELECT pg_log_backend_memory_contexts(1)",
     // what they run
-    "SELECT * FROM pg_stat_activity",
-    "SELECT * FROM pg_catalog.\"pg_stat_activity\"",
+    "SELECT a FROM pg_stat_activity a",
+    "SELECT * FROM ONLY pg_stat_activity",
+    "SELECT * FROM pg_stat_activity TABLESAMPLE SYSTEM (100)",
+    "SELECT query FROM pg_stat_activity FOR UPDATE",
+    "SELECT xmin, * FROM pg_stat_activity",
+    "SELECT pg_catalog.pg_stat_activity.query FROM pg_catalog.pg_stat_activity",
     "SELECT * FROM pg_stat_get_activity(NULL)",
     "SELECT pg_stat_get_backend_activity(1)",
-    "TABLE pg_stat_activity",
-    "COPY (SELECT * FROM pg_stat_activity) TO STDOUT",
-    "COPY pg_stat_activity TO STDOUT",
     // the server's files, programs and settings
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT pg_read_binary_file('/etc/passwd')",
@@ -265,8 +266,6 @@ const REFUSED: &[&str] = &[
     "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
     "LOAD 'plpgsql'",
     "CALL f()",
-    "LOCK TABLE users",
-    "LOCK users IN ACCESS SHARE MODE NOWAIT",
     "PREPARE TRANSACTION 'x'",
     "COMMIT PREPARED 'x'",
     "VACUUM users",
@@ -276,6 +275,45 @@ const REFUSED: &[&str] = &[
     "SECURITY LABEL ON TABLE users IS 'x'",
     "COMMENT ON TABLE users IS 'x'",
 ];
+
+/// Ways to ask who does what: each tells of the asking connection alone.
+const ACTIVITY: [&str; 8] = [
+    "SELECT pid FROM pg_stat_activity",
+    "SELECT pid FROM pg_catalog.\"pg_stat_activity\"",
+    "SELECT pid FROM (TABLE pg_stat_activity) s",
+    "WITH a AS (SELECT * FROM pg_stat_activity) SELECT max(pid) FROM a HAVING count(*) = 1",
+    "SELECT pid FROM users JOIN pg_stat_activity ON true WHERE id = 1",
+    "INSERT INTO users SELECT 900 + row_number() OVER (), query FROM pg_stat_activity RETURNING pg_backend_pid()",
+    "UPDATE users SET name = query FROM pg_stat_activity WHERE id = 1 RETURNING pid",
+    "CREATE TEMPORARY TABLE seen AS SELECT pid FROM pg_stat_activity",
+];
+
+#[test]
+fn activity_is_that_of_the_own_connection() {
+    let (_database, mut proxy) = over(SETUP);
+    let mut other = proxy.connect("other");
+    other.run("SELECT 'a secret'");
+    let mut agent = proxy.connect("s");
+    let own = agent.value("SELECT pg_backend_pid()");
+    for statement in ACTIVITY {
+        agent.run(statement);
+    }
+    for statement in ACTIVITY.iter().filter(|s| !s.starts_with("CREATE")) {
+        let statement = statement.replace("900", "950");
+        assert_eq!(agent.value(&statement), own, "{statement}");
+    }
+    assert_eq!(
+        agent.value("SELECT count(*) || ' ' || max(pid) FROM seen"),
+        format!("1 {own}")
+    );
+    agent.run("PREPARE p AS SELECT pid FROM pg_stat_activity");
+    assert_eq!(agent.value("EXECUTE p"), own);
+    assert_eq!(
+        agent.value("SELECT query FROM pg_stat_activity"),
+        "SELECT query FROM pg_stat_activity"
+    );
+    proxy.assert_sound();
+}
 
 #[test]
 fn statements_that_reach_beyond_the_draft_are_refused() {

@@ -79,7 +79,7 @@ pub(crate) fn restrict(
     let mut inner = outer.clone();
     inner.names.push("op");
     let body = merged_text(statement, context, item, &inner)?;
-    let found = table_edit(statement, item, &body)?;
+    let found = table_edit(statement, &item.reference, &body)?;
     let place = found.range.clone();
 
     let label = q(item.reference.label());
@@ -116,7 +116,9 @@ pub(crate) fn restrict(
     outer.only = only(&item.relation, &picked);
     let body = merged_text(statement, context, item, &outer)?;
     edits.list.retain(|e| e.range != place);
-    edits.list.push(table_edit(statement, item, &body)?);
+    edits
+        .list
+        .push(table_edit(statement, &item.reference, &body)?);
     Ok(())
 }
 

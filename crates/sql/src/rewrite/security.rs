@@ -15,8 +15,15 @@ pub(crate) const NAME: &str = "row_security";
 /// Ours.
 pub(crate) const OURS: &str = "pgdraft.row_security";
 
+/// What `pg_dump` forbids itself, lest a view runs a function: views and foreign tables. A draft's rows
+/// are found through a view of ours, so the client's setting is one of ours too.
+pub(crate) const RESTRICT: &str = "restrict_nonsystem_relation_kind";
+
 /// SET and RESET of it; `None` for another setting, and for a value that PostgreSQL refuses.
 pub(crate) fn set(statement: &Statement, setting: &Setting) -> Option<Plan> {
+    if setting.name == RESTRICT && !setting.all {
+        return restrict(statement, setting);
+    }
     if setting.name != NAME {
         return None;
     }
@@ -32,9 +39,27 @@ pub(crate) fn set(statement: &Statement, setting: &Setting) -> Option<Plan> {
     Some(instead(format!("SET {scope}{OURS} TO {value}")))
 }
 
+fn restrict(statement: &Statement, setting: &Setting) -> Option<Plan> {
+    if statement.tokens.get(0).is_some_and(|t| t.is(Kind::Reset)) {
+        return Some(instead(format!("RESET pgdraft.{RESTRICT}")));
+    }
+    let scope = if setting.local { "LOCAL " } else { "" };
+    let value = setting.value.as_deref().unwrap_or_default();
+    let mut kinds = value.split(',').map(str::trim);
+    // PostgreSQL says what is wrong with any other
+    kinds
+        .all(|kind| ["", "view", "foreign-table"].contains(&kind.to_ascii_lowercase().as_str()))
+        .then(|| instead(format!("SET {scope}pgdraft.{RESTRICT} TO '{value}'")))
+}
+
 /// SHOW of it.
 pub(crate) fn show() -> Plan {
     instead(format!("SHOW {OURS}"))
+}
+
+/// Whether a setting stands for one of the client's.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name == OURS || name.strip_prefix("pgdraft.") == Some(RESTRICT)
 }
 
 fn instead(text: String) -> Plan {

@@ -1,0 +1,43 @@
+-- setup
+-- shows: sessions: `pg_prepared_statements`, `pg_cursors`, `pg_stat_activity` and `pg_locks` of the client's own connection
+-- shows: queries: system catalogs and `information_schema` without schema `pgdraft`
+-- differs: `pg_stat_activity` | in a draft | It has the client's own connection. Others' would show what other agents do.
+-- differs: the unnamed portal in `pg_cursors` | in a draft | It is not in it: it may be one that the client did not bind.
+CREATE TABLE shops (id int PRIMARY KEY, name text);
+INSERT INTO shops VALUES (1, 'a'), (2, 'b');
+CREATE VIEW open_shops AS SELECT * FROM shops;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+-- script
+UPDATE shops SET name = 'c' WHERE id = 1;
+SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1;
+SELECT n.tableoid::regclass, n.nspname FROM pg_catalog.pg_namespace n WHERE nspname = 'public';
+SELECT c.relname, c.relkind, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1;
+SELECT count(*) FROM pg_proc WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace);
+SELECT c.relname, count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname = 'shops' GROUP BY c.oid;
+SELECT pg_class.oid = 'shops'::regclass FROM pg_class WHERE relname = 'shops';
+SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class WHERE relname = 'shops';
+SELECT xmin IS NOT NULL, relname FROM pg_class WHERE relname = 'shops';
+SELECT table_schema, table_name, table_type FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2;
+SELECT schemaname, tablename, hasindexes FROM pg_tables WHERE schemaname <> 'pg_catalog' AND schemaname <> 'information_schema';
+SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT tgisinternal;
+SELECT count(*) FROM pg_stat_user_tables;
+PREPARE p (int) AS SELECT * FROM shops WHERE id = $1;
+EXECUTE p(1);
+PREPARE q AS INSERT INTO shops VALUES (3, 'x') RETURNING id;
+EXECUTE q;
+SELECT name, rtrim(statement, ';') AS statement, parameter_types, from_sql FROM pg_prepared_statements WHERE name IN ('p', 'q') ORDER BY name;
+SELECT count(*) FROM pg_prepared_statements WHERE name ~ 'pgdraft';
+DEALLOCATE p;
+SELECT name FROM pg_prepared_statements WHERE name IN ('p', 'q');
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM shops ORDER BY id;
+SELECT name, rtrim(statement, ';') AS statement, is_holdable, is_binary FROM pg_cursors WHERE name = 'c';
+CLOSE c;
+SELECT count(*) FROM pg_cursors WHERE name <> '';
+COMMIT;
+SELECT count(*), min(datname) = current_database(), min(state) FROM pg_stat_activity WHERE pid = pg_backend_pid();
+SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE pid = pg_backend_pid() AND relname = 'd1';
+CREATE TEMPORARY TABLE mine AS SELECT 1 AS id;
+BEGIN READ ONLY;
+SELECT id + 0 AS id FROM mine FOR UPDATE;
+COMMIT;
