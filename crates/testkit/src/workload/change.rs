@@ -311,6 +311,34 @@ impl Maker<'_> {
     }
 
     /// Another table of which at most one row goes with each row of this one.
+    /// Changes of the row that a cursor is on; it has one row at most, so its order does not count.
+    pub(super) fn at_cursor(&mut self) {
+        let table = self.random.pick(&self.schema.tables).clone();
+        let source = self.source(&table);
+        // of a partition that its plan leaves out PostgreSQL says that it cannot be updated at all
+        if table.key.is_empty() || table.shape == Shape::Partitioned {
+            return self.delete(&table);
+        }
+        let which = self.which(&table, &source, true);
+        let lock = *self.random.pick(&["", "", " FOR UPDATE"]);
+        self.say("BEGIN".to_owned());
+        self.say(format!(
+            "DECLARE place CURSOR FOR SELECT * FROM {} WHERE {which}{lock}",
+            table.name
+        ));
+        self.say("MOVE 1 IN place".to_owned());
+        for _ in 0..2 {
+            let returning = self.returning(&source);
+            let change = match self.assignments(&table, std::slice::from_ref(&source), true) {
+                Some(set) if self.random.percent(75) => format!("UPDATE {} SET {set}", table.name),
+                _ => format!("DELETE FROM {}", table.name),
+            };
+            self.say(format!("{change} WHERE CURRENT OF place{returning}"));
+        }
+        self.say("COMMIT".to_owned());
+        self.look(&table);
+    }
+
     fn joined(&mut self, to: &Source) -> Option<(String, Source, String)> {
         let keyed: Vec<Table> = self
             .schema

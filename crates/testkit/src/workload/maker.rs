@@ -210,6 +210,10 @@ impl<'s> Maker<'s> {
 
     fn cursor(&mut self) {
         self.parameters_allowed = false;
+        if self.random.percent(40) {
+            self.end_transaction();
+            return self.at_cursor();
+        }
         let query = self.query();
         if !query.ordered {
             return self.ask();
