@@ -20,7 +20,9 @@ SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.at
        CASE WHEN a.attcollation <> t.typcollation
             THEN (SELECT format('%I.%I', cn.nspname, co.collname) FROM pg_collation co
                   JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END AS collation,
-       a.attnotnull AS not_null, pg_get_expr(f.adbin, f.adrelid) AS "default",
+       a.attnotnull AS not_null,
+       -- without a default of its own a column has its domain's
+       coalesce(pg_get_expr(f.adbin, f.adrelid), CASE WHEN t.typtype = 'd' THEN pg_get_expr(t.typdefaultbin, 0) END) AS "default",
        a.attgenerated AS generated, a.attidentity AS identity,
        (SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend d
         JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace

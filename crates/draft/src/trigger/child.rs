@@ -1,9 +1,9 @@
 //! Stage `references`, child side: a row that refers to something refers to a row that is there.
 
-use catalog::{ForeignKey, Relation, quote_literal};
+use catalog::{ForeignKey, Relation, RelationId, quote_literal};
 
-use super::keys::first_of;
-use super::{Event, Raise, Step};
+use super::keys::{first_of, same_head_row};
+use super::{Event, Raise, Step, acts};
 use crate::Draft;
 use crate::text::{
     NOT_IDENTICAL, column, columns, equal, head_table, key_detail, record, reference_operators,
@@ -44,12 +44,53 @@ fn changed(draft: &Draft<'_>, event: Event, key: &ForeignKey, which: &str) -> St
         })
         .collect();
     format!(
-        "SELECT n.pgdraft_sid, {} FROM {} WHERE n.pgdraft_live AND {which} AND ({} OR {})",
+        "SELECT n.pgdraft_sid, {} FROM {} WHERE n.pgdraft_live AND {which} AND ({} OR {}){}",
         columns("n", &key.child_columns),
         draft.pairs(event),
         Draft::fresh(event),
-        differs.join(" OR ")
+        differs.join(" OR "),
+        as_it_was(draft, key)
     )
+}
+
+/// Where an action that this statement began can come back to the table: a reference that it has
+/// changed since was looked at then.
+fn as_it_was(draft: &Draft<'_>, key: &ForeignKey) -> String {
+    if !comes_back(draft) {
+        return String::new();
+    }
+    let values = |alias: &str| {
+        let values = key.child_columns.iter().map(|name| column(alias, name));
+        record(&values.collect::<Vec<_>>())
+    };
+    format!(
+        " AND EXISTS (SELECT FROM {} h WHERE {} AND h.pgdraft_live AND NOT ({} {NOT_IDENTICAL} {}))",
+        draft.table(),
+        same_head_row(draft, "h", "n"),
+        values("h"),
+        values("n")
+    )
+}
+
+/// Whether the table is among those that a change of it reaches by actions.
+fn comes_back(draft: &Draft<'_>) -> bool {
+    let mut seen: Vec<RelationId> = Vec::new();
+    let mut todo = vec![draft.relation.id];
+    while let Some(parent) = todo.pop().and_then(|id| draft.relation(id)) {
+        for key in &parent.referenced_by {
+            if !(acts(key.on_delete) || acts(key.on_update)) {
+                continue;
+            }
+            if key.child == draft.relation.id {
+                return true;
+            }
+            if !seen.contains(&key.child) {
+                seen.push(key.child);
+                todo.push(key.child);
+            }
+        }
+    }
+    false
 }
 
 /// The parent is live in the head, or in the base and not replaced or removed by the session.
