@@ -132,6 +132,12 @@ fn kind(relation: &Relation) -> Option<(String, &'static str)> {
 
 fn columns(relation: &Relation) -> Option<(String, &'static str)> {
     let count = relation.columns.len();
+    if count == 0 {
+        return Some((
+            "{} has no columns, and its rows nothing to be told apart by.".into(),
+            "Add a column.",
+        ));
+    }
     if count > COLUMNS_MAX {
         return Some((
             format!("{{}} has {count} columns; at most {COLUMNS_MAX} fit beside those of a draft."),
