@@ -225,6 +225,12 @@ impl Server {
         let shared = Shared::new(setup)
             .and_then(|shared| build_info(&registry).map(|()| shared))
             .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        if let Some(report) = shared.unfit_upstream().await {
+            return Err(Failure::Upstream {
+                message: report.message,
+                hint: report.hint.unwrap_or_default(),
+            });
+        }
         let process = Process::new(
             (Arc::clone(&shared), bridge.control()),
             members,

@@ -26,7 +26,7 @@ pub(crate) const GOODBYE: std::time::Duration = std::time::Duration::from_secs(5
 
 /// Serves one client from AuthenticationOk to its end. Never fails: whatever goes wrong is told to
 /// the client, logged and counted.
-pub async fn serve_client(mut client: Client, shared: Arc<Shared>) {
+pub async fn serve_client(mut client: Box<Client>, shared: Arc<Shared>) {
     shared.metrics.connections.inc();
     let outcome = Box::pin(serve(&mut client, &shared)).await;
     shared.metrics.connections.dec();
@@ -45,7 +45,7 @@ pub async fn serve_client(mut client: Client, shared: Arc<Shared>) {
                 reason = report.message,
                 "connection refused"
             );
-            wire::startup::refuse(&mut client, &report).await;
+            Box::pin(wire::startup::refuse(&mut client, &report)).await;
             "refused"
         }
     };
@@ -70,6 +70,8 @@ async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Rep
         &client.options,
         client.user_session.as_deref(),
     )?;
+    // said once: an idle client holds nothing that is not needed any more
+    (client.parameters, client.options) = (Vec::new(), Vec::new());
     if *shared.drain.borrow() {
         return Err(Box::new(
             Report::fatal("57P03", "the proxy is shutting down").hint("Connect again in a moment."),
@@ -78,7 +80,8 @@ async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Rep
     let console = wishes.database.as_deref() == Some(CONSOLE_DATABASE);
     if console || identity.role == Role::Reviewer {
         tracing::info!(agent = identity.name, peer = %client.peer, "console opened");
-        let end = crate::console::serve(client, shared, &identity, wishes.session).await;
+        let console = crate::console::serve(client, shared, &identity, wishes.session);
+        let end = Box::pin(console).await;
         tracing::info!(agent = identity.name, peer = %client.peer, "console closed");
         return Ok(end);
     }
@@ -128,7 +131,7 @@ async fn serve_agent(
     let wish = wish(&conn, wishes, &mut requests.settings);
     let slot = Arc::clone(&conn.presence.slot);
     let mut seat = Seat::new(shared, (wish, slot), client.protocol_minor)?;
-    if !seat.greet(client, &conn, &requests.settings).await? {
+    if !Box::pin(seat.greet(client, &conn, &requests.settings)).await? {
         return Ok(End::Lost);
     }
     tracing::info!(

@@ -65,7 +65,10 @@ impl Seat {
         let known = self.shared.servers.known(&self.wish.key);
         let mut notices = Vec::new();
         let reported = match known {
-            Some(known) if conn.pooled => known,
+            Some((key, known)) if conn.pooled => {
+                self.wish.key = key;
+                known
+            }
             _ => {
                 let mut lease = self.shared.servers.acquire(&self.wish, false).await?;
                 let (reported, said) = lease.server().map_or_else(
@@ -86,15 +89,17 @@ impl Seat {
                 reported
             }
         };
-        let reported = named(reported, settings);
         let mut out = Vec::new();
         {
             let mut lane = conn.lane();
+            let mut known = Known::new(Arc::clone(&reported));
             for (name, value) in reported.iter() {
-                wire::encode::parameter_status(&mut out, name, value);
-                lane.parameter(name.as_bytes(), value.as_bytes());
+                let own = settings.values.get(name).unwrap_or(value);
+                known.tell(name.as_bytes(), own.as_bytes());
+                wire::encode::parameter_status(&mut out, name, own);
+                lane.parameter(name.as_bytes(), own.as_bytes());
             }
-            lane.replies.known = Known::new(reported);
+            lane.replies.known = known;
         }
         out.extend_from_slice(&notices);
         wire::encode::backend_key(&mut out, self.key.pid, &self.key.key);
@@ -111,7 +116,7 @@ impl Seat {
             {
                 return end;
             }
-            if let Err(report) = self.take_server(requests).await {
+            if let Err(report) = Box::pin(self.take_server(requests)).await {
                 conn.shared.metrics.error(&report.code, true);
                 tracing::info!(
                     sqlstate = report.code,
@@ -244,22 +249,6 @@ impl Drop for Seat {
     }
 }
 
-/// The settings as told to a client whose application name is not in the startup parameters.
-fn named(reported: Reported, settings: &Settings) -> Reported {
-    let Some(own) = settings.values.get("application_name") else {
-        return reported;
-    };
-    let with_name = reported.iter().map(|(name, value)| {
-        let value = if name == "application_name" {
-            own
-        } else {
-            value
-        };
-        (name.clone(), value.clone())
-    });
-    with_name.collect()
-}
-
 /// Waits for work that needs a server connection.
 async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), End> {
     let mut drain = requests.conn.shared.drain.clone();
@@ -282,7 +271,7 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
             }
             Ok(()) = drain.changed() => {}
             () = requests.conn.presence.ordered.notified() => {
-                requests.conn.obey().await;
+                Box::pin(requests.conn.obey()).await;
                 let words = requests.conn.lane().last_words.take();
                 if let Some(words) = words {
                     drop(client.stream.write_all(&words).await);

@@ -135,7 +135,7 @@ pub(crate) struct Servers {
 
 struct State {
     settings: PoolSettings,
-    idle: Vec<Server>,
+    idle: Vec<Box<Server>>,
     /// Leased, being opened and idle.
     open: usize,
     /// Leases by agent.
@@ -148,6 +148,9 @@ struct State {
     failures: u32,
     /// Nobody waits for a connection to be opened before that.
     retry_at: Instant,
+    /// A pooler stands between, which gives its clients process ids of its own and may give a
+    /// transaction to any backend; not known before the first connection.
+    behind_pooler: Option<bool>,
     /// Connections opened before this generation are closed once they are idle.
     generation: Instant,
 }
@@ -163,7 +166,8 @@ const KNOWN_MAX: usize = 1000;
 pub(crate) struct Lease {
     servers: Arc<Servers>,
     agent: Arc<str>,
-    server: Option<Server>,
+    /// Behind a pointer: most clients have none most of the time.
+    server: Option<Box<Server>>,
     /// Its place was given back already.
     returned: bool,
 }
@@ -171,7 +175,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// The connection.
     pub(crate) fn server(&mut self) -> Option<&mut Server> {
-        self.server.as_mut()
+        self.server.as_deref_mut()
     }
 
     /// Gives the connection back for others.
@@ -227,6 +231,7 @@ impl Servers {
                 known: HashMap::new(),
                 failures: 0,
                 retry_at: now,
+                behind_pooler: None,
                 generation: now,
             }),
         })
@@ -286,9 +291,24 @@ impl Servers {
         )
     }
 
-    /// What a server with these startup parameters told at the start, if there was one.
-    pub(crate) fn known(&self, key: &Key) -> Option<Reported> {
-        self.state().known.get(key).cloned()
+    /// What a server with these startup parameters told at the start, if there was one, and the
+    /// parameters as all clients that have them share them.
+    pub(crate) fn known(&self, key: &Key) -> Option<(Key, Reported)> {
+        let state = self.state();
+        let (key, reported) = state.known.get_key_value(key)?;
+        Some((Arc::clone(key), Arc::clone(reported)))
+    }
+
+    /// Whether a pooler stands between: tries one connection, and keeps none. Says no where there is
+    /// none to be had: clients will be told why.
+    pub(crate) async fn behind_pooler(self: &Arc<Self>) -> bool {
+        let wish = Wish {
+            agent: Arc::from(""),
+            key: Key::from([]),
+            client: 0,
+        };
+        drop(self.acquire(&wish, false).await);
+        self.state().behind_pooler == Some(true)
     }
 
     /// A connection for this client; waits for its turn. `patient`: where the server cannot be
@@ -373,7 +393,7 @@ impl Servers {
         key: &Key,
         deadline: Instant,
         patient: bool,
-    ) -> Result<Server, Box<Report>> {
+    ) -> Result<Box<Server>, Box<Report>> {
         loop {
             let retry_at = self.state().retry_at;
             if patient && retry_at > Instant::now() {
@@ -383,7 +403,7 @@ impl Servers {
             let error = match upstream::connect(&self.target, key).await {
                 Ok(connection) => {
                     timer.observe_duration();
-                    return Ok(self.opened(key, connection));
+                    return self.opened(key, connection).await;
                 }
                 Err(error) => error,
             };
@@ -405,7 +425,29 @@ impl Servers {
         }
     }
 
-    fn opened(&self, key: &Key, connection: upstream::Connection) -> Server {
+    async fn opened(
+        &self,
+        key: &Key,
+        connection: upstream::Connection,
+    ) -> Result<Box<Server>, Box<Report>> {
+        let mut server = self.made(key, connection);
+        let asks = self.state().behind_pooler != Some(false);
+        if asks {
+            let backend = server.backend().await.map_err(|error| {
+                Report::fatal("08006", "the server connection does not answer")
+                    .detail(error.to_string())
+                    .hint("Try again.")
+            })?;
+            let pooler = backend != server.pid;
+            self.state().behind_pooler = Some(pooler);
+            if pooler {
+                return Err(Box::new(pooler_between()));
+            }
+        }
+        Ok(server)
+    }
+
+    fn made(&self, key: &Key, connection: upstream::Connection) -> Box<Server> {
         let reported: Reported = connection.parameters.into();
         let mut state = self.state();
         state.failures = 0;
@@ -415,7 +457,7 @@ impl Servers {
         state.known.insert(Arc::clone(key), Arc::clone(&reported));
         drop(state);
         let now = Instant::now();
-        Server {
+        Box::new(Server {
             stream: Some(connection.stream),
             pid: connection.pid,
             secret: connection.key,
@@ -427,8 +469,15 @@ impl Servers {
             opened: now,
             used: now,
             checked: now,
-        }
+        })
     }
+}
+
+/// What is told where the server connection leads to a pooler.
+pub(crate) fn pooler_between() -> Report {
+    Report::fatal("08006", "a pooler stands between pgdraft and PostgreSQL")
+        .detail("A connection is bound to its session by its backend's process id, and the one that was given is not the backend's.")
+        .hint("Let upstream_url lead to PostgreSQL itself: pgdraft pools connections, see pool_mode.")
 }
 
 impl State {
@@ -461,8 +510,8 @@ impl State {
         let fits = |server: &Server| server.key == wish.key;
         // its last one needs nothing set anew
         let own = |server: &Server| fits(server) && server.held.client == wish.client;
-        let found = self.idle.iter().rposition(own);
-        let found = found.or_else(|| self.idle.iter().rposition(fits));
+        let found = self.idle.iter().rposition(|server| own(server));
+        let found = found.or_else(|| self.idle.iter().rposition(|server| fits(server)));
         let server = match found {
             Some(index) => Some(self.idle.remove(index)),
             None if self.open < self.settings.size => {

@@ -117,6 +117,12 @@ impl Shared {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
+    /// Why no agent can be served at all: a pooler stands between.
+    pub async fn unfit_upstream(&self) -> Option<report::Report> {
+        let pooler = self.servers.behind_pooler().await;
+        pooler.then(crate::servers::pooler_between)
+    }
+
     /// Looks after server connections that nobody uses, and clients that take too long. Never ends.
     pub async fn upkeep(self: Arc<Self>) {
         let servers = Arc::clone(&self.servers).upkeep();

@@ -166,15 +166,15 @@ impl Door {
             Ok(Some(Arrival::Client(client))) => {
                 if let Ok(_place) = self.places.try_acquire() {
                     self.arrivals.with_label_values(&["client"]).inc();
-                    Box::pin(session::serve_client(*client, Arc::clone(&self.shared))).await;
+                    Box::pin(session::serve_client(client, Arc::clone(&self.shared))).await;
                     return;
                 }
                 let mut client = client;
-                wire::startup::refuse(&mut client, &self.full()).await;
+                Box::pin(wire::startup::refuse(&mut client, &self.full())).await;
                 "full"
             }
             Ok(Some(Arrival::Cancel { pid, key })) => {
-                session::cancel(Arc::clone(&self.shared), pid, key).await;
+                Box::pin(session::cancel(Arc::clone(&self.shared), pid, key)).await;
                 "cancel"
             }
             Ok(None) => "nothing",

@@ -28,7 +28,7 @@ impl Known {
 
     /// It is to be told this; false where it knows already: it was said of a connection that
     /// changed hands, and is as the client left it.
-    pub(super) fn tell(&mut self, name: &[u8], value: &[u8]) -> bool {
+    pub(crate) fn tell(&mut self, name: &[u8], value: &[u8]) -> bool {
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
             return true;
         };

@@ -30,15 +30,15 @@ impl Server {
             .is_pending()
     }
 
-    /// Runs a text that answers without rows, outside a transaction.
-    async fn run(&mut self, text: &str) -> io::Result<()> {
+    /// Runs a text outside a transaction; its first value, where it gives one.
+    async fn run(&mut self, text: &str) -> io::Result<Option<String>> {
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let mut out = Vec::new();
         wire::encode::query(&mut out, text);
         let exchange = async {
             stream.write_all(&out).await?;
             stream.flush().await?;
-            let mut failed = false;
+            let (mut failed, mut value) = (false, None);
             loop {
                 let kind = stream.read_u8().await?;
                 let len = stream.read_u32().await?.saturating_sub(4);
@@ -47,12 +47,20 @@ impl Server {
                 match kind {
                     b'E' => failed = true,
                     b'Z' if failed || body != [b'I'] => return Err(io::ErrorKind::Other.into()),
-                    b'Z' => return Ok(()),
+                    b'Z' => return Ok(value),
+                    b'D' => value = first(&body),
                     _ => {}
                 }
             }
         };
         tokio::time::timeout(ANSWER, exchange).await?
+    }
+
+    /// Process id of the backend as the server itself knows it.
+    pub(super) async fn backend(&mut self) -> io::Result<i32> {
+        let value = self.run("SELECT pg_catalog.pg_backend_pid()").await?;
+        let pid = value.and_then(|value| value.parse().ok());
+        pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Makes it as it was when it was opened.
@@ -61,6 +69,13 @@ impl Server {
         self.held = super::Held::default();
         Ok(())
     }
+}
+
+/// The first value of a row.
+fn first(row: &[u8]) -> Option<String> {
+    let values = wire::frame::backend::data_row(row).ok()?;
+    let value = values.into_iter().next()??;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 impl Servers {
@@ -88,7 +103,7 @@ impl Servers {
     }
 
     /// Closes what is to be closed; returned are those to be asked.
-    fn sweep(self: &Arc<Self>, now: Instant) -> Vec<Server> {
+    fn sweep(self: &Arc<Self>, now: Instant) -> Vec<Box<Server>> {
         let mut state = self.state();
         let settings = state.settings.clone();
         let mut asked = Vec::new();

@@ -94,7 +94,7 @@ impl Server {
                         return;
                     };
                     let served = tokio::spawn(async move {
-                        Box::pin(crate::serve_client(client, shared)).await;
+                        Box::pin(crate::serve_client(Box::new(client), shared)).await;
                     });
                     if served.await.is_err_and(|error| error.is_panic()) {
                         panicked.fetch_add(1, Ordering::Relaxed);
