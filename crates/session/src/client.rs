@@ -71,7 +71,7 @@ async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Rep
         client.user_session.as_deref(),
     )?;
     // said once: an idle client holds nothing that is not needed any more
-    (client.parameters, client.options) = (Vec::new(), Vec::new());
+    (client.parameters, client.options, client.user_session) = (Vec::new(), Vec::new(), None);
     if *shared.drain.borrow() {
         return Err(Box::new(
             Report::fatal("57P03", "the proxy is shutting down").hint("Connect again in a moment."),

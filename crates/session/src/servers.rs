@@ -135,7 +135,7 @@ pub(crate) struct Servers {
 
 struct State {
     settings: PoolSettings,
-    idle: Vec<Box<Server>>,
+    idle: Vec<Server>,
     /// Leased, being opened and idle.
     open: usize,
     /// Leases by agent.
@@ -190,7 +190,7 @@ impl Lease {
         self.returned = true;
         state.give_back(&self.agent);
         if state.keeps(&server, now) {
-            state.idle.push(server);
+            state.idle.push(*server);
         } else {
             state.open -= 1;
         }
@@ -510,10 +510,10 @@ impl State {
         let fits = |server: &Server| server.key == wish.key;
         // its last one needs nothing set anew
         let own = |server: &Server| fits(server) && server.held.client == wish.client;
-        let found = self.idle.iter().rposition(|server| own(server));
-        let found = found.or_else(|| self.idle.iter().rposition(|server| fits(server)));
+        let found = self.idle.iter().rposition(own);
+        let found = found.or_else(|| self.idle.iter().rposition(fits));
         let server = match found {
-            Some(index) => Some(self.idle.remove(index)),
+            Some(index) => Some(Box::new(self.idle.remove(index))),
             None if self.open < self.settings.size => {
                 self.open += 1;
                 None
@@ -550,7 +550,7 @@ impl State {
         lease.returned = true;
         self.give_back(&lease.agent);
         match lease.server.take() {
-            Some(server) => self.idle.push(server),
+            Some(server) => self.idle.push(*server),
             None => self.open -= 1,
         }
     }

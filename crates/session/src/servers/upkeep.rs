@@ -103,7 +103,7 @@ impl Servers {
     }
 
     /// Closes what is to be closed; returned are those to be asked.
-    fn sweep(self: &Arc<Self>, now: Instant) -> Vec<Box<Server>> {
+    fn sweep(self: &Arc<Self>, now: Instant) -> Vec<Server> {
         let mut state = self.state();
         let settings = state.settings.clone();
         let mut asked = Vec::new();
