@@ -203,10 +203,8 @@ impl Server {
         let control = bridge::connect_within(&target, options, settings.upstream_wait).await?;
         let registry = Registry::new();
         let (drain, draining) = watch::channel(false);
-        let commits = Commits::new(&registry)
-            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
-        let space = Space::new(&registry)
-            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
+        let commits = Commits::new(&registry).map_err(fault)?;
+        let space = Space::new(&registry).map_err(fault)?;
         let bridge = Arc::new(Bridge::new(control, commits));
         let known = members.clone();
         let setup = Setup {
@@ -224,13 +222,8 @@ impl Server {
         };
         let shared = Shared::new(setup)
             .and_then(|shared| build_info(&registry).map(|()| shared))
-            .map_err(|e| Failure::unexpected(e.to_string(), "this is a fault of pgdraft"))?;
-        if let Some(report) = shared.unfit_upstream().await {
-            return Err(Failure::Upstream {
-                message: report.message,
-                hint: report.hint.unwrap_or_default(),
-            });
-        }
+            .map_err(fault)?;
+        fit(&shared).await?;
         let process = Process::new(
             (Arc::clone(&shared), bridge.control()),
             members,
@@ -321,6 +314,22 @@ impl Server {
         drop(workers);
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// A metric that is there twice, or of no proper name.
+fn fault(error: impl std::fmt::Display) -> Failure {
+    Failure::unexpected(error.to_string(), "this is a fault of pgdraft")
+}
+
+/// Whether agents can be served at all.
+async fn fit(shared: &Shared) -> Result<(), Failure> {
+    match shared.unfit_upstream().await {
+        None => Ok(()),
+        Some(report) => Err(Failure::Upstream {
+            message: report.message,
+            hint: report.hint.unwrap_or_default(),
+        }),
     }
 }
 
