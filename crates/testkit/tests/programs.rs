@@ -14,20 +14,19 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use testkit::harness::{Trial, main as run};
-use testkit::proxy::{AGENTS, PASSWORD, Proxy};
+use testkit::proxy::{AGENTS, PASSWORD, Proxy, Settings};
 use testkit::{Cluster, environment, root};
 
 const SESSION: &str = "program";
 
 fn main() -> ExitCode {
-    let mut trials: Vec<Trial> = ["simple", "extended", "prepared"]
-        .into_iter()
-        .map(|protocol| {
-            Trial::new(format!("programs::pgbench_{protocol}"), move || {
-                pgbench(protocol)
-            })
-        })
-        .collect();
+    let mut trials = Vec::new();
+    for mode in ["session", "transaction"] {
+        for protocol in ["simple", "extended", "prepared"] {
+            let name = format!("programs::pgbench_{protocol}::{mode}");
+            trials.push(Trial::new(name, move || pgbench(protocol, mode)));
+        }
+    }
     trials.push(Trial::new("programs::django", django));
     run(trials)
 }
@@ -37,7 +36,8 @@ const BALANCED: &str = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (S
     AND (SELECT sum(tbalance) FROM pgbench_tellers) = (SELECT sum(delta) FROM pgbench_history) \
     AND (SELECT sum(bbalance) FROM pgbench_branches) = (SELECT sum(delta) FROM pgbench_history)";
 
-fn pgbench(protocol: &str) -> Result<(), String> {
+/// Eight clients of one session.
+fn pgbench(protocol: &str, mode: &str) -> Result<(), String> {
     let cluster = Cluster::shared();
     let database = cluster.create_database("pgbench");
     let port = cluster.port().to_string();
@@ -53,15 +53,19 @@ fn pgbench(protocol: &str) -> Result<(), String> {
         database.name(),
     ];
     finished(Command::new(cluster.program("pgbench")).args(made))?;
-    let mut proxy = Proxy::start(&database);
+    let settings = Settings {
+        config: format!("pool_mode = \"{mode}\"\npool_size = 12\n"),
+        arguments: Vec::new(),
+    };
+    let mut proxy = Proxy::start_with(&database, &settings);
     let before = database.dump();
     let port = proxy.port().to_string();
     let worked = [
         "-n",
         "-c",
-        "2",
+        "8",
         "-t",
-        "40",
+        "10",
         "-M",
         protocol,
         "-h",
