@@ -180,6 +180,12 @@ pub(crate) fn idle_client() -> Report {
     .hint("Connect again: the draft keeps everything that was committed in its session.")
 }
 
+/// The error of `pgdraft.count_changes`.
+pub(crate) fn is_count(fields: &[(u8, Vec<u8>)]) -> bool {
+    let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+    is(b'C', b"53400") && is(b'M', b"the session changes too many rows")
+}
+
 /// Whether a plan is a write that its agent has no room for.
 pub(crate) fn room(shared: &Shared, agent: &str, plan: &sql::Plan) -> Result<(), Box<Report>> {
     if !matches!(plan, sql::Plan::Write(_)) {

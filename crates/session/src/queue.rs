@@ -187,12 +187,6 @@ enum Verdict {
     Replace,
 }
 
-/// The error of `pgdraft.count_changes`.
-fn is_count(fields: &[(u8, Vec<u8>)]) -> bool {
-    let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
-    is(b'C', b"53400") && is(b'M', b"the session changes too many rows")
-}
-
 impl Replies {
     /// Adds what is about to be sent. `Err` gives the undo list back: upstream will throw the
     /// request away, so nothing was added and nothing need be sent.
@@ -543,7 +537,7 @@ impl Replies {
             wire::encode::error_fields(out, b'E', &fields);
             verdict = Verdict::Replace;
         }
-        if is_count(&fields) {
+        if crate::limits::is_count(&fields) {
             events.push(Event::Met(Bound::ChangesPerSession));
         }
         if fatal {
