@@ -94,8 +94,12 @@ pub enum Recognised {
 /// Finds out whether a text is an admin command. Cheap for texts that are not.
 pub fn recognise(text: &str) -> Option<Recognised> {
     let word = first_word(text);
-    if text.len() > TEXT_BYTES_MAX || !VERBS.iter().any(|v| is_near(&word.to_ascii_lowercase(), v))
-    {
+    let is_sql = |verb: &&str| word.eq_ignore_ascii_case(verb);
+    if text.len() > TEXT_BYTES_MAX || SQL.iter().any(is_sql) {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    if !VERBS.iter().any(|verb| is_near(&word, verb)) {
         return None;
     }
     let tokens = tokenize(text);
@@ -152,6 +156,12 @@ pub fn unfinished(text: &str) -> Option<Report> {
 
 /// More forms than that are not told one by one.
 const FORMS_MAX: usize = 4;
+
+/// First words of PostgreSQL's statements that come again and again: no command is looked for behind
+/// them, be its first word ever so near.
+const SQL: [&str; 7] = [
+    "select", "insert", "update", "delete", "with", "begin", "end",
+];
 
 /// First words of all commands.
 const VERBS: [&str; 15] = [

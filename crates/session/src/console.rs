@@ -268,8 +268,7 @@ impl Console<'_> {
         };
         match asked {
             Asked::Admin(command) => {
-                let labels = &self.shared.metrics.statements;
-                labels.with_label_values(&["admin"]).inc();
+                self.shared.metrics.statements.count("admin");
                 self.run_admin(client, command).await
             }
             Asked::Small(answer) => Ok(answer.as_ref().clone()),

@@ -13,8 +13,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     /// Client connections since the start, by how they ended: `closed`, `refused`, `lost`, `drained`.
     pub(crate) connections_ended: IntCounterVec,
-    /// Statements by kind: relay, read, write, admin, setting, refused, syntax.
-    pub(crate) statements: IntCounterVec,
+    /// Statements by kind.
+    pub(crate) statements: Statements,
     /// pgdraft's own refusals by SQLSTATE.
     pub(crate) refused: IntCounterVec,
     /// Errors that PostgreSQL gave, by SQLSTATE class.
@@ -117,6 +117,31 @@ fn phases(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
     Ok(phases)
 }
 
+/// Counters of statements, found once: they are counted with each statement.
+#[derive(Clone)]
+pub(crate) struct Statements([(&'static str, IntCounter); 7]);
+
+impl Statements {
+    fn new(counters: &IntCounterVec) -> Self {
+        let kinds = [
+            "relay", "read", "write", "admin", "setting", "refused", "syntax",
+        ];
+        Self(kinds.map(|kind| (kind, counters.with_label_values(&[kind]))))
+    }
+
+    /// Counts one.
+    pub(crate) fn count(&self, kind: &str) {
+        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == kind) {
+            counter.inc();
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn taken(&self) -> u64 {
+        self.0.iter().map(|(_, counter)| counter.get()).sum()
+    }
+}
+
 impl Metrics {
     /// Makes and registers them.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
@@ -145,7 +170,11 @@ impl Metrics {
                 "Client connections by how they ended",
                 "how",
             )?,
-            statements: counters("pgdraft_statements_total", "Statements by kind", "kind")?,
+            statements: Statements::new(&counters(
+                "pgdraft_statements_total",
+                "Statements by kind",
+                "kind",
+            )?),
             refused: counters(
                 "pgdraft_refused_total",
                 "Statements refused by pgdraft, by SQLSTATE",
@@ -188,15 +217,6 @@ impl Metrics {
             relay: phases.with_label_values(&["relay"]),
             gauges: Gauges::new(registry)?,
         })
-    }
-
-    /// All statements.
-    pub(crate) fn taken(&self) -> u64 {
-        let kinds = [
-            "relay", "read", "write", "admin", "setting", "refused", "syntax",
-        ];
-        let count = |kind| self.statements.with_label_values(&[kind]).get();
-        kinds.into_iter().map(count).sum()
     }
 
     /// Counts a client that met a bound.

@@ -387,7 +387,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .statements
             .fetch_add(1, Ordering::Relaxed);
         let metrics = &self.conn.shared.metrics;
-        metrics.statements.with_label_values(&[kind]).inc();
+        metrics.statements.count(kind);
     }
 }
 

@@ -194,7 +194,7 @@ impl Shared {
     pub fn sums(&self) -> Sums {
         let metrics = &self.metrics;
         Sums {
-            statements: metrics.taken(),
+            statements: metrics.statements.taken(),
             received: metrics.from_client.get(),
             sent: metrics.to_client.get(),
             waited_s: metrics.wait.get_sample_sum(),

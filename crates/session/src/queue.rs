@@ -280,6 +280,12 @@ impl Replies {
         self.gather.at_boundary()
     }
 
+    /// An answer that is the proxy's own has reached the head.
+    pub(crate) fn answers(&self) -> bool {
+        let head = self.queue.front().map(|entry| entry.want);
+        matches!(head, Some(Want::Local | Want::CopyEnd))
+    }
+
     /// Appends the answers that are the proxy's own and have reached the head.
     pub(crate) fn answer_locals(&mut self, out: &mut Vec<u8>) {
         while let Some(entry) = self

@@ -184,9 +184,12 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         lane.resting = self.open.is_none() && self.rest.is_none();
         self.conn.mark(&lane);
         let learns = lane.resting && !lane.learn.is_empty();
-        drop(lane);
         // the reply side may have seen the end of the transaction before
-        self.conn.to_reply.notify_one();
+        let tells = lane.replies.answers() || self.conn.pooled && lane.is_free();
+        drop(lane);
+        if tells {
+            self.conn.to_reply.notify_one();
+        }
         learns
     }
 
@@ -428,8 +431,9 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
 
     /// Writes what has been gathered for upstream.
     pub(crate) async fn send(&mut self) -> Result<(), Failure> {
-        // answers of our own may be waiting
-        self.conn.to_reply.notify_one();
+        if self.conn.lane().replies.answers() {
+            self.conn.to_reply.notify_one();
+        }
         if self.out.is_empty() {
             return Ok(());
         }

@@ -56,6 +56,15 @@ pub(crate) struct ColumnUse {
     pub(crate) bare: bool,
 }
 
+/// A condition by which an index finds rows: `column = …`, `IN`, `= ANY` or `BETWEEN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sought {
+    /// The column as written.
+    pub(crate) column: Vec<String>,
+    /// The other column that it is equal to; `None` for constants and parameters.
+    pub(crate) by: Option<Vec<String>>,
+}
+
 /// One query block: a SELECT with its own FROM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -84,6 +93,8 @@ pub(crate) struct Block {
     pub(crate) derived: bool,
     /// It has a WHERE or a LIMIT: it need not scan its tables whole.
     pub(crate) selective: bool,
+    /// What its WHERE and ON look for.
+    pub(crate) sought: Vec<Sought>,
 }
 
 /// Whose conditions the planner may push into a block.

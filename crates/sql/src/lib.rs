@@ -28,6 +28,7 @@ mod resolve;
 mod rewrite;
 mod second;
 mod shadowed;
+mod sought;
 mod splice;
 mod temporary;
 mod tokens;

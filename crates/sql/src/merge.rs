@@ -2,12 +2,24 @@
 //!
 //! Why exactly these shapes: a WHERE inside an arm keeps PostgreSQL from flattening the UNION ALL
 //! (up to 14,000 times slower); the key copied as an expression keeps Merge Append; the form for
-//! large drafts probes the head per row instead of hashing the whole session.
+//! large drafts, and for rows that an index finds, probes the head per row instead of hashing the whole
+//! session: the planner would hash a thousand rows to find one.
 
 use catalog::{Head, Key, Relation, quote_identifier as q};
 
 /// Rows in a draft above which probing beats hashing.
 const LARGE_DRAFT: u64 = 10_000;
+
+/// How a block reads a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// From end to end: no WHERE, no LIMIT.
+    Whole,
+    /// Some of its rows, nobody knows how.
+    Part,
+    /// Some of its rows, which an index finds.
+    Sought,
+}
 
 /// How a relation is to be merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) fenced: bool,
     /// The block only counts rows.
     pub(crate) bare_count: bool,
-    /// The block scans the table whole (no WHERE, no LIMIT).
-    pub(crate) whole: bool,
+    /// How the block reads it.
+    pub(crate) scan: Scan,
     /// Also output `pgdraft_new`.
     pub(crate) with_new: bool,
     /// The session may have truncated it: whether it has is looked up when the read runs, because a
@@ -128,7 +140,13 @@ pub(crate) fn merged_with(
     (wanted, system): (Wanted, &System),
 ) -> Option<String> {
     let [system_out, system_base, system_head] = system.lists();
-    let probe = wanted.rows >= LARGE_DRAFT && !wanted.whole;
+    let probe = match wanted.scan {
+        // behind a fence all rows are read whatever is wanted
+        _ if wanted.fenced => false,
+        Scan::Whole => false,
+        Scan::Part => wanted.rows >= LARGE_DRAFT,
+        Scan::Sought => true,
+    };
     let arms = match relation.key() {
         Some(key) if wanted.bare_count && !wanted.truncated => {
             return Some(counted(relation, head, key));
@@ -228,7 +246,7 @@ fn hashing(head: &Head, key: &Key) -> Option<Arms> {
     })
 }
 
-/// Large drafts: the head is probed per base row. OFFSET 0 keeps the planner from hashing the
+/// Large drafts, and reads of few rows: the head is probed per base row. OFFSET 0 keeps the planner from hashing the
 /// probe, NULLIF gives it the selectivity of almost all rows.
 fn probing(head: &Head, key: &Key) -> Arms {
     let shadow = key_equality(key, "s", "m");

@@ -16,6 +16,7 @@ use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::resolve::{self, Merged, Resolved};
+use crate::sought;
 use crate::splice::{Edit, Splice};
 
 mod advisory;
@@ -439,7 +440,11 @@ fn merged_text(
         rows: rows.copied().unwrap_or(0),
         fenced: statement.facts.is_risky(item.reference.block),
         bare_count: block.bare_count && !item.reference.sampled && system.names.is_empty(),
-        whole: !block.selective,
+        scan: sought::scan(
+            statement,
+            context,
+            (item.reference.block, &item.relation, item.reference.label()),
+        ),
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };

@@ -14,6 +14,7 @@ use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Un
 
 mod change;
 mod expression;
+mod sought;
 
 pub(crate) use expression::Shape;
 pub(crate) use expression::string_fields;
@@ -202,7 +203,7 @@ impl Walker {
         if sorts {
             self.mark_risky(shape);
         }
-        self.pushed(select.where_clause.as_deref())?;
+        self.filter(select.where_clause.as_deref())?;
         for item in &select.distinct_clause {
             if item.node.is_some() {
                 self.pushed(Some(item))?;
@@ -229,7 +230,7 @@ impl Walker {
         let risky = self.facts.blocks.get_mut(block).is_some_and(|b| {
             b.derived = derived;
             b.bare_count = is_count;
-            b.selective = select.where_clause.is_some() || select.limit_count.is_some();
+            b.selective |= select.limit_count.is_some();
             b.risky
         });
         self.close_block();
@@ -338,7 +339,8 @@ impl Walker {
                     let side = side.as_deref().ok_or_else(|| unknown("this join"))?;
                     self.join_item(side, false)?;
                 }
-                self.pushed(join.quals.as_deref())
+                self.joined_by(&join.using_clause);
+                self.condition(join.quals.as_deref())
             }
             Some(NodeEnum::RangeFunction(function)) => {
                 for list in &function.functions {

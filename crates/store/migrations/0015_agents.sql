@@ -95,3 +95,162 @@ REVOKE ALL ON FUNCTION pgdraft.lock_part(oid, text, text, boolean), pgdraft.lock
     pgdraft.set_config(text, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdraft.lock_tables(regclass[], regclass[], integer, boolean),
     pgdraft.set_config(text, text, boolean) TO {{agent}};
+
+-- Opens a write: one writer of a session at a time, an open session, the operation it belongs to.
+-- Sent as a statement of its own before the write, so that the write's snapshot is taken under the lock.
+CREATE OR REPLACE FUNCTION pgdraft.begin_write(operation text, statement text, tables integer[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+    session record;
+    last record;
+    own_op bigint;
+    own_repeat bigint;
+    told text;
+BEGIN
+    IF own_sid = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session',
+            HINT = 'Connect through pgdraft; give the session with options=-c pgdraft.session=<id>.';
+    END IF;
+    IF operation IS NOT NULL AND char_length(operation) NOT BETWEEN 1 AND 200 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD005',
+            MESSAGE = format('operation id has %s characters', char_length(operation)),
+            DETAIL = 'An id has 1 to 200 characters.', HINT = 'Set pgdraft.operation to a shorter id that is not empty.';
+    END IF;
+    -- whoever commits or discards the session holds this lock too
+    IF current_setting('pgdraft.by_row', true) = 'on' THEN
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR NO KEY UPDATE;
+    ELSE
+        PERFORM FROM pgdraft.locks l WHERE l.sid = own_sid FOR UPDATE;
+    END IF;
+    -- all that a write has to know, in one query: this function runs before each statement that is new
+    SELECT s.name, s.agent, s.state, s.ended_at, s.ended_by, newest.op, newest.repeat,
+           coalesce(newest.requested, '') <> coalesce(begin_write.operation, '') AS differs,
+           newest.xid = pg_current_xact_id() AS current, char_length(newest.statement) AS length,
+           right(newest.statement, char_length(begin_write.statement)) = begin_write.statement AS repeated,
+           tables <@ ARRAY(SELECT t.table_id FROM pgdraft.touched t WHERE t.sid = own_sid AND t.table_id = ANY (begin_write.tables)) AS touched
+    INTO session
+    FROM pgdraft.sessions s LEFT JOIN LATERAL (
+        SELECT o.op, o.repeat, o.requested, o.xid, o.statement
+        FROM pgdraft.operations o WHERE o.sid = own_sid ORDER BY o.op DESC LIMIT 1
+    ) newest ON true
+    WHERE s.sid = own_sid;
+    IF session.name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no such session',
+            HINT = 'Reconnect to start a new session.';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- an older snapshot may not know that the session has ended: 40001 then
+        PERFORM FROM pgdraft.sessions s WHERE s.sid = own_sid FOR SHARE;
+    END IF;
+    IF session.state = 'proposed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = 'session is proposed',
+            DETAIL = format('Session "%s" waits for review; nothing is added to what a person decides on.', session.name),
+            HINT = format('Take the proposal back to go on: REOPEN SESSION %L.', session.name);
+    ELSIF session.state <> 'open' THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = format('session is already %s', session.state),
+            DETAIL = format('Session "%s" was %s at %s by %s.', session.name, session.state, session.ended_at, session.ended_by),
+            HINT = 'Connect with another session id to start a new draft.';
+    END IF;
+
+    -- the newest operation of this name, which mostly is the newest of all
+    last := session;
+    IF session.op IS NOT NULL AND session.differs THEN
+        SELECT o.op, o.repeat, o.xid = pg_current_xact_id() AS current, char_length(o.statement) AS length,
+               right(o.statement, char_length(begin_write.statement)) = begin_write.statement AS repeated
+        INTO last
+        FROM pgdraft.operations o
+        WHERE o.sid = own_sid AND coalesce(o.requested, '') = coalesce(begin_write.operation, '') ORDER BY o.op DESC LIMIT 1;
+    END IF;
+    IF last.current THEN
+        own_op := last.op;
+        -- Later statements of the same operation are kept too, as far as they fit; one that is run
+        -- again and again is kept once.
+        IF last.repeated IS NOT TRUE AND last.length < 8190 THEN
+            UPDATE pgdraft.operations o SET statement = left(o.statement || E';\n' || coalesce(begin_write.statement, ''), 8192)
+            WHERE o.sid = own_sid AND o.op = own_op;
+        END IF;
+    ELSE
+        -- no sequence: it would show in the client's lastval()
+        own_op := coalesce(session.op, 0) + 1;
+        own_repeat := coalesce(last.repeat, 0);
+        LOOP
+            own_repeat := own_repeat + 1;
+            INSERT INTO pgdraft.operations (sid, op, name, requested, repeat, xid, agent, client_address, statement)
+            VALUES (own_sid, own_op,
+                    CASE WHEN operation IS NULL THEN 'op-' || own_repeat WHEN own_repeat = 1 THEN operation ELSE operation || '#' || own_repeat END,
+                    operation, own_repeat, pg_current_xact_id(), session.agent,
+                    nullif(current_setting('pgdraft.client_address', true), ''), left(coalesce(statement, ''), 8192))
+            -- a name that is taken; of a number that only an older snapshot does not know: 40001, as for any row
+            ON CONFLICT DO NOTHING;
+            EXIT WHEN FOUND;
+        END LOOP;
+    END IF;
+
+    IF session.touched IS NOT TRUE THEN
+        INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
+    END IF;
+    -- assigned, which costs no query
+    told := set_config('pgdraft.op', own_op::text, true);
+    RETURN own_op;
+END $$;
+
+-- Counts what a statement wrote to a log where there is a bound on it, but not what the control plane
+-- moves. With the rights and the search_path of the one who writes, since it runs with each statement.
+CREATE FUNCTION pgdraft.count_statement() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_catalog.current_setting('pgdraft.changes_max', true) OPERATOR(pg_catalog.<>) ''
+        AND pg_catalog.current_setting('pgdraft.op', true) OPERATOR(pg_catalog.<>) '' THEN
+        PERFORM pgdraft.count_changes((SELECT pg_catalog.count(*) FROM pgdraft_n));
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.count_statement() FROM PUBLIC;
+ALTER FUNCTION pgdraft.count_statement() OWNER TO {{keeper}};
+
+-- Counts changes of the own session, and ends the statement where the session then has more than the
+-- bound that its connection was told when it was bound. Who calls it by hand only comes closer to it.
+CREATE FUNCTION pgdraft.count_changes(added bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+    most bigint := current_setting('pgdraft.changes_max')::bigint;
+    total bigint := 0;
+    part bigint;
+    number integer;
+BEGIN
+    IF added <= 0 THEN
+        RETURN;
+    END IF;
+    UPDATE pgdraft.changes c SET changes = c.changes + added WHERE c.sid = own_sid RETURNING c.changes INTO total;
+    IF NOT FOUND THEN
+        total := 0;
+        FOR number IN SELECT t.table_id FROM pgdraft.touched t WHERE t.sid = own_sid LOOP
+            EXECUTE format('SELECT count(*) FROM pgdraft.d%s_log WHERE pgdraft_sid = $1', number) INTO part USING own_sid;
+            total := total + part;
+        END LOOP;
+        INSERT INTO pgdraft.changes (sid, changes) VALUES (own_sid, total);
+    END IF;
+    IF total > most THEN
+        RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = 'the session changes too many rows',
+            DETAIL = format('With this statement it would have %s changes; a session may have %s.', total, most),
+            HINT = 'Have the draft committed and go on in another session, or ask the administrator to raise limits.changes_per_session.';
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.count_changes(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgdraft.count_changes(bigint) TO {{agent}};
+ALTER FUNCTION pgdraft.count_changes(bigint) OWNER TO {{keeper}};
+
+DO $$
+DECLARE
+    number integer;
+BEGIN
+    FOR number IN SELECT t.id FROM pgdraft.tables t LOOP
+        PERFORM pgdraft.run(format(
+            'DROP TRIGGER pgdraft_count ON pgdraft.d%s_log; '
+            'CREATE TRIGGER pgdraft_count AFTER INSERT ON pgdraft.d%s_log REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT '
+            'EXECUTE FUNCTION pgdraft.count_statement()', number, number), NULL);
+    END LOOP;
+END $$;
+DROP FUNCTION pgdraft.count_changes();

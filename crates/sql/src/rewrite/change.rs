@@ -9,7 +9,7 @@ use pg_query::protobuf::RangeVar;
 use report::Report;
 
 use crate::facts::TableRef;
-use crate::merge::{self, System, Wanted};
+use crate::merge::{self, Scan, System, Wanted};
 use crate::plan::{Context, Plan};
 use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
@@ -258,34 +258,29 @@ impl Changed {
     }
 
     /// The target as the source of its own change.
-    pub(crate) fn source(
-        &self,
-        context: &Context<'_>,
-        fenced: bool,
-        whole: bool,
-    ) -> Option<String> {
+    pub(crate) fn source(&self, context: &Context<'_>, fenced: bool, scan: Scan) -> Option<String> {
         let fenced = fenced || self.through.as_ref().is_some_and(|t| t.risky());
-        let table = self.table(context, fenced, whole)?;
+        let table = self.table(context, fenced, scan)?;
         Some(match &self.through {
             Some(through) => through.over(&table),
             None => table,
         })
     }
 
-    /// The same with rows that a view does not show: ON CONFLICT meets them too.
+    /// Rows of a key, those that a view does not show too: ON CONFLICT meets them.
     pub(crate) fn any_row(&self, context: &Context<'_>) -> Option<String> {
-        Some(self.rows(&self.table(context, false, false)?))
+        Some(self.rows(&self.table(context, false, Scan::Sought)?))
     }
 
     /// The merged table.
-    pub(crate) fn table(&self, context: &Context<'_>, fenced: bool, whole: bool) -> Option<String> {
+    pub(crate) fn table(&self, context: &Context<'_>, fenced: bool, scan: Scan) -> Option<String> {
         // always merged: another connection of the session may write the table just before us
         let rows = context.draft.dirty.get(&self.drafted.id);
         let wanted = Wanted {
             rows: rows.copied().unwrap_or(0),
             fenced,
             bare_count: false,
-            whole,
+            scan,
             with_new: true,
             truncated: context.draft.truncated.contains(&self.drafted.id),
         };

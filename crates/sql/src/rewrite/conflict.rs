@@ -8,6 +8,7 @@ use pg_query::protobuf::{InsertStmt, OnConflictAction, OnConflictClause, Token a
 use report::Report;
 
 use crate::classify::unsupported;
+use crate::merge::Scan;
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::change::{list, mismatch};
@@ -105,7 +106,7 @@ impl Places {
 
 /// Whether a proposed row meets a row of the merged table by that key.
 fn meets(work: &Work<'_>, arbiter: &Arbiter<'_>, input: &str) -> Result<String, Box<Report>> {
-    let target = work.changed.table(work.context, false, false);
+    let target = work.changed.table(work.context, false, Scan::Sought);
     let target = target.ok_or_else(mismatch)?;
     let same = arbiter.matches(input, |column| format!("t.{}", q(column)));
     Ok(format!("EXISTS (SELECT 1 FROM {target} AS t WHERE {same})"))

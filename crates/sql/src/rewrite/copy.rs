@@ -7,7 +7,7 @@ use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
 use crate::facts::TableRef;
-use crate::merge::{self, Wanted};
+use crate::merge::{self, Scan, Wanted};
 use crate::parse::{Copy, Statement};
 use crate::plan::{Context, Doubled, Effect, KeyName, Locks, Plan, Relay, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
@@ -129,7 +129,7 @@ fn to(
         rows: 0,
         fenced: false,
         bare_count: false,
-        whole: true,
+        scan: Scan::Whole,
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };

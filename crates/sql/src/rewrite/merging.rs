@@ -64,7 +64,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
     splice.ours(" FROM ");
     splice.copy_edited(work.bytes(merge.source.clone())?, &work.edits);
     let target = changed
-        .source(work.context, work.risky(), false)
+        .source(work.context, work.risky(), work.scan())
         .ok_or_else(mismatch)?;
     splice.ours(&format!(
         "{} {} {target} AS {} ON (",

@@ -11,11 +11,13 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::facts::{ColumnUse, Part, TableRef};
+use crate::merge::Scan;
 use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
 use crate::rewrite::{Edits, cursor, merging, system, through, unqualify};
+use crate::sought;
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 use crate::walk::byte;
@@ -328,9 +330,8 @@ impl<'a> Work<'a> {
             changed.images(),
         ));
         more(splice);
-        let whole = self.clauses.filter.is_none();
         let source = changed
-            .source(self.context, self.risky(), whole)
+            .source(self.context, self.risky(), self.scan())
             .ok_or_else(mismatch)?;
         splice.ours(&format!(" FROM {source} AS {}", changed.alias()));
         if let Some(from) = self.clauses.from {
@@ -360,6 +361,16 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         cursor::position(self, content.start + 2..content.end).map(Some)
+    }
+
+    /// How the change looks for the rows it changes.
+    pub(crate) fn scan(&self) -> Scan {
+        let changed = (
+            self.place.block,
+            self.changed.shown(),
+            self.changed.reference.label(),
+        );
+        sought::scan(self.statement, self.context, changed)
     }
 
     /// Whether the change's own WHERE holds an expression that can fail on a hidden row.

@@ -99,7 +99,7 @@ impl Walker {
             self.join_item(item, false)?;
         }
         self.expressions(&update.target_list)?;
-        self.condition(update.where_clause.as_deref())?;
+        self.own_filter(update.where_clause.as_deref())?;
         self.returning(update.returning_clause.as_ref())?;
         self.close_block();
         self.leave(mark);
@@ -113,7 +113,7 @@ impl Walker {
         for item in &delete.using_clause {
             self.join_item(item, false)?;
         }
-        self.condition(delete.where_clause.as_deref())?;
+        self.own_filter(delete.where_clause.as_deref())?;
         self.returning(delete.returning_clause.as_ref())?;
         self.close_block();
         self.leave(mark);
@@ -121,10 +121,13 @@ impl Walker {
     }
 
     /// WHERE, which may be CURRENT OF a cursor.
-    fn condition(&mut self, node: Option<&Node>) -> Walked {
+    fn own_filter(&mut self, node: Option<&Node>) -> Walked {
         match node.and_then(|n| n.node.as_ref()) {
-            Some(NodeEnum::CurrentOfExpr(of)) if of.cursor_param == 0 => Ok(()),
-            _ => self.pushed(node).map(|_| ()),
+            Some(NodeEnum::CurrentOfExpr(of)) if of.cursor_param == 0 => {
+                self.selects();
+                Ok(())
+            }
+            _ => self.filter(node),
         }
     }
 
@@ -135,7 +138,7 @@ impl Walker {
         if let Some(source) = merge.source_relation.as_deref() {
             self.join_item(source, false)?;
         }
-        self.pushed(merge.join_condition.as_deref())?;
+        self.filter(merge.join_condition.as_deref())?;
         for clause in &merge.merge_when_clauses {
             let Some(NodeEnum::MergeWhenClause(clause)) = clause.node.as_ref() else {
                 return Err(unknown("this clause of MERGE"));
