@@ -194,6 +194,7 @@ fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
         agent: conn.identity.name.as_str().into(),
         key: key.into(),
         client: conn.number,
+        home: std::thread::current().id(),
     }
 }
 

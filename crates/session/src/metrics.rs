@@ -122,11 +122,14 @@ fn phases(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
 pub(crate) struct Statements([(&'static str, IntCounter); 7]);
 
 impl Statements {
-    fn new(counters: &IntCounterVec) -> Self {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let name = "pgdraft_statements_total";
+        let counters = counters(registry, name, "Statements by kind", "kind")?;
         let kinds = [
             "relay", "read", "write", "admin", "setting", "refused", "syntax",
         ];
-        Self(kinds.map(|kind| (kind, counters.with_label_values(&[kind]))))
+        let found = kinds.map(|kind| (kind, counters.with_label_values(&[kind])));
+        Ok(Self(found))
     }
 
     /// Counts one.
@@ -170,11 +173,7 @@ impl Metrics {
                 "Client connections by how they ended",
                 "how",
             )?,
-            statements: Statements::new(&counters(
-                "pgdraft_statements_total",
-                "Statements by kind",
-                "kind",
-            )?),
+            statements: Statements::new(registry)?,
             refused: counters(
                 "pgdraft_refused_total",
                 "Statements refused by pgdraft, by SQLSTATE",

@@ -167,7 +167,7 @@ impl Seat {
         let Some(server) = self.lease.as_mut().and_then(Lease::server) else {
             return End::Upstream;
         };
-        let Some(stream) = server.stream.take() else {
+        let Some(stream) = server.take_stream() else {
             return End::Upstream;
         };
         let read_ahead = std::mem::take(&mut server.read_ahead);

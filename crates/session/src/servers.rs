@@ -16,6 +16,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -101,6 +102,8 @@ pub(crate) struct Wish {
     pub(crate) key: Key,
     /// The client's number.
     pub(crate) client: u64,
+    /// The thread that serves the client.
+    pub(crate) home: ThreadId,
 }
 
 /// One connection.
@@ -121,9 +124,23 @@ pub(crate) struct Server {
     /// What it has from its last client.
     pub(crate) held: Held,
     key: Key,
+    /// The thread whose run time watches its socket.
+    home: ThreadId,
     opened: Instant,
     used: Instant,
     checked: Instant,
+}
+
+impl Server {
+    /// Its bytes, watched by this thread.
+    pub(crate) fn take_stream(&mut self) -> Option<upstream::UpstreamStream> {
+        let mut stream = self.stream.take()?;
+        let here = thread::current().id();
+        if self.home != here && stream.move_here().is_ok() {
+            self.home = here;
+        }
+        Some(stream)
+    }
 }
 
 /// All of them.
@@ -466,6 +483,7 @@ impl Servers {
             reported,
             held: Held::default(),
             key: Arc::clone(key),
+            home: thread::current().id(),
             opened: now,
             used: now,
             checked: now,
@@ -511,6 +529,8 @@ impl State {
         // its last one needs nothing set anew
         let own = |server: &Server| fits(server) && server.held.client == wish.client;
         let found = self.idle.iter().rposition(own);
+        let near = |server: &Server| fits(server) && server.home == wish.home;
+        let found = found.or_else(|| self.idle.iter().rposition(near));
         let found = found.or_else(|| self.idle.iter().rposition(fits));
         let server = match found {
             Some(index) => Some(Box::new(self.idle.remove(index))),

@@ -1,6 +1,7 @@
 //! A connection to the upstream, whatever it runs over.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,6 +20,26 @@ pub enum UpstreamStream {
 }
 
 impl UpstreamStream {
+    /// From now on the run time of this thread watches the socket. Else the one that opened it is woken
+    /// by each message, only to wake this one.
+    ///
+    /// # Errors
+    /// There is no room for another socket, for a moment; the old one goes on.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => *stream = moved(stream)?,
+            Self::Unix(stream) => {
+                let socket = stream.as_fd().try_clone_to_owned()?;
+                *stream = UnixStream::from_std(socket.into())?;
+            }
+            Self::Tls(stream) => {
+                let (stream, _) = stream.get_mut();
+                *stream = moved(stream)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What a password is bound to under TLS: the hash of the server's certificate.
     pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
         let Self::Tls(stream) = self else {
@@ -27,6 +48,10 @@ impl UpstreamStream {
         let certificates = stream.get_ref().1.peer_certificates()?;
         wire::tls::end_point(certificates.first()?)
     }
+}
+
+fn moved(stream: &TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(stream.as_fd().try_clone_to_owned()?.into())
 }
 
 impl AsyncRead for UpstreamStream {
