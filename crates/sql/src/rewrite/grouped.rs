@@ -6,7 +6,7 @@ use catalog::{Catalog, Relation, quote_identifier as q};
 use report::Report;
 
 use crate::facts::{Block, ColumnUse, TableRef};
-use crate::merge::{self, Wanted, equals};
+use crate::merge::{self, Scan, Wanted, equals};
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Merged, Resolved};
@@ -266,7 +266,7 @@ impl Grouping<'_> {
             rows: draft.dirty.get(&relation.id).copied().unwrap_or(0),
             fenced: false,
             bare_count: false,
-            whole: false,
+            scan: Scan::Sought,
             with_new: false,
             truncated: draft.truncated.contains(&relation.id),
         };
