@@ -79,6 +79,27 @@ impl Walk<'_> {
 }
 
 impl Replies {
+    /// An answer that is the proxy's own has reached the head.
+    pub(crate) fn answers(&self) -> bool {
+        let head = self.queue.front().map(|entry| entry.want);
+        matches!(head, Some(Want::Local | Want::CopyEnd))
+    }
+
+    /// Appends the answers that are the proxy's own and have reached the head.
+    pub(crate) fn answer_locals(&mut self, out: &mut Vec<u8>) {
+        while let Some(entry) = self
+            .queue
+            .pop_front_if(|entry| matches!(entry.want, Want::Local | Want::CopyEnd))
+        {
+            if let Some(fix) = entry.fix {
+                self.local_bytes -= fix.local.len();
+                if self.stop != Stop::Told {
+                    out.extend_from_slice(&fix.local);
+                }
+            }
+        }
+    }
+
     /// Takes what upstream sent. `out` must be empty; it gets what the client is to be told
     /// unless that is the chunk itself.
     ///
