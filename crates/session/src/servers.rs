@@ -323,6 +323,7 @@ impl Servers {
             agent: Arc::from(""),
             key: Key::from([]),
             client: 0,
+            home: thread::current().id(),
         };
         drop(self.acquire(&wish, false).await);
         self.state().behind_pooler == Some(true)
