@@ -63,9 +63,6 @@ impl Control {
         }
         work.triggers().await?;
         transaction.commit().await?;
-        if !store::give_way(&client).await? {
-            tracing::debug!("production's DDL may have to wait for the next look at the catalog");
-        }
         Ok(())
     }
 

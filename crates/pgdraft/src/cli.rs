@@ -147,6 +147,10 @@ pub(crate) struct Init {
     /// Print the SQL instead of running it
     #[arg(long, env = "PGDRAFT_DRY_RUN")]
     pub(crate) dry_run: bool,
+    /// Make an event trigger too, by which drafts give way to migrations that drop a type or a function
+    /// in the transaction that ends its use; needs a superuser
+    #[arg(long, env = "PGDRAFT_EVENT_TRIGGER")]
+    pub(crate) event_trigger: bool,
 }
 
 /// `pgdraft uninstall`

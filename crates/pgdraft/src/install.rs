@@ -15,6 +15,7 @@ pub(crate) async fn init(arguments: &Init) -> Result<(), Failure> {
     let database = connect(&arguments.upstream).await?;
     let options = InstallOptions {
         dry_run: arguments.dry_run,
+        event_trigger: arguments.event_trigger,
     };
     let report = store::install(&database.client, &options)
         .await

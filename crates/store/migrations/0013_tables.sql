@@ -61,7 +61,7 @@ GRANT EXECUTE ON FUNCTION pgdraft.current_of(text, oid, text), pgdraft.key_left(
 
 -- Heads give way to production's DDL. A head has columns of production's types and conditions that call
 -- its functions, and PostgreSQL would not drop what heads still need though production's tables do not.
--- An event trigger on ddl_command_start, made by `pgdraft serve` where it may, takes the heads that are
+-- An event trigger on ddl_command_start, made by `pgdraft init --event-trigger`, takes the heads that are
 -- behind their tables out of the way, in the transaction of that DDL. They keep their rows and are made
 -- anew, with them, when pgdraft looks at the catalog the next time.
 

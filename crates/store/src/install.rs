@@ -41,6 +41,7 @@ const MIGRATIONS: [(i32, &str, &str); 15] = [
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
+const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
 pub const VERSION: i32 = 15;
@@ -61,6 +62,8 @@ pub enum Status {
 pub struct InstallOptions {
     /// Only say what would run.
     pub dry_run: bool,
+    /// Make the event trigger by which drafts give way to production's DDL.
+    pub event_trigger: bool,
 }
 
 /// What was done, or would be.
@@ -133,7 +136,11 @@ pub async fn install(client: &Client, options: &InstallOptions) -> Result<Instal
     let who = Installer::look(client).await?;
     who.check(version == 0)?;
     let grants = grants::plan(client, &who.roles).await?;
-    let script = script(&who, version, &grants);
+    let mut script = script(&who, version, &grants);
+    if options.event_trigger {
+        script.push_str(EVENT_TRIGGER);
+    }
+    script.push_str("COMMIT;\n");
     if !options.dry_run
         && let Err(error) = client.batch_execute(&script).await
     {
@@ -248,7 +255,7 @@ impl Installer {
     }
 }
 
-/// The whole script. `BEGIN` and `COMMIT` are part of it, so that psql runs it as we do.
+/// The script up to its `COMMIT`. `BEGIN` and `COMMIT` are part of it, so that psql runs it as we do.
 fn script(who: &Installer, version: i32, grants: &grants::Grants) -> String {
     let (agent, control) = (who.roles.agent_quoted(), who.roles.control_quoted());
     let mut out = String::from("-- pgdraft: schema, roles and grants\nBEGIN;\n");
@@ -301,7 +308,6 @@ fn script(who: &Installer, version: i32, grants: &grants::Grants) -> String {
         out.push_str(statement);
         out.push_str(";\n");
     }
-    out.push_str("COMMIT;\n");
     out
 }
 

@@ -6,7 +6,6 @@
 //! Start at [`install()`], [`load_catalog`] and [`sessions`].
 
 mod error;
-mod event_trigger;
 mod exposed;
 pub mod history;
 mod install;
@@ -26,7 +25,6 @@ pub mod tables;
 mod uninstall;
 
 pub use error::{Error, database_report};
-pub use event_trigger::give_way;
 pub use exposed::exposed_tables;
 pub use install::{InstallOptions, InstallReport, Status, VERSION, install, status};
 pub use load::{load_catalog, load_heads};

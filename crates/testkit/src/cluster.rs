@@ -182,12 +182,7 @@ impl Cluster {
             "pg_dump failed: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        // The event trigger by which heads give way to DDL is in no schema.
         String::from_utf8_lossy(&output.stdout)
-            .split("\n--\n-- ")
-            .filter(|item| !item.starts_with("Name: pgdraft_give_way;"))
-            .collect::<Vec<_>>()
-            .join("\n--\n-- ")
             .lines()
             .filter(|l| {
                 !l.starts_with("SELECT pg_catalog.setval(")

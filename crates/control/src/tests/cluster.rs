@@ -213,10 +213,6 @@ impl Database {
             String::from_utf8_lossy(&out.stderr)
         );
         let text = String::from_utf8(out.stdout).unwrap();
-        // The event trigger is in no schema, so there is no dump without it.
-        let items = text.split("\n--\n-- ");
-        let items = items.filter(|item| !item.starts_with("Name: pgdraft_give_way;"));
-        let text = items.collect::<Vec<_>>().join("\n--\n-- ");
         text.lines()
             .filter(|l| !l.starts_with("\\restrict") && !l.starts_with("\\unrestrict"))
             .collect::<Vec<_>>()

@@ -53,6 +53,11 @@ const MIGRATIONS: [&str; 14] = [
 /// Its control plane looks at the catalog when it is told to.
 async fn drafted(label: &str) -> (Setup, super::agent::Agent) {
     let mut setup = setup(label, SCHEMA).await;
+    let options = store::InstallOptions {
+        event_trigger: true,
+        ..store::InstallOptions::default()
+    };
+    store::install(&setup.production, &options).await.unwrap();
     let options = Options {
         catalog_poll: Duration::from_hours(1),
         ..super::agent::options()

@@ -75,9 +75,15 @@ async fn dry_run_is_the_script_that_psql_can_run() {
     let database = rich("dry").await;
     let client = database.superuser().await;
     let before = database.dump(&[]);
-    let report = install(&client, &InstallOptions { dry_run: true })
-        .await
-        .unwrap();
+    let report = install(
+        &client,
+        &InstallOptions {
+            dry_run: true,
+            ..InstallOptions::default()
+        },
+    )
+    .await
+    .unwrap();
     assert_eq!(before, database.dump(&[]));
     assert_eq!(status(&client).await.unwrap(), Status::NotInstalled);
     database.psql(&report.script);
