@@ -127,6 +127,7 @@ BEGIN;
 DECLARE c CURSOR FOR SELECT * FROM t WHERE id = 1;
 FETCH c;
 WITH x AS (UPDATE t SET v = 'cte' WHERE CURRENT OF c RETURNING *) SELECT * FROM x;
+-- expect any or refused
 UPDATE t SET id = 100 WHERE CURRENT OF c;
 -- expect refused 0A000
 UPDATE t SET v = 'moved' WHERE CURRENT OF c;
