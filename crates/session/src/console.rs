@@ -237,15 +237,15 @@ impl Console<'_> {
         Ok(())
     }
 
-    /// The statements of a Query. A command that changes something is sent alone; others may come
-    /// together.
+    /// The statements of a Query. Beside a command that changes something there may only be small talk;
+    /// commands that change nothing may come together.
     fn texts(&self, text: &str) -> Vec<String> {
         let control = &self.shared.control;
         let command = control.recognise(text);
         let parts = smalltalk::split(text);
-        let alone = |part: &String| control.recognise(part).is_some_and(|c| c.changes);
+        let commands: Vec<_> = parts.iter().filter_map(|p| control.recognise(p)).collect();
         let whole = command.is_some_and(|c| c.changes || !c.columns.is_empty());
-        if whole || parts.iter().any(alone) {
+        if whole || commands.len() > 1 && commands.iter().any(|c| c.changes) {
             return vec![text.to_owned()];
         }
         parts

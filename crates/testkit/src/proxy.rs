@@ -178,15 +178,22 @@ impl Proxy {
         Connection::open(&self.agent(session)).expect("the agent can connect")
     }
 
-    /// Connects as the reviewer and runs one admin statement.
+    /// Connects as the reviewer.
+    ///
+    /// # Panics
+    /// Where that is refused.
+    #[track_caller]
+    pub fn connect_reviewer(&self) -> Connection {
+        Connection::open(&self.reviewer()).expect("the reviewer can connect")
+    }
+
+    /// Runs one admin statement as the reviewer.
     ///
     /// # Panics
     /// Where it fails.
     #[track_caller]
     pub fn review(&self, statement: &str) -> crate::wire::Reply {
-        Connection::open(&self.reviewer())
-            .expect("the reviewer can connect")
-            .run(statement)
+        self.connect_reviewer().run(statement)
     }
 
     /// All that the process has printed.

@@ -103,8 +103,8 @@ fn no_agent_holds_what_others_wait_for() {
     victim.run("SET statement_timeout = '20s'");
     victim.run("UPDATE users SET name = 'mine too' WHERE id = 2");
     victim.run("UPDATE later SET name = 'mine'");
-    let told = Connection::open(&proxy.reviewer())
-        .unwrap()
+    let told = proxy
+        .connect_reviewer()
         .run("SET lock_timeout = '20s'; COMMIT SESSION 'victim'");
     assert_eq!(told.tag.as_deref(), Some("COMMIT SESSION"));
     drop(held);

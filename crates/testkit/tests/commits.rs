@@ -8,7 +8,7 @@
 )]
 
 use testkit::proxy::{Proxy, over};
-use testkit::wire::{Body, Connection, Failure, Reply};
+use testkit::wire::{Body, Connection, Failure};
 
 const SETUP: &str = "\
 CREATE TABLE account (id int PRIMARY KEY, name text NOT NULL, balance int NOT NULL DEFAULT 0);
@@ -16,22 +16,6 @@ CREATE TABLE item (id int PRIMARY KEY, account_id int REFERENCES account, n int 
 INSERT INTO account SELECT g, 'n' || g FROM generate_series(1, 6000) g;
 INSERT INTO item SELECT g, g FROM generate_series(1, 6000) g;
 ";
-
-fn shown(reply: &Reply) -> Vec<String> {
-    let width = reply.columns.as_ref().map_or(0, Vec::len);
-    (0..reply.rows.len())
-        .map(|row| {
-            let values: Vec<String> = (0..width)
-                .map(|at| reply.value(row, at).unwrap_or_else(|| "-".into()))
-                .collect();
-            values.join("|")
-        })
-        .collect()
-}
-
-fn reviewer(proxy: &Proxy) -> Connection {
-    Connection::open(&proxy.reviewer()).unwrap()
-}
 
 /// What a command says beside its rows.
 fn told(connection: &mut Connection, text: &str) -> Vec<String> {
@@ -59,7 +43,7 @@ fn a_large_commit_tells_how_far_it_is() {
     agent.run("UPDATE item SET n = 1");
     let mut production = database.connect();
     production.run("BEGIN; SELECT FROM item WHERE id = 3000 FOR UPDATE");
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     rita.send(b'Q', Body::new().text("COMMIT SESSION 's'"))
         .unwrap();
     let mut steps = Vec::new();
@@ -111,7 +95,7 @@ fn web(proxy: &Proxy) -> String {
 fn an_answer_that_was_lost_is_given_again() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     for (name, statement) in [
         ("a", "UPDATE account SET balance = 1 WHERE id = 1"),
@@ -125,10 +109,10 @@ fn an_answer_that_was_lost_is_given_again() {
     }
     let mut twice = |text: &str| {
         let first = told(&mut rita, text);
-        let base = shown(&production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3"));
+        let base = production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3").table();
         let again = told(&mut rita, text);
         assert_eq!(first, again, "{text}");
-        assert!(base == shown(&production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3")), "{text} did something again");
+        assert!(base == production.run("SELECT * FROM item UNION ALL SELECT id, balance, n FROM (SELECT id, balance, length(name) AS n FROM account) x ORDER BY 1, 2, 3").table(), "{text} did something again");
         first
     };
     twice("FORK SESSION 's' AS 'f'");
@@ -181,7 +165,7 @@ fn a_commit_that_a_deadlock_ended_is_done_again() {
     proxy.crash_and_restart();
     production.run("SET deadlock_timeout = '10min'");
     production.run("BEGIN; UPDATE item SET account_id = 1 WHERE id = 1");
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     rita.send(b'Q', Body::new().text("COMMIT SESSION 's'"))
         .unwrap();
     someone_waits(&mut watcher);
@@ -190,9 +174,9 @@ fn a_commit_that_a_deadlock_ended_is_done_again() {
     let done = rita.collect(None).unwrap();
     assert!(done.error().is_none(), "{done:?}");
     assert_eq!(
-        shown(&production.run(
+        production.run(
             "SELECT a.name, a.balance, i.n FROM account a JOIN item i ON i.id = a.id WHERE a.id = 1"
-        )),
+        ).table(),
         ["S|7|1"]
     );
     assert!(proxy.log().contains("others are in the way of a commit"));
@@ -220,34 +204,34 @@ fn a_rehearsal_lists_every_error() {
     agent.run("UPDATE account SET balance = 5");
     agent.run("DELETE FROM item WHERE id BETWEEN 10 AND 30");
     agent.run("INSERT INTO item SELECT g, 1 FROM generate_series(7999, 8001) g");
-    let mut rita = reviewer(&proxy);
-    let before = shown(&production.run(
+    let mut rita = proxy.connect_reviewer();
+    let before = production.run(
         "SELECT sum(balance), count(*) FROM account UNION ALL SELECT sum(n), count(*) FROM item",
-    ));
+    ).table();
     let rehearsed = rita.run("REHEARSE SESSION 's'");
     assert_eq!(
-        shown(&rehearsed),
+        rehearsed.table(),
         [
-            "error|public.item|{\"id\": 8000}|-|-|P0001: not 8000",
-            "error|public.account|{\"id\": 2000}|-|-|P0001: not 2000",
-            "error|public.account|{\"id\": 4000}|-|-|P0001: not 4000",
-            "error|public.account|{\"id\": 6000}|-|-|P0001: not 6000",
-            "error|public.item|{\"id\": 17}|-|-|P0017: item 17 stays",
+            "error|public.item|{\"id\": 8000}|∅|∅|P0001: not 8000",
+            "error|public.account|{\"id\": 2000}|∅|∅|P0001: not 2000",
+            "error|public.account|{\"id\": 4000}|∅|∅|P0001: not 4000",
+            "error|public.account|{\"id\": 6000}|∅|∅|P0001: not 6000",
+            "error|public.item|{\"id\": 17}|∅|∅|P0017: item 17 stays",
         ]
     );
     assert_eq!(rita.fail("COMMIT SESSION 's'").code(), "P0001");
     // the errors are no more than what they say
     production.run("DROP TRIGGER no ON account; DROP TRIGGER no ON item");
-    let again = shown(&rita.run("REHEARSE SESSION 's'"));
+    let again = rita.run("REHEARSE SESSION 's'").table();
     assert!(
         again.iter().all(|line| line.starts_with("commit|")),
         "{again:?}"
     );
     assert_eq!(
         before,
-        shown(&production.run(
+        production.run(
             "SELECT sum(balance), count(*) FROM account UNION ALL SELECT sum(n), count(*) FROM item"
-        ))
+        ).table()
     );
     rita.run("COMMIT SESSION 's'");
     assert_eq!(

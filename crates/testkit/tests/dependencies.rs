@@ -72,7 +72,7 @@ fn edges(proxy: &Proxy, session: &str) -> Vec<String> {
 }
 
 fn refused(proxy: &Proxy, statement: &str) -> testkit::wire::Failure {
-    Connection::open(&proxy.reviewer()).unwrap().fail(statement)
+    proxy.connect_reviewer().fail(statement)
 }
 
 /// A name, operations with their statements, and what they need.

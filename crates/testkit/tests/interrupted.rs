@@ -56,7 +56,7 @@ fn cut_off(
 ) -> testkit::wire::Exchange {
     let mut blocker = database.connect();
     blocker.run("BEGIN; LOCK TABLE pgdraft.sessions IN EXCLUSIVE MODE");
-    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
+    let mut rita = proxy.connect_reviewer();
     let (port, pid, secret) = rita.cancel_key();
     let text = command.to_owned();
     let asked = thread::spawn(move || rita.simple(&text).unwrap());
@@ -129,7 +129,7 @@ fn an_interrupted_command_is_done() {
 #[test]
 fn several_commands_at_once() {
     let (_database, proxy) = started();
-    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
+    let mut rita = proxy.connect_reviewer();
     let exchange = rita.simple("SHOW SESSIONS; SHOW POOLS; SELECT 1").unwrap();
     assert_eq!(exchange.replies.len(), 3, "{exchange:?}");
     assert!(exchange.error().is_none(), "{exchange:?}");

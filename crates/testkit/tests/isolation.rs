@@ -384,7 +384,7 @@ fn a_session_that_has_ended_takes_no_more_writes() {
         let failure = agent.fail("UPDATE users SET n = 2 WHERE id = 2");
         assert_eq!(failure.code(), "ZD002", "{failure}");
         assert!(!failure.field('H').is_empty(), "{failure}");
-        let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+        let mut reviewer = proxy.connect_reviewer();
         // What was lost on its way may be asked again; nothing else ends a session twice.
         for again in ["COMMIT", "DISCARD"] {
             if ending == again {
@@ -400,7 +400,7 @@ fn a_session_that_has_ended_takes_no_more_writes() {
         database.connect().value("SELECT n FROM users WHERE id = 2"),
         "1"
     );
-    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     let failure = reviewer.fail("COMMIT SESSION 'never seen'");
     assert_eq!(failure.code(), "ZD003", "{failure}");
     proxy.assert_sound();
@@ -413,7 +413,7 @@ fn a_row_that_production_changed_stops_the_commit() {
     agent.run("UPDATE users SET name = 'draft' WHERE id IN (1, 2); DELETE FROM users WHERE id = 3");
     database.run("UPDATE users SET name = 'production' WHERE id = 1");
     let before = database.dump();
-    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     let failure = reviewer.fail("COMMIT SESSION 's'");
     assert_eq!(failure.code(), "ZD001", "{failure}");
     assert_eq!(before, database.dump());

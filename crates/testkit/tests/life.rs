@@ -18,24 +18,8 @@ CREATE TABLE stock (id int PRIMARY KEY, name text NOT NULL, quantity int NOT NUL
 INSERT INTO stock SELECT g, 'n' || g, 10 FROM generate_series(1, 9) g;
 ";
 
-fn shown(reply: &Reply) -> Vec<String> {
-    (0..reply.rows.len())
-        .map(|row| {
-            let width = reply.columns.as_ref().map_or(0, Vec::len);
-            let values: Vec<String> = (0..width)
-                .map(|at| reply.value(row, at).unwrap_or_else(|| "-".into()))
-                .collect();
-            values.join("|")
-        })
-        .collect()
-}
-
 fn rows(connection: &mut Connection, text: &str) -> Vec<String> {
-    shown(&connection.run(text))
-}
-
-fn reviewer(proxy: &Proxy) -> Connection {
-    Connection::open(&proxy.reviewer()).unwrap()
+    connection.run(text).table()
 }
 
 fn configured(lines: &str) -> Settings {
@@ -68,7 +52,7 @@ fn an_idle_session_expires() {
     let settings = configured("sessions.ttl_ms = 700\nsessions.clean_ms = 50");
     let (database, mut proxy) = over_with(SETUP, &settings);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("idle");
     agent.run("UPDATE stock SET quantity = 3 WHERE id < 4");
     until(
@@ -114,7 +98,7 @@ fn history_goes_after_its_time() {
     let settings = configured("sessions.history_ms = 2000\nsessions.clean_ms = 50");
     let (database, mut proxy) = over_with(SETUP, &settings);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE stock SET quantity = 3 WHERE id < 4");
     rita.run("COMMIT SESSION 's'");
@@ -150,7 +134,7 @@ fn counters_merge_as_differences() {
     let settings = configured("merge.delta = [\"public.stock.quantity\"]");
     let (database, mut proxy) = over_with(SETUP, &settings);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE stock SET quantity = quantity - 4 WHERE id IN (1, 2)");
     agent.run("UPDATE stock SET name = 'ours' WHERE id = 3");
@@ -196,7 +180,7 @@ fn counters_merge_as_differences() {
 fn a_resolved_conflict_that_is_resolved_again() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE stock SET quantity = 1 WHERE id IN (1, 2)");
     agent.run("DELETE FROM stock WHERE id = 3");
@@ -235,7 +219,7 @@ fn drafts_that_are_gone_leave_their_space() {
     let settings = configured("sessions.clean_ms = 50");
     let (database, mut proxy) = over_with(SETUP, &settings);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut first = 0;
     for round in 0..8 {
         let mut agent = proxy.connect(&format!("s{round}"));

@@ -20,23 +20,7 @@ INSERT INTO item SELECT g, g, 0 FROM generate_series(1, 9) g;
 ";
 
 fn rows(connection: &mut Connection, text: &str) -> Vec<String> {
-    shown(&connection.run(text))
-}
-
-fn shown(reply: &Reply) -> Vec<String> {
-    (0..reply.rows.len())
-        .map(|row| {
-            let width = reply.columns.as_ref().map_or(0, Vec::len);
-            let values: Vec<String> = (0..width)
-                .map(|at| reply.value(row, at).unwrap_or_else(|| "-".into()))
-                .collect();
-            values.join("|")
-        })
-        .collect()
-}
-
-fn reviewer(proxy: &Proxy) -> Connection {
-    Connection::open(&proxy.reviewer()).unwrap()
+    connection.run(text).table()
 }
 
 fn base(production: &mut Connection) -> Vec<String> {
@@ -51,7 +35,7 @@ fn base(production: &mut Connection) -> Vec<String> {
 fn other_columns_of_a_row_merge() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let (mut a, mut b, mut c) = (proxy.connect("a"), proxy.connect("b"), proxy.connect("c"));
     a.run("UPDATE account SET name = 'A' WHERE id = 1");
     b.run("UPDATE account SET note = '{\"b\": 2}' WHERE id = 1");
@@ -76,7 +60,7 @@ fn other_columns_of_a_row_merge() {
 fn values_that_are_equal_and_not_the_same_are_conflicts() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET balance = 7, note = '{}', spot = point(1, 1) WHERE id = 1");
     production.run("UPDATE account SET balance = 1.00, note = '{\"a\":  1}', spot = point('-0', 0) WHERE id = 1");
@@ -97,7 +81,7 @@ fn values_that_are_equal_and_not_the_same_are_conflicts() {
 fn every_kind_of_conflict_is_listed_at_once() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'ours' WHERE id IN (1, 2)");
     agent.run("DELETE FROM item WHERE id = 3");
@@ -144,7 +128,7 @@ fn every_kind_of_conflict_is_listed_at_once() {
 fn a_resolved_conflict_stays_resolved_until_the_base_moves() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'ours', balance = 50 WHERE id < 4");
     agent.run("DELETE FROM item WHERE id IN (1, 2)");
@@ -196,7 +180,7 @@ fn a_resolved_conflict_stays_resolved_until_the_base_moves() {
 fn rebase_then_commit_is_commit() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'ours' WHERE id < 5");
     agent.run("DELETE FROM item WHERE id = 9");
@@ -226,7 +210,7 @@ fn rebase_then_commit_is_commit() {
 fn revert_after_commit_is_the_base_as_before() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let before = base(&mut production);
     let mut agent = proxy.connect("s");
     agent.run(
@@ -272,7 +256,7 @@ fn revert_after_commit_is_the_base_as_before() {
 fn a_revert_that_meets_a_later_change_is_a_conflict() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'x' WHERE id < 3");
     rita.run("COMMIT SESSION 's'");
@@ -352,7 +336,7 @@ fn a_rehearsal_shows_what_production_adds_and_leaves_nothing() {
     );
     let (database, mut proxy) = over(&script);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'x' WHERE id = 1");
     let before = base(&mut production);
@@ -390,7 +374,7 @@ fn a_rehearsal_shows_what_production_adds_and_leaves_nothing() {
 #[test]
 fn a_proposed_session_waits() {
     let (_database, mut proxy) = over(SETUP);
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     agent.run("UPDATE account SET name = 'x' WHERE id = 1");
     agent.run("PROPOSE SESSION 's'");
@@ -422,7 +406,7 @@ fn a_proposed_session_waits() {
 fn an_ended_session_sees_production() {
     let (database, mut proxy) = over(SETUP);
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     let (mut kept, mut gone) = (proxy.connect("kept"), proxy.connect("gone"));
     kept.run("UPDATE account SET name = 'kept' WHERE id = 1");
     gone.run("UPDATE account SET name = 'gone' WHERE id = 2");
@@ -446,7 +430,7 @@ fn a_truncated_table_without_a_key() {
     let (database, mut proxy) =
         over("CREATE TABLE notes (t text); INSERT INTO notes VALUES ('a'), ('a'), (NULL)");
     let mut production = database.connect();
-    let mut rita = reviewer(&proxy);
+    let mut rita = proxy.connect_reviewer();
     for session in ["late", "s"] {
         let mut agent = proxy.connect(session);
         agent.run("TRUNCATE notes");
@@ -463,8 +447,8 @@ fn a_truncated_table_without_a_key() {
         "3",
         "{effects:?}"
     );
-    let done = shown(&rita.run("COMMIT SESSION 's'"));
+    let done = rita.run("COMMIT SESSION 's'").table();
     assert_eq!(rows(&mut production, "SELECT t FROM notes"), ["mine"]);
-    assert_eq!(shown(&rita.run("COMMIT SESSION 's'")), done);
+    assert_eq!(rita.run("COMMIT SESSION 's'").table(), done);
     proxy.assert_sound();
 }

@@ -133,7 +133,7 @@ fn questions_without_an_answer() {
         "a",
         "UPDATE orders SET qty = 1; DELETE FROM lines",
     );
-    let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     for (statement, code) in [
         ("SHOW DIFF IN SESSION 's' OPERATION 'none'", "ZD020"),
         ("SHOW DIFF IN SESSION 's' KEY (1)", "42601"),
@@ -214,7 +214,7 @@ fn a_commit_is_bound_to_what_was_reviewed() {
     operation(&proxy, "s", "b", "UPDATE orders SET qty = 2 WHERE id = 1");
     let moved = fingerprint();
     assert_ne!(reviewed, moved);
-    let mut reviewer = testkit::wire::Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     let failure = reviewer.fail(&format!("COMMIT SESSION 's' FINGERPRINT '{reviewed}'"));
     assert_eq!(failure.code(), "ZD021", "{failure}");
     assert!(failure.field('D').contains(&moved), "{failure}");

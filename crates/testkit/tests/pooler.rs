@@ -8,7 +8,7 @@
 )]
 
 use testkit::proxy::{PASSWORD, Settings, over_with};
-use testkit::wire::{Connection, Reply};
+use testkit::wire::Reply;
 
 fn value(reply: &Reply, row: usize, column: &str) -> Option<String> {
     let columns = reply.columns.as_ref().expect("a row description");
@@ -26,7 +26,7 @@ fn the_pool_is_seen_paused_and_reloaded() {
     let (_database, mut proxy) = over_with("CREATE TABLE t (id int PRIMARY KEY)", &settings);
     let mut agent = proxy.connect("s");
     agent.run("BEGIN; SELECT count(*) FROM t");
-    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
 
     let pools = reviewer.run("SHOW POOLS");
     assert_eq!(value(&pools, 0, "user").as_deref(), Some("agent"));

@@ -179,8 +179,8 @@ fn statements_are_sealed() {
 
     // Another process without the key: told, not guessed.
     let other = Proxy::start(&database);
-    let refused = Connection::open(&other.reviewer())
-        .unwrap()
+    let refused = other
+        .connect_reviewer()
         .fail("SHOW OPERATIONS IN SESSION 's' FULL");
     assert_eq!(refused.code(), "55000");
 }
@@ -314,7 +314,7 @@ fn reads_that_went_stale_are_told() {
     let (database, mut proxy) = recording("[operations]\nreads = [\"agent\"]\n");
     let mut production = database.connect();
     production.run("CREATE TABLE stock (a int, b text, n numeric, PRIMARY KEY (a, b)); INSERT INTO stock SELECT g, 'x' || g, g FROM generate_series(1, 1200) g; GRANT SELECT ON stock TO PUBLIC");
-    let mut rita = Connection::open(&proxy.reviewer()).unwrap();
+    let mut rita = proxy.connect_reviewer();
     let mut agent = proxy.connect("s");
     decide(&mut agent);
 

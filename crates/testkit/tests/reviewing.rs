@@ -9,7 +9,7 @@
 )]
 
 use testkit::proxy::{Proxy, over};
-use testkit::wire::{Connection, Failure, Reply};
+use testkit::wire::{Failure, Reply};
 
 const SETUP: &str = "\
 CREATE TABLE notes (at int, what json);
@@ -38,7 +38,7 @@ fn operation(proxy: &Proxy, session: &str, name: &str, statements: &str) {
 
 /// What the console says to a command that it refuses.
 fn refused(proxy: &Proxy, command: &str) -> Failure {
-    Connection::open(&proxy.reviewer()).unwrap().fail(command)
+    proxy.connect_reviewer().fail(command)
 }
 
 #[test]

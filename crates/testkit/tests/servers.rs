@@ -190,7 +190,7 @@ const PINS: &[(&str, &str, &str)] = &[
 #[test]
 fn what_lives_on_a_connection_holds_it_until_it_is_discarded() {
     let (_database, mut proxy) = with("pool_size = 2\n");
-    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     let mut other = proxy.connect("other");
     for (makes, asks, answer) in PINS {
         let mut agent = proxy.connect("s");

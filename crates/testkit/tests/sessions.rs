@@ -181,7 +181,7 @@ fn admin_statements_over_the_extended_protocol() {
     let (database, mut proxy) = over(SETUP);
     let mut agent = proxy.connect("s");
     agent.run("UPDATE items SET n = 1 WHERE id = 1");
-    let mut reviewer = Connection::open(&proxy.reviewer()).unwrap();
+    let mut reviewer = proxy.connect_reviewer();
     for statement in [
         "SHOW SESSIONS",
         "SHOW DIFF IN SESSION 's'",
