@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use testkit::proxy::{Proxy, Settings, over, over_with};
-use testkit::wire::{Connection, Reply};
+use testkit::wire::Connection;
 
 const SETUP: &str = "\
 CREATE TABLE stock (id int PRIMARY KEY, name text NOT NULL, quantity int NOT NULL CHECK (quantity >= 0));
