@@ -8,8 +8,8 @@
     reason = "a test stops at the first surprise"
 )]
 
-use testkit::proxy::{Proxy, over};
-use testkit::wire::{Connection, Reply};
+use testkit::proxy::over;
+use testkit::wire::Connection;
 
 const SETUP: &str = "\
 CREATE TABLE account (id int PRIMARY KEY, name text NOT NULL, balance numeric NOT NULL, note json, spot point, email text UNIQUE,
