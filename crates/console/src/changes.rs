@@ -179,8 +179,9 @@ fn rehearsed(session: &str, rehearsal: Rehearsal) -> Rows {
     }
     for e in rehearsal.effects {
         let what = if e.removed > 0 {
+            let rows = if e.removed == 1 { "row" } else { "rows" };
             format!(
-                "{} rows removed by the database, not by the agent",
+                "{} {rows} removed by the database, not by the agent",
                 e.removed
             )
         } else {

@@ -3,7 +3,7 @@
 //! Its limits: sequences move, what a trigger does outside the database is done, and rows that a
 //! trigger removes are counted, not named.
 
-use catalog::Catalog;
+use catalog::{Catalog, Relation, RelationId, RelationKind, SessionId};
 use draft::rehearse as text;
 use draft::{Draft, Own};
 
@@ -101,20 +101,21 @@ impl Control {
         };
         match tried {
             Ok(done) => {
-                for (relation, deleted) in changed_tables(&transaction).await? {
-                    let effects =
-                        effects(&transaction, &catalog, &drafts, found.sid, relation).await?;
+                for (relation, counts) in changed_tables(&transaction, &catalog).await? {
+                    let Some(relation) = catalog.relations.get(&relation) else {
+                        continue;
+                    };
+                    let effects = effects(&transaction, &drafts, found.sid, relation).await?;
                     rehearsal.effects.extend(effects);
-                    let known = catalog.relations.get(&relation);
-                    let ours = known.map_or(0, |r| done.deleted_from(&r.schema, &r.name));
-                    if let (Some(relation), true) = (known, deleted > ours) {
+                    let removed = counts.removed_besides(&done, relation);
+                    if removed > 0 {
                         rehearsal.effects.push(Effect {
                             schema: relation.schema.clone(),
                             table: relation.name.clone(),
                             primary_key: None,
                             drafted: None,
                             result: None,
-                            removed: deleted - ours,
+                            removed,
                         });
                     }
                 }
@@ -155,26 +156,54 @@ impl Control {
     }
 }
 
-/// Tables that this transaction has written to, with the rows it removed from each.
+/// Rows that a transaction wrote to one table.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    inserted: u64,
+    deleted: u64,
+}
+
+impl Counts {
+    /// Rows that went though the commit removed others. A row that changes its partition is removed from
+    /// one and inserted into another.
+    fn removed_besides(self, done: &Committed, relation: &Relation) -> u64 {
+        let (inserted, deleted) = done.written_to(&relation.schema, &relation.name);
+        if relation.kind == RelationKind::Partitioned {
+            return (self.deleted + inserted).saturating_sub(deleted + self.inserted);
+        }
+        self.deleted.saturating_sub(deleted)
+    }
+}
+
+/// Tables that this transaction has written to, partitions as the table whose they are.
 async fn changed_tables(
     client: &tokio_postgres::Transaction<'_>,
-) -> Result<Vec<(catalog::RelationId, u64)>, ControlError> {
-    let rows = client.query(text::CHANGED_TABLES, &[]).await?;
-    rows.iter()
-        .map(|row| Ok((catalog::RelationId(row.try_get(0)?), count(row.try_get(1)?))))
-        .collect()
+    catalog: &Catalog,
+) -> Result<Vec<(RelationId, Counts)>, ControlError> {
+    let mut tables: Vec<(RelationId, Counts)> = Vec::new();
+    for row in client.query(text::CHANGED_TABLES, &[]).await? {
+        let table = catalog.drafted_as(RelationId(row.try_get(0)?));
+        let more = Counts {
+            inserted: count(row.try_get(1)?),
+            deleted: count(row.try_get(2)?),
+        };
+        match tables.iter_mut().find(|(id, _)| *id == table) {
+            Some((_, counts)) => {
+                counts.inserted += more.inserted;
+                counts.deleted += more.deleted;
+            }
+            None => tables.push((table, more)),
+        }
+    }
+    Ok(tables)
 }
 
 async fn effects(
     client: &tokio_postgres::Transaction<'_>,
-    catalog: &Catalog,
     drafts: &[Draft<'_>],
-    sid: catalog::SessionId,
-    relation: catalog::RelationId,
+    sid: SessionId,
+    relation: &Relation,
 ) -> Result<Vec<Effect>, ControlError> {
-    let Some(relation) = catalog.relations.get(&relation) else {
-        return Ok(Vec::new());
-    };
     let draft = drafts.iter().find(|d| d.relation.id == relation.id);
     let query = text::effects(relation, draft, sid, EFFECTS_MAX);
     let rows = client.query(&query, &[]).await?;

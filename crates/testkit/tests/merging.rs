@@ -452,3 +452,35 @@ fn a_truncated_table_without_a_key() {
     assert_eq!(rita.run("COMMIT SESSION 's'").table(), done);
     proxy.assert_sound();
 }
+
+/// What the agent wrote to a partitioned table is its own, whichever partition has the row.
+#[test]
+fn a_rehearsal_knows_partitions() {
+    let (_database, proxy) = over(
+        "CREATE TABLE log (id int, at date, n int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+         CREATE TABLE log_old PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+         CREATE TABLE log_new PARTITION OF log DEFAULT;
+         CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO log VALUES (NEW.id + 100, '2020-12-12', NEW.n); DELETE FROM log WHERE id = 9; RETURN NULL; END $$;
+         CREATE TRIGGER also AFTER INSERT ON log_new FOR EACH ROW WHEN (NEW.n = 77) EXECUTE FUNCTION also();
+         INSERT INTO log SELECT g, '2020-02-02', g FROM generate_series(1, 9) g;",
+    );
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE log SET n = n + 1 WHERE id < 4");
+    agent.run("UPDATE log SET at = '2022-02-02' WHERE id = 4");
+    agent.run("DELETE FROM log WHERE id = 5");
+    let effects = || {
+        let mut shown = rows(&mut proxy.connect_reviewer(), "REHEARSE SESSION 's'");
+        shown.retain(|line| !line.starts_with("commit|"));
+        shown
+    };
+    assert_eq!(effects(), Vec::<String>::new());
+    agent.run("INSERT INTO log VALUES (20, '2023-01-01', 77)");
+    assert_eq!(
+        effects(),
+        [
+            "side effect|public.log|{\"at\": \"2020-12-12\", \"id\": 120}|∅|{\"n\": 77, \"at\": \"2020-12-12\", \"id\": 120}|written by the database, not by the agent",
+            "side effect|public.log|∅|∅|∅|1 row removed by the database, not by the agent",
+        ]
+    );
+}
