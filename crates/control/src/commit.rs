@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
-use draft::rebase::{self, Take, Target};
 use draft::{Draft, Own, apply, conflict};
 use store::keeper;
 use store::sessions::{self, Ending, Session, SessionState};
@@ -27,12 +26,15 @@ use crate::error::{CONFLICT_ROWS_MAX, ConflictRow};
 use crate::sessions::{count, existing};
 use crate::{Control, ControlError, Progress};
 
+mod around;
 mod done;
 mod net;
+mod order;
 mod replay;
 
 pub use done::{Applied, Committed};
-pub(crate) use net::Order;
+use order::Planner;
+pub(crate) use order::{Kind, Plan, Step};
 
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: i64 = 1_000;
@@ -410,16 +412,17 @@ impl Work<'_> {
         self.transaction
             .batch_execute("SET CONSTRAINTS ALL DEFERRED; SAVEPOINT pgdraft_commit")
             .await?;
-        let mut done = self.apply(net::Order::Inserts).await;
+        let first = self.planner();
+        let mut done = self.apply(&first, false, &mut net::Way::default()).await;
         let guessed = self.guessed.load(Ordering::Relaxed);
         self.guessing.store(false, Ordering::Relaxed);
         if guessed && matches!(done, Err(ControlError::Incomplete { .. })) {
             self.back().await?;
-            done = self.apply(net::Order::Inserts).await;
+            done = self.apply(&first, false, &mut net::Way::default()).await;
         }
         if done.as_ref().is_err_and(another_way) {
             self.back().await?;
-            done = self.another_way(done).await;
+            done = self.another_way().await;
         }
         let done = done?;
         for own in self.own.iter().filter(|o| o.prepared) {
@@ -486,11 +489,16 @@ impl Work<'_> {
     }
 
     /// The net changes in that order, with production's own search path for its triggers.
-    async fn apply(&self, order: net::Order) -> Result<Committed, ControlError> {
+    async fn apply(
+        &self,
+        planner: &Planner,
+        held: bool,
+        way: &mut net::Way,
+    ) -> Result<Committed, ControlError> {
         self.transaction
             .batch_execute("SET LOCAL search_path TO DEFAULT")
             .await?;
-        let done = self.apply_net(order).await;
+        let done = self.apply_net(planner, held, way).await;
         let done = self.kept(done).await;
         if done.is_ok() {
             self.transaction.batch_execute(net::ANY_JOIN).await?;
@@ -508,70 +516,6 @@ impl Work<'_> {
             .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
             .await?;
         Ok(done)
-    }
-
-    /// Where the net changes could not be applied: says what stands in the way; else goes the way
-    /// round, first in other orders, at last operation by operation.
-    async fn another_way(
-        &self,
-        first: Result<Committed, ControlError>,
-    ) -> Result<Committed, ControlError> {
-        tracing::debug!("a draft is applied in another way");
-        for own in &self.own {
-            self.lock(own, false).await?;
-        }
-        conflicts(self.transaction, &self.own).await?.none()?;
-        for own in &self.own {
-            self.rebase(own).await?;
-            self.prepare_again(own).await?;
-        }
-        self.transaction
-            .batch_execute("SAVEPOINT pgdraft_commit")
-            .await?;
-        let mut last = first;
-        for order in net::Order::ALL {
-            last = self.apply(order).await;
-            match &last {
-                Err(error) if another_way(error) => self.back().await?,
-                _ => return last,
-            }
-        }
-        self.transaction
-            .batch_execute("SET LOCAL search_path TO DEFAULT")
-            .await?;
-        let done = self.replay().await;
-        match self.kept(done).await {
-            Ok(done) => Ok(done),
-            Err(error) if error.sqlstate() == Some("23505") => {
-                self.back().await?;
-                match self.apply(net::Order::Places).await {
-                    Err(error) if another_way(&error) => last,
-                    done => done,
-                }
-            }
-            // what the net changes met says more than what the long way round did
-            Err(error) if another_way(&error) => last,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Brings a draft without conflicts onto the base as it is now.
-    async fn rebase(&self, own: &Own<'_>) -> Result<(), ControlError> {
-        for text in [
-            rebase::forget(own, &Target::ALL, rebase::Leaving::Gone),
-            rebase::merge(own, &Target::ALL, Take::Nothing, None),
-        ] {
-            keeper::run(self.transaction, &text, None).await?;
-        }
-        Ok(())
-    }
-
-    async fn prepare_again(&self, own: &Own<'_>) -> Result<(), ControlError> {
-        if own.prepared {
-            keeper::run(self.transaction, &own.finish(), None).await?;
-            keeper::run(self.transaction, &own.prepare(), None).await?;
-        }
-        Ok(())
     }
 
     /// Where production's triggers had a say, what they left is what an undo starts from.

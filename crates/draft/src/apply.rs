@@ -153,8 +153,27 @@ pub enum Which {
     Union,
 }
 
-/// Updates rows in one set of columns; `within` narrows down where the base has them.
-pub fn update(own: &Own<'_>, set: &[String], which: Which, within: &str) -> String {
+/// How production's rows are known to be what the draft saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold<'a> {
+    /// The write looks at each; the condition narrows down where the base has them ([`within`]).
+    Seen(&'a str),
+    /// They are locked and the draft has been brought onto them: only what foreign keys of the
+    /// commit itself did to them is new.
+    Locked,
+}
+
+impl Hold<'_> {
+    fn within(&self) -> &str {
+        match self {
+            Self::Seen(within) => within,
+            Self::Locked => "",
+        }
+    }
+}
+
+/// Updates rows in one set of columns.
+pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> String {
     let relation = own.draft.relation;
     let stored: Vec<&Column> = set
         .iter()
@@ -174,7 +193,11 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, within: &str) -> Stri
             format!("{} = {value}", quote_identifier(&c.name))
         })
         .collect();
-    let unmoved: String = stored
+    let compared: &[&Column] = match hold {
+        Hold::Seen(_) => &stored,
+        Hold::Locked => &[],
+    };
+    let unmoved: String = compared
         .iter()
         .map(|c| match which {
             Which::All | Which::Exact | Which::Alike => format!(" AND ({})", merges(own, c)),
@@ -214,6 +237,7 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, within: &str) -> Stri
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
         modified(own),
+        within = hold.within(),
     )
 }
 
@@ -264,10 +288,11 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
 }
 
 /// Deletes the removed rows that are as the draft saw them.
-pub fn delete(own: &Own<'_>, within: &str) -> String {
+pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
     let relation = own.draft.relation;
     let unmoved: String = relation
         .writable()
+        .filter(|_| hold != Hold::Locked)
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
@@ -279,7 +304,8 @@ pub fn delete(own: &Own<'_>, within: &str) -> String {
         same_base(relation, "b", "h"),
         own.sid.0,
         replaced(own),
-        crate::rekey::goes(own)
+        crate::rekey::goes(own),
+        within = hold.within()
     )
 }
 

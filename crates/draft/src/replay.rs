@@ -109,6 +109,16 @@ pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
     )
 }
 
+/// How many of the rows that one operation (`$1`) deleted are still there: a bigint column.
+pub fn not_deleted(draft: &Draft<'_>, sid: SessionId) -> String {
+    format!(
+        "SELECT count(*) FROM {} b JOIN {} w ON {} WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'D'",
+        draft.relation.qualified(),
+        work_table(draft, sid),
+        same_base(draft.relation, "b", "w")
+    )
+}
+
 /// How many rows one operation (`$1`) inserts, updates and deletes: three bigint columns.
 pub fn counts(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(

@@ -16,7 +16,7 @@ use catalog::{
     ReferentialAction, Relation, RelationId, RelationKind, SessionId,
 };
 
-use crate::apply::Which;
+use crate::apply::{Hold, Which};
 use crate::rebase::{Leaving, Take, Target};
 use crate::undo::Undo;
 use crate::{Draft, Own, apply, conflict, diff, head, rebase, replay, rewind, trigger, undo};
@@ -197,11 +197,11 @@ impl World {
                 apply::summary(&own),
                 apply::insert(&own, &[]),
                 apply::update_sets(&own),
-                apply::update(&own, &last_column(relation), Which::All, ""),
-                apply::update(&own, &last_column(relation), Which::Exact, ""),
-                apply::update(&own, &last_column(relation), Which::Union, ""),
-                apply::update(&own, &last_column(relation), Which::Alike, ""),
-                apply::delete(&own, ""),
+                apply::update(&own, &last_column(relation), Which::All, Hold::Seen("")),
+                apply::update(&own, &last_column(relation), Which::Exact, Hold::Seen("")),
+                apply::update(&own, &last_column(relation), Which::Union, Hold::Seen("")),
+                apply::update(&own, &last_column(relation), Which::Alike, Hold::Seen("")),
+                apply::delete(&own, Hold::Seen("")),
                 apply::not_deleted(&own),
             ]),
             "rebase" => lines(vec![

@@ -1,14 +1,16 @@
 //! Applying net changes, set by set.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use catalog::{Relation, RelationId};
-use draft::apply::Which;
+use draft::apply::{Hold, Which};
 use draft::{Draft, Own, apply, conflict, places, rekey};
 
+use super::order::{Kind, Plan, Planner, Step};
 use super::{Applied, Committed, Work, busy, is_locked};
+use crate::ControlError;
 use crate::sessions::count;
-use crate::{ControlError, Step};
 
 /// Above so many different sets of changed columns a table is updated in all of them at once.
 const SETS_MAX: usize = 8;
@@ -25,27 +27,6 @@ const MERGE_JOIN: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_merg
 const NESTED_LOOP: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
 
-/// What comes first. Inserts first can only break a unique key, and PostgreSQL says so. Deletes
-/// first free such keys, but a parent's removal can take children along that the draft gave
-/// another parent; the counts find that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Inserts parents first, updates, deletes children first.
-    Inserts,
-    /// Updates, deletes children first, inserts parents first: children have left their parents
-    /// before these go.
-    Updates,
-    /// Deletes children first, updates, inserts parents first.
-    Deletes,
-    /// The same, where rows change places in a unique key: [`places`].
-    Places,
-}
-
-impl Order {
-    /// All but the last one, in the order they are tried.
-    pub(crate) const ALL: [Self; 3] = [Self::Inserts, Self::Updates, Self::Deletes];
-}
-
 /// Which columns updates change.
 enum Columns {
     /// For each stored column, in how many rows.
@@ -57,6 +38,17 @@ enum Columns {
 
 /// Up to so many updated rows of a table are all looked at.
 const FEW_ROWS_MAX: u64 = 1_000;
+
+/// How far one plan came.
+#[derive(Default)]
+pub(super) struct Way {
+    /// The steps that had something to do.
+    pub(super) there: BTreeSet<Step>,
+    /// What was tried.
+    pub(super) plan: Option<Plan>,
+    /// The step under way.
+    pub(super) at: Option<Step>,
+}
 
 /// What there is to do in one table.
 struct Todo<'a> {
@@ -85,7 +77,14 @@ impl Work<'_> {
             .collect()
     }
 
-    pub(super) async fn apply_net(&self, order: Order) -> Result<Committed, ControlError> {
+    /// The net changes, as the planner has it. Rows that are `held` are locked, and the draft has been
+    /// brought onto them.
+    pub(super) async fn apply_net(
+        &self,
+        planner: &Planner,
+        held: bool,
+        way: &mut Way,
+    ) -> Result<Committed, ControlError> {
         let mut todo = Vec::with_capacity(self.own.len());
         for own in self.parents_first() {
             todo.push(self.todo(own).await?);
@@ -97,27 +96,44 @@ impl Work<'_> {
             Ordering::Relaxed,
         );
         self.written.store(0, Ordering::Relaxed);
-        match order {
-            Order::Inserts => {
-                self.inserts(&mut todo).await?;
-                self.updates(&mut todo).await?;
-                self.deletes(&mut todo).await?;
+        way.there = parts(&todo);
+        let plan = planner.plan(&way.there);
+        way.plan = Some(plan.clone());
+        if plan.leave {
+            self.leave(&todo).await?;
+        }
+        let order: Vec<RelationId> = todo.iter().map(|t| t.own.draft.relation.id).collect();
+        let last = plan.steps.iter().rposition(|s| s.kind == Kind::Insert);
+        let mut fills = Vec::new();
+        for (number, step) in plan.steps.iter().enumerate() {
+            way.at = Some(*step);
+            let Some(todo) = todo.get_mut(step.table) else {
+                continue;
+            };
+            match step.kind {
+                Kind::Insert => {
+                    let after = order.get(step.table + 1..).unwrap_or(&[]);
+                    fills.extend(self.insert(todo, after).await?);
+                }
+                Kind::Update if plan.places.contains(&step.table) => {
+                    self.rekey(todo).await?;
+                    self.change_places(todo).await?;
+                }
+                Kind::Update => {
+                    self.rekey(todo).await?;
+                    self.update(todo, held).await?;
+                }
+                Kind::Delete => self.delete(todo, held).await?,
             }
-            Order::Updates => {
-                self.updates(&mut todo).await?;
-                self.deletes(&mut todo).await?;
-                self.inserts(&mut todo).await?;
+            if Some(number) == last {
+                for (draft, text) in std::mem::take(&mut fills) {
+                    self.write(ANY_JOIN, &text, draft).await?;
+                }
             }
-            Order::Deletes => {
-                self.deletes(&mut todo).await?;
-                self.updates(&mut todo).await?;
-                self.inserts(&mut todo).await?;
-            }
-            Order::Places => {
-                self.deletes(&mut todo).await?;
-                self.change_places(&mut todo).await?;
-                self.inserts(&mut todo).await?;
-            }
+        }
+        way.at = None;
+        if held {
+            self.settle(&todo).await?;
         }
         let takes = |t: &Todo<'_>| t.deletes > 0 && conflict::followed(t.own.draft.relation);
         if todo.iter().any(takes) {
@@ -242,78 +258,93 @@ impl Work<'_> {
         Ok(rows.and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX))
     }
 
-    async fn inserts(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
-        let order: Vec<RelationId> = todo.iter().map(|t| t.own.draft.relation.id).collect();
-        let mut fills = Vec::new();
-        for (place, todo) in todo.iter_mut().enumerate() {
-            if todo.inserts == 0 {
-                continue;
+    /// Children leave the parents that go.
+    async fn leave(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
+        for parent in todo.iter().filter(|t| t.deletes > 0) {
+            for child in todo {
+                for text in places::leave_parents(child.own, parent.own) {
+                    self.write(ANY_JOIN, &text, child.own.draft).await?;
+                }
             }
-            let after = order.get(place + 1..).unwrap_or(&[]);
-            let later = apply::back_columns(todo.own.draft.relation, after);
-            let text = apply::insert(todo.own, &later);
-            self.tell("inserting into", todo.own.draft.relation);
-            todo.applied.inserted = self.write(ANY_JOIN, &text, todo.own.draft).await?;
-            self.told(todo.applied.inserted);
-            complete(todo.own.draft, todo.inserts, todo.applied.inserted)?;
-            if !later.is_empty() {
-                fills.push((todo.own.draft, apply::fill_later(todo.own, &later)));
-            }
-        }
-        for (draft, text) in fills {
-            self.write(ANY_JOIN, &text, draft).await?;
         }
         Ok(())
     }
 
-    async fn updates(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
+    /// Rows that foreign key actions of this commit changed become what the draft made of them.
+    async fn settle(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
         for todo in todo {
-            if let Some(text) = rekey::update(todo.own).filter(|_| todo.rekeys > 0) {
-                self.tell("updating", todo.own.draft.relation);
-                let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
-                self.told(written);
-                complete(todo.own.draft, todo.rekeys, written)?;
-                todo.applied.updated += written;
+            if let Some(text) = places::settle(todo.own) {
+                self.write(ANY_JOIN, &text, todo.own.draft).await?;
             }
-            for (set, which, expected) in self.sets(todo).await? {
-                let text = apply::update(todo.own, &set, which, &todo.within);
-                self.tell("updating", todo.own.draft.relation);
-                let written = self.write(todo.join, &text, todo.own.draft).await?;
-                self.told(written);
-                complete(todo.own.draft, expected, written)?;
-                todo.applied.updated += written;
-            }
+        }
+        Ok(())
+    }
+
+    /// Inserts; what gives the rows the columns that refer to tables that come `after`.
+    async fn insert<'o>(
+        &self,
+        todo: &mut Todo<'o>,
+        after: &[RelationId],
+    ) -> Result<Option<(&'o Draft<'o>, String)>, ControlError> {
+        let later = apply::back_columns(todo.own.draft.relation, after);
+        let text = apply::insert(todo.own, &later);
+        self.tell("inserting into", todo.own.draft.relation);
+        todo.applied.inserted = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+        self.told(todo.applied.inserted);
+        complete(todo.own.draft, todo.inserts, todo.applied.inserted)?;
+        let fill = || (todo.own.draft, apply::fill_later(todo.own, &later));
+        Ok((!later.is_empty()).then(fill))
+    }
+
+    /// Updates rows that get another key.
+    async fn rekey(&self, todo: &mut Todo<'_>) -> Result<(), ControlError> {
+        if let Some(text) = rekey::update(todo.own).filter(|_| todo.rekeys > 0) {
+            self.tell("updating", todo.own.draft.relation);
+            let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            self.told(written);
+            complete(todo.own.draft, todo.rekeys, written)?;
+            todo.applied.updated += written;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, todo: &mut Todo<'_>, held: bool) -> Result<(), ControlError> {
+        for (set, which, expected) in self.sets(todo).await? {
+            let text = apply::update(todo.own, &set, which, todo.hold(held));
+            self.tell("updating", todo.own.draft.relation);
+            let written = self.write(todo.join, &text, todo.own.draft).await?;
+            self.told(written);
+            complete(todo.own.draft, expected, written)?;
+            todo.applied.updated += written;
         }
         Ok(())
     }
 
     /// Updates each row when its unique values are free. Rows in a circle leave theirs first.
-    async fn change_places(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
-        for todo in todo.iter_mut().filter(|t| t.updates > 0) {
-            let set = match &todo.changed {
-                Columns::Alike(set) => set.clone(),
-                Columns::Known(rows) => changed(todo.own, rows).map(|(name, _)| name).collect(),
-            };
-            let text = places::update_free(todo.own, &set);
-            let (mut done, mut left) = (0, false);
-            while done < todo.updates {
-                let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
-                self.told(written);
-                done += written;
-                if written > 0 {
-                    continue;
-                }
-                if std::mem::replace(&mut left, true) {
-                    let table = todo.own.draft.relation.name.clone();
-                    return Err(ControlError::Circle(table));
-                }
-                for text in places::leave(todo.own) {
-                    self.write(ANY_JOIN, &text, todo.own.draft).await?;
-                }
+    async fn change_places(&self, todo: &mut Todo<'_>) -> Result<(), ControlError> {
+        let set = match &todo.changed {
+            Columns::Alike(set) => set.clone(),
+            Columns::Known(rows) => changed(todo.own, rows).map(|(name, _)| name).collect(),
+        };
+        let text = places::update_free(todo.own, &set);
+        let (mut done, mut left) = (0, false);
+        while done < todo.updates {
+            let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            self.told(written);
+            done += written;
+            if written > 0 {
+                continue;
             }
-            complete(todo.own.draft, todo.updates, done)?;
-            todo.applied.updated += done;
+            if std::mem::replace(&mut left, true) {
+                let table = todo.own.draft.relation.name.clone();
+                return Err(ControlError::Circle(table));
+            }
+            for text in places::leave(todo.own) {
+                self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            }
         }
+        complete(todo.own.draft, todo.updates, done)?;
+        todo.applied.updated += done;
         Ok(())
     }
 
@@ -342,32 +373,27 @@ impl Work<'_> {
             .collect()
     }
 
-    async fn deletes(&self, todo: &mut [Todo<'_>]) -> Result<(), ControlError> {
-        for todo in todo.iter_mut().rev() {
-            if todo.deletes == 0 {
-                continue;
-            }
-            let text = apply::delete(todo.own, &todo.within);
-            self.tell("deleting from", todo.own.draft.relation);
-            let written = self.write(todo.join, &text, todo.own.draft).await?;
-            self.told(written);
-            if written != todo.deletes {
-                // In a circle of foreign keys a parent's removal took some of them along.
-                let text = apply::not_deleted(todo.own);
-                let left = self.transaction.query_one(&text, &[]).await?;
-                complete(
-                    todo.own.draft,
-                    todo.deletes,
-                    todo.deletes - count(left.try_get(0)?).min(todo.deletes),
-                )?;
-            }
-            todo.applied.deleted = todo.deletes;
+    async fn delete(&self, todo: &mut Todo<'_>, held: bool) -> Result<(), ControlError> {
+        let text = apply::delete(todo.own, todo.hold(held));
+        self.tell("deleting from", todo.own.draft.relation);
+        let written = self.write(todo.join, &text, todo.own.draft).await?;
+        self.told(written);
+        if written != todo.deletes {
+            // In a circle of foreign keys a parent's removal took some of them along.
+            let text = apply::not_deleted(todo.own);
+            let left = self.transaction.query_one(&text, &[]).await?;
+            complete(
+                todo.own.draft,
+                todo.deletes,
+                todo.deletes - count(left.try_get(0)?).min(todo.deletes),
+            )?;
         }
+        todo.applied.deleted = todo.deletes;
         Ok(())
     }
 
     fn tell(&self, doing: &'static str, relation: &Relation) {
-        self.progress.tell(&Step {
+        self.progress.tell(&crate::Step {
             session: self.session.clone(),
             doing,
             table: format!("{}.{}", relation.schema, relation.name),
@@ -386,6 +412,31 @@ impl Work<'_> {
         let written = self.transaction.execute(text, &[]).await;
         written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
     }
+}
+
+impl Todo<'_> {
+    fn hold(&self, held: bool) -> Hold<'_> {
+        match held {
+            true => Hold::Locked,
+            false => Hold::Seen(&self.within),
+        }
+    }
+}
+
+/// What there is to do, as steps.
+fn parts(todo: &[Todo<'_>]) -> BTreeSet<Step> {
+    let numbers = |t: &Todo<'_>| {
+        [
+            (Kind::Insert, t.inserts),
+            (Kind::Update, t.updates + t.rekeys),
+            (Kind::Delete, t.deletes),
+        ]
+    };
+    let all = todo.iter().enumerate().flat_map(|(table, todo)| {
+        let there = numbers(todo).into_iter().filter(|(_, rows)| *rows > 0);
+        there.map(move |(kind, _)| Step { table, kind })
+    });
+    all.collect()
 }
 
 /// The columns that some rows change, and how many.

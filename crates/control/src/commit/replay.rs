@@ -1,11 +1,12 @@
 //! Applying a draft operation by operation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use draft::apply::parents_first;
 use draft::{Draft, replay};
 
-use super::net::{Order, complete, finished, nothing};
+use super::net::{complete, finished, nothing};
+use super::order::{Kind, Planner, Step};
 use super::{Applied, Committed, Work, another_way};
 use crate::ControlError;
 use crate::sessions::count;
@@ -49,92 +50,96 @@ impl Work<'_> {
         operation: i64,
         done: &mut [Applied],
     ) -> Result<(), ControlError> {
-        let before = done.to_vec();
-        let mut last = Ok(());
-        for order in Order::ALL {
+        let relations: Vec<_> = drafts.iter().map(|d| d.relation).collect();
+        let rows = self.rows(drafts, operation).await?;
+        let there = rows.keys().copied().collect();
+        let mut planner = Planner::new(&relations);
+        loop {
             self.transaction
                 .batch_execute("SAVEPOINT pgdraft_replay")
                 .await?;
-            last = self.replay_in(order, drafts, operation, done).await;
-            let Err(error) = &last else { break };
-            if !another_way(error) {
-                break;
+            let plan = planner.plan(&there);
+            let (mut written, mut at) = (done.to_vec(), None);
+            let mut tried = Ok(());
+            for step in &plan.steps {
+                at = Some(*step);
+                tried = self
+                    .step(*step, drafts, operation, &rows, &mut written)
+                    .await;
+                if tried.is_err() {
+                    break;
+                }
+            }
+            match tried {
+                Ok(()) => {
+                    done.clone_from_slice(&written);
+                    break;
+                }
+                Err(error) if another_way(&error) => {
+                    if !planner.another(plan, at, error.sqlstate(), &there) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
             }
             self.transaction
                 .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_replay")
                 .await?;
-            done.clone_from_slice(&before);
         }
-        last?;
         self.transaction
             .batch_execute("RELEASE SAVEPOINT pgdraft_replay")
             .await?;
         Ok(())
     }
 
-    async fn replay_in(
+    /// How many rows each step of an operation has.
+    async fn rows(
         &self,
-        order: Order,
         drafts: &[&Draft<'_>],
         operation: i64,
-        done: &mut [Applied],
-    ) -> Result<(), ControlError> {
-        let steps = match order {
-            Order::Inserts => [Step::Insert, Step::Update, Step::Delete],
-            Order::Updates => [Step::Update, Step::Delete, Step::Insert],
-            Order::Deletes | Order::Places => [Step::Delete, Step::Update, Step::Insert],
-        };
-        for step in steps {
-            let mut places: Vec<usize> = (0..drafts.len()).collect();
-            if step == Step::Delete {
-                places.reverse();
-            }
-            for place in places {
-                if let (Some(draft), Some(applied)) = (drafts.get(place), done.get_mut(place)) {
-                    self.step(step, draft, operation, applied).await?;
+    ) -> Result<BTreeMap<Step, u64>, ControlError> {
+        let mut rows = BTreeMap::new();
+        for (table, draft) in drafts.iter().enumerate() {
+            let text = replay::counts(draft, self.sid);
+            let row = self.transaction.query_one(&text, &[&operation]).await?;
+            for (place, kind) in Kind::ALL.into_iter().enumerate() {
+                let number = count(row.try_get(place)?);
+                if number > 0 {
+                    rows.insert(Step { table, kind }, number);
                 }
             }
         }
-        Ok(())
+        Ok(rows)
     }
 
     async fn step(
         &self,
         step: Step,
-        draft: &Draft<'_>,
+        drafts: &[&Draft<'_>],
         operation: i64,
-        applied: &mut Applied,
+        rows: &BTreeMap<Step, u64>,
+        done: &mut [Applied],
     ) -> Result<(), ControlError> {
-        let text = replay::counts(draft, self.sid);
-        let row = self.transaction.query_one(&text, &[&operation]).await?;
-        let (place, text, total) = match step {
-            Step::Insert => (
-                0,
-                Some(replay::insert(draft, self.sid)),
-                &mut applied.inserted,
-            ),
-            Step::Update => (1, replay::update(draft, self.sid), &mut applied.updated),
-            Step::Delete => (
-                2,
-                Some(replay::delete(draft, self.sid)),
-                &mut applied.deleted,
-            ),
-        };
-        let expected = count(row.try_get(place)?);
-        let (Some(text), true) = (text, expected > 0) else {
+        let (Some(draft), Some(applied)) = (drafts.get(step.table), done.get_mut(step.table))
+        else {
             return Ok(());
         };
-        let written = self.transaction.execute(&text, &[&operation]).await?;
+        let (text, total) = match step.kind {
+            Kind::Insert => (Some(replay::insert(draft, self.sid)), &mut applied.inserted),
+            Kind::Update => (replay::update(draft, self.sid), &mut applied.updated),
+            Kind::Delete => (Some(replay::delete(draft, self.sid)), &mut applied.deleted),
+        };
+        let Some(text) = text else { return Ok(()) };
+        let expected = rows.get(&step).copied().unwrap_or(0);
+        let mut written = self.transaction.execute(&text, &[&operation]).await?;
+        if step.kind == Kind::Delete && written < expected {
+            // a foreign key took the others along
+            let text = replay::not_deleted(draft, self.sid);
+            let row = self.transaction.query_one(&text, &[&operation]).await?;
+            written = expected.saturating_sub(count(row.try_get(0)?));
+        }
         complete(draft, expected, written)?;
         *total += written;
         Ok(())
     }
-}
-
-/// One kind of change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Insert,
-    Update,
-    Delete,
 }

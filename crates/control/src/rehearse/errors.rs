@@ -1,18 +1,22 @@
 //! Every error that a commit would meet, not only the first: where a statement fails its rows are
 //! divided in two, again and again, until single rows are left. All of it is taken back.
 
-use draft::apply::{self, Which};
+use std::collections::BTreeSet;
+
+use draft::apply::{self, Hold, Which};
 use draft::{Own, places, rehearse as text};
 use tokio_postgres::{Row, Transaction};
 
 use super::Failed;
 use crate::ControlError;
-use crate::commit::{Order, Work};
+use crate::commit::{Kind, Plan, Step, Work};
 
 /// So many are named.
 const ERRORS_MAX: usize = 100;
 /// Above so many rows of a table its rows are not told apart.
 const ROWS_MAX: usize = 10_000;
+/// Ways that are gone, at most.
+const WAYS_MAX: usize = 12;
 /// Statements of one way, at most.
 const ATTEMPTS_MAX: usize = 2_000;
 
@@ -33,7 +37,11 @@ impl Work<'_> {
         transaction: &Transaction<'_>,
     ) -> Result<Vec<Failed>, ControlError> {
         let mut least: Option<Vec<Failed>> = None;
-        for order in Order::ALL {
+        let tables = self.parents_first();
+        let there = there(transaction, &tables).await?;
+        let mut planner = self.planner();
+        for _ in 0..WAYS_MAX {
+            let plan = planner.plan(&there);
             transaction
                 .batch_execute("SAVEPOINT pgdraft_way; SET LOCAL search_path TO DEFAULT; SET CONSTRAINTS ALL DEFERRED")
                 .await?;
@@ -42,12 +50,18 @@ impl Work<'_> {
                 found: Vec::new(),
                 attempts: 0,
             };
-            way.go(&self.parents_first(), order).await?;
+            let failed = way.go(&tables, &plan).await?;
             transaction
                 .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_way")
                 .await?;
             if least.as_ref().is_none_or(|l| way.found.len() < l.len()) {
                 least = Some(way.found);
+            }
+            let (step, state) = failed.unzip();
+            if least.as_ref().is_some_and(Vec::is_empty)
+                || !planner.another(plan, step, state.as_deref(), &there)
+            {
+                break;
             }
         }
         Ok(least.unwrap_or_default())
@@ -55,25 +69,31 @@ impl Work<'_> {
 }
 
 impl Way<'_> {
-    async fn go(&mut self, tables: &[&Own<'_>], order: Order) -> Result<(), ControlError> {
-        let backwards: Vec<&Own<'_>> = tables.iter().rev().copied().collect();
-        for step in order.steps() {
-            let tables = match step {
-                Step::Delete => &backwards,
-                Step::Insert | Step::Update => &tables.to_vec(),
+    /// The first step that met an error, and its SQLSTATE.
+    async fn go(
+        &mut self,
+        tables: &[&Own<'_>],
+        plan: &Plan,
+    ) -> Result<Option<(Step, String)>, ControlError> {
+        let mut failed = None;
+        for step in &plan.steps {
+            let Some(own) = tables.get(step.table) else {
+                continue;
             };
-            for own in tables {
-                self.table(own, step).await?;
+            let before = self.found.len();
+            self.table(own, step.kind).await?;
+            if failed.is_none() {
+                failed = self.found.get(before).map(|f| (*step, f.code.clone()));
             }
         }
         let checked = self.attempt("SET CONSTRAINTS ALL IMMEDIATE").await?;
         if let Some(error) = checked {
             self.found.push(Failed::of(None, None, &error));
         }
-        Ok(())
+        Ok(failed)
     }
 
-    async fn table(&mut self, own: &Own<'_>, step: Step) -> Result<(), ControlError> {
+    async fn table(&mut self, own: &Own<'_>, step: Kind) -> Result<(), ControlError> {
         let row = self
             .transaction
             .query_one(&apply::summary(own), &[])
@@ -105,7 +125,7 @@ impl Way<'_> {
                 continue;
             };
             match part {
-                [one] if step == Step::Update && error.sqlstate() == Some("23505") => {
+                [one] if step == Kind::Update && error.sqlstate() == Some("23505") => {
                     waiting.push((one, error));
                 }
                 [(_, key)] => self.found.push(Failed::of(Some(own), key.clone(), &error)),
@@ -209,25 +229,21 @@ impl Way<'_> {
     }
 }
 
-/// A kind of write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// INSERT.
-    Insert,
-    /// UPDATE.
-    Update,
-    /// DELETE.
-    Delete,
-}
-
-impl Order {
-    fn steps(self) -> [Step; 3] {
-        match self {
-            Self::Inserts => [Step::Insert, Step::Update, Step::Delete],
-            Self::Updates => [Step::Update, Step::Delete, Step::Insert],
-            Self::Deletes | Self::Places => [Step::Delete, Step::Update, Step::Insert],
+/// The steps that have something to do.
+async fn there(
+    transaction: &Transaction<'_>,
+    tables: &[&Own<'_>],
+) -> Result<BTreeSet<Step>, ControlError> {
+    let mut there = BTreeSet::new();
+    for (table, own) in tables.iter().enumerate() {
+        let row = transaction.query_one(&apply::summary(own), &[]).await?;
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            if row.try_get::<_, i64>(place)? > 0 {
+                there.insert(Step { table, kind });
+            }
         }
     }
+    Ok(there)
 }
 
 /// A statement for some rows.
@@ -262,19 +278,21 @@ fn changed(own: &Own<'_>, summary: &Row) -> Result<Vec<String>, ControlError> {
 type Write = Box<dyn Fn(&Own<'_>) -> String + Send + Sync>;
 
 /// The statement of a step, for some rows of a draft; `None` where there is nothing to do.
-fn writing(own: &Own<'_>, step: Step, summary: &Row) -> Result<Option<Write>, ControlError> {
+fn writing(own: &Own<'_>, step: Kind, summary: &Row) -> Result<Option<Write>, ControlError> {
     let place = match step {
-        Step::Insert => 0,
-        Step::Update => 1,
-        Step::Delete => 2,
+        Kind::Insert => 0,
+        Kind::Update => 1,
+        Kind::Delete => 2,
     };
     if summary.try_get::<_, i64>(place)? == 0 {
         return Ok(None);
     }
     let names = changed(own, summary)?;
     Ok(Some(match step {
-        Step::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
-        Step::Update => Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union, "")),
-        Step::Delete => Box::new(|own: &Own<'_>| apply::delete(own, "")),
+        Kind::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
+        Kind::Update => {
+            Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union, Hold::Seen("")))
+        }
+        Kind::Delete => Box::new(|own: &Own<'_>| apply::delete(own, Hold::Seen(""))),
     }))
 }
