@@ -6,6 +6,7 @@
 
 mod change;
 mod expression;
+mod linked;
 mod maker;
 mod merge;
 mod production;
@@ -58,10 +59,19 @@ pub fn history(seed: u64, streams: usize, length: usize) -> History {
         sequences: false,
         int_keys: false,
     };
-    let schema = schema::schema(&mut random, limits);
-    let streams = (0..streams)
+    let mut schema = schema::schema(&mut random, limits);
+    let mut streams: Vec<Vec<String>> = (0..streams)
         .map(|_| stream(&mut random, &schema, length))
         .collect();
+    // whatever is done with a history is done with such tables too
+    if (seed / 6) % 2 == 1 {
+        schema.setup.push_str(&linked::setup(&mut random));
+        for text in streams.iter_mut().flatten() {
+            if random.percent(70) {
+                *text = linked::change(&mut random);
+            }
+        }
+    }
     History {
         setup: schema.setup,
         streams,

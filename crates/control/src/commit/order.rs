@@ -106,8 +106,12 @@ impl Planner {
                 })
             })
         });
+        Self::over(links.collect())
+    }
+
+    fn over(links: Vec<Link>) -> Self {
         Self {
-            links: links.collect(),
+            links,
             learned: BTreeSet::new(),
             places: BTreeSet::new(),
             exchange: false,
