@@ -200,8 +200,8 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
     let unmoved: String = compared
         .iter()
         .map(|c| match which {
-            Which::All | Which::Exact | Which::Alike => format!(" AND ({})", merges(own, c)),
-            Which::Union => format!(" AND (NOT ({}) OR {})", ours(c), merges(own, c)),
+            Which::All | Which::Exact | Which::Alike => format!(" AND ({})", as_seen(own, c)),
+            Which::Union => format!(" AND (NOT ({}) OR {})", ours(c), as_seen(own, c)),
         })
         .collect();
     let rows = match which {
@@ -514,7 +514,13 @@ pub(crate) fn agrees(of: &Column) -> String {
 
 /// The draft's change of a column can be applied to the base `b`.
 pub(crate) fn merges(own: &Own<'_>, of: &Column) -> String {
-    let mut out = format!("{} OR {}", stays(of), agrees(of));
+    format!("{} OR {}", as_seen(own, of), agrees(of))
+}
+
+/// The same, and it is the draft that changes it: where others made the same change, it is theirs,
+/// and an undo of the commit leaves it.
+fn as_seen(own: &Own<'_>, of: &Column) -> String {
+    let mut out = stays(of);
     if own.is_delta(&of.name) {
         let known = ["b", "f", "h"].map(|alias| format!("{} IS NOT NULL", column(alias, &of.name)));
         let _ = write!(out, " OR {}", known.join(" AND "));
