@@ -330,7 +330,7 @@ UPDATE {log} l SET pgdraft_kind = 'U', {assignments} FROM m JOIN {base} b ON {bm
 /// Which rows leave the draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
-    /// Those that are removed here and there.
+    /// Those that are removed there, and here removed too or not changed.
     Gone,
     /// Those with a conflict of the whole row: production's word holds.
     Theirs,
@@ -342,7 +342,13 @@ pub fn forget(own: &Own<'_>, target: &Target<'_>, which: Leaving) -> String {
     let relation = own.draft.relation;
     let b = there(own);
     let which = match which {
-        Leaving::Gone => format!("NOT h.pgdraft_live AND NOT h.pgdraft_new AND NOT ({b})"),
+        Leaving::Gone => {
+            let ours: Vec<String> = relation.writable().map(crate::apply::ours).collect();
+            format!(
+                "NOT h.pgdraft_new AND NOT ({b}) AND (NOT h.pgdraft_live OR NOT ({}))",
+                ours.join(" OR ")
+            )
+        }
         Leaving::Theirs => format!(
             "CASE WHEN h.pgdraft_new THEN h.pgdraft_live AND {b} AND NOT {} WHEN {b} THEN NOT h.pgdraft_live AND {} ELSE true END",
             truncated(own.draft.id, &own.sid.0.to_string()),

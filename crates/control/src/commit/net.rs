@@ -378,7 +378,7 @@ impl Work<'_> {
         self.tell("deleting from", todo.own.draft.relation);
         let written = self.write(todo.join, &text, todo.own.draft).await?;
         self.told(written);
-        if written != todo.deletes {
+        if written != todo.deletes && held {
             // In a circle of foreign keys a parent's removal took some of them along.
             let text = apply::not_deleted(todo.own);
             let left = self.transaction.query_one(&text, &[]).await?;
@@ -387,6 +387,9 @@ impl Work<'_> {
                 todo.deletes,
                 todo.deletes - count(left.try_get(0)?).min(todo.deletes),
             )?;
+        } else {
+            // or others removed them as well, which is theirs
+            complete(todo.own.draft, todo.deletes, written)?;
         }
         todo.applied.deleted = todo.deletes;
         Ok(())
