@@ -63,9 +63,14 @@ impl Work<'_> {
             let mut tried = Ok(());
             for step in &plan.steps {
                 at = Some(*step);
-                tried = self
-                    .step(*step, drafts, operation, &rows, &mut written)
-                    .await;
+                if let (Some(draft), Some(applied)) =
+                    (drafts.get(step.table), written.get_mut(step.table))
+                {
+                    let expected = rows.get(step).copied().unwrap_or(0);
+                    tried = self
+                        .step((step.kind, expected), draft, operation, applied)
+                        .await;
+                }
                 if tried.is_err() {
                     break;
                 }
@@ -112,27 +117,22 @@ impl Work<'_> {
         Ok(rows)
     }
 
+    /// One kind of change of one operation in one table, of so many rows.
     async fn step(
         &self,
-        step: Step,
-        drafts: &[&Draft<'_>],
+        (kind, expected): (Kind, u64),
+        draft: &Draft<'_>,
         operation: i64,
-        rows: &BTreeMap<Step, u64>,
-        done: &mut [Applied],
+        applied: &mut Applied,
     ) -> Result<(), ControlError> {
-        let (Some(draft), Some(applied)) = (drafts.get(step.table), done.get_mut(step.table))
-        else {
-            return Ok(());
-        };
-        let (text, total) = match step.kind {
+        let (text, total) = match kind {
             Kind::Insert => (Some(replay::insert(draft, self.sid)), &mut applied.inserted),
             Kind::Update => (replay::update(draft, self.sid), &mut applied.updated),
             Kind::Delete => (Some(replay::delete(draft, self.sid)), &mut applied.deleted),
         };
         let Some(text) = text else { return Ok(()) };
-        let expected = rows.get(&step).copied().unwrap_or(0);
         let mut written = self.transaction.execute(&text, &[&operation]).await?;
-        if step.kind == Kind::Delete && written < expected {
+        if kind == Kind::Delete && written < expected {
             // a foreign key took the others along
             let text = replay::not_deleted(draft, self.sid);
             let row = self.transaction.query_one(&text, &[&operation]).await?;

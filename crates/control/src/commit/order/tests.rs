@@ -12,13 +12,16 @@ fn planner(links: &[(usize, usize)]) -> Planner {
 
 /// `+0 ~1 -0`: table 0 inserts, 1 updates, 0 deletes.
 fn steps(text: &str) -> Vec<Step> {
-    let step = |word: &str| Step {
-        kind: match &word[..1] {
-            "+" => Kind::Insert,
-            "~" => Kind::Update,
-            _ => Kind::Delete,
-        },
-        table: word[1..].parse().unwrap(),
+    let step = |word: &str| {
+        let (sign, table) = word.split_at(1);
+        Step {
+            kind: match sign {
+                "+" => Kind::Insert,
+                "~" => Kind::Update,
+                _ => Kind::Delete,
+            },
+            table: table.parse().unwrap(),
+        }
     };
     text.split_whitespace().map(step).collect()
 }
