@@ -42,17 +42,9 @@ def pgbench(soak, folder, script, times):
 def prepared(soak, times):
     """Statements with ever-new names and texts, on one connection until it is closed."""
     with soak.nodes[0].connect("prepared") as c:
-        number = 0
-        while number < times:
-            with c.pipeline():
-                for _ in range(100):
-                    number += 1
-                    name, text = f"s{number}".encode(), f"SELECT balance AS p{number % 20000} FROM accounts WHERE id = $1"
-                    c.pgconn.send_prepare(name, text.encode())
-                    c.pgconn.send_query_prepared(name, [b"7"])
-                c.pgconn.pipeline_sync()
-            if number % 5000 == 0:
-                c.execute("DEALLOCATE ALL")
+        c.prepare_threshold, c.prepared_max = 0, 1000
+        for number in range(times):
+            c.execute(f"SELECT balance AS p{number % 20000} FROM accounts WHERE id = %s", [7])
     soak.tally.count("statements with new names", times)
 
 
