@@ -210,6 +210,13 @@ pub(crate) struct Demo {
 pub(crate) struct Operator {
     #[command(flatten)]
     pub(crate) upstream: UpstreamFlag,
+    /// As `serve` has it: whoever commits must merge alike
+    #[arg(long, hide = true, env = "PGDRAFT_SESSIONS_HISTORY_MS", value_parser = values::long_milliseconds)]
+    pub(crate) sessions_history_ms: Option<Duration>,
+    /// As `serve` has it
+    #[arg(long, hide = true, env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',', num_args = 1..,
+          value_parser = values::column_name)]
+    pub(crate) merge_delta: Option<Vec<[String; 3]>>,
     /// Print JSON
     #[arg(long, env = "PGDRAFT_JSON")]
     pub(crate) json: bool,
@@ -375,9 +382,6 @@ pub(crate) struct ServeFlags {
     /// When a session that nobody goes on with expires; 0 = never [default: 0]
     #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_TTL_MS", value_parser = values::long_milliseconds)]
     pub(crate) sessions_ttl_ms: Option<Duration>,
-    /// How long committed rows are kept, to undo a commit from [default: 604800000, 7 days]
-    #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_HISTORY_MS", value_parser = values::long_milliseconds)]
-    pub(crate) sessions_history_ms: Option<Duration>,
     /// Time between looks at what ended sessions have left [default: 5000]
     #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_CLEAN_MS", value_parser = values::milliseconds)]
     pub(crate) sessions_clean_ms: Option<Duration>,
@@ -385,6 +389,9 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_TABLES_KEY", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]
     pub(crate) tables_key: Option<Vec<[String; 3]>>,
+    /// How long committed rows are kept, to undo a commit from [default: 604800000, 7 days]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_HISTORY_MS", value_parser = values::long_milliseconds)]
+    pub(crate) sessions_history_ms: Option<Duration>,
     /// Counters, whose changes add up when a draft is merged: schema.table.column [default: none]
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_MERGE_DELTA", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]

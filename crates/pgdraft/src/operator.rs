@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use control::{Control, DiffFilter, DiffRow, DiffType, Options, SummaryRow};
 
-use crate::cli::{Diff, Kind, UpstreamFlag};
+use crate::cli::{Diff, Kind, Operator};
 use crate::database;
 use crate::failure::Failure;
 use crate::render::{self, JsonObject, Paint};
@@ -15,7 +15,7 @@ use crate::{bridge, settings};
 /// `pgdraft diff`: row by row as they come, however many there are.
 pub(crate) async fn diff(arguments: &Diff) -> Result<(), Failure> {
     let session = &arguments.session.session;
-    let (control, _) = connect(&arguments.session.operator.upstream).await?;
+    let (control, _) = connect(&arguments.session.operator).await?;
     let filter = filter(&control, arguments)?;
     if arguments.summary {
         return summary(&control, arguments, &filter).await;
@@ -89,11 +89,18 @@ async fn summary(control: &Control, arguments: &Diff, filter: &DiffFilter) -> Re
 }
 
 /// The control plane, and the name that endings are recorded under.
-pub(crate) async fn connect(flag: &UpstreamFlag) -> Result<(Control, String), Failure> {
+pub(crate) async fn connect(operator: &Operator) -> Result<(Control, String), Failure> {
+    let flag = &operator.upstream;
     let url = settings::upstream_url(&flag.config, flag.upstream_url.as_ref())?;
+    let merge = settings::merging(operator)?;
     let target = database::parse(&url)?;
     let me = format!("operator {}", target.user());
-    Ok((bridge::connect(&target, Options::default()).await?, me))
+    let options = Options {
+        history: merge.history,
+        merge_delta: merge.delta.into(),
+        ..Options::default()
+    };
+    Ok((bridge::connect(&target, options).await?, me))
 }
 
 fn diff_json(row: &DiffRow) -> String {

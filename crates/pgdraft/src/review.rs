@@ -550,7 +550,7 @@ pub(crate) async fn run(review: &Review) -> Result<(), Failure> {
             review.verb.name
         ),
     })?;
-    let (drafts, me) = operator::connect(&review.operator.upstream).await?;
+    let (drafts, me) = operator::connect(&review.operator).await?;
     let caller = Caller {
         name: &me,
         reviewer: true,

@@ -25,7 +25,7 @@ use document::{Document, Found};
 use recording::RecordingSettings;
 use values::{LogFormat, TlsMode, VerifierFile};
 
-use crate::cli::{ConfigFile, LogFlags, PoolFlags, ServeFlags};
+use crate::cli::{ConfigFile, LogFlags, Operator, PoolFlags, ServeFlags};
 
 /// The file that is read where it exists and no other is named.
 pub(crate) const DEFAULT_FILE: &str = "config/pgdraft.toml";
@@ -96,17 +96,24 @@ pub(crate) struct EmbeddedSettings {
     pub(crate) port: u16,
 }
 
+/// How drafts merge.
+#[derive(Debug, Clone)]
+pub(crate) struct MergeSettings {
+    /// How long the rows of committed ones are kept.
+    pub(crate) history: Duration,
+    /// Columns that merge as differences: schema, table, column.
+    pub(crate) delta: Vec<[String; 3]>,
+}
+
 /// The life of sessions and how they merge.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionSettings {
     /// When one that nobody goes on with expires; `None` = never.
     pub(crate) ttl: Option<Duration>,
-    /// How long the rows of committed ones are kept.
-    pub(crate) history: Duration,
+    /// How they merge.
+    pub(crate) merge: MergeSettings,
     /// Between looks at what can be removed.
     pub(crate) clean: Duration,
-    /// Columns that merge as differences: schema, table, column.
-    pub(crate) delta: Vec<[String; 3]>,
     /// Columns that tell the rows of tables without a key apart: schema, table, column.
     pub(crate) keys: Vec<[String; 3]>,
 }
@@ -386,24 +393,35 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
         values::long_milliseconds,
         Duration::ZERO,
     )?;
-    let from_file = d.read_array("merge.delta", values::column_name)?;
+    let given = (flags.sessions_history_ms, flags.merge_delta.clone());
+    let merge = merge(given, d)?;
     let keys = d.read_array("tables.key", values::column_name)?;
     Ok(SessionSettings {
         ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
-        history: d.choose(
-            flags.sessions_history_ms,
-            "sessions.history_ms",
-            values::long_milliseconds,
-            Duration::from_hours(7 * 24),
-        )?,
+        merge,
         clean: d.choose(
             flags.sessions_clean_ms,
             "sessions.clean_ms",
             values::milliseconds,
             Duration::from_secs(5),
         )?,
-        delta: flags.merge_delta.clone().or(from_file).unwrap_or_default(),
         keys: flags.tables_key.clone().or(keys).unwrap_or_default(),
+    })
+}
+
+/// Flags for how drafts merge: `sessions_history_ms` and `merge_delta`.
+type MergeFlags = (Option<Duration>, Option<Vec<[String; 3]>>);
+
+fn merge((history, delta): MergeFlags, document: &mut Document<'_>) -> Result<MergeSettings> {
+    let from_file = document.read_array("merge.delta", values::column_name)?;
+    Ok(MergeSettings {
+        history: document.choose(
+            history,
+            "sessions.history_ms",
+            values::long_milliseconds,
+            Duration::from_hours(7 * 24),
+        )?,
+        delta: delta.or(from_file).unwrap_or_default(),
     })
 }
 
@@ -578,6 +596,17 @@ pub(crate) fn upstream_url(config: &ConfigFile, flag: Option<&String>) -> Result
     let path = file.unwrap_or_default();
     let found = Document::parse(&path, &text)?.read("upstream_url", values::text)?;
     found.map(|f| Secret::new(f.value)).ok_or_else(no_upstream)
+}
+
+/// How drafts merge, for the commands that are not `serve`.
+///
+/// # Errors
+/// What is wrong in the file.
+pub(crate) fn merging(operator: &Operator) -> Result<MergeSettings> {
+    let (file, text) = read_file(&operator.upstream.config)?;
+    let path = file.unwrap_or_default();
+    let given = (operator.sessions_history_ms, operator.merge_delta.clone());
+    merge(given, &mut Document::parse(&path, &text)?)
 }
 
 /// No URL anywhere.

@@ -212,3 +212,17 @@ fn large_commands_tell_how_far_they_are() {
             .contains("\"rows\"")
     );
 }
+
+/// What `serve` knows of counters a shell knows from the same variable or file.
+#[test]
+fn counters_merge_from_a_shell_too() {
+    let (database, proxy, shell) = started();
+    let mut production = database.connect();
+    proxy
+        .connect("s")
+        .run("UPDATE stock SET n = n + 5 WHERE id = 1");
+    production.run("UPDATE stock SET n = n - 2 WHERE id = 1");
+    shell.refused("commit s");
+    shell.says("commit s --merge-delta public.stock.n");
+    assert_eq!(production.value("SELECT n FROM stock WHERE id = 1"), "13");
+}
