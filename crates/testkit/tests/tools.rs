@@ -7,6 +7,7 @@
 )]
 
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use testkit::cluster::Database;
 use testkit::harness::{Trial, main as run};
@@ -153,9 +154,10 @@ impl Way {
         if !archive {
             return Ok(without_key(&self.run("pg_dump", &arguments)?));
         }
-        let file = Cluster::shared()
-            .folder()
-            .join(format!("{}.dump", self.port));
+        // both modes dump plain PostgreSQL at the same time
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let file = Cluster::shared().folder().join(format!("{number}.dump"));
         let to = format!("--file={}", file.display());
         self.run("pg_dump", &[arguments.as_slice(), &[&to]].concat())?;
         let output = Command::new(Cluster::shared().program("pg_restore"))
