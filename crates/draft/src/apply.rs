@@ -229,14 +229,8 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
         }
     };
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND {rows}{unmoved}{within}",
-        own.first(),
-        relation.qualified(),
-        assignments.join(", "),
-        own.head(),
-        same_key(relation, "f", "h"),
-        same_base(relation, "b", "h"),
-        modified(own),
+        "{} AND {rows}{unmoved}{within}",
+        update_modified(own, &assignments.join(", ")),
         within = hold.within(),
     )
 }
@@ -455,8 +449,22 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
     found
 }
 
+/// An UPDATE `b` of those rows of the draft, `h`, up to its further conditions.
+pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
+    let relation = own.draft.relation;
+    format!(
+        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h JOIN f ON {} WHERE {} AND {}",
+        own.first(),
+        relation.qualified(),
+        own.head(),
+        same_key(relation, "f", "h"),
+        same_base(relation, "b", "h"),
+        modified(own),
+    )
+}
+
 /// Rows of the draft that the base has and that it keeps.
-pub(crate) fn modified(own: &Own<'_>) -> String {
+fn modified(own: &Own<'_>) -> String {
     format!(
         "h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new AND NOT {}",
         own.sid.0,

@@ -4,7 +4,7 @@
 use catalog::{ForeignKey, Key, Relation, quote_identifier};
 
 use crate::Own;
-use crate::apply::{agrees, merged, modified, ours};
+use crate::apply::{agrees, merged, ours, update_modified};
 use crate::text::{
     column, equal, join, key_columns, operator, reference_operators, same_base, same_key,
 };
@@ -58,14 +58,8 @@ pub fn update_free(own: &Own<'_>, set: &[String]) -> String {
         })
         .collect();
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {} FROM {} h JOIN f ON {} WHERE {} AND {} AND ({}){free}",
-        own.first(),
-        relation.qualified(),
-        assignments.join(", "),
-        own.head(),
-        same_key(relation, "f", "h"),
-        same_base(relation, "b", "h"),
-        modified(own),
+        "{} AND ({}){free}",
+        update_modified(own, &assignments.join(", ")),
         open.join(" OR "),
     )
 }
@@ -85,14 +79,8 @@ pub fn leave(own: &Own<'_>) -> Vec<String> {
                 .map(|c| format!("({} AND NOT ({}))", ours(c), agrees(c)))
                 .collect();
             Some(format!(
-                "WITH f AS ({}) UPDATE {} b SET {} = NULL FROM {} h JOIN f ON {} WHERE {} AND {} AND ({}) AND EXISTS (SELECT FROM {} w WHERE w.pgdraft_sid = {} AND w.pgdraft_live AND {} AND NOT ({}))",
-                own.first(),
-                relation.qualified(),
-                quote_identifier(&free.name),
-                own.head(),
-                same_key(relation, "f", "h"),
-                same_base(relation, "b", "h"),
-                modified(own),
+                "{} AND ({}) AND EXISTS (SELECT FROM {} w WHERE w.pgdraft_sid = {} AND w.pgdraft_live AND {} AND NOT ({}))",
+                update_modified(own, &format!("{} = NULL", quote_identifier(&free.name))),
                 changes.join(" OR "),
                 own.draft.table(),
                 own.sid.0,
@@ -136,13 +124,8 @@ pub fn leave_parents(own: &Own<'_>, parent: &Own<'_>) -> Vec<String> {
             .map(|(op, (up, down))| equal(op, &column("p", up), &column("b", down)))
             .collect();
         format!(
-            "WITH f AS ({}) UPDATE {} b SET {set} FROM {} h JOIN f ON {} WHERE {} AND {} AND EXISTS (SELECT FROM {} p JOIN {} x ON {} WHERE x.pgdraft_sid = {} AND NOT x.pgdraft_live AND NOT x.pgdraft_new AND {})",
-            own.first(),
-            relation.qualified(),
-            own.head(),
-            same_key(relation, "f", "h"),
-            same_base(relation, "b", "h"),
-            modified(own),
+            "{} AND EXISTS (SELECT FROM {} p JOIN {} x ON {} WHERE x.pgdraft_sid = {} AND NOT x.pgdraft_live AND NOT x.pgdraft_new AND {})",
+            update_modified(own, &set),
             above.qualified(),
             parent.draft.table(),
             same_base(above, "p", "x"),
@@ -171,13 +154,8 @@ pub fn settle(own: &Own<'_>) -> Option<String> {
         format!("{} = {}", quote_identifier(name), column("h", name))
     });
     Some(format!(
-        "WITH f AS ({}) UPDATE {} b SET {set} FROM {} h JOIN f ON {} WHERE {} AND {} AND ({})",
-        own.first(),
-        relation.qualified(),
-        own.head(),
-        same_key(relation, "f", "h"),
-        same_base(relation, "b", "h"),
-        modified(own),
+        "{} AND ({})",
+        update_modified(own, &set),
         open.join(" OR "),
     ))
 }

@@ -148,6 +148,20 @@ fn relay(effect: Effect) -> Plan {
     Plan::Relay(Relay { effect })
 }
 
+/// The client's text with one edit, where no table of it is merged.
+fn edited(statement: &Statement, edit: Edit, locks: Locks) -> Plan {
+    let mut splice = Splice::new(&statement.text);
+    splice.copy_edited(0..statement.text.len(), &[edit]);
+    let (text, positions) = splice.finish();
+    Plan::Read(Arc::new(Rewritten {
+        text,
+        positions,
+        merged: Vec::new(),
+        effect: Effect::None,
+        locks,
+    }))
+}
+
 fn set(setting: &Setting) -> Plan {
     if setting.all {
         return relay(Effect::Reset);

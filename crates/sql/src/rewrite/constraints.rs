@@ -2,16 +2,16 @@
 //! them in the draft.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use catalog::{Relation, RelationId, deferrable_trigger, quote_identifier as q};
 use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
 use crate::parse::Statement;
-use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
+use crate::plan::{Context, Effect, Locks, Plan, Relay};
 use crate::rewrite::change::mismatch;
-use crate::splice::{Edit, Splice};
+use crate::rewrite::edited;
+use crate::splice::Edit;
 
 /// The client's own text with the heads' triggers named as well. Tables are drafted first, because a
 /// trigger that comes later would not know.
@@ -47,16 +47,7 @@ pub(crate) fn plan(
         .ok_or_else(mismatch)?;
     let names: String = triggers.into_iter().collect();
     let edit = Edit::new(last.end..last.end, names);
-    let mut splice = Splice::new(&statement.text);
-    splice.copy_edited(0..statement.text.len(), &[edit]);
-    let (text, positions) = splice.finish();
-    Ok(Plan::Read(Arc::new(Rewritten {
-        text,
-        positions,
-        merged: Vec::new(),
-        effect: Effect::None,
-        locks: Locks::No,
-    })))
+    Ok(edited(statement, edit, Locks::No))
 }
 
 /// A constraint of that name, with the tables whose heads check it.

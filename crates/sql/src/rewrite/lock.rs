@@ -1,18 +1,17 @@
 //! LOCK TABLE. Production's table is locked as a SELECT locks it; what a stronger lock keeps out are
 //! other connections of the session, and those meet in schema `pgdraft`.
 
-use std::sync::Arc;
-
 use catalog::quote_identifier as q;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{LockStmt, RangeVar, Token as Kind};
 use report::Report;
 
 use crate::parse::Statement;
-use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten, TableLock};
+use crate::plan::{Context, Effect, Locks, Plan, Relay, TableLock};
 use crate::resolve;
 use crate::rewrite::change::mismatch;
-use crate::splice::{Edit, Splice};
+use crate::rewrite::edited;
+use crate::splice::Edit;
 
 /// `AccessShareLock` of PostgreSQL's `lockdefs.h`: no other connection of the session minds it.
 pub(crate) const ACCESS_SHARE: i32 = 1;
@@ -67,15 +66,6 @@ pub(crate) fn plan(
         None => (end..end, " "),
     };
     let nowait = if lock.nowait { " NOWAIT" } else { "" };
-    let mut splice = Splice::new(&statement.text);
     let edit = Edit::new(range, format!("{before}IN ACCESS SHARE MODE{nowait}"));
-    splice.copy_edited(0..statement.text.len(), &[edit]);
-    let (text, positions) = splice.finish();
-    Ok(Plan::Read(Arc::new(Rewritten {
-        text,
-        positions,
-        merged: Vec::new(),
-        effect: Effect::None,
-        locks: Locks::Tables,
-    })))
+    Ok(edited(statement, edit, Locks::Tables))
 }
