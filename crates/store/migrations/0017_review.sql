@@ -1,0 +1,1 @@
+-- What reviewing and merging need besides.
