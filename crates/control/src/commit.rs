@@ -31,6 +31,7 @@ mod done;
 mod net;
 mod order;
 mod replay;
+mod rounds;
 
 pub use done::{Applied, Committed};
 use order::Planner;

@@ -234,8 +234,8 @@ pub enum ControlError {
     /// Kept statements that cannot be opened.
     #[error("the statements of session \"{0}\" cannot be opened")]
     Sealed(String),
-    /// Rows exchange unique values at once that can be missing in none of them.
-    #[error("rows of table \"{0}\" cannot exchange their unique values in one operation")]
+    /// Rows wait for one another's unique values or parents, which can be missing in none of them.
+    #[error("rows of table \"{0}\" cannot exchange their values in one operation")]
     Circle(String),
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
@@ -376,7 +376,7 @@ fn sealed(message: String) -> Report {
 
 fn circle(message: String) -> Report {
     Report::error("23505", message)
-                .detail("Each of them gets a value that another one still has, and no column of the unique key can be NULL in between.")
+                .detail("Each of them waits for a unique value that another one still has, or for a parent that comes after it, and no column of that key can be NULL in between.")
                 .hint("Let the agent exchange them over a temporary value, each step in a transaction of its own.")
 }
 

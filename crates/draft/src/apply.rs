@@ -238,6 +238,11 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
 /// Inserts the new rows in the order they were made; `later` columns are left NULL for
 /// [`fill_later`].
 pub fn insert(own: &Own<'_>, later: &[String]) -> String {
+    insert_where(own, later, "")
+}
+
+/// The same for those of a further condition.
+pub(crate) fn insert_where(own: &Own<'_>, later: &[String], which: &str) -> String {
     let relation = own.draft.relation;
     let names = writable(relation);
     let values = join(", ", &names, |name| {
@@ -248,7 +253,7 @@ pub fn insert(own: &Own<'_>, later: &[String]) -> String {
         }
     });
     format!(
-        "WITH f AS ({}) INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {} ORDER BY h.pgdraft_op, {}",
+        "WITH f AS ({}) INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which} ORDER BY h.pgdraft_op, {}",
         own.first(),
         relation.qualified(),
         columns("", &names),
@@ -257,6 +262,18 @@ pub fn insert(own: &Own<'_>, later: &[String]) -> String {
         own.sid.0,
         made(own),
         columns("h", key_columns(relation))
+    )
+}
+
+/// How many new rows of a further condition there are: one bigint column.
+pub(crate) fn count_made(own: &Own<'_>, which: &str) -> String {
+    format!(
+        "WITH f AS ({}) SELECT count(*) FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
+        own.first(),
+        own.head(),
+        first_if_replaced(own),
+        own.sid.0,
+        made(own),
     )
 }
 
@@ -454,6 +471,20 @@ pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
     let relation = own.draft.relation;
     format!(
         "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h JOIN f ON {} WHERE {} AND {}",
+        own.first(),
+        relation.qualified(),
+        own.head(),
+        same_key(relation, "f", "h"),
+        same_base(relation, "b", "h"),
+        modified(own),
+    )
+}
+
+/// How many of them there are, up to their further conditions: one bigint column.
+pub(crate) fn count_modified(own: &Own<'_>) -> String {
+    let relation = own.draft.relation;
+    format!(
+        "WITH f AS ({}) SELECT count(*) FROM {} b, {} h JOIN f ON {} WHERE {} AND {}",
         own.first(),
         relation.qualified(),
         own.head(),

@@ -1,12 +1,19 @@
-//! Rows that change places in a unique key: each is updated when the value that it gets is free. In a
-//! circle none ever is; there the rows leave their values first, where these can be NULL.
+//! Rows that wait for one another: each is written when its unique values are free, its parents are
+//! there and its children have gone. In a circle none ever is; there the rows leave their values and
+//! their parents first, where these can be NULL.
 
-use catalog::{ForeignKey, Key, Relation, quote_identifier};
+use std::sync::Arc;
+
+use catalog::{Column, ForeignKey, Key, ReferentialAction, Relation, quote_identifier};
 
 use crate::Own;
-use crate::apply::{agrees, merged, ours, update_modified};
+use crate::apply::{
+    Hold, agrees, count_made, count_modified, delete, insert_where, merged, not_deleted, ours,
+    update_modified,
+};
 use crate::text::{
-    column, equal, join, key_columns, operator, reference_operators, same_base, same_key,
+    column, equal, head_table, join, key_columns, operator, reference_operators, same_base,
+    same_key,
 };
 
 /// Unique keys over plain columns besides the primary key.
@@ -28,40 +35,216 @@ fn same(key: &Key, left: &str, right: &str) -> String {
     parts.join(" AND ")
 }
 
-/// Updates the changed rows, in the columns of `set`, that are not as they are to be and whose unique
-/// values nobody has. For a draft that has been brought onto the base of today, with its rows locked.
-pub fn update_free(own: &Own<'_>, set: &[String]) -> String {
-    let relation = own.draft.relation;
-    let stored = || set.iter().filter_map(|name| relation.column(name));
-    let assignments: Vec<String> = stored()
-        .map(|c| {
+/// What a row of the draft waits for: [`Free::insert`], [`Free::update`] and [`Free::delete`] write the
+/// rows that break no key now, again and again until all are as they are to be. For a draft that has
+/// been brought onto the base of today, with its rows locked.
+#[derive(Debug)]
+pub struct Free<'a, 'b> {
+    own: &'b Own<'a>,
+    /// Stored columns that updates change.
+    set: &'b [String],
+}
+
+impl<'a, 'b> Free<'a, 'b> {
+    /// Of one table; `set` are the columns that its updates change.
+    pub fn of(own: &'b Own<'a>, set: &'b [String]) -> Self {
+        Self { own, set }
+    }
+
+    /// Inserts the rows whose values nobody has and whose parents are there; `later` columns as in
+    /// [`crate::apply::insert`].
+    pub fn insert(&self, later: &[String]) -> String {
+        let which = self.absent() + &self.values_free() + &self.parents_there(later);
+        insert_where(self.own, later, &which)
+    }
+
+    /// Updates the rows whose values nobody else has, whose parents are there, and whose children are
+    /// not in the way.
+    pub fn update(&self) -> String {
+        let assign = |c: &Column| {
             format!(
                 "{} = CASE WHEN {} THEN {} ELSE {} END",
                 quote_identifier(&c.name),
                 ours(c),
-                merged(own, c),
+                merged(self.own, c),
                 column("b", &c.name)
             )
+        };
+        let assignments: Vec<String> = self.stored().map(assign).collect();
+        update_modified(self.own, &assignments.join(", "))
+            + &self.open()
+            + &self.values_free()
+            + &self.parents_there(&[])
+            + &self.children_gone(true)
+    }
+
+    /// Deletes the rows to which nobody refers.
+    pub fn delete(&self) -> String {
+        delete(self.own, Hold::Locked) + &self.children_gone(false)
+    }
+
+    /// How many rows are still to be written: one bigint column of each statement, and one more of how
+    /// many of them are free.
+    pub fn left(&self) -> [(String, String); 3] {
+        let made = self.absent();
+        let modified = count_modified(self.own) + &self.open();
+        let removed = not_deleted(self.own);
+        let free = self.values_free() + &self.parents_there(&[]);
+        [
+            (
+                count_made(self.own, &made),
+                count_made(self.own, &format!("{made}{free}")),
+            ),
+            (
+                modified.clone(),
+                modified + &free + &self.children_gone(true),
+            ),
+            (removed.clone(), removed + &self.children_gone(false)),
+        ]
+    }
+
+    fn relation(&self) -> &'b Relation {
+        self.own.draft.relation
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &'b Column> + use<'b> {
+        let relation = self.relation();
+        self.set.iter().filter_map(|name| relation.column(name))
+    }
+
+    /// The row is not there yet.
+    fn absent(&self) -> String {
+        let relation = self.relation();
+        format!(
+            " AND NOT EXISTS (SELECT FROM {} o WHERE {})",
+            relation.qualified(),
+            same_base(relation, "o", "h")
+        )
+    }
+
+    /// The row is not as it is to be.
+    fn open(&self) -> String {
+        let open = |c: &Column| format!("({} AND NOT ({}))", ours(c), agrees(c));
+        let open: Vec<String> = self.stored().map(open).collect();
+        match open.as_slice() {
+            [] => " AND false".to_owned(),
+            open => format!(" AND ({})", open.join(" OR ")),
+        }
+    }
+
+    /// No other row has its unique values.
+    fn values_free(&self) -> String {
+        let relation = self.relation();
+        keys(relation)
+            .map(|key| {
+                format!(
+                    " AND NOT EXISTS (SELECT FROM {} o WHERE {} AND NOT ({}))",
+                    relation.qualified(),
+                    same(key, "o", "h"),
+                    same_base(relation, "o", "h")
+                )
+            })
+            .collect()
+    }
+
+    /// The rows that it refers to are there, but for columns that are filled `later`.
+    fn parents_there(&self, later: &[String]) -> String {
+        let relation = self.relation();
+        let at_once = |key: &&Arc<ForeignKey>| {
+            !key.deferrable && !key.child_columns.iter().any(|c| later.contains(c))
+        };
+        let keys = relation.foreign_keys.iter().filter(at_once);
+        keys.filter_map(|key| {
+            let parent = self.own.draft.relation(key.parent)?;
+            let mut met: Vec<String> = key
+                .child_columns
+                .iter()
+                .map(|name| format!("{} IS NULL", column("h", name)))
+                .collect();
+            if parent.id == relation.id {
+                met.push(format!("({})", refers(parent, key, "h", "h")));
+            }
+            met.push(format!(
+                "EXISTS (SELECT FROM {} p WHERE {}{})",
+                parent.qualified(),
+                refers(parent, key, "p", "h"),
+                self.stays_parent(parent, key)
+            ));
+            Some(format!(" AND ({})", met.join(" OR ")))
         })
-        .collect();
-    let open: Vec<String> = stored()
-        .map(|c| format!("({} AND NOT ({}))", ours(c), agrees(c)))
-        .collect();
-    let free: String = keys(relation)
-        .map(|key| {
+        .collect()
+    }
+
+    /// The parent `p` keeps the values by which it is referred to: another row may get them.
+    fn stays_parent(&self, parent: &Relation, key: &ForeignKey) -> String {
+        let draft = self.own.draft;
+        draft.heads.get(&parent.id).map_or_else(String::new, |head| {
             format!(
-                " AND NOT EXISTS (SELECT FROM {} o WHERE {} AND NOT ({}))",
-                relation.qualified(),
-                same(key, "o", "h"),
-                same_base(relation, "o", "h")
+                " AND NOT EXISTS (SELECT FROM {} x WHERE x.pgdraft_sid = {} AND {} AND (NOT x.pgdraft_live OR NOT ({})))",
+                head_table(*head),
+                self.own.sid.0,
+                same_base(parent, "p", "x"),
+                refers_alike(parent, key, "p", "x")
             )
         })
-        .collect();
-    format!(
-        "{} AND ({}){free}",
-        update_modified(own, &assignments.join(", ")),
-        open.join(" OR "),
+    }
+
+    /// No row refers to what it was. An update that a foreign key passes on need not wait.
+    fn children_gone(&self, update: bool) -> String {
+        let relation = self.relation();
+        let changes = |key: &ForeignKey| key.parent_columns.iter().any(|c| self.set.contains(c));
+        let waits = |key: &&Arc<ForeignKey>| {
+            !key.deferrable && (!update || changes(key) && holds(key.on_update))
+        };
+        let keys = relation.referenced_by.iter().filter(waits);
+        keys.filter_map(|key| {
+            let child = self.own.draft.relation(key.child)?;
+            let mut which = refers(relation, key, "b", "c");
+            if child.id == relation.id {
+                // rows of one statement go together
+                which.push_str(&format!(
+                    " AND NOT EXISTS (SELECT FROM {} t WHERE t.pgdraft_sid = {} AND NOT t.pgdraft_live AND {})",
+                    self.own.draft.table(),
+                    self.own.sid.0,
+                    same_base(relation, "c", "t"),
+                ));
+            }
+            let gone = format!("NOT EXISTS (SELECT FROM {} c WHERE {which})", child.qualified());
+            Some(match update {
+                true => format!(" AND ({} OR {gone})", refers_alike(relation, key, "b", "h")),
+                false => format!(" AND {gone}"),
+            })
+        })
+        .collect()
+    }
+}
+
+/// Children keep their parent from changing.
+fn holds(action: ReferentialAction) -> bool {
+    matches!(
+        action,
+        ReferentialAction::NoAction | ReferentialAction::Restrict
     )
+}
+
+/// The parent's row `parent` is the one that `child` refers to.
+fn refers(relation: &Relation, key: &ForeignKey, parent: &str, child: &str) -> String {
+    let parts: Vec<String> = reference_operators(Some(relation), key)
+        .iter()
+        .zip(key.parent_columns.iter().zip(&key.child_columns))
+        .map(|(op, (up, down))| equal(op, &column(parent, up), &column(child, down)))
+        .collect();
+    parts.join(" AND ")
+}
+
+/// Two rows of the parent are the same to those that refer to it.
+fn refers_alike(relation: &Relation, key: &ForeignKey, left: &str, right: &str) -> String {
+    let parts: Vec<String> = reference_operators(Some(relation), key)
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(op, name)| equal(op, &column(left, name), &column(right, name)))
+        .collect();
+    parts.join(" AND ")
 }
 
 /// Takes from the rows that are still to be updated the unique values that others wait for: a
@@ -118,11 +301,6 @@ pub fn leave_parents(own: &Own<'_>, parent: &Own<'_>) -> Vec<String> {
         let set = join(", ", leaving(relation, key), |name| {
             format!("{} = NULL", quote_identifier(name))
         });
-        let refers: Vec<String> = reference_operators(Some(above), key)
-            .iter()
-            .zip(key.parent_columns.iter().zip(&key.child_columns))
-            .map(|(op, (up, down))| equal(op, &column("p", up), &column("b", down)))
-            .collect();
         format!(
             "{} AND EXISTS (SELECT FROM {} p JOIN {} x ON {} WHERE x.pgdraft_sid = {} AND NOT x.pgdraft_live AND NOT x.pgdraft_new AND {})",
             update_modified(own, &set),
@@ -130,7 +308,7 @@ pub fn leave_parents(own: &Own<'_>, parent: &Own<'_>) -> Vec<String> {
             parent.draft.table(),
             same_base(above, "p", "x"),
             own.sid.0,
-            refers.join(" AND "),
+            refers(above, key, "p", "b"),
         )
     })
     .collect()

@@ -11,7 +11,7 @@ use crate::ControlError;
 
 impl Work<'_> {
     /// Where the net changes could not be applied: says what stands in the way; else goes the way
-    /// round, first in other orders, at last operation by operation.
+    /// round, first in other orders, then operation by operation, at last row by row.
     pub(super) async fn another_way(&self) -> Result<Committed, ControlError> {
         tracing::debug!("a draft is applied in another way");
         for own in &self.own {
@@ -38,8 +38,9 @@ impl Work<'_> {
             Err(error) if another_way(&error) => {
                 tracing::debug!(%error, "nor operation by operation");
                 self.back().await?;
+                let done = self.rounds().await;
                 // what the net changes met says more than what the long way round did
-                match self.planned(Planner::exchanging(&self.relations())).await {
+                match self.kept(done).await {
                     Err(error) if another_way(&error) => last,
                     done => done,
                 }
@@ -66,13 +67,10 @@ impl Work<'_> {
         }
     }
 
-    fn relations(&self) -> Vec<&Relation> {
-        let tables = self.parents_first();
-        tables.into_iter().map(|o| o.draft.relation).collect()
-    }
-
     pub(crate) fn planner(&self) -> Planner {
-        Planner::new(&self.relations())
+        let tables = self.parents_first();
+        let relations: Vec<&Relation> = tables.into_iter().map(|o| o.draft.relation).collect();
+        Planner::new(&relations)
     }
 
     /// Brings a draft without conflicts onto the base as it is now.

@@ -51,11 +51,11 @@ pub(super) struct Way {
 }
 
 /// What there is to do in one table.
-struct Todo<'a> {
-    own: &'a Own<'a>,
-    inserts: u64,
-    updates: u64,
-    deletes: u64,
+pub(super) struct Todo<'a> {
+    pub(super) own: &'a Own<'a>,
+    pub(super) inserts: u64,
+    pub(super) updates: u64,
+    pub(super) deletes: u64,
     /// Rows with another key that are updated all the same.
     rekeys: u64,
     /// What the updates change.
@@ -64,7 +64,7 @@ struct Todo<'a> {
     join: &'static str,
     /// A condition on production's rows that narrows down where they are.
     within: String,
-    applied: Applied,
+    pub(super) applied: Applied,
 }
 
 impl Work<'_> {
@@ -115,10 +115,6 @@ impl Work<'_> {
                     let after = order.get(step.table + 1..).unwrap_or(&[]);
                     fills.extend(self.insert(todo, after).await?);
                 }
-                Kind::Update if plan.places.contains(&step.table) => {
-                    self.rekey(todo).await?;
-                    self.change_places(todo).await?;
-                }
                 Kind::Update => {
                     self.rekey(todo).await?;
                     self.update(todo, held).await?;
@@ -135,19 +131,28 @@ impl Work<'_> {
         if held {
             self.settle(&todo).await?;
         }
-        let takes = |t: &Todo<'_>| t.deletes > 0 && conflict::followed(t.own.draft.relation);
-        if todo.iter().any(takes) {
-            for todo in todo.iter().filter(|t| t.own.draft.relation.key().is_some()) {
-                let text = apply::kept(todo.own);
-                let row = self.transaction.query_one(&text, &[]).await?;
-                let (kept, there) = (count(row.try_get(0)?), count(row.try_get(1)?));
-                complete(todo.own.draft, kept, there)?;
-            }
-        }
+        self.still_there(&todo).await?;
         Ok(finished(todo.into_iter().map(|t| t.applied).collect()))
     }
 
-    async fn todo<'o>(&self, own: &'o Own<'o>) -> Result<Todo<'o>, ControlError> {
+    /// No removed parent took a row along that the draft keeps.
+    pub(super) async fn still_there(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
+        let takes = |t: &Todo<'_>| t.deletes > 0 && conflict::followed(t.own.draft.relation);
+        if !todo.iter().any(takes) {
+            return Ok(());
+        }
+        for todo in todo.iter().filter(|t| t.own.draft.relation.key().is_some()) {
+            let row = self
+                .transaction
+                .query_one(&apply::kept(todo.own), &[])
+                .await?;
+            let (kept, there) = (count(row.try_get(0)?), count(row.try_get(1)?));
+            complete(todo.own.draft, kept, there)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn todo<'o>(&self, own: &'o Own<'o>) -> Result<Todo<'o>, ControlError> {
         let (inserts, updates, deletes, changed) = match self.guess(own).await? {
             Some(guess) => guess,
             None => {
@@ -259,7 +264,7 @@ impl Work<'_> {
     }
 
     /// Children leave the parents that go.
-    async fn leave(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
+    pub(super) async fn leave(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
         for parent in todo.iter().filter(|t| t.deletes > 0) {
             for child in todo {
                 for text in places::leave_parents(child.own, parent.own) {
@@ -271,7 +276,7 @@ impl Work<'_> {
     }
 
     /// Rows that foreign key actions of this commit changed become what the draft made of them.
-    async fn settle(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
+    pub(super) async fn settle(&self, todo: &[Todo<'_>]) -> Result<(), ControlError> {
         for todo in todo {
             if let Some(text) = places::settle(todo.own) {
                 self.write(ANY_JOIN, &text, todo.own.draft).await?;
@@ -297,7 +302,7 @@ impl Work<'_> {
     }
 
     /// Updates rows that get another key.
-    async fn rekey(&self, todo: &mut Todo<'_>) -> Result<(), ControlError> {
+    pub(super) async fn rekey(&self, todo: &mut Todo<'_>) -> Result<(), ControlError> {
         if let Some(text) = rekey::update(todo.own).filter(|_| todo.rekeys > 0) {
             self.tell("updating", todo.own.draft.relation);
             let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
@@ -317,34 +322,6 @@ impl Work<'_> {
             complete(todo.own.draft, expected, written)?;
             todo.applied.updated += written;
         }
-        Ok(())
-    }
-
-    /// Updates each row when its unique values are free. Rows in a circle leave theirs first.
-    async fn change_places(&self, todo: &mut Todo<'_>) -> Result<(), ControlError> {
-        let set = match &todo.changed {
-            Columns::Alike(set) => set.clone(),
-            Columns::Known(rows) => changed(todo.own, rows).map(|(name, _)| name).collect(),
-        };
-        let text = places::update_free(todo.own, &set);
-        let (mut done, mut left) = (0, false);
-        while done < todo.updates {
-            let written = self.write(ANY_JOIN, &text, todo.own.draft).await?;
-            self.told(written);
-            done += written;
-            if written > 0 {
-                continue;
-            }
-            if std::mem::replace(&mut left, true) {
-                let table = todo.own.draft.relation.name.clone();
-                return Err(ControlError::Circle(table));
-            }
-            for text in places::leave(todo.own) {
-                self.write(ANY_JOIN, &text, todo.own.draft).await?;
-            }
-        }
-        complete(todo.own.draft, todo.updates, done)?;
-        todo.applied.updated += done;
         Ok(())
     }
 
@@ -395,7 +372,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn tell(&self, doing: &'static str, relation: &Relation) {
+    pub(super) fn tell(&self, doing: &'static str, relation: &Relation) {
         self.progress.tell(&crate::Step {
             session: self.session.clone(),
             doing,
@@ -405,12 +382,17 @@ impl Work<'_> {
         });
     }
 
-    fn told(&self, written: u64) {
+    pub(super) fn told(&self, written: u64) {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
     /// Runs one statement that writes to production.
-    async fn write(&self, join: &str, text: &str, draft: &Draft<'_>) -> Result<u64, ControlError> {
+    pub(super) async fn write(
+        &self,
+        join: &str,
+        text: &str,
+        draft: &Draft<'_>,
+    ) -> Result<u64, ControlError> {
         self.transaction.batch_execute(join).await?;
         let written = self.transaction.execute(text, &[]).await;
         written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
@@ -418,6 +400,14 @@ impl Work<'_> {
 }
 
 impl Todo<'_> {
+    /// The columns that its updates change.
+    pub(super) fn columns(&self) -> Vec<String> {
+        match &self.changed {
+            Columns::Alike(set) => set.clone(),
+            Columns::Known(rows) => changed(self.own, rows).map(|(name, _)| name).collect(),
+        }
+    }
+
     fn hold(&self, held: bool) -> Hold<'_> {
         match held {
             true => Hold::Locked,

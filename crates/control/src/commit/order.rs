@@ -68,8 +68,6 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Children leave the parents that go ([`places::leave_parents`]) before these.
     pub(crate) leave: bool,
-    /// Tables whose rows change places in a unique key ([`places`]).
-    pub(crate) places: BTreeSet<usize>,
 }
 
 /// A foreign key between tables of the draft, by their places.
@@ -85,9 +83,6 @@ pub(crate) struct Planner {
     links: Vec<Link>,
     /// The second step waits for the first.
     learned: BTreeSet<(Step, Step)>,
-    places: BTreeSet<usize>,
-    /// Whether rows may change places.
-    exchange: bool,
     way: usize,
     /// What failed already.
     tried: Vec<Plan>,
@@ -113,18 +108,8 @@ impl Planner {
         Self {
             links,
             learned: BTreeSet::new(),
-            places: BTreeSet::new(),
-            exchange: false,
             way: 0,
             tried: Vec::new(),
-        }
-    }
-
-    /// The same, where rows that cannot be updated at once change places.
-    pub(crate) fn exchanging(relations: &[&Relation]) -> Self {
-        Self {
-            exchange: true,
-            ..Self::new(relations)
         }
     }
 
@@ -144,7 +129,6 @@ impl Planner {
         Plan {
             steps,
             leave: matches!(way, Way::Leave(_)),
-            places: self.places.clone(),
         }
     }
 
@@ -195,11 +179,7 @@ impl Planner {
         let waits: Vec<(Step, Step)> = before.map(|s| (s, failed)).collect();
         let known = self.learned.len();
         self.learned.extend(waits);
-        if self.learned.len() > known {
-            return true;
-        }
-        let waits = failed.kind == Kind::Update && state == Some("23505");
-        waits && self.exchange && self.places.insert(table)
+        self.learned.len() > known
     }
 
     /// Steps after those that they wait for.

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use draft::apply::{self, Hold, Which};
-use draft::{Own, places, rehearse as text};
+use draft::places::{self, Free};
+use draft::{Own, rehearse as text};
 use tokio_postgres::{Row, Transaction};
 
 use super::Failed;
@@ -170,10 +171,8 @@ impl Way<'_> {
             let mut left = Vec::new();
             for (place, error) in waiting {
                 let slice = slice(std::slice::from_ref(place));
-                if !self
-                    .placed(&places::update_free(&some(own, &slice), set))
-                    .await?
-                {
+                let some = some(own, &slice);
+                if !self.placed(&Free::of(&some, set).update()).await? {
                     left.push((place, error));
                 }
             }

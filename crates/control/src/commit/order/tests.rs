@@ -105,17 +105,3 @@ fn what_was_tried_is_not_tried_again_and_there_is_an_end() {
     }
     assert!(tried.len() <= WAYS.len());
 }
-
-#[test]
-fn rows_change_places_only_where_they_may() {
-    let there: BTreeSet<Step> = steps("~0").into_iter().collect();
-    let failed = Some(Step {
-        table: 0,
-        kind: Kind::Update,
-    });
-    for (mut planner, may) in [(Planner::new(&[]), false), (Planner::exchanging(&[]), true)] {
-        let plan = planner.plan(&there);
-        planner.another(plan, failed, Some("23505"), &there);
-        assert_eq!(planner.plan(&there).places.contains(&0), may);
-    }
-}
