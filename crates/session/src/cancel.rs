@@ -2,11 +2,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Notify;
 
 use crate::shared::{Shared, lock};
+
+/// How long a client's cancel waits until its server connection has changed hands.
+const HANDOVER: Duration = Duration::from_secs(5);
 
 /// What a client was given to cancel with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,41 +29,69 @@ pub(crate) struct CancelTarget {
 /// The server connection that a client has at this moment, for those who want to cancel.
 ///
 /// A connection is given to another client only once no cancel for it is on its way ([`Self::clear`]),
-/// so that a cancel that comes late stops nobody else's statement.
+/// so that a cancel that comes late stops nobody else's statement. One that comes early waits until the
+/// connection has changed hands ([`Self::taken_over`]), so that it stops the client's statement and not
+/// ours, whose failure would end the connection.
 #[derive(Debug, Default)]
 pub(crate) struct CancelSlot {
-    state: Mutex<(Option<CancelTarget>, usize)>,
-    done: Notify,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    target: Option<CancelTarget>,
+    taken_over: bool,
+    on_their_way: usize,
 }
 
 impl CancelSlot {
-    /// The client has this connection now.
+    /// The client has this connection now, and is about to take it over.
     pub(crate) fn set(&self, target: CancelTarget) {
-        lock(&self.state).0 = Some(target);
+        let mut state = lock(&self.state);
+        state.target = Some(target);
+        state.taken_over = false;
+    }
+
+    /// What runs on the connection from now on is the client's.
+    pub(crate) fn taken_over(&self) {
+        lock(&self.state).taken_over = true;
+        self.changed.notify_waiters();
     }
 
     /// The client has none any more; waits for cancels that are on their way.
     pub(crate) async fn clear(&self) {
-        lock(&self.state).0 = None;
+        lock(&self.state).target = None;
+        self.changed.notify_waiters();
+        self.until(|state| state.on_their_way == 0).await;
+    }
+
+    /// The connection has changed hands, or the client has none.
+    async fn settled(&self) {
+        self.until(|state| state.taken_over || state.target.is_none())
+            .await;
+    }
+
+    async fn until(&self, holds: impl Fn(&State) -> bool) {
         loop {
-            let done = self.done.notified();
-            if lock(&self.state).1 == 0 {
+            let changed = self.changed.notified();
+            if holds(&lock(&self.state)) {
                 return;
             }
-            done.await;
+            changed.await;
         }
     }
 
     /// The client has a server connection.
     fn is_set(&self) -> bool {
-        lock(&self.state).0.is_some()
+        lock(&self.state).target.is_some()
     }
 
     /// What the client runs on, held while a cancel for it is on its way.
     fn aim(&self) -> Option<Aim<'_>> {
         let mut state = lock(&self.state);
-        let target = state.0.clone()?;
-        state.1 += 1;
+        let target = state.target.clone()?;
+        state.on_their_way += 1;
         Some(Aim { slot: self, target })
     }
 }
@@ -72,8 +104,8 @@ struct Aim<'s> {
 
 impl Drop for Aim<'_> {
     fn drop(&mut self) {
-        lock(&self.slot.state).1 -= 1;
-        self.slot.done.notify_waiters();
+        lock(&self.slot.state).on_their_way -= 1;
+        self.slot.changed.notify_waiters();
     }
 }
 
@@ -139,6 +171,8 @@ pub async fn cancel_forwarded(shared: &Shared, pid: i32, wanted: &[u8]) -> bool 
 async fn aimed(shared: &Shared, slot: &CancelSlot) {
     let result = if slot.is_set() { "sent" } else { "idle" };
     shared.metrics.cancels.with_label_values(&[result]).inc();
+    // a connection that does not change hands within that is not waited for: it is about to end
+    drop(tokio::time::timeout(HANDOVER, slot.settled()).await);
     stop(shared, slot).await;
 }
 
@@ -154,5 +188,46 @@ pub(crate) async fn upstream_cancel(shared: &Shared, target: &CancelTarget) {
     if let Err(error) = upstream::cancel(&shared.upstream, target.pid, &target.key).await {
         shared.metrics.upstream_errors.inc();
         tracing::warn!(%error, "cancel request could not be passed on");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_cancel_waits_for_the_handover() {
+        let slot = CancelSlot::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let target = CancelTarget {
+            pid: 1,
+            key: Vec::new(),
+        };
+        // nothing to wait for
+        assert_eq!(pin!(slot.settled()).poll(&mut cx), Poll::Ready(()));
+
+        slot.set(target.clone());
+        let mut early = pin!(slot.settled());
+        assert_eq!(early.as_mut().poll(&mut cx), Poll::Pending);
+        slot.taken_over();
+        assert_eq!(early.poll(&mut cx), Poll::Ready(()));
+        let aim = slot.aim().unwrap();
+
+        // on its way: the connection is kept from others
+        let mut cleared = pin!(slot.clear());
+        assert_eq!(cleared.as_mut().poll(&mut cx), Poll::Pending);
+        drop(aim);
+        assert_eq!(cleared.poll(&mut cx), Poll::Ready(()));
+        assert!(slot.aim().is_none());
+
+        // the next one is another's until it is taken over; a handover that fails releases who waits
+        slot.set(target);
+        let mut early = pin!(slot.settled());
+        assert_eq!(early.as_mut().poll(&mut cx), Poll::Pending);
+        assert_eq!(pin!(slot.clear()).poll(&mut cx), Poll::Ready(()));
+        assert_eq!(early.poll(&mut cx), Poll::Ready(()));
     }
 }

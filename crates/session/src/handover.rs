@@ -100,6 +100,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         if reset || is_set || binds {
             self.end_take_over();
+        } else {
+            self.conn.presence.slot.taken_over();
         }
         let mut lane = self.conn.lane();
         lane.held.client = self.conn.number;

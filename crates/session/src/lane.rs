@@ -64,6 +64,8 @@ pub(crate) struct Lane {
     pub(crate) last_words: Option<Vec<u8>>,
     /// Upstream said FATAL: its end is no surprise.
     pub(crate) fatal: bool,
+    /// The server connection has changed hands; emptied by the reader.
+    pub(crate) taken_over: bool,
     /// The client believes that its transaction has failed: upstream is to fail it too.
     pub(crate) doomed: bool,
     /// Since when upstream works at the statement at the head.
@@ -207,6 +209,7 @@ impl Lane {
             copy_over: false,
             last_words: None,
             fatal: false,
+            taken_over: false,
             doomed: false,
             running: None,
             met: Vec::new(),
@@ -345,6 +348,7 @@ impl Lane {
                 }
                 Event::Met(bound) => self.met.push(bound),
                 Event::Doomed => self.doomed = true,
+                Event::TakenOver => self.taken_over = true,
                 Event::Fatal => self.fatal = true,
                 Event::Done { note, tag } => self.done(note, &tag),
                 Event::Parameter { name, value } => self.parameter(&name, &value),

@@ -84,6 +84,8 @@ pub(crate) enum Event {
     Met(Bound),
     /// The client was told that its transaction failed; upstream does not know it yet.
     Doomed,
+    /// The connection has changed hands: what it runs from now on is the client's.
+    TakenOver,
     /// Upstream ends the connection (FATAL or PANIC, already on its way to the client).
     Fatal,
     /// A command with a note completed.
@@ -444,6 +446,9 @@ impl Replies {
             status,
         });
         let swallow = entry.fix.as_ref().is_some_and(|fix| fix.swallow);
+        if entry.fix.as_ref().is_some_and(|fix| fix.hands_over) {
+            events.push(Event::TakenOver);
+        }
         self.queue.pop_front();
         if swallow {
             return Ok(Verdict::Replace);

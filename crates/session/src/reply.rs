@@ -139,6 +139,9 @@ fn note(conn: &Conn, lane: &mut crate::lane::Lane, events: &mut Vec<Event>) -> b
             tracing::info!(agent = conn.identity.name, sqlstate = code, "refused");
         }
     }
+    if std::mem::take(&mut lane.taken_over) {
+        conn.presence.slot.taken_over();
+    }
     let mut stops = false;
     for bound in lane.met.drain(..) {
         conn.shared.metrics.bound(bound);

@@ -309,3 +309,56 @@ fn postgresql_may_be_away_at_the_start_and_later() {
     drop(database);
     cluster.crash();
 }
+
+/// A storm of cancel requests stops statements, and nothing else: the connection goes on, whatever of
+/// ours ran just then.
+#[test]
+fn cancels_at_any_moment_end_no_connection() {
+    for mode in ["session", "transaction"] {
+        let pooled = Settings {
+            config: format!("pool_mode = \"{mode}\"\npool_size = 2\n"),
+            ..Settings::default()
+        };
+        let (_database, mut proxy) = over_with(TABLE, &pooled);
+        // with two others at work the server connection changes hands for nearly every statement
+        let names: &[&str] = match mode {
+            "transaction" => &["other", "another"],
+            _ => &[],
+        };
+        let mut others: Vec<Connection> = names.iter().map(|name| proxy.connect(name)).collect();
+        let mut stopped = 0;
+        for round in 0..8 {
+            let mut agent = proxy.connect(&format!("s{round}"));
+            let (port, pid, secret) = agent.cancel_key();
+            stopped += std::thread::scope(|scope| {
+                // the storm ends with this, also where an assertion fails
+                let (_calm, ended) = std::sync::mpsc::channel::<()>();
+                scope.spawn(move || {
+                    while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                        testkit::wire::cancel(port, pid, &secret).unwrap();
+                    }
+                });
+                let is_stopped = |turn: &usize| {
+                    for other in &mut others {
+                        other.run("SELECT 1");
+                    }
+                    let told = agent.simple(match turn % 3 {
+                        0 => "SELECT pg_sleep(0.03)",
+                        1 => "SET work_mem = '5MB'; SELECT v FROM t",
+                        _ => "UPDATE t SET v = v || '.' WHERE id = 1",
+                    });
+                    let told = told.unwrap();
+                    if let Some(failure) = told.error() {
+                        assert_eq!(failure.code(), "57014", "{mode}: {failure}");
+                    }
+                    told.error().is_some()
+                };
+                (0..25).filter(is_stopped).count()
+            });
+            assert_eq!(agent.value("SELECT 1"), "1");
+        }
+        assert!(stopped > 0, "{mode}: no statement was stopped");
+        drop(others);
+        proxy.assert_sound();
+    }
+}

@@ -85,12 +85,15 @@ pub trait Verifiers: Send + Sync {
 pub enum Arrival {
     /// A client whose password is right.
     Client(Box<Client>),
-    /// Someone who asks for a statement to be cancelled; the connection is closed already.
+    /// Someone who asks for a statement to be cancelled, and waits for the end of the connection to know
+    /// that it was.
     Cancel {
         /// Process id as given in BackendKeyData.
         pid: i32,
         /// Key as given there, 4 to 256 bytes.
         key: Vec<u8>,
+        /// Its connection, to be dropped once that is done.
+        stream: Stream,
     },
 }
 
@@ -187,7 +190,10 @@ async fn handshake(
     }
     let startup = match negotiate(link, acceptor).await? {
         Packet::Startup(startup) => startup,
-        Packet::Cancel { pid, key } => return Ok(Arrival::Cancel { pid, key }),
+        Packet::Cancel { pid, key } => {
+            let (stream, _) = link.take().ok_or(Stop::Gone)?;
+            return Ok(Arrival::Cancel { pid, key, stream });
+        }
         Packet::Ssl | Packet::Gssenc => return Err(StartupError::Layout.into()),
     };
     if acceptor.tls_required && !link.is_tls() {

@@ -173,8 +173,10 @@ impl Door {
                 Box::pin(wire::startup::refuse(&mut client, &self.full())).await;
                 "full"
             }
-            Ok(Some(Arrival::Cancel { pid, key })) => {
+            Ok(Some(Arrival::Cancel { pid, key, stream })) => {
                 Box::pin(session::cancel(Arc::clone(&self.shared), pid, key)).await;
+                // as in PostgreSQL: whoever waits for this knows that no later statement is stopped
+                drop(stream);
                 "cancel"
             }
             Ok(None) => "nothing",

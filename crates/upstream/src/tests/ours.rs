@@ -119,7 +119,7 @@ async fn we_come_in_at_our_own_door() {
         .await
         .unwrap();
     let arrival = server.await.unwrap();
-    assert!(matches!(arrival, Some(Arrival::Cancel { pid: 9, key }) if key == [5; 32]));
+    assert!(matches!(arrival, Some(Arrival::Cancel { pid: 9, key, .. }) if key == [5; 32]));
 }
 
 #[tokio::test]

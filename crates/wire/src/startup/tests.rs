@@ -152,7 +152,9 @@ async fn a_cancel_request_is_taken_with_short_and_long_keys_and_not_answered() {
             encode::cancel_request(&mut request, -5, &key);
             peer.send(&request).await;
             match server.await.unwrap().unwrap() {
-                Some(Arrival::Cancel { pid: -5, key: sent }) => assert_eq!(sent, key),
+                Some(Arrival::Cancel {
+                    pid: -5, key: sent, ..
+                }) => assert_eq!(sent, key),
                 _ => panic!("no cancel"),
             }
             peer.ended().await;
