@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Check, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
+use crate::{Check, Column, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
 
 /// PostgreSQL passes at most 100 arguments to a function.
 const ARGUMENTS_MAX: usize = 100;
@@ -15,10 +15,25 @@ impl Relation {
     /// What holds for every row, over bare column names: true, or PostgreSQL's error. They come in
     /// the order in which PostgreSQL looks at them.
     pub fn conditions(&self) -> impl Iterator<Item = String> {
+        self.conditions_of(None)
+    }
+
+    /// The same for a row of the head `head`, a bare name. PostgreSQL reads a CHECK from the catalog's
+    /// text in each statement, so these do not name all columns for an error that hardly ever comes:
+    /// of a table with 5 columns that takes 7 us instead of 16, and no more of one with 50.
+    pub fn head_conditions(&self, head: &str) -> impl Iterator<Item = String> {
+        // a computed column of a whole row is not for PostgreSQL to compute just for an error
+        let computed = |c: &Column| c.generated == Generated::Virtual;
+        let head = Some(head).filter(|_| !self.columns.iter().any(computed));
+        self.conditions_of(head)
+    }
+
+    fn conditions_of(&self, head: Option<&str>) -> impl Iterator<Item = String> {
         let routes = self.routes.iter().map(route);
-        let checks = self.enforced().into_iter().map(|c| check(self, &c));
+        let checks = self.enforced().into_iter();
+        let checks = checks.map(move |c| check(self, &c, head));
         routes
-            .chain(not_null(self))
+            .chain(not_null(self, head))
             .chain(key_missing(self))
             .chain(checks)
     }
@@ -128,7 +143,7 @@ fn holder(relation: &Relation) -> String {
 }
 
 /// No required column is NULL. PostgreSQL looks at them in the order of the table that holds the row.
-fn not_null(relation: &Relation) -> Vec<String> {
+fn not_null(relation: &Relation, head: Option<&str>) -> Vec<String> {
     let own = relation.columns.iter().filter(|c| c.not_null);
     let own: Vec<&str> = own.map(|c| c.name.as_str()).collect();
     let mut groups: Vec<(Vec<&str>, Vec<&Leaf>)> = Vec::new();
@@ -147,13 +162,13 @@ fn not_null(relation: &Relation) -> Vec<String> {
         .iter()
         .map(|(required, leaves)| {
             let elsewhere = elsewhere(relation, leaves);
-            format!("{elsewhere}{}", filled(relation, required))
+            format!("{elsewhere}{}", filled(relation, required, head))
         })
         .collect()
 }
 
 /// By `num_nulls`, because a composite value of NULLs `IS NULL`.
-fn filled(relation: &Relation, required: &[&str]) -> String {
+fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> String {
     let filled: Vec<String> = required
         .chunks(ARGUMENTS_MAX)
         .map(|names| {
@@ -163,8 +178,17 @@ fn filled(relation: &Relation, required: &[&str]) -> String {
             )
         })
         .collect();
+    let filled = filled.join(" AND ");
     let place = |name: &&str| relation.columns.iter().position(|c| c.name == *name);
-    let missing = if required.is_sorted_by_key(place) {
+    let in_order = required.is_sorted_by_key(place);
+    if let Some(head) = head.filter(|_| in_order) {
+        return format!(
+            "{filled} OR pgdraft.not_null_failed({}, {}, {head}.*)",
+            holder(relation),
+            quote_literal(&array_literal(required))
+        );
+    }
+    let missing = if in_order {
         names(required.iter().copied())
     } else {
         let mut whens = String::new();
@@ -178,8 +202,7 @@ fn filled(relation: &Relation, required: &[&str]) -> String {
         format!("ARRAY[CASE{whens} END]")
     };
     format!(
-        "{} OR pgdraft.not_null_failed({}, {}, {missing}, {})",
-        filled.join(" AND "),
+        "{filled} OR pgdraft.not_null_failed({}, {}, {missing}, {})",
         holder(relation),
         names(relation.columns.iter().map(|c| c.name.as_str())),
         row(relation)
@@ -198,14 +221,21 @@ fn key_missing(relation: &Relation) -> Option<String> {
     ))
 }
 
-fn check(relation: &Relation, enforced: &Enforced<'_>) -> String {
+fn check(relation: &Relation, enforced: &Enforced<'_>, head: Option<&str>) -> String {
+    let image = head.map_or_else(|| row(relation), |head| format!("{head}.*"));
     format!(
-        "{} OR pgdraft.check_failed({}, {}, {})",
+        "{} OR pgdraft.check_failed({}, {}, {image})",
         enforced.condition,
         holder(relation),
         quote_literal(&enforced.check.name),
-        row(relation)
     )
+}
+
+/// Names as the text of an array.
+fn array_literal(names: &[&str]) -> String {
+    let quoted = |name: &&str| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+    let names: Vec<String> = names.iter().map(quoted).collect();
+    format!("{{{}}}", names.join(","))
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -46,7 +46,7 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     pgdraft_moved boolean NOT NULL DEFAULT false{}{}
 ) WITH (fillfactor = 85, {VACUUM});",
         row_number(relation),
-        checks(relation)
+        checks(relation, id)
     );
     let key = columns("", key_columns(relation));
     // No PRIMARY KEY, whose NOT NULL would fail before our own checks can say why. Without one
@@ -228,9 +228,10 @@ fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
 }
 
 /// `,\n CONSTRAINT …` for each condition, named in the order in which PostgreSQL looks at them.
-fn checks(relation: &Relation) -> String {
+fn checks(relation: &Relation, id: DraftTableId) -> String {
     let mut out = String::new();
-    for (number, condition) in relation.conditions().enumerate() {
+    let head = short_name(id);
+    for (number, condition) in relation.head_conditions(&head).enumerate() {
         // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
         let _ = write!(
             out,

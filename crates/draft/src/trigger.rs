@@ -126,17 +126,23 @@ impl Stage {
                     "CREATE CONSTRAINT TRIGGER {name} AFTER {upper} ON {head} DEFERRABLE INITIALLY {when} FOR EACH ROW WHEN ({OPERATION}) EXECUTE FUNCTION {function}();"
                 );
             }
+            // PostgreSQL reads the condition from its text in each statement: the operation is asked for by
+            // the function
             (Fires::NewRow, Some(Event::Update)) => {
-                "FOR EACH ROW WHEN (NEW.pgdraft_live AND NOT OLD.pgdraft_live AND "
+                "FOR EACH ROW WHEN (NEW.pgdraft_live AND NOT OLD.pgdraft_live)".to_owned()
             }
-            (Fires::NewRow, _) => "FOR EACH ROW WHEN (NEW.pgdraft_new AND NEW.pgdraft_live AND ",
-            (Fires::Statement, Some(Event::Update)) => {
-                "REFERENCING OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ("
+            (Fires::NewRow, _) => {
+                "FOR EACH ROW WHEN (NEW.pgdraft_new AND NEW.pgdraft_live)".to_owned()
             }
-            (Fires::Statement, _) => "REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN (",
+            (Fires::Statement, Some(Event::Update)) => format!(
+                "REFERENCING OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ({OPERATION})"
+            ),
+            (Fires::Statement, _) => {
+                format!("REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ({OPERATION})")
+            }
         };
         format!(
-            "CREATE TRIGGER pgdraft_{number}_{word} AFTER {upper} ON {head} {how}{OPERATION}) EXECUTE FUNCTION {function}();"
+            "CREATE TRIGGER pgdraft_{number}_{word} AFTER {upper} ON {head} {how} EXECUTE FUNCTION {function}();"
         )
     }
 }

@@ -131,7 +131,7 @@ async fn serve_agent(
     let wish = wish(&conn, wishes, &mut requests.settings);
     let slot = Arc::clone(&conn.presence.slot);
     let mut seat = Seat::new(shared, (wish, slot), client.protocol_minor)?;
-    if !Box::pin(seat.greet(client, &conn, &requests.settings)).await? {
+    if !Box::pin(seat.greet(client, &mut requests)).await? {
         return Ok(End::Lost);
     }
     tracing::info!(

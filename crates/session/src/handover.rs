@@ -143,7 +143,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         Ok(())
     }
 
-    /// After a RESET ALL: the server has no application name to go back to, so the client's is set.
+    /// After a RESET of it or of all: the server has no application name to go back to, so the client's is
+    /// set.
     pub(crate) async fn name_again(&mut self) -> Result<(), Failure> {
         if !std::mem::take(&mut self.conn.lane().reset) {
             return Ok(());
@@ -152,6 +153,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(());
         };
         self.ask(&NAME, &[Some(&name)], Vec::new()).await?;
+        let mut lane = self.conn.lane();
+        lane.learn.insert("application_name".to_owned());
         Ok(())
     }
 
@@ -165,6 +168,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if !self.conn.pooled {
             return;
         }
+        lane.reset |= leaves.default_name;
         let ours = |name: &&String| !name.starts_with("pgdraft.");
         lane.learn
             .extend(leaves.settings.iter().filter(ours).cloned());

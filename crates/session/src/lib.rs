@@ -28,6 +28,8 @@ mod handover;
 mod ids;
 mod lane;
 mod limits;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod metrics;
 mod own;
 mod patterns;

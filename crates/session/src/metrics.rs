@@ -60,7 +60,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Gauges {
     /// Server connections by state.
     pub(crate) servers: IntGaugeVec,
-    /// Clients that wait for a server connection.
+    /// Clients that wait for a server connection, as it is.
     pub(crate) waiting: IntGauge,
     /// Sessions that clients are connected to.
     pub(crate) sessions: IntGauge,

@@ -11,7 +11,6 @@ use wire::startup::Client;
 use crate::cancel::{CancelKey, CancelSlot, CancelTarget, upstream_cancel};
 use crate::client::GOODBYE;
 use crate::conn::{Conn, End};
-use crate::handover::Settings;
 use crate::lane::Bound;
 use crate::pool;
 use crate::queue::Known;
@@ -59,9 +58,9 @@ impl Seat {
     pub(crate) async fn greet(
         &mut self,
         client: &mut Client,
-        conn: &Conn,
-        settings: &Settings,
+        requests: &mut ToServer<'_>,
     ) -> Result<bool, Box<Report>> {
+        let conn = requests.conn;
         let known = self.shared.servers.known(&self.wish.key);
         let mut notices = Vec::new();
         let reported = match known {
@@ -70,7 +69,11 @@ impl Seat {
                 known
             }
             _ => {
-                let mut lease = self.shared.servers.acquire(&self.wish, false).await?;
+                let mut lease = tokio::select! {
+                    biased;
+                    lease = Box::pin(self.shared.servers.acquire(&self.wish, false)) => lease?,
+                    () = gone(client, requests) => return Ok(false),
+                };
                 let (reported, said) = lease.server().map_or_else(
                     || (Reported::from([]), Vec::new()),
                     |server| {
@@ -94,7 +97,7 @@ impl Seat {
             let mut lane = conn.lane();
             let mut known = Known::new(Arc::clone(&reported));
             for (name, value) in reported.iter() {
-                let own = settings.values.get(name).unwrap_or(value);
+                let own = requests.settings.values.get(name).unwrap_or(value);
                 known.tell(name.as_bytes(), own.as_bytes());
                 wire::encode::parameter_status(&mut out, name, own);
                 lane.parameter(name.as_bytes(), own.as_bytes());
@@ -116,7 +119,12 @@ impl Seat {
             {
                 return end;
             }
-            if let Err(report) = Box::pin(self.take_server(requests)).await {
+            let taken = tokio::select! {
+                biased;
+                taken = Box::pin(self.lease()) => taken,
+                () = gone(client, requests) => return End::Lost,
+            };
+            if let Err(report) = taken {
                 conn.shared.metrics.error(&report.code, true);
                 tracing::info!(
                     sqlstate = report.code,
@@ -128,6 +136,7 @@ impl Seat {
                 drop(client.stream.write_all(&out).await);
                 return End::Told;
             }
+            self.take_server(requests);
             match Box::pin(self.busy(client, requests)).await {
                 End::Free => self.give_back(requests).await,
                 end => return end,
@@ -136,12 +145,17 @@ impl Seat {
     }
 
     /// Gets a server connection where there is none.
-    async fn take_server(&mut self, requests: &mut ToServer<'_>) -> Result<(), Box<Report>> {
+    async fn lease(&mut self) -> Result<(), Box<Report>> {
         if self.lease.is_none() {
             self.lease = Some(self.shared.servers.acquire(&self.wish, true).await?);
         }
+        Ok(())
+    }
+
+    /// The server connection works for this client from now on.
+    fn take_server(&mut self, requests: &mut ToServer<'_>) {
         let Some(server) = self.lease.as_mut().and_then(Lease::server) else {
-            return Ok(());
+            return;
         };
         requests.conn.presence.slot.set(CancelTarget {
             pid: server.pid,
@@ -159,7 +173,6 @@ impl Seat {
         } else {
             Bound::No
         };
-        Ok(())
     }
 
     /// Both directions, until one of them ends or the server connection is not needed.
@@ -285,6 +298,27 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
     }
     requests.conn.works();
     Ok(())
+}
+
+/// Ends where the client is gone: who waits for a server connection in its stead would keep others from
+/// it. What the client sends meanwhile is kept as far as it is not much; of one that sends more nobody
+/// can tell.
+async fn gone(client: &mut Client, requests: &mut ToServer<'_>) {
+    while requests.held.len() < WHOLE_BYTES_MAX {
+        match pool::read(&mut client.stream).await {
+            Ok(chunk) if !chunk.is_empty() => {
+                requests
+                    .conn
+                    .shared
+                    .metrics
+                    .from_client
+                    .inc_by(chunk.len() as u64);
+                requests.held.extend_from_slice(&chunk);
+            }
+            Ok(_) | Err(_) => return,
+        }
+    }
+    std::future::pending().await
 }
 
 /// A whole frame is there, or the beginning of one that is not waited for, or of none at all.

@@ -20,6 +20,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use prometheus::IntGauge;
 use report::Report;
 use tokio::sync::oneshot;
 
@@ -228,6 +229,22 @@ impl Drop for Lease {
     }
 }
 
+/// Counts a client for as long as it waits.
+struct Counted<'a>(&'a IntGauge);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Servers {
     pub(crate) fn new(
         target: upstream::Target,
@@ -371,6 +388,7 @@ impl Servers {
             state.dispatch(self);
             receiver
         };
+        let _counted = Counted::new(&self.metrics.gauges.waiting);
         match tokio::time::timeout_at(deadline.into(), waiter).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(_)) | Err(_) => Err(self.no_place(wish)),

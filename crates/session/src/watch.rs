@@ -92,7 +92,6 @@ impl Shared {
         let servers = |state: &str| gauges.servers.with_label_values(&[state]);
         servers("active").set(sum(|pool| pool.active));
         servers("idle").set(i64::try_from(idle.len()).unwrap_or(i64::MAX));
-        gauges.waiting.set(sum(|pool| pool.waiting));
         let sessions = i64::try_from(self.drafts_in_use()).unwrap_or(i64::MAX);
         gauges.sessions.set(sessions);
     }

@@ -16,6 +16,8 @@ pub struct Leaves {
     pub settings: Vec<String>,
     /// RESET ALL or DISCARD ALL: every setting may have another value.
     pub all_settings: bool,
+    /// The application's name goes back to what the connection began with.
+    pub default_name: bool,
     /// Something that only this server connection has, in a word for people.
     pub pin: Option<&'static str>,
     /// DISCARD ALL: nothing of what was pinned is left.
@@ -74,6 +76,9 @@ fn setting(set: &VariableSetStmt, leaves: &mut Leaves) {
         return;
     }
     let name = set.name.to_ascii_lowercase();
+    let kinds = [VariableSetKind::VarReset, VariableSetKind::VarSetDefault];
+    let to_default = kinds.iter().any(|kind| set.kind == *kind as i32);
+    leaves.default_name = to_default && !set.is_local && name == "application_name";
     match name.as_str() {
         // ends with the transaction
         "transaction" | "transaction snapshot" => {}
@@ -147,6 +152,9 @@ mod tests {
             3
         );
         assert!(leaves("RESET ALL").all_settings);
+        assert!(leaves("RESET Application_Name").default_name);
+        assert!(leaves("SET application_name TO DEFAULT").default_name);
+        assert!(!leaves("SET application_name = 'x'").default_name);
         assert!(leaves("DISCARD ALL").all_settings && leaves("DISCARD ALL").discards);
         for nothing in [
             "SET LOCAL work_mem = '4MB'",

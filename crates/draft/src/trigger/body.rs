@@ -3,7 +3,7 @@
 use catalog::quote_literal;
 
 use super::keys::same_head_row;
-use super::{Event, Raise, Step};
+use super::{Event, OPERATION, Raise, Step};
 use crate::Draft;
 
 /// Up to so many changed rows the checks run as static SQL with cached plans (all-dynamic costs
@@ -14,7 +14,12 @@ const STATIC_ROWS_MAX: u32 = 100;
 /// For each row, under a condition; the steps are about NEW.
 pub(super) fn new_row(steps: &[Step]) -> String {
     let steps: String = steps.iter().map(static_step).collect();
-    row(&steps)
+    row(&format!(
+        "    IF ({OPERATION}) IS NOT TRUE THEN
+        RETURN NULL;
+    END IF;
+{steps}"
+    ))
 }
 
 /// For each row, at the end of the statement or of the transaction: by then the row may have

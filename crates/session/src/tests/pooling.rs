@@ -68,6 +68,14 @@ fn settings_follow_their_client() {
     assert_eq!(a.query("SHOW TimeZone"), "T D(Asia/Tokyo) C=SHOW Z=I");
 }
 
+/// An answer from its first row on: what the client was told of its settings comes at any time.
+fn row(answer: &str) -> &str {
+    answer
+        .find("D(")
+        .and_then(|at| answer.get(at..))
+        .unwrap_or(answer)
+}
+
 fn a_zone(c: &mut Frames) -> String {
     c.query("SHOW TimeZone")
 }
@@ -91,6 +99,28 @@ fn names_and_options_are_the_clients() {
         assert_eq!(a.query("SHOW application_name"), "T D(a) C=SHOW Z=I");
         assert_eq!(b.query("SHOW application_name"), "T D(b) C=SHOW Z=I");
         assert_eq!(other.query("SHOW work_mem"), "T D(6MB) C=SHOW Z=I");
+        for reset in [
+            "RESET application_name",
+            "SET application_name TO DEFAULT",
+            "RESET ALL",
+        ] {
+            a.query("SET application_name = 'another'");
+            b.query("SELECT 1");
+            assert_eq!(a.query("SHOW application_name"), "T D(another) C=SHOW Z=I");
+            a.query(reset);
+            b.query("SELECT 1");
+            assert_eq!(
+                row(&a.query("SHOW application_name")),
+                "D(a) C=SHOW Z=I",
+                "{reset}"
+            );
+            b.query("SELECT 1");
+            assert_eq!(
+                row(&a.query("SHOW application_name")),
+                "D(a) C=SHOW Z=I",
+                "{reset}"
+            );
+        }
         a.query("SET work_mem = '8MB'");
         a.query("RESET work_mem");
         assert_eq!(a.query("SHOW work_mem"), "T D(5MB) C=SHOW Z=I");
@@ -172,6 +202,38 @@ fn what_cannot_move_keeps_its_connection() {
         c.query("SELECT pg_try_advisory_xact_lock(7)"),
         "T D(t) C=SELECT 1 Z=I"
     );
+}
+
+#[test]
+fn who_is_gone_waits_no_more() {
+    let server = shared("pool_gone", 1);
+    let waiting = || server.shared.metrics.gauges.waiting.get();
+    let until = |count: i64| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while waiting() != count {
+            assert!(std::time::Instant::now() < deadline, "{} wait", waiting());
+            std::thread::yield_now();
+        }
+    };
+    let (mut a, mut b, mut c) = (
+        client(&server, ""),
+        client(&server, ""),
+        client(&server, ""),
+    );
+    assert_eq!(a.query("BEGIN"), "C=BEGIN Z=T");
+    for waits in [&mut b, &mut c] {
+        wire::encode::query(&mut waits.out, "SELECT 7");
+        waits.send();
+    }
+    until(2);
+    // what it sends while it waits is not lost, and not taken for its end
+    wire::encode::query(&mut c.out, "SELECT 8");
+    c.send();
+    b.vanish();
+    until(1);
+    assert_eq!(a.query("COMMIT"), "C=COMMIT Z=I");
+    assert_eq!(c.shown(2), "T D(7) C=SELECT 1 Z=I T D(8) C=SELECT 1 Z=I");
+    until(0);
 }
 
 #[test]
