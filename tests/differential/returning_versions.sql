@@ -1,6 +1,5 @@
 -- setup
 -- shows: statements: RETURNING old and new, WITH (OLD AS …, NEW AS …)
--- differs: RETURNING old of INSERT … ON CONFLICT DO UPDATE | 0A000 | the row before is not beside the new one there
 -- needs: PostgreSQL 18
 CREATE TABLE t (id int PRIMARY KEY, v text, n int DEFAULT 7, g int GENERATED ALWAYS AS (n * 2) STORED);
 INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3);
@@ -21,8 +20,12 @@ UPDATE t AS x SET n = 5 WHERE id = 2 RETURNING WITH (OLD AS o) o.n, new.n, o.*;
 INSERT INTO t (id, v) VALUES (50, 'new') RETURNING old.id, new.id, old.*, new.*, old, old IS NULL;
 INSERT INTO t (id, v) VALUES (50, 'new') ON CONFLICT DO NOTHING RETURNING old.id, new.id;
 INSERT INTO t (id, v) VALUES (51, 'new') ON CONFLICT DO NOTHING RETURNING old.id, new.id;
--- expect refused 0A000
 INSERT INTO t (id, v) VALUES (50, 'upd'), (52, 'ins') ON CONFLICT (id) DO UPDATE SET v = excluded.v RETURNING old.v, new.v;
+INSERT INTO t (id, v) VALUES (2, 'again'), (53, 'ins') ON CONFLICT (id) DO UPDATE SET v = t.v || excluded.v, n = t.n + 1 WHERE t.id < 100 RETURNING old.*, new.*, old IS NULL, t.v;
+INSERT INTO t (id, v) VALUES (53, 'moves') ON CONFLICT (id) DO UPDATE SET id = t.id + 10, v = excluded.v RETURNING old.id, new.id, old.v, new.g;
+DELETE FROM t WHERE id = 63;
+INSERT INTO t (id, v) VALUES (63, 'came back') ON CONFLICT (id) DO UPDATE SET v = 'not so' RETURNING old.id, new.v, old;
+INSERT INTO vw VALUES (52, 'through'), (54, 'through') ON CONFLICT (vid) DO UPDATE SET vv = excluded.vv RETURNING old.vv, new.vv;
 DELETE FROM t WHERE id = 50 RETURNING old.v, new.v, v, old.*, new.*, new;
 DELETE FROM t USING s WHERE s.id = t.id AND s.id = 3 RETURNING old.v, s.v, new.id;
 MERGE INTO t USING s ON t.id = s.id WHEN MATCHED AND s.id = 2 THEN DELETE WHEN MATCHED THEN UPDATE SET v = s.v || '+' WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.id, s.v) RETURNING merge_action(), old.v, new.v, old.id, new.id, s.id;

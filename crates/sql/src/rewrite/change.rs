@@ -361,6 +361,11 @@ impl Changed {
         )
     }
 
+    /// Whether an outer join with the target found a row of it.
+    pub(crate) fn met(&self) -> String {
+        format!("{}.pgdraft_new IS NOT NULL", self.alias())
+    }
+
     /// The images of the target's row as it was, named `o0, o1, …`, and `pgdraft_new`.
     pub(crate) fn images(&self) -> String {
         let mut out: Vec<String> = self

@@ -215,7 +215,7 @@ fn update<'a>(
     hits(
         work,
         (&found, arbiter),
-        &assignments,
+        (&assignments, returning),
         (places, &edits),
         out.cte(),
     )?;
@@ -246,12 +246,12 @@ fn update<'a>(
 fn hits(
     work: &Work<'_>,
     (name, arbiter): (&str, &Arbiter<'_>),
-    assignments: &[Assignment],
+    (assignments, returning): (&[Assignment], &Returning),
     (places, edits): (&Places, &[Edit]),
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
     let changed = &work.changed;
-    let hit = format!("{}.pgdraft_new IS NOT NULL", changed.alias());
+    let hit = changed.met();
     splice.ours(&format!(
         "{name} AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
         changed.images(),
@@ -277,7 +277,8 @@ fn hits(
         i.map_or_else(|| changed.column(name), |i| changed.old(i, name))
     });
     splice.ours(&format!(
-        ") END AS pgdraft_wanted FROM {input} AS excluded LEFT JOIN {source} AS {alias} ON {same})",
+        ") END AS pgdraft_wanted{lifted} FROM {input} AS excluded LEFT JOIN {source} AS {alias} ON {same})",
+        lifted = returning.lifted(),
         input = work.name("in"),
         source = changed.any_row(work.context).ok_or_else(mismatch)?,
         alias = changed.alias(),
@@ -312,9 +313,10 @@ fn move_keys<'a>(
     }));
     let alone = "CASE WHEN pgdraft_hit AND pg_catalog.count(*) OVER () > 1 THEN pgdraft.moved_among_others() ELSE true END";
     out.cte().ours(&format!(
-        "{src} AS MATERIALIZED (SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {new} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted)",
+        "{src} AS MATERIALIZED (SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {new}{lifted} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted)",
         src = work.src(),
         once = once(arbiter, found, alone),
+        lifted = returning.lifted_names(),
     ));
     moving::finish(
         work,

@@ -39,6 +39,8 @@ pub(crate) struct Returning {
     items_first: bool,
     /// It names the row as it was, which the source has.
     joins_old: bool,
+    /// Of ON CONFLICT DO UPDATE: the source has rows that were proposed and rows that they met.
+    upserts: bool,
     versions: Option<Versions>,
 }
 
@@ -50,6 +52,7 @@ impl Returning {
         (does, items): (Does, &[Node]),
     ) -> Result<Self, Box<Report>> {
         let mut returning = Self {
+            upserts: does == Does::Upsert,
             versions: Versions::of(work, clause, does)?,
             ..Self::default()
         };
@@ -105,6 +108,14 @@ impl Returning {
         let range = work.bytes(versions::behind_with(work, keyword))?;
         for column in work.columns_in(range.clone()) {
             match work.system_column(column) {
+                Some(_) if self.upserts && column.fields.last().is_some_and(|f| f == "xmax") => {
+                    // the way to ask which rows are new: those that were updated were locked before
+                    let met = self.was(work.changed.met());
+                    let locked = "pg_catalog.pg_current_xact_id()::pg_catalog.xid";
+                    let text =
+                        format!("CASE WHEN {met} THEN {locked} ELSE '0'::pg_catalog.xid END");
+                    self.put(work, column, text);
+                }
                 Some(text) => self.put(work, column, text),
                 None => self.column(work, column, items)?,
             }
@@ -258,6 +269,11 @@ impl Returning {
             .collect()
     }
 
+    /// `, f0, …` where they are computed already.
+    pub(crate) fn lifted_names(&self) -> String {
+        (0..self.lifted.len()).map(|i| format!(", f{i}")).collect()
+    }
+
     /// Ends a change with its INSERT into the head: RETURNING of that INSERT itself, or the join of
     /// its rows with the source. `Live` rows are new ones, which a view may have to check.
     pub(crate) fn close(
@@ -291,7 +307,10 @@ impl Returning {
             self.items(work, &mut out.body, keyword)?;
         }
         if self.joined || self.joins_old {
-            self.join(work, &mut out.body, &row, |i| format!("o{i}"));
+            self.join(work, &mut out.body, &row, |i| match self.upserts {
+                true => format!("CASE WHEN pgdraft_hit THEN o{i} ELSE pgdraft_i{i} END"),
+                false => format!("o{i}"),
+            });
         } else {
             let rows = work.changed.rows(&row);
             let from = format!(" FROM {rows} AS {}", work.changed.alias());
@@ -331,7 +350,7 @@ impl Returning {
         rows: &str,
         image: impl Fn(usize) -> String,
     ) {
-        let columns: String = (0..self.lifted.len()).map(|i| format!(", f{i}")).collect();
+        let columns = self.lifted_names();
         splice.ours(&format!(
             " FROM {rows} AS {alias} JOIN (SELECT {keys}{columns} FROM {src}) AS pgdraft_src ON {on}",
             rows = work.changed.rows(rows),

@@ -84,13 +84,10 @@ pub(super) fn find<'a>(
 }
 
 fn no_arbiter() -> Box<Report> {
-    Box::new(
-        Report::error(
-            "42P10",
-            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-        )
-        .hint("name the columns of a unique key of the table"),
-    )
+    Box::new(Report::error(
+        "42P10",
+        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+    ))
 }
 
 /// PostgreSQL's error for the name of a constraint that is no index, or of none.
@@ -119,8 +116,7 @@ fn deferrable(relation: &Relation, key: &Key) -> Report {
     let mut report = Report::error(
         "55000",
         "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
-    )
-    .hint("name the columns of a key that is not deferrable");
+    );
     report.schema = Some(relation.schema.clone());
     report.table = Some(relation.name.clone());
     report.constraint = Some(key.name.clone());

@@ -7,7 +7,6 @@ use pg_query::protobuf::{ReturningClause, ReturningOptionKind, Token as Kind};
 use report::Report;
 
 use super::{Returning, is_whole_target, list};
-use crate::classify::unsupported;
 use crate::facts::ColumnUse;
 use crate::rewrite::change::mismatch;
 use crate::rewrite::storing::plain;
@@ -143,7 +142,7 @@ impl Returning {
                 let columns = shown.columns.iter();
                 let row = list(columns.map(|c| work.changed.column(&c.name)));
                 let row = format!("ROW({row})::{}", shown.qualified());
-                let row = self.value((version, &row), &shown.qualified())?;
+                let row = self.value(work, (version, &row), &shown.qualified())?;
                 format!("{row}{}", label(name))
             }
             [_, star] if star == "*" => {
@@ -175,12 +174,13 @@ impl Returning {
         own: &Column,
     ) -> Result<String, Box<Report>> {
         let column = work.changed.column(&own.name);
-        self.value((version, &column), &plain(&own.declared))
+        self.value(work, (version, &column), &plain(&own.declared))
     }
 
     /// An expression over the target, of that version of its row; `kind` is its type.
     fn value(
         &mut self,
+        work: &Work<'_>,
         (version, expression): (Version, &str),
         kind: &str,
     ) -> Result<String, Box<Report>> {
@@ -201,16 +201,14 @@ impl Returning {
                 self.was(old)
             }
             (Does::Upsert, Version::Old) => {
-                return Err(Box::new(
-                    unsupported("RETURNING old of INSERT … ON CONFLICT DO UPDATE")
-                        .hint("read the row before, in a statement of its own"),
-                ));
+                let met = work.changed.met();
+                self.was(format!("CASE WHEN {met} THEN {present} END"))
             }
         })
     }
 
     /// An expression computed in the source.
-    fn was(&mut self, expression: String) -> String {
+    pub(super) fn was(&mut self, expression: String) -> String {
         self.joins_old = true;
         format!("pgdraft_src.{}", self.lift(expression))
     }
