@@ -1,6 +1,5 @@
 -- setup
--- shows: tables: partitioned tables (list, range, hash, several levels, default partition, rows that move), reads of partitions and of inheritance parents
--- differs: writing inherited tables | 0A000 | leave them to the application that owns them
+-- shows: tables: partitioned tables (list, range, hash, several levels, default partition, rows that move)
 -- differs: 23505 on a partitioned table | names the partitioned table and its key | PostgreSQL names the partition and its index
 -- differs: keys and foreign keys that a single partition has of its own | checked at commit | the head is made from the partitioned table
 CREATE TABLE orders (id int, region text NOT NULL, at date NOT NULL, amount int CHECK (amount >= 0), PRIMARY KEY (id, region)) PARTITION BY LIST (region);
@@ -65,10 +64,7 @@ SELECT * FROM logs_old ORDER BY day;
 SELECT * FROM logs_rest ORDER BY day, line;
 -- expect refused 0A000
 UPDATE logs SET line = 'x';
--- expect refused 0A000
 INSERT INTO parent VALUES (5, 'x');
--- expect refused 0A000
-DELETE FROM child;
 SELECT * FROM parent ORDER BY id;
 SELECT * FROM ONLY parent ORDER BY id;
 COPY orders FROM STDIN;

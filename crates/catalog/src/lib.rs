@@ -115,6 +115,8 @@ pub struct Relation {
     pub referenced_by: Vec<Arc<ForeignKey>>,
     /// It has inheritance parents or children, or is a partition.
     pub inherits: bool,
+    /// Tables that inherit from it, over any number of steps. None of a partitioned table.
+    pub children: Vec<RelationId>,
     /// Of a partition: where it belongs.
     pub partition: Option<Partition>,
     /// Of the root of a partition tree: where a row can find no partition.
@@ -461,6 +463,18 @@ impl Relation {
         quote_qualified(&self.schema, &self.name)
     }
 
+    /// The table alone, as FROM, UPDATE and DELETE take it: without what inherits from it. Of a
+    /// partitioned table all of it.
+    pub fn only(&self) -> String {
+        let inherits = self.inherits && self.kind == RelationKind::Table;
+        let only = if inherits && self.partition.is_none() {
+            "ONLY "
+        } else {
+            ""
+        };
+        format!("{only}{}", self.qualified())
+    }
+
     /// The column of that (unquoted) name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
@@ -496,6 +510,16 @@ impl Catalog {
         let relation = self.relations.get(&id);
         let partition = relation.and_then(|r| r.partition.as_ref());
         partition.map_or(id, |p| p.root)
+    }
+
+    /// The tables whose rows a reference to this one gives: itself and, without ONLY, what inherits
+    /// from it.
+    pub fn members(&self, id: RelationId, only: bool) -> Vec<RelationId> {
+        let relation = self.relations.get(&id).filter(|_| !only);
+        let children = relation.map_or(&[] as &[RelationId], |r| r.children.as_slice());
+        std::iter::once(id)
+            .chain(children.iter().copied())
+            .collect()
     }
 
     /// The head of a relation, if it has been drafted for its present shape.

@@ -350,7 +350,7 @@ async fn lock_table(
     } else {
         "ROW EXCLUSIVE"
     };
-    let text = format!("LOCK TABLE {} IN {mode} MODE", relation.qualified());
+    let text = format!("LOCK TABLE {} IN {mode} MODE", relation.only());
     let locked = transaction.batch_execute(&text).await;
     locked.map_err(|e| busy(e.into(), &is_locked(relation)))
 }

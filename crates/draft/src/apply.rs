@@ -289,7 +289,7 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
     format!(
         "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h{} WHERE {} AND h.pgdraft_sid = {} AND {} AND ({any})",
         own.first(),
-        relation.qualified(),
+        relation.only(),
         own.draft.table(),
         first_if_replaced(own),
         same_base(relation, "b", "h"),
@@ -309,7 +309,7 @@ pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
     format!(
         "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}",
         own.first(),
-        relation.qualified(),
+        relation.only(),
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
@@ -324,7 +324,7 @@ pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
 pub fn not_deleted(own: &Own<'_>) -> String {
     format!(
         "SELECT count(*) FROM {} b JOIN {} h ON {} WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_live AND NOT h.pgdraft_new",
-        own.draft.relation.qualified(),
+        own.draft.relation.only(),
         own.draft.table(),
         same_base(own.draft.relation, "b", "h"),
         own.sid.0
@@ -337,7 +337,7 @@ pub fn kept(own: &Own<'_>) -> String {
     let relation = own.draft.relation;
     format!(
         "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM {} b WHERE {})) FROM {} h WHERE h.pgdraft_sid = {} AND h.pgdraft_live AND NOT h.pgdraft_new",
-        relation.qualified(),
+        relation.only(),
         same_base(relation, "b", "h"),
         own.draft.table(),
         own.sid.0
@@ -359,7 +359,7 @@ pub fn keep_images(own: &Own<'_>) -> String {
     format!(
         "UPDATE {} h SET {assignments} FROM {} b WHERE {} AND h.pgdraft_sid = {} AND h.pgdraft_live AND ({})",
         own.draft.table(),
-        relation.qualified(),
+        relation.only(),
         same_base(relation, "b", "h"),
         own.sid.0,
         any.join(" OR ")
@@ -381,7 +381,7 @@ WHERE pgdraft_sid = {sid} AND NOT pgdraft_live AND NOT pgdraft_new",
         list = columns("", &names),
         values = columns("b", &names),
         sid = sid.0,
-        base = Draft::base(draft.relation),
+        base = draft.relation.only(),
         id = draft.id.0,
         log = draft.log(),
     )
@@ -393,7 +393,7 @@ pub fn empty(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
     format!(
         "WITH n AS (SELECT count(*) AS n FROM {base}), gone AS (DELETE FROM {base} RETURNING 1), mark AS (DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id})
 SELECT n.n, (SELECT count(*) FROM gone) FROM n",
-        base = Draft::base(draft.relation),
+        base = draft.relation.only(),
         sid = sid.0,
         id = draft.id.0,
     )
@@ -426,7 +426,7 @@ ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_new = false;
 DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id}",
         log = draft.log(),
         sid = sid.0,
-        base = Draft::base(relation),
+        base = relation.only(),
         head = draft.table(),
         same = same_base(relation, "h", "b"),
         id = draft.id.0,
@@ -472,7 +472,7 @@ pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
     format!(
         "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h JOIN f ON {} WHERE {} AND {}",
         own.first(),
-        relation.qualified(),
+        relation.only(),
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
@@ -486,7 +486,7 @@ pub(crate) fn count_modified(own: &Own<'_>) -> String {
     format!(
         "WITH f AS ({}) SELECT count(*) FROM {} b, {} h JOIN f ON {} WHERE {} AND {}",
         own.first(),
-        relation.qualified(),
+        relation.only(),
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),

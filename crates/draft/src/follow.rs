@@ -91,7 +91,7 @@ pub fn restore(draft: &Draft<'_>, old: &[OldColumn], casts: Casts) -> Option<Str
             .collect();
         list.join(", ")
     };
-    let base = Draft::base(relation);
+    let base = relation.only();
     let list = columns("", writable(relation));
     let (head, log) = (draft.table(), draft.log());
     let same = same.join(" AND ");

@@ -73,7 +73,7 @@ pub fn doubts(relation: &Relation) -> Vec<(String, String)> {
     let Some(key) = relation.key().filter(|key| !key.is_declared()) else {
         return Vec::new();
     };
-    let (base, list) = (relation.qualified(), crate::text::columns("", &key.columns));
+    let (base, list) = (relation.only(), crate::text::columns("", &key.columns));
     let named = format!(
         "The key ({}) that the configuration names for \"{}\".\"{}\"",
         key.label, relation.schema, relation.name
@@ -102,12 +102,6 @@ fn kind(relation: &Relation) -> Option<(String, &'static str)> {
             return Some((
                 "{} is a partition; a draft keeps the rows of all partitions together.".into(),
                 "Change the partitioned table it belongs to.",
-            ));
-        }
-        RelationKind::Table if relation.inherits => {
-            return Some((
-                "{} has inheritance parents or children.".into(),
-                "Leave this table to the application that owns it.",
             ));
         }
         RelationKind::Table | RelationKind::Partitioned if relation.row_security => {

@@ -117,7 +117,7 @@ impl<'a, 'b> Free<'a, 'b> {
         let relation = self.relation();
         format!(
             " AND NOT EXISTS (SELECT FROM {} o WHERE {})",
-            relation.qualified(),
+            relation.only(),
             same_base(relation, "o", "h")
         )
     }
@@ -139,7 +139,7 @@ impl<'a, 'b> Free<'a, 'b> {
             .map(|key| {
                 format!(
                     " AND NOT EXISTS (SELECT FROM {} o WHERE {} AND NOT ({}))",
-                    relation.qualified(),
+                    relation.only(),
                     same(key, "o", "h"),
                     same_base(relation, "o", "h")
                 )
@@ -166,7 +166,7 @@ impl<'a, 'b> Free<'a, 'b> {
             }
             met.push(format!(
                 "EXISTS (SELECT FROM {} p WHERE {}{})",
-                parent.qualified(),
+                parent.only(),
                 refers(parent, key, "p", "h"),
                 self.stays_parent(parent, key)
             ));
@@ -209,7 +209,7 @@ impl<'a, 'b> Free<'a, 'b> {
                     same_base(relation, "c", "t"),
                 ));
             }
-            let gone = format!("NOT EXISTS (SELECT FROM {} c WHERE {which})", child.qualified());
+            let gone = format!("NOT EXISTS (SELECT FROM {} c WHERE {which})", child.only());
             Some(match update {
                 true => format!(" AND ({} OR {gone})", refers_alike(relation, key, "b", "h")),
                 false => format!(" AND {gone}"),
@@ -304,7 +304,7 @@ pub fn leave_parents(own: &Own<'_>, parent: &Own<'_>) -> Vec<String> {
         format!(
             "{} AND EXISTS (SELECT FROM {} p JOIN {} x ON {} WHERE x.pgdraft_sid = {} AND NOT x.pgdraft_live AND NOT x.pgdraft_new AND {})",
             update_modified(own, &set),
-            above.qualified(),
+            above.only(),
             parent.draft.table(),
             same_base(above, "p", "x"),
             own.sid.0,

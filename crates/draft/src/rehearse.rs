@@ -45,7 +45,7 @@ pub fn effects(
     format!(
         "SELECT {key}, {drafted}, {}::text FROM {} b{join} WHERE pg_catalog.age(b.xmin) <= 0{unlike} LIMIT {rows_max}",
         row("b"),
-        Draft::base(relation)
+        relation.only()
     )
 }
 

@@ -120,7 +120,7 @@ pub fn update(own: &Own<'_>) -> Option<String> {
     Some(format!(
         "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} WHERE {} AND {}{unmoved}",
         own.first(),
-        relation.qualified(),
+        relation.only(),
         pairs(own)?,
         same_base(relation, "b", "h"),
         left(own, "h")

@@ -93,7 +93,7 @@ pub fn update(draft: &Draft<'_>, sid: SessionId) -> Option<String> {
     });
     Some(format!(
         "UPDATE {} b SET {assignments} FROM {} w WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'U' AND {}",
-        draft.relation.qualified(),
+        draft.relation.only(),
         work_table(draft, sid),
         same_base(draft.relation, "b", "w")
     ))
@@ -103,7 +103,7 @@ pub fn update(draft: &Draft<'_>, sid: SessionId) -> Option<String> {
 pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
         "DELETE FROM {} b USING {} w WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'D' AND {}",
-        draft.relation.qualified(),
+        draft.relation.only(),
         work_table(draft, sid),
         same_base(draft.relation, "b", "w")
     )
@@ -113,7 +113,7 @@ pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
 pub fn not_deleted(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
         "SELECT count(*) FROM {} b JOIN {} w ON {} WHERE w.pgdraft_op = $1 AND w.pgdraft_act = 'D'",
-        draft.relation.qualified(),
+        draft.relation.only(),
         work_table(draft, sid),
         same_base(draft.relation, "b", "w")
     )

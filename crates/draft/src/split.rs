@@ -160,7 +160,7 @@ pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> Vec<S
         first = draft.first(from),
         committed = committed.0,
         c_same = same_key(draft.relation, "c", "f"),
-        base_table = draft.relation.qualified(),
+        base_table = draft.relation.only(),
         b_same = same_key(draft.relation, "b", "f"),
     );
     let which = format!(

@@ -32,7 +32,7 @@ pub fn rows(relation: &Relation) -> String {
        coalesce(jsonb_agg(r.k ORDER BY r.k) FILTER (WHERE x.m IS DISTINCT FROM r.m), '[]')::text
 FROM unnest($1::jsonb[], $2::bytea[]) r (k, m)
 LEFT JOIN LATERAL (SELECT sha256(record_send(ROW({values}))) AS m FROM {base} b WHERE {same}) x ON true",
-        base = relation.qualified(),
+        base = relation.only(),
     )
 }
 
@@ -40,6 +40,6 @@ LEFT JOIN LATERAL (SELECT sha256(record_send(ROW({values}))) AS m FROM {base} b 
 pub fn table(relation: &Relation) -> String {
     format!(
         "SELECT count(*), 0::bigint, NULL::text FROM {} b WHERE pgdraft.appeared(b.xmin, $1, $2)",
-        relation.qualified()
+        relation.only()
     )
 }

@@ -335,17 +335,6 @@ impl<'a> Draft<'a> {
         self.catalog.relations.get(&id).map(|r| &**r)
     }
 
-    /// A table of this schema as it stands in a FROM clause; foreign keys of an inheritance parent
-    /// are about its own rows, those of a partitioned table about its partitions'.
-    pub(crate) fn base(relation: &Relation) -> String {
-        let only = if relation.inherits && relation.kind == catalog::RelationKind::Table {
-            "ONLY "
-        } else {
-            ""
-        };
-        format!("{only}{}", relation.qualified())
-    }
-
     /// ` AND NOT EXISTS (…)`: the base row `alias` is not replaced, removed or truncated away by the
     /// session of the row `by`; empty where the table has no head.
     fn not_shadowed(&self, relation: &Relation, alias: &str, by: &str) -> String {
@@ -368,7 +357,7 @@ impl<'a> Draft<'a> {
         match event {
             Event::Insert => format!(
                 "pgdraft_n n LEFT JOIN {} o ON NOT n.pgdraft_new AND {}",
-                Draft::base(self.relation),
+                self.relation.only(),
                 crate::text::same_base(self.relation, "o", "n")
             ),
             Event::Update => format!(

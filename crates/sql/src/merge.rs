@@ -7,6 +7,10 @@
 
 use catalog::{Head, Key, Relation, quote_identifier as q};
 
+mod tree;
+
+pub(crate) use tree::{Member, tree};
+
 /// Rows in a draft above which probing beats hashing.
 const LARGE_DRAFT: u64 = 10_000;
 
@@ -176,7 +180,7 @@ pub(crate) fn merged_with(
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
-        base = relation.qualified(),
+        base = relation.only(),
         table = head.table(),
         mark_base = arms.mark_base,
         mark_head = arms.mark_head,
@@ -269,7 +273,7 @@ fn counted(relation: &Relation, head: &Head, key: &Key) -> String {
         bound = bound(relation),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
-        base = relation.qualified(),
+        base = relation.only(),
         table = head.table(),
     )
 }

@@ -94,7 +94,10 @@ fn relations(statement: &Statement, context: &Context<'_>) -> Vec<std::sync::Arc
 fn base_tables(relation: &Relation) -> Vec<RelationId> {
     match (&relation.view, relation.kind) {
         (Some(view), _) => view.relations.clone(),
-        (None, RelationKind::Table | RelationKind::Partitioned) => vec![relation.id],
+        (None, RelationKind::Table | RelationKind::Partitioned) => {
+            let all = std::iter::once(&relation.id).chain(&relation.children);
+            all.copied().collect()
+        }
         (None, _) => Vec::new(),
     }
 }

@@ -107,7 +107,8 @@ pub(crate) fn dirty_reads(
             Resolved::Unknown if context.fresh => {}
             Resolved::Unknown => return Ok(None),
             Resolved::Known(relation) => {
-                if !context.fresh && is_outdated(context, relation.id) {
+                let members = context.catalog.members(relation.id, reference.only);
+                if !context.fresh && members.iter().any(|id| is_outdated(context, *id)) {
                     return Ok(None);
                 }
                 if must_merge(context, reference, &relation)? {
@@ -155,48 +156,53 @@ pub(crate) const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "c
 
 /// The session has changed the table and its head is of another shape: it may just have followed.
 pub(crate) fn is_outdated(context: &Context<'_>, id: RelationId) -> bool {
-    let drafted = context.catalog.drafted_as(id);
-    context.draft.dirty.contains_key(&drafted) && context.catalog.head(id).is_none()
+    is_dirty(context, id) && context.catalog.head(id).is_none()
 }
 
 fn must_merge(
     context: &Context<'_>,
     reference: &TableRef,
-    relation: &Relation,
+    relation: &Arc<Relation>,
 ) -> Result<bool, Report> {
-    let dirty = |id: &RelationId| {
-        let drafted = context.catalog.drafted_as(*id);
-        context.draft.dirty.contains_key(&drafted)
-    };
     if relation.kind == RelationKind::View {
-        return view_is_dirty(context, relation, dirty);
-    }
-    if !dirty(&relation.id) {
-        return Ok(false);
+        return view_is_dirty(context, relation);
     }
     if reference.only && relation.kind == RelationKind::Partitioned {
         // It holds no rows of its own.
         return Ok(false);
     }
-    if context.catalog.head(relation.id).is_none() {
-        return Err(schema_moved(context.catalog, relation));
+    let dirty = dirty_members(context, relation.id, reference.only);
+    for id in &dirty {
+        if context.catalog.head(*id).is_none() {
+            let moved = context.catalog.relations.get(id);
+            return Err(schema_moved(context.catalog, moved.unwrap_or(relation)));
+        }
     }
-    Ok(true)
+    Ok(!dirty.is_empty())
+}
+
+/// The tables of a reference that the session has changed.
+pub(crate) fn dirty_members(context: &Context<'_>, id: RelationId, only: bool) -> Vec<RelationId> {
+    let mut members = context.catalog.members(id, only);
+    members.retain(|id| is_dirty(context, *id));
+    members
+}
+
+pub(crate) fn is_dirty(context: &Context<'_>, id: RelationId) -> bool {
+    let drafted = context.catalog.drafted_as(id);
+    context.draft.dirty.contains_key(&drafted)
 }
 
 /// Whether a view has to be expanded; what it calls must be allowed either way.
-fn view_is_dirty(
-    context: &Context<'_>,
-    view: &Relation,
-    dirty: impl Fn(&RelationId) -> bool,
-) -> Result<bool, Report> {
+fn view_is_dirty(context: &Context<'_>, view: &Relation) -> Result<bool, Report> {
     let Some(behind) = &view.view else {
         return Ok(false);
     };
     for function in &behind.functions {
         crate::functions::permit(context, function)?;
     }
-    Ok(behind.relations.iter().any(dirty))
+    let mut tables = behind.relations.iter();
+    Ok(tables.any(|id| !dirty_members(context, *id, false).is_empty()))
 }
 
 /// ZD006: the head was made for another shape of the table.
@@ -269,12 +275,7 @@ pub(crate) fn drafted(relation: Arc<Relation>) -> Result<Arc<Relation>, Report> 
 
 pub(crate) fn refusal(relation: &Relation) -> Option<Report> {
     let what = match relation.kind {
-        RelationKind::Table | RelationKind::Partitioned if relation.partition.is_some() => {
-            return None;
-        }
-        RelationKind::Table if relation.inherits => "an inherited table",
-        RelationKind::Partitioned => return None,
-        RelationKind::Table => return None,
+        RelationKind::Table | RelationKind::Partitioned => return None,
         RelationKind::View => "a view",
         RelationKind::MaterializedView => "a materialized view",
         RelationKind::Foreign => "a foreign table",

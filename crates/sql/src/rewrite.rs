@@ -11,7 +11,7 @@ use crate::classify::unsupported;
 use crate::facts::{Block, ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
-use crate::merge::{self, System, Wanted};
+use crate::merge::{self, Member, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
@@ -30,6 +30,7 @@ mod copy;
 mod cursor;
 mod delete;
 mod grouped;
+mod inherited;
 mod insert;
 pub(crate) mod lock;
 mod merging;
@@ -334,7 +335,8 @@ impl Edits {
                     }
                 }
                 _ => {
-                    edits.note(&[item.relation.id]);
+                    let only = item.reference.only;
+                    edits.note(&resolve::dirty_members(context, item.relation.id, only));
                     merged_text(statement, context, item, &system)?
                 }
             };
@@ -448,10 +450,12 @@ fn merged_text(
 ) -> Result<String, Box<Report>> {
     let block = statement.facts.blocks.get(item.reference.block);
     let block = block.cloned().unwrap_or_default();
-    let head = context.catalog.head(item.relation.id).ok_or_else(lost)?;
-    let rows = context.draft.dirty.get(&item.relation.id);
+    let members = context
+        .catalog
+        .members(item.relation.id, item.reference.only);
+    let rows = members.iter().filter_map(|id| context.draft.dirty.get(id));
     let wanted = Wanted {
-        rows: rows.copied().unwrap_or(0),
+        rows: rows.sum(),
         fenced: statement.facts.is_risky(item.reference.block),
         bare_count: block.bare_count && !item.reference.sampled && system.names.is_empty(),
         scan: sought::scan(
@@ -462,7 +466,22 @@ fn merged_text(
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
     };
+    if members.len() > 1 {
+        let members = members.iter().filter_map(|id| member(context, *id));
+        let members: Vec<Member> = members.collect();
+        return Ok(merge::tree(&item.relation, &members, (wanted, system)));
+    }
+    let head = context.catalog.head(item.relation.id).ok_or_else(lost)?;
     merge::merged_with(&item.relation, head, (wanted, system)).ok_or_else(lost)
+}
+
+fn member(context: &Context<'_>, id: RelationId) -> Option<Member> {
+    let dirty = resolve::is_dirty(context, id);
+    Some(Member {
+        relation: Arc::clone(context.catalog.relations.get(&id)?),
+        head: context.catalog.head(id).filter(|_| dirty).cloned(),
+        truncated: context.draft.truncated.contains(&id),
+    })
 }
 
 /// Replaces one table name (with its ONLY or TABLE) by a derived table.

@@ -77,6 +77,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     checks(client, &mut parts).await?;
     foreign_keys(client, &mut parts).await?;
     partitions::partitions(client, &mut parts).await?;
+    children(client, &mut parts).await?;
     let mut catalog = Catalog::default();
     let by_oid = functions(client, &mut catalog).await?;
     views(client, &mut parts, &by_oid).await?;
@@ -156,6 +157,22 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
         parts.insert(id, relation);
     }
     Ok(parts)
+}
+
+async fn children(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../queries/children.sql"), &[])
+        .await?;
+    for row in rows {
+        let child = RelationId(row.try_get("child")?);
+        // other connections' temporary tables are not read with their parents
+        let known = parts.contains_key(&child);
+        let parent = RelationId(row.try_get("parent")?);
+        if let Some(parent) = parts.get_mut(&parent).filter(|_| known) {
+            parent.children.push(child);
+        }
+    }
+    Ok(())
 }
 
 async fn columns(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {

@@ -255,7 +255,7 @@ impl Work<'_> {
     async fn expected(&self, relation: &Relation, within: &str) -> Result<u64, ControlError> {
         let text = format!(
             "EXPLAIN (FORMAT JSON) SELECT FROM {} b WHERE true{within}",
-            relation.qualified()
+            relation.only()
         );
         let row = self.transaction.query_one(&text, &[]).await?;
         let plan: serde_json::Value = row.try_get(0)?;

@@ -183,7 +183,7 @@ impl Hidden {
         Self {
             from: format!(
                 "{} b CROSS JOIN (SELECT min(x.op) AS op FROM pgdraft.truncations x WHERE x.sid = {sid} AND x.table_id = {}) x",
-                draft.relation.qualified(),
+                draft.relation.only(),
                 draft.id.0
             ),
             which: which.join(" AND "),

@@ -124,7 +124,7 @@ impl Write<'_, '_> {
         let base = self.of_base();
         let k = format!(
             "SELECT g.pgdraft_sid, g.pgdraft_op, false AS pgdraft_new, {base}, {news} FROM g JOIN {} c ON {refers}{} UNION ALL SELECT g.pgdraft_sid, g.pgdraft_op, c.pgdraft_new, {own}, {news} FROM g JOIN {head} c ON c.pgdraft_sid = g.pgdraft_sid AND c.pgdraft_live AND {refers}",
-            Draft::base(self.child),
+            self.child.only(),
             self.draft.not_shadowed(self.child, "c", "g")
         );
         let set = self.values();

@@ -125,7 +125,7 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
         "WITH c AS MATERIALIZED ({}) SELECT {} FROM c WHERE NOT EXISTS (SELECT FROM {} p WHERE {matches}{}){in_head}",
         changed(draft, event, key, &filled.join(" AND ")),
         first_of(&key_detail(&key.child_columns, &values, "Key ", &after)),
-        Draft::base(parent),
+        parent.only(),
         draft.not_shadowed(parent, "p", "c"),
     );
     refusal(draft, key, query)

@@ -43,7 +43,7 @@ pub(super) fn of_row(draft: &Draft<'_>, event: Event) -> Vec<Step> {
         let query = format!(
             "SELECT {} FROM {} b WHERE {} AND NOT {}",
             exists(own, &values),
-            Draft::base(relation),
+            relation.only(),
             same_base(relation, "b", "NEW"),
             truncated(draft.id, "NEW.pgdraft_sid")
         );
@@ -62,7 +62,7 @@ pub(super) fn primary(draft: &Draft<'_>, event: Event) -> Option<Step> {
     let query = format!(
         "SELECT {} FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new AND NOT {}",
         first_of(&exists(key, &values)),
-        Draft::base(draft.relation),
+        draft.relation.only(),
         same_base(draft.relation, "b", "n"),
         truncated(draft.id, "n.pgdraft_sid")
     );
@@ -83,7 +83,7 @@ pub(super) fn ambiguous(draft: &Draft<'_>, event: Event) -> Option<Step> {
         "SELECT {} FROM (SELECT {} AS pgdraft_d FROM pgdraft_n n JOIN {} b ON {} WHERE NOT n.pgdraft_new GROUP BY {list} HAVING count(*) > 1) x",
         first_of("x.pgdraft_d"),
         exists(key, &values).replace(" already exists.", " exists more than once."),
-        Draft::base(relation),
+        relation.only(),
         same_base(relation, "b", "n"),
     );
     Some(refusal(draft, key, query))
@@ -134,7 +134,7 @@ pub(super) fn check(draft: &Draft<'_>, event: Event, key: &Key, excludes: bool) 
         "WITH c AS MATERIALIZED ({}) SELECT {} FROM ({} UNION ALL {}) x",
         parts.changed(event),
         first_of("x.detail"),
-        arm(&Draft::base(draft.relation), &shadow),
+        arm(&draft.relation.only(), &shadow),
         arm(&draft.table(), &own)
     );
     refusal_of(draft, key, excludes, query)

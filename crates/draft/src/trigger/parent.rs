@@ -288,7 +288,7 @@ fn children_of(
     let refers = refers(draft, key);
     let mut children = format!(
         "SELECT g.* FROM g JOIN {} c ON {refers}{}",
-        Draft::base(child),
+        child.only(),
         draft.not_shadowed(child, "c", "g")
     );
     if let Some(id) = draft.heads.get(&child.id) {
@@ -323,7 +323,7 @@ fn still_there(draft: &Draft<'_>, key: &ForeignKey) -> String {
     format!(
         " WHERE NOT EXISTS (SELECT FROM {} p WHERE p.pgdraft_sid = x.pgdraft_sid AND p.pgdraft_live AND {same}) AND NOT EXISTS (SELECT FROM {} p WHERE {same}{})",
         draft.table(),
-        parent.qualified(),
+        parent.only(),
         draft.not_shadowed(parent, "p", "x")
     )
 }

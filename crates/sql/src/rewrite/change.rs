@@ -19,7 +19,7 @@ use crate::shadowed;
 use crate::walk::byte;
 
 /// The target of a change, resolved, with its head.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Changed {
     pub(crate) relation: Arc<Relation>,
     /// The table whose head it is: itself, or the root of its partition tree.
@@ -28,11 +28,13 @@ pub(crate) struct Changed {
     /// The name the client's expressions know the target by, unquoted.
     pub(crate) label: String,
     /// Where the client names a view: the way from it to the table.
-    pub(crate) through: Option<Box<Through>>,
+    pub(crate) through: Option<Arc<Through>>,
     /// Its alias where another table has its name.
     pub(crate) renamed: Option<String>,
     /// As a reference, for `schema.table.column`.
     pub(crate) reference: TableRef,
+    /// What inherits from it is meant too.
+    pub(crate) with_children: bool,
     /// Its system columns that the change names.
     pub(crate) system: System,
 }
@@ -66,7 +68,7 @@ pub(crate) fn target(
                     Followed::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
                     Followed::Through(found) => {
                         let table = resolve::drafted(Arc::clone(&found.table))?;
-                        way = Some(Box::new(found));
+                        way = Some(Arc::new(found));
                         table
                     }
                 }
@@ -82,24 +84,19 @@ pub(crate) fn target(
                 .hint("leave ONLY out: the rows are in the partitions"),
         ));
     }
-    let drafted = drafted(context, &relation);
-    let Some(head) = context.catalog.head(drafted.id) else {
-        if resolve::is_outdated(context, relation.id) {
-            if !context.fresh {
-                return Ok(Found::Instead(Plan::NeedsCatalog));
-            }
-            return Err(Box::new(resolve::schema_moved(context.catalog, &relation)));
-        }
-        return Ok(Found::Instead(Plan::NeedsDraft(vec![drafted.id])));
+    let head = match head_of(context, &relation)? {
+        Headed::Head(head) => head,
+        Headed::Instead(plan) => return Ok(Found::Instead(plan)),
     };
-    let missing = resolve::without_head(context.catalog, &head.cascades);
-    if !missing.is_empty() {
-        return Ok(Found::Instead(Plan::NeedsDraft(missing)));
-    }
     let alias = name.alias.as_ref().map(|a| a.aliasname.clone());
+    let with_children = match &way {
+        Some(way) => way.with_children(),
+        None => name.inh,
+    };
     Ok(Found::Changed(Box::new(Changed {
-        head: Arc::clone(head),
-        drafted,
+        head,
+        drafted: drafted(context, &relation),
+        with_children: with_children && !relation.children.is_empty(),
         through: way,
         renamed: None,
         system: System::default(),
@@ -115,6 +112,30 @@ pub(crate) fn target(
         },
         relation,
     })))
+}
+
+/// A table's head, or the plan that leads to it.
+pub(crate) enum Headed {
+    Head(Arc<Head>),
+    Instead(Plan),
+}
+
+pub(crate) fn head_of(context: &Context<'_>, relation: &Relation) -> Result<Headed, Box<Report>> {
+    let drafted = context.catalog.drafted_as(relation.id);
+    let Some(head) = context.catalog.head(drafted) else {
+        if resolve::is_outdated(context, relation.id) {
+            if !context.fresh {
+                return Ok(Headed::Instead(Plan::NeedsCatalog));
+            }
+            return Err(Box::new(resolve::schema_moved(context.catalog, relation)));
+        }
+        return Ok(Headed::Instead(Plan::NeedsDraft(vec![drafted])));
+    };
+    let missing = resolve::without_head(context.catalog, &head.cascades);
+    if !missing.is_empty() {
+        return Ok(Headed::Instead(Plan::NeedsDraft(missing)));
+    }
+    Ok(Headed::Head(Arc::clone(head)))
 }
 
 fn drafted(context: &Context<'_>, relation: &Arc<Relation>) -> Arc<Relation> {
@@ -380,7 +401,7 @@ impl Changed {
 
     /// `DISTINCT ON (key) ` where a join could give a row twice.
     pub(crate) fn distinct(&self, joined: bool) -> String {
-        if joined {
+        if joined && !self.key().is_empty() {
             format!("DISTINCT ON ({}) ", list(self.key_images()))
         } else {
             String::new()

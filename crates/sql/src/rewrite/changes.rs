@@ -16,7 +16,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
-use crate::rewrite::{Edits, delete, insert, merging, update};
+use crate::rewrite::{Edits, delete, inherited, insert, merging, update};
 use crate::splice::{Edit, Splice};
 
 /// Plans a statement whose outermost part is `outermost`, or a query.
@@ -109,6 +109,15 @@ fn begin<'a>(
     Work::begin(of, place, relation.as_ref(), keywords, reads)
 }
 
+fn write<'a>(work: &Work<'a>, change: &Change) -> Result<Written<'a>, Box<Report>> {
+    match change {
+        Change::Insert(tree) => insert::write(work, tree),
+        Change::Update(tree) => update::write(work, tree),
+        Change::Delete(tree) => delete::write(work, tree),
+        Change::Merge(tree) => merging::write(work, tree),
+    }
+}
+
 /// What the parts of a statement have in common.
 #[derive(Debug, Default)]
 struct Parts {
@@ -121,7 +130,7 @@ struct Parts {
     instead: Option<Plan>,
 }
 
-type Done<'a> = (Box<Work<'a>>, Written<'a>);
+type Done<'a> = (Work<'a>, Written<'a>);
 
 impl Parts {
     /// Writes one part, or notes what it needs first.
@@ -130,8 +139,8 @@ impl Parts {
         begun: Begun<'a>,
         change: &Change,
     ) -> Result<Option<Done<'a>>, Box<Report>> {
-        let work = match begun {
-            Begun::Work(work) => work,
+        let works = match begun {
+            Begun::Works(works) => works,
             Begun::Instead(Plan::NeedsDraft(tables)) => {
                 self.undrafted.extend(tables);
                 return Ok(None);
@@ -141,12 +150,24 @@ impl Parts {
                 return Ok(None);
             }
         };
-        let written = match change {
-            Change::Insert(tree) => insert::write(&work, tree),
-            Change::Update(tree) => update::write(&work, tree),
-            Change::Delete(tree) => delete::write(&work, tree),
-            Change::Merge(tree) => merging::write(&work, tree),
-        }?;
+        let tree = works.len() > 1;
+        let (mut parts, mut keyless) = (Vec::new(), Vec::new());
+        for work in works {
+            if tree && work.changed.relation.key().is_none() {
+                keyless.push(work);
+                continue;
+            }
+            let written = write(&work, change)?;
+            self.note(&work, &written);
+            parts.push((work, written));
+        }
+        if tree {
+            return inherited::together(parts, &keyless).map(Some);
+        }
+        Ok(parts.pop())
+    }
+
+    fn note(&mut self, work: &Work<'_>, written: &Written<'_>) {
         self.targets.push(work.changed.drafted.id);
         for id in work.changed.changes(written.cascades) {
             if !self.changes.contains(&id) {
@@ -154,7 +175,6 @@ impl Parts {
             }
         }
         self.twice.push(written.twice.clone());
-        Ok(Some((work, written)))
     }
 
     fn instead(&mut self) -> Option<Plan> {

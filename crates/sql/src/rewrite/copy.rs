@@ -110,7 +110,8 @@ fn to(
         schema: schema.map(str::to_owned),
         name: name.clone(),
         alias: None,
-        only: false,
+        // COPY takes the rows of the table alone, and a partitioned table has none
+        only: true,
         sampled: false,
     };
     let Some(dirty) = resolve::dirty_reads(context, &[reference])? else {

@@ -129,7 +129,8 @@ fn places(
             break;
         }
     }
-    let key = relation.key()?;
+    let alone = reference.only || relation.children.is_empty();
+    let key = relation.key().filter(|_| alone)?;
     let place = |column: &String| {
         let plain = relation
             .column(column)

@@ -38,7 +38,9 @@ pub(crate) fn target(
         relation.kind,
         RelationKind::Table | RelationKind::Partitioned
     );
-    if !kind || relation.key().is_none() || locking.wait == Wait::Block {
+    // rows of a tree of tables have no key in common
+    let alone = reference.only || relation.children.is_empty();
+    if !kind || !alone || relation.key().is_none() || locking.wait == Wait::Block {
         return Ok(None);
     }
     let reference = reference.clone();

@@ -35,7 +35,7 @@ pub(crate) fn wanted(statement: &Statement, context: &Context<'_>, item: &Merged
 }
 
 /// Which table has a row, by its values.
-fn table_of(context: &Context<'_>, relation: &Relation) -> String {
+pub(crate) fn table_of(context: &Context<'_>, relation: &Relation) -> String {
     let root = context.catalog.drafted_as(relation.id);
     let root = context.catalog.relations.get(&root);
     let Some(root) = root.filter(|_| relation.kind == RelationKind::Partitioned) else {

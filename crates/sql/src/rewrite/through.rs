@@ -20,6 +20,7 @@ use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
 use crate::rewrite::change::list;
 use crate::splice::{Edit, Splice};
+use crate::tokens::Tokens;
 use crate::walk::byte;
 
 /// What a client's word does to a view, for PostgreSQL's messages.
@@ -31,7 +32,7 @@ pub(crate) enum Verb {
 }
 
 /// A view down to its table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Through {
     /// The view the client names.
     pub(crate) view: Arc<Relation>,
@@ -39,10 +40,12 @@ pub(crate) struct Through {
     pub(crate) table: Arc<Relation>,
     /// Outermost first.
     levels: Vec<Level>,
+    /// Further columns of the table's merged read that go all the way.
+    pub(crate) carried: Vec<String>,
 }
 
 /// One view on the way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Level {
     view: Arc<Relation>,
     statement: Arc<Statement>,
@@ -54,6 +57,8 @@ struct Level {
     alias: String,
     /// Alias written out: the name has none of its own.
     bare: bool,
+    /// No ONLY stands before it.
+    with_children: bool,
     /// Byte of FROM.
     from: usize,
     /// Byte of WHERE and bytes of the condition.
@@ -62,6 +67,30 @@ struct Level {
     columns: Vec<(String, Option<String>)>,
     /// The condition can fail on a row that should not be seen.
     risky: bool,
+}
+
+impl Through {
+    /// The way to a child of the table at the end of `way`, or of the one the client names: `seen` is
+    /// the child as a view with the parent's columns.
+    pub(crate) fn of_child(
+        context: &Context<'_>,
+        way: Option<&Self>,
+        seen: &Arc<Relation>,
+    ) -> Result<Self, Box<Report>> {
+        let inside = Context {
+            search_path: &[],
+            ..*context
+        };
+        let (level, table) = level(&inside, seen, Verb::Update)?.ok_or_else(|| lost(seen))?;
+        let mut levels = way.map_or_else(Vec::new, |way| way.levels.clone());
+        levels.push(level);
+        Ok(Self {
+            view: Arc::clone(way.map_or(seen, |way| &way.view)),
+            table,
+            levels,
+            carried: Vec::new(),
+        })
+    }
 }
 
 /// What following a view leads to.
@@ -106,6 +135,7 @@ pub(crate) fn follow(
                 view: Arc::clone(view),
                 table: next,
                 levels,
+                carried: Vec::new(),
             }));
         }
         at = next;
@@ -192,7 +222,7 @@ fn level(
         })?;
         Some((found, tokens.get(found)?.start))
     };
-    let (name, _) = tokens.name_at(byte(from.location)).ok_or_else(refused)?;
+    let name = name_with_only(tokens, byte(from.location)).ok_or_else(refused)?;
     let filter = match (keyword(Kind::Where), &select.where_clause) {
         (Some((at, start)), Some(_)) => {
             let end = keyword(Kind::Order).map_or(tokens.len(), |(order, _)| order);
@@ -202,14 +232,14 @@ fn level(
         _ => return Err(refused()),
     };
     let alias = from.alias.as_ref().map(|a| a.aliasname.as_str());
-    let inner = |e: &Edit| name.start <= e.range.start && e.range.end <= name.end;
-    let edits = reads.list.into_iter().filter(|e| !inner(e)).collect();
+    let outside = |e: &Edit| e.range.start < name.start || name.end < e.range.end;
     let level = Level {
         view: Arc::clone(view),
         statement: Arc::clone(statement),
-        edits,
+        edits: reads.list.into_iter().filter(outside).collect(),
         alias: q(alias.unwrap_or(&from.relname)),
         bare: alias.is_none(),
+        with_children: from.inh,
         name,
         from: keyword(Kind::From).ok_or_else(refused)?.1,
         filter,
@@ -217,6 +247,17 @@ fn level(
         risky: statement.facts.blocks.iter().any(|b| b.risky),
     };
     Ok(Some((level, next)))
+}
+
+/// The bytes of a table's name and of the ONLY before it.
+fn name_with_only(tokens: &Tokens, location: usize) -> Option<Range<usize>> {
+    let (mut name, _) = tokens.name_at(location)?;
+    let before = tokens.at(name.start).and_then(|at| at.checked_sub(1));
+    let only = before.and_then(|at| tokens.get(at));
+    if let Some(only) = only.filter(|t| t.is(Kind::Only)) {
+        name.start = only.start;
+    }
+    Some(name)
 }
 
 /// What keeps a view from being written through.
@@ -256,6 +297,11 @@ fn columns(view: &Relation, select: &SelectStmt, next: &Relation) -> Vec<(String
 }
 
 impl Through {
+    /// Whether it reads what inherits from the table as well.
+    pub(crate) fn with_children(&self) -> bool {
+        self.levels.last().is_some_and(|level| level.with_children)
+    }
+
     /// The table's column behind a column of the view.
     pub(crate) fn column<'s>(&'s self, name: &'s str) -> Option<&'s str> {
         let mut at = name;
@@ -324,6 +370,8 @@ impl Through {
                 })
                 .collect();
             hidden.push(format!("{}.pgdraft_new", level.alias));
+            let carried = self.carried.iter();
+            hidden.extend(carried.map(|name| format!("{}.{name}", level.alias)));
             if !filtered {
                 let below =
                     (n + 1..count).filter(|m| self.levels.get(*m).is_some_and(Level::filters));
@@ -344,8 +392,13 @@ impl Through {
         if !innermost {
             return format!("{alias}.pgdraft_shown");
         }
-        let values = self.table.columns.iter().map(|c| {
-            let column = format!("{alias}.{}", q(&c.name));
+        // of a child the columns of the table it is seen as
+        let names: Vec<&String> = match level.view.kind {
+            RelationKind::View => self.table.columns.iter().map(|c| &c.name).collect(),
+            _ => level.columns.iter().map(|(name, _)| name).collect(),
+        };
+        let values = names.into_iter().map(|name| {
+            let column = format!("{alias}.{}", q(name));
             format!("CASE WHEN {column} IS NOT NULL THEN pg_catalog.concat({column}) END")
         });
         format!(

@@ -43,8 +43,12 @@ pub(crate) fn plan(
             Found::Changed(changed) => changed.relation,
             Found::Instead(plan) => return Ok(plan),
         };
-        if !tables.iter().any(|t| t.id == relation.id) {
-            tables.push(relation);
+        for id in context.catalog.members(relation.id, !name.inh) {
+            let member = context.catalog.relations.get(&id);
+            let member = resolve::drafted(Arc::clone(member.unwrap_or(&relation)))?;
+            if !tables.iter().any(|t| t.id == id) {
+                tables.push(member);
+            }
         }
     }
     let named = tables.len();

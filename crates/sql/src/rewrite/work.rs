@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use catalog::quote_identifier as q;
+use catalog::{RelationKind, quote_identifier as q};
 use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
@@ -16,6 +16,7 @@ use crate::parse::Statement;
 use crate::plan::{Context, KeyName, Plan, Verb};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
+use crate::rewrite::inherited::{self, Children};
 use crate::rewrite::{Edits, cursor, merging, system, through, unqualify};
 use crate::sought;
 use crate::splice::{Edit, Splice};
@@ -33,6 +34,8 @@ pub(crate) struct Place {
     pub(crate) block: usize,
     /// 0 for the outermost change, else its number among those under WITH.
     pub(crate) number: usize,
+    /// 0 for the table that is named, else the number of the child that is changed with it.
+    pub(crate) child: usize,
 }
 
 impl Place {
@@ -43,6 +46,7 @@ impl Place {
             depth: 0,
             block: statement.facts.own_block.unwrap_or(usize::MAX),
             number: 0,
+            child: 0,
         }
     }
 
@@ -60,6 +64,7 @@ impl Place {
             depth: depth + 1,
             block: part.block,
             number,
+            child: 0,
         })
     }
 }
@@ -178,8 +183,8 @@ pub(crate) struct Work<'a> {
 /// What beginning a change leads to.
 #[derive(Debug)]
 pub(crate) enum Begun<'a> {
-    /// Go on.
-    Work(Box<Work<'a>>),
+    /// Go on: with the table that is named, then with its children.
+    Works(Vec<Work<'a>>),
     /// This plan instead.
     Instead(Plan),
 }
@@ -226,19 +231,50 @@ impl<'a> Work<'a> {
             Found::Changed(changed) => *changed,
             Found::Instead(plan) => return Ok(Begun::Instead(plan)),
         };
+        let mut targets = vec![changed];
+        if let Some(parent) = targets.first().filter(|c| c.with_children) {
+            match keywords.0 {
+                Kind::Update | Kind::DeleteP => match inherited::children(context, parent)? {
+                    Children::All(children) => targets.extend(children),
+                    Children::Instead(plan) => return Ok(Begun::Instead(plan)),
+                },
+                Kind::Merge => return Err(inherited::no_merge(&parent.relation)),
+                _ => {}
+            }
+        }
         let name = relation.map_or(0, |r| byte(r.location));
         let clauses = Clauses::find(statement, &place, name, keywords).ok_or_else(mismatch)?;
-        let mut work = Self {
-            statement,
-            context,
-            place,
-            changed,
-            clauses,
-            edits: Vec::new(),
-        };
+        let works = targets.into_iter().enumerate().map(|(child, changed)| {
+            let work = Self {
+                statement,
+                context,
+                place: Place {
+                    child,
+                    ..place.clone()
+                },
+                changed,
+                clauses: clauses.clone(),
+                edits: Vec::new(),
+            };
+            work.prepare(reads)
+        });
+        let works = works.collect::<Result<Vec<_>, _>>()?;
+        inherited::refuse_position(&works)?;
+        Ok(Begun::Works(works))
+    }
+
+    /// Finds the edits within the change.
+    fn prepare(self, reads: &Edits) -> Result<Self, Box<Report>> {
+        let mut work = self;
         work.part_from_twin()?;
-        if work.changed.through.is_none() {
-            work.changed.system = system::wanted(statement, context, &work.own_item());
+        if work.changed.shown().kind != RelationKind::View {
+            let mut system = system::wanted(work.statement, work.context, &work.own_item());
+            system.table = system::table_of(work.context, &work.changed.relation);
+            if let Some(through) = &mut work.changed.through {
+                let names = system.names.iter();
+                Arc::make_mut(through).carried = names.map(|name| system.alias(name)).collect();
+            }
+            work.changed.system = system;
         }
         let bytes = work.bytes(work.place.tokens.clone())?;
         let mut edits = work.own_edits(&bytes);
@@ -247,7 +283,18 @@ impl<'a> Work<'a> {
         edits.sort_by_key(|e| (e.range.start, e.range.end));
         edits.dedup();
         work.edits = edits;
-        Ok(Begun::Work(Box::new(work)))
+        Ok(work)
+    }
+
+    /// It changes the row that a cursor is on.
+    pub(crate) fn is_positioned(&self) -> bool {
+        let tokens = &self.statement.tokens;
+        let is = |i: usize, kind: Kind| tokens.get(i).is_some_and(|t| t.is(kind));
+        let content = self
+            .clauses
+            .filter
+            .map(|filter| self.clauses.content(filter));
+        content.is_some_and(|c| is(c.start, Kind::CurrentP) && is(c.start + 1, Kind::Of))
     }
 
     /// The bytes of these tokens.
@@ -271,9 +318,10 @@ impl<'a> Work<'a> {
 
     /// `pgdraft_src` and its kin: numbered under WITH.
     pub(crate) fn name(&self, what: &str) -> String {
-        match self.place.number {
-            0 => format!("pgdraft_{what}"),
-            n => format!("pgdraft_{what}{n}"),
+        match (self.place.number, self.place.child) {
+            (0, 0) => format!("pgdraft_{what}"),
+            (n, 0) => format!("pgdraft_{what}{n}"),
+            (n, child) => format!("pgdraft_{what}{n}_{child}"),
         }
     }
 
@@ -354,12 +402,10 @@ impl<'a> Work<'a> {
         let Some(filter) = self.clauses.filter else {
             return Ok(None);
         };
-        let tokens = &self.statement.tokens;
-        let content = self.clauses.content(filter);
-        let is = |i: usize, kind: Kind| tokens.get(i).is_some_and(|t| t.is(kind));
-        if !is(content.start, Kind::CurrentP) || !is(content.start + 1, Kind::Of) {
+        if !self.is_positioned() {
             return Ok(None);
         }
+        let content = self.clauses.content(filter);
         cursor::position(self, content.start + 2..content.end).map(Some)
     }
 

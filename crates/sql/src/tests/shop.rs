@@ -49,6 +49,42 @@ fn table(id: u32, schema: &str, name: &str, columns: Vec<Column>, pk: Option<Key
     }
 }
 
+/// towns(id, name), inherited by capitals(…, state) with a key of its own and by hamlets without.
+fn towns() -> [Relation; 3] {
+    let columns = || {
+        vec![
+            column(1, "id", 23, "integer"),
+            column(2, "name", 25, "text"),
+        ]
+    };
+    let mut with_state = columns();
+    with_state.push(column(3, "state", 25, "text"));
+    let mut all = [
+        table(
+            9,
+            "public",
+            "towns",
+            columns(),
+            Some(key("towns_pkey", &["id"])),
+        ),
+        table(
+            10,
+            "public",
+            "capitals",
+            with_state,
+            Some(key("capitals_pkey", &["state"])),
+        ),
+        table(11, "public", "hamlets", columns(), None),
+    ];
+    for relation in &mut all {
+        relation.inherits = true;
+        if relation.id == RelationId(9) {
+            relation.children = vec![RelationId(10), RelationId(11)];
+        }
+    }
+    all
+}
+
 /// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults,
 /// houses with a column of each type that has parts.
 pub(crate) fn shop() -> Catalog {
@@ -143,6 +179,7 @@ pub(crate) fn shop() -> Catalog {
         ..View::default()
     });
     relations.push(view);
+    relations.extend(towns());
     let foreign = Arc::new(ForeignKey {
         id: 1,
         name: "lines_order".into(),
@@ -167,7 +204,7 @@ pub(crate) fn shop() -> Catalog {
             relation.foreign_keys.push(Arc::clone(&foreign));
         }
         if relation.kind == RelationKind::Table
-            && relation.primary_key.is_some()
+            && (relation.primary_key.is_some() || relation.inherits)
             && relation.id != RelationId(5)
         {
             catalog.heads.insert(

@@ -424,9 +424,13 @@ impl Maker<'_> {
         match shape {
             Shape::Partitioned => self.partitions(table, &bare, &parts.columns[0]),
             Shape::Inherited => {
+                let mut constraints = parts.constraints.iter();
+                let key = constraints.find(|c| c.starts_with("PRIMARY KEY"));
+                let key = key.filter(|_| self.random.percent(75));
+                let key = key.map_or_else(String::new, |key| format!(", {key}"));
                 let _ = writeln!(
                     self.sql,
-                    ";\nCREATE TABLE {bare}_child (extra text DEFAULT 'child') INHERITS ({table});"
+                    ";\nCREATE TABLE {bare}_child (extra text DEFAULT 'child'{key}) INHERITS ({table});"
                 );
             }
             Shape::Plain | Shape::View => {
