@@ -1,8 +1,8 @@
 //! The control plane's state: connections, secret, catalog snapshot.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use catalog::{Catalog, SessionId};
@@ -87,11 +87,32 @@ pub(crate) struct Inner {
     snapshot: ArcSwap<Catalog>,
     /// Held while the catalog is read again, so that this is done once for many callers.
     refreshing: Mutex<()>,
+    looked: Looked,
     pub(crate) options: Options,
     /// Most live sessions of one agent, as it is now.
     pub(crate) sessions_per_agent: AtomicU64,
     pub(crate) quota: Quota,
     pub(crate) deltas: Vec<Delta>,
+}
+
+/// When the catalog was looked at last: that look's beginning and its length.
+#[derive(Debug, Default)]
+struct Looked(std::sync::Mutex<Option<(Instant, Duration)>>);
+
+impl Looked {
+    /// Of all the time, one part in so many is spent on looking for clients that paused.
+    const PART: u32 = 8;
+
+    fn note(&self, begun: Instant) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((begun, begun.elapsed()));
+    }
+
+    /// Whether another look costs too much for a client that paused so long.
+    fn just_now(&self, pause: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|(begun, length)| length > pause || begun.elapsed() < length * Self::PART)
+    }
 }
 
 /// The counters of one table.
@@ -175,6 +196,7 @@ impl Control {
             pool,
             snapshot: ArcSwap::from_pointee(catalog),
             refreshing: Mutex::new(()),
+            looked: Looked::default(),
             deltas: deltas(&options.merge_delta),
             sessions_per_agent: AtomicU64::new(options.sessions_per_agent),
             quota: Quota::new(options.bytes_per_agent),
@@ -218,12 +240,39 @@ impl Control {
         Ok(self.catalog())
     }
 
+    /// The same for a client that paused so long; not where a look takes longer than that, where the
+    /// last was just now, or where one is under way.
+    ///
+    /// # Errors
+    /// As [`Control::refresh_catalog`].
+    pub async fn catch_up(&self, pause: Duration) -> Result<(), ControlError> {
+        if self.inner.looked.just_now(pause) {
+            return Ok(());
+        }
+        let Ok(one) = self.inner.refreshing.try_lock() else {
+            return Ok(());
+        };
+        let moved = self.look().await?;
+        drop(one);
+        match moved {
+            true => self.repair_heads().await,
+            false => Ok(()),
+        }
+    }
+
     /// Reads the catalog again if the schema moved; tells whether it did.
     pub(crate) async fn reload(&self) -> Result<bool, ControlError> {
         let _one = self.inner.refreshing.lock().await;
+        self.look().await
+    }
+
+    /// As [`Control::reload`], by who holds the lock.
+    async fn look(&self) -> Result<bool, ControlError> {
         let client = self.client().await?;
         let old = self.catalog();
+        let begun = Instant::now();
         let mark = store::prepared_mark(&*client).await?;
+        self.inner.looked.note(begun);
         if mark == old.mark {
             return Ok(false);
         }

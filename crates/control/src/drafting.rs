@@ -33,8 +33,14 @@ impl Control {
         if wanted.iter().all(|id| catalog.head(*id).is_some()) {
             return Ok(catalog);
         }
-        self.make(&wanted).await?;
-        self.reload().await?;
+        match self.make(&wanted).await {
+            // gone since the statement was planned: there may be another table of this name
+            Err(ControlError::NoSuchRelation(_)) if self.reload().await? => {}
+            made => {
+                made?;
+                self.reload().await?;
+            }
+        }
         Ok(self.catalog())
     }
 

@@ -195,6 +195,11 @@ impl ControlPlane for Bridge {
         Ok(self.control.refresh_catalog().await?)
     }
 
+    async fn catch_up(&self, pause: Duration) {
+        // where the database does not answer the statement will tell
+        drop(self.control.catch_up(pause).await);
+    }
+
     async fn open_session(
         &self,
         name: &str,

@@ -1,6 +1,7 @@
 //! What the data plane asks of the control plane, and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{Catalog, RelationId, SessionId};
@@ -138,6 +139,12 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Reads the catalog again if production's schema moved; returns the snapshot then.
     async fn refresh_catalog(&self) -> Result<Arc<Catalog>, Report>;
+
+    /// Looks whether production's schema has moved, for a client that paused so long, in which time
+    /// anything may have happened. Not where that takes longer than the pause or was done just now.
+    async fn catch_up(&self, pause: Duration) {
+        let _ = pause;
+    }
 
     /// Finds the session of that name, or makes it for this agent if `create`.
     ///

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use report::Report;
 use sql::{Effect, Locks, ParseFailure, Plan};
@@ -19,6 +20,8 @@ use crate::planner::{Piece, Script, Stamp};
 use crate::prepared::Undo;
 use crate::request::Requests;
 
+/// Less is no pause: a client that works without one pays nothing for looking.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
 const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
 
@@ -121,13 +124,20 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if !piece.names_nothing() {
             self.see_others().await?;
         }
-        let mut refreshed = false;
+        let (mut refreshed, mut looked) = (false, false);
         // each turn fetches one thing; a catalog that moves all the time must end too
         for _ in 0..8 {
             let (plan, stamp) = self.plan(piece, refreshed).await?;
             if let Some(statement) = &piece.parsed {
                 self.note_leaves(&statement.leaves);
                 self.note_cursor(piece);
+            }
+            let of_draft = stamp.draft != 0 || !matches!(plan.as_ref(), Plan::Relay(_));
+            if of_draft && !piece.names_nothing() && !looked && self.catches_up().await? {
+                looked = true;
+                if self.conn.shared.control.catalog().epoch != stamp.epoch {
+                    continue;
+                }
             }
             match plan.as_ref() {
                 Plan::NeedsCatalog if !refreshed => {
@@ -167,6 +177,30 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         )
         .hint("Try again when production's schema changes are done.")
         .into())
+    }
+
+    /// Looks at production's schema where the client let so much time go by that it may have been
+    /// changed on its behalf, or where a statement has just failed as one does whose tables changed.
+    /// What PostgreSQL reads for itself it knows; a draft follows by looking.
+    async fn catches_up(&mut self) -> Result<bool, Failure> {
+        let (moved, pause) = {
+            let mut lane = self.conn.lane();
+            let last = lane.rested.replace(Instant::now());
+            let pause = last.map_or(Duration::MAX, |at| at.elapsed());
+            (std::mem::take(&mut lane.moved), pause)
+        };
+        if !moved && pause < PAUSE {
+            return Ok(false);
+        }
+        self.send().await?;
+        let control = &self.conn.shared.control;
+        if moved {
+            // where the database does not answer the statement will tell
+            drop(control.refresh_catalog().await);
+        } else {
+            control.catch_up(pause).await;
+        }
+        Ok(true)
     }
 
     /// Plans a statement under the present conditions, without fetching anything for it.

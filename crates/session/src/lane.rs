@@ -70,6 +70,10 @@ pub(crate) struct Lane {
     pub(crate) doomed: bool,
     /// Since when upstream works at the statement at the head.
     pub(crate) running: Option<Instant>,
+    /// When upstream was last seen to end a statement, or production's schema was looked at.
+    pub(crate) rested: Option<Instant>,
+    /// Upstream did not know what a statement was about.
+    pub(crate) moved: bool,
     /// Bounds that were met; emptied by the reader.
     pub(crate) met: Vec<limits::Bound>,
     /// SQLSTATE and origin of errors told, for metrics; emptied by the reader.
@@ -212,6 +216,8 @@ impl Lane {
             taken_over: false,
             doomed: false,
             running: None,
+            rested: None,
+            moved: false,
             met: Vec::new(),
             errors: Vec::new(),
         }

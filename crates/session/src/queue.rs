@@ -126,6 +126,8 @@ enum Stop {
     Time,
     /// It returned too many rows; the others are not told.
     Rows,
+    /// Its rows are not what the client was told they are; none is told.
+    Shape,
     /// It had ended before it could be stopped, and the client was told the error: nothing is told
     /// up to the next ReadyForQuery.
     Told,
@@ -171,6 +173,8 @@ pub(crate) struct Replies {
     /// Rows told of the statement at the head.
     told_rows: u64,
     stop: Stop,
+    /// How many columns the client was told of, until the first row has come: as in the messages.
+    told_columns: Option<[u8; 2]>,
     /// Statements that have ended.
     ended: u64,
     /// Bytes of answers of our own.
@@ -301,15 +305,19 @@ impl Replies {
         if matches!(tag, b'C' | b'I' | b's' | b'E') {
             self.ended += 1;
             self.told_rows = 0;
+            self.told_columns = None;
             if stop != Stop::Told {
                 self.stop = Stop::No;
             }
         }
         match (stop, tag) {
-            (Stop::Rows, b'C' | b'I' | b's') => {
+            (Stop::Rows | Stop::Shape, b'C' | b'I' | b's') => {
                 // it had ended before it could be stopped
                 self.untell(out, start);
-                let report = limits::too_many_rows(self.limits.rows);
+                let report = match stop {
+                    Stop::Shape => shape_moved(),
+                    _ => limits::too_many_rows(self.limits.rows),
+                };
                 wire::encode::error(out, &report);
                 events.push(Event::Failed {
                     code: report.code,
@@ -516,7 +524,7 @@ impl Replies {
             code.clone_from(&report.code);
             refused = true;
         } else if let Some(report) = self.stopped(&fields, fatal) {
-            if self.stop != Stop::Rows {
+            if !matches!(self.stop, Stop::Rows | Stop::Shape) {
                 events.push(Event::Met(Bound::StatementTimeout));
             }
             wire::encode::error(out, &report);
@@ -550,6 +558,7 @@ impl Replies {
         }
         match self.stop {
             Stop::Rows => Some(limits::too_many_rows(self.limits.rows)),
+            Stop::Shape => Some(shape_moved()),
             Stop::No | Stop::Told if !is(b'M', TIMED_OUT) => None,
             Stop::No | Stop::Told | Stop::Time => self.limits.time.map(limits::too_slow),
         }
@@ -605,6 +614,10 @@ impl Replies {
             _ => return Err(self.desync(tag)),
         };
         let mut kept = std::mem::take(&mut self.rows);
+        if entry.fix.as_ref().is_some_and(|fix| fix.tell_rows) {
+            let count = kept.get(wire::frame::HEADER_LEN..wire::frame::HEADER_LEN + 2);
+            self.told_columns = count.and_then(|count| count.try_into().ok());
+        }
         let start = out.len();
         let mut verdict = match entry.fix.as_mut() {
             None => Verdict::Keep,
@@ -630,6 +643,17 @@ impl Replies {
         }
         Ok(verdict)
     }
+}
+
+/// PostgreSQL described the client's text by a table that has other columns since the catalog was
+/// read, by which the text was rewritten.
+fn shape_moved() -> Report {
+    Report::error(
+        report::code::SCHEMA_MOVED,
+        "a table of the statement has just been changed",
+    )
+    .detail("Columns were added to it or taken away while the statement was prepared.")
+    .hint("Run the statement again.")
 }
 
 #[cfg(test)]

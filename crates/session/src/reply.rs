@@ -111,6 +111,7 @@ async fn pass<W: AsyncWrite + Unpin>(
                 .metrics
                 .upstream
                 .observe(since.elapsed().as_secs_f64());
+            lane.rested = lane.rested.map(|_| Instant::now());
             lane.running = (!lane.replies.idle()).then(Instant::now);
         }
         let stops = note(conn, &mut lane, &mut events);
@@ -133,6 +134,11 @@ async fn pass<W: AsyncWrite + Unpin>(
 /// Takes note of what the queue saw; true where the statement that runs is to be stopped.
 fn note(conn: &Conn, lane: &mut crate::lane::Lane, events: &mut Vec<Event>) -> bool {
     lane.note(events);
+    // the schema may have moved under the statement
+    let of_schema = |(code, refused): &(String, bool)| {
+        code == report::code::SCHEMA_MOVED || !refused && code.starts_with("42")
+    };
+    lane.moved |= lane.errors.iter().any(of_schema);
     for (code, refused) in lane.errors.drain(..) {
         conn.shared.metrics.error(&code, refused);
         if refused {

@@ -187,3 +187,62 @@ INSERT INTO t (n, m, s) SELECT i, 'sad', i FROM generate_series(1, 10) i;",
     );
     proxy.assert_sound();
 }
+
+/// The catalog is not polled here: a client that paused looks by itself, and one that met an error of
+/// a table that has changed does so at its next statement.
+#[test]
+fn production_changes_between_two_statements() {
+    let settings = Settings {
+        config: "catalog_poll_ms = 3600000\n".into(),
+        ..Settings::default()
+    };
+    let setup = "CREATE TABLE items (id int PRIMARY KEY, n int, name text);
+        INSERT INTO items SELECT i, i, 'item ' || i FROM generate_series(1, 9) i";
+    let (database, mut proxy) = over_with(setup, &settings);
+    let mut owner = database.connect();
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE items SET n = 100 WHERE id = 1");
+    for (change, expected) in [
+        ("ALTER TABLE items ADD more int DEFAULT 7", "1 100 item 1 7"),
+        ("ALTER TABLE items DROP more", "1 100 item 1"),
+        ("ALTER TABLE items RENAME name TO title", "1 100 item 1"),
+        ("ALTER TABLE items ALTER n TYPE text", "1 100 item 1"),
+        (
+            "ALTER TABLE items RENAME TO was; CREATE TABLE items (id int PRIMARY KEY, m text); INSERT INTO items VALUES (1, 'other')",
+            "1 other",
+        ),
+        (
+            "ALTER TABLE items RENAME TO new; ALTER TABLE was RENAME TO items",
+            "1 100 item 1",
+        ),
+        (
+            "DROP TABLE items; CREATE TABLE items (id int PRIMARY KEY, n int); INSERT INTO items VALUES (1, 1)",
+            "1 1",
+        ),
+    ] {
+        owner.run(change);
+        let mut told = String::new();
+        for _ in 0..50 {
+            let exchange = agent.simple("SELECT * FROM items WHERE id = 1").unwrap();
+            told = match exchange.error() {
+                Some(failure) => failure.to_string(),
+                None => {
+                    let reply = exchange.replies.last().unwrap();
+                    let columns = 0..reply.rows[0].len();
+                    let values: Vec<String> = columns.filter_map(|c| reply.value(0, c)).collect();
+                    values.join(" ")
+                }
+            };
+            if told == expected {
+                break;
+            }
+            agent.fail("SELECT FROM of_nothing");
+        }
+        assert_eq!(told, expected, "{change}");
+    }
+    // a head of its own for the table that has the name now
+    agent.run("UPDATE items SET n = 5");
+    assert_eq!(agent.value("SELECT n FROM items"), "5");
+    assert_eq!(owner.value("SELECT n FROM items"), "1");
+    proxy.assert_sound();
+}

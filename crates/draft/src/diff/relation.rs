@@ -63,9 +63,11 @@ COMMENT ON FUNCTION {rows}(bigint) IS {comment};",
     );
     if draft.relation.writable().count() <= COLUMNS_MAX {
         let typed = function_name(draft);
+        // one of a table that had this name before, and is gone or has another name by now
         let _ = writeln!(
             out,
-            "CREATE FUNCTION {typed}(session text) RETURNS TABLE (operation text, diff_type text, {}, {})
+            "DROP FUNCTION IF EXISTS {typed}(text);
+CREATE FUNCTION {typed}(session text) RETURNS TABLE (operation text, diff_type text, {}, {})
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {};
 REVOKE ALL ON FUNCTION {typed}(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {typed}(text) TO {agent};

@@ -146,6 +146,16 @@ impl Replies {
         Ok(Forward::Output)
     }
 
+    /// The first row's number of columns, beside what the client was told.
+    fn compare(&mut self, columns: &[u8]) {
+        if let Some(told) = self.told_columns.take()
+            && told != *columns
+            && self.stop == Stop::No
+        {
+            self.stop = Stop::Shape;
+        }
+    }
+
     /// A message whose header lies wholly in the chunk.
     fn next(
         &mut self,
@@ -154,6 +164,9 @@ impl Replies {
         names: Names<'_>,
     ) -> Result<(), Desync> {
         let (tag, total) = self.header(walk.peek(HEADER))?;
+        if tag == b'D' && walk.left() >= HEADER + 2 {
+            self.compare(walk.peek(HEADER + 2).get(HEADER..).unwrap_or_default());
+        }
         match self.counted(tag, total, events)? {
             Class::Pass => self.gather.passing = total,
             Class::Drop => {
@@ -254,8 +267,8 @@ impl Replies {
             }
         }
         Ok(match (self.stop, tag) {
-            (Stop::Rows, b'D' | b'd' | b'c') | (Stop::Told, _) => Class::Drop,
-            (Stop::No | Stop::Time | Stop::Rows, _) => Class::Pass,
+            (Stop::Rows | Stop::Shape, b'D' | b'd' | b'c') | (Stop::Told, _) => Class::Drop,
+            (Stop::No | Stop::Time | Stop::Rows | Stop::Shape, _) => Class::Pass,
         })
     }
 
