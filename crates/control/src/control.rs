@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
 use crate::quota::Quota;
+use crate::running::Running;
 use crate::{ControlError, Keeping, Progress, Target, connector};
 
 /// How the control plane works.
@@ -75,6 +76,7 @@ impl Default for Options {
 pub struct Control {
     pub(crate) inner: Arc<Inner>,
     pub(crate) progress: Progress,
+    pub(crate) running: Running,
 }
 
 #[derive(Debug)]
@@ -220,8 +222,11 @@ impl Control {
     }
 
     pub(crate) fn of(inner: Arc<Inner>) -> Self {
-        let progress = Progress::default();
-        Self { inner, progress }
+        Self {
+            inner,
+            progress: Progress::default(),
+            running: Running::default(),
+        }
     }
 
     /// The present catalog snapshot; cheap.
@@ -313,7 +318,7 @@ impl Control {
     }
 
     pub(crate) async fn client(&self) -> Result<Pooled, ControlError> {
-        self.inner.pool.get().await
+        self.inner.pool.get_for(&self.running).await
     }
 
     /// `SET LOCAL lock_timeout` for a transaction of ours.

@@ -25,6 +25,7 @@ mod pool;
 mod progress;
 mod quota;
 mod rehearse;
+mod running;
 mod separate;
 mod sessions;
 mod stale;

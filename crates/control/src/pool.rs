@@ -7,6 +7,7 @@ use store::Roles;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 
+use crate::running::Running;
 use crate::{ControlError, Target, connector};
 
 /// The pool. Waiting callers are served in order.
@@ -15,7 +16,14 @@ pub(crate) struct Pool {
     target: Target,
     roles: Roles,
     slots: Arc<Semaphore>,
-    idle: Mutex<Vec<Client>>,
+    idle: Mutex<Vec<Connected>>,
+}
+
+/// A connection, and the process id of its backend.
+#[derive(Debug)]
+struct Connected {
+    client: Client,
+    pid: i32,
 }
 
 /// A connection out of the pool; it goes back when dropped. A transaction that was not committed
@@ -23,7 +31,8 @@ pub(crate) struct Pool {
 /// ROLLBACK first.
 #[derive(Debug)]
 pub(crate) struct Pooled {
-    client: Option<Client>,
+    client: Option<Connected>,
+    running: Running,
     pool: Arc<Pool>,
     _slot: OwnedSemaphorePermit,
 }
@@ -43,6 +52,17 @@ impl Pool {
     /// # Errors
     /// [`ControlError::Upstream`] where none can be opened.
     pub(crate) async fn get(self: &Arc<Self>) -> Result<Pooled, ControlError> {
+        self.get_for(&Running::default()).await
+    }
+
+    /// The same for a command.
+    ///
+    /// # Errors
+    /// As [`Pool::get`].
+    pub(crate) async fn get_for(
+        self: &Arc<Self>,
+        running: &Running,
+    ) -> Result<Pooled, ControlError> {
         let slot = Arc::clone(&self.slots)
             .acquire_owned()
             .await
@@ -51,22 +71,33 @@ impl Pool {
             let client = self.idle().pop();
             match client {
                 // a backend that was terminated is only noticed when it is asked something
-                Some(client) if client.simple_query("").await.is_err() => {}
+                Some(kept) if kept.client.simple_query("").await.is_err() => {}
                 other => break other,
             }
         };
         let client = match kept {
             Some(client) => client,
-            None => connector::connect_as_control(&self.target, &self.roles).await?,
+            None => self.connect().await?,
         };
+        running.begins(client.pid);
         Ok(Pooled {
             client: Some(client),
+            running: running.clone(),
             pool: Arc::clone(self),
             _slot: slot,
         })
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Client>> {
+    async fn connect(&self) -> Result<Connected, ControlError> {
+        let client = connector::connect_as_control(&self.target, &self.roles).await?;
+        let row = client
+            .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
+            .await?;
+        let pid = row.try_get(0)?;
+        Ok(Connected { client, pid })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connected>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,14 +105,19 @@ impl Pool {
 impl Pooled {
     /// Closes the connection instead of giving it back.
     pub(crate) fn discard(mut self) {
-        self.client = None;
+        if let Some(kept) = self.client.take() {
+            self.running.ended(kept.pid);
+        }
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|c| !c.is_closed()) {
-            self.pool.idle().push(client);
+        let Some(kept) = self.client.take() else {
+            return;
+        };
+        if self.running.ended(kept.pid) && !kept.client.is_closed() {
+            self.pool.idle().push(kept);
         }
     }
 }
@@ -94,7 +130,11 @@ impl Deref for Pooled {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        self.client.as_ref().expect("a pooled client is there")
+        &self
+            .client
+            .as_ref()
+            .expect("a pooled client is there")
+            .client
     }
 }
 
@@ -104,6 +144,10 @@ impl Deref for Pooled {
 )]
 impl DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut Client {
-        self.client.as_mut().expect("a pooled client is there")
+        &mut self
+            .client
+            .as_mut()
+            .expect("a pooled client is there")
+            .client
     }
 }

@@ -62,8 +62,8 @@ impl Control {
     #[must_use]
     pub fn telling(&self, progress: Progress) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             progress,
+            ..self.clone()
         }
     }
 }

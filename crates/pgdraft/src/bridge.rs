@@ -12,6 +12,7 @@ use session::{
     AdminCommand, Answer, AnswerColumn, ControlPlane, Identity, Kept, OpenedSession, Recording,
     Role, SessionState, Shared, Statement,
 };
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use upstream::Target;
 
@@ -294,7 +295,7 @@ impl ControlPlane for Bridge {
         who: &Identity,
         own_session: Option<&str>,
         command: &AdminCommand,
-        progress: &Sender<Report>,
+        (progress, stop): (&Sender<Report>, &Notify),
     ) -> Result<Answer, Report> {
         let request = match console::recognise(&command.text) {
             Some(Recognised::Command(request)) => request,
@@ -311,7 +312,9 @@ impl ControlPlane for Bridge {
             process: self.process.get().map(|process| process.as_ref() as _),
         };
         let (progress, _watched) = self.commits.watch(progress);
-        let rows = console::run(&self.control.telling(progress), &caller, &request).await?;
+        let control = self.control.telling(progress).stoppable();
+        let work = console::run(&control, &caller, &request);
+        let rows = control.unless(stop.notified(), work).await?;
         tracing::info!(
             who = who.name,
             command = request.spec.usage(),

@@ -538,6 +538,19 @@ impl clap::FromArgMatches for Review {
     }
 }
 
+/// Comes with the first Ctrl-C; the second one ends the program.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    eprintln!("cancelling; once more Ctrl-C ends pgdraft without waiting for the answer");
+}
+
 /// Runs a sub-command.
 pub(crate) async fn run(review: &Review) -> Result<(), Failure> {
     let request = review.request.as_ref().map_err(|forms| Failure::Usage {
@@ -558,8 +571,8 @@ pub(crate) async fn run(review: &Review) -> Result<(), Failure> {
         process: None,
     };
     let shown = Shown::new(review.operator.json);
-    let drafts = drafts.telling(shown.progress());
-    let work = console::run(&drafts, &caller, request);
+    let drafts = drafts.telling(shown.progress()).stoppable();
+    let work = drafts.unless(interrupted(), console::run(&drafts, &caller, request));
     let rows = shown.during(review.verb.doing, work).await?;
     print(&if review.operator.json {
         answer::json(request, review.verb.list, &rows)

@@ -86,9 +86,16 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let control = &self.conn.shared.control;
         // what agents may do is over soon
         let (progress, _) = tokio::sync::mpsc::channel(1);
+        let running = self.conn.presence.slot.command();
         let answer = control
-            .admin(&self.conn.identity, own, command, &progress)
+            .admin(
+                &self.conn.identity,
+                own,
+                command,
+                (&progress, &running.stop),
+            )
             .await?;
+        drop(running);
         if ends && self.session.sid != 0 {
             self.learn_again().await?;
         }

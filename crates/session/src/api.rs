@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use catalog::{Catalog, RelationId, SessionId};
 use report::Report;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 
 /// Who is connected.
@@ -210,12 +211,13 @@ pub trait ControlPlane: Send + Sync + 'static {
     }
 
     /// Runs an admin command for this identity; `own_session` is the default of IN SESSION. What is
-    /// to be told while it runs goes to `progress`, as far as there is room.
+    /// to be told while it runs goes to `progress`, as far as there is room. Where it is notified by
+    /// `stop`, it is rolled back (57014), if it is not done by then.
     async fn admin(
         &self,
         who: &Identity,
         own_session: Option<&str>,
         command: &AdminCommand,
-        progress: &Sender<Report>,
+        (progress, stop): (&Sender<Report>, &Notify),
     ) -> Result<Answer, Report>;
 }

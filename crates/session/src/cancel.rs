@@ -36,6 +36,8 @@ pub(crate) struct CancelTarget {
 pub(crate) struct CancelSlot {
     state: Mutex<State>,
     changed: Notify,
+    /// Stops the admin command that runs.
+    command: Mutex<Option<Arc<Notify>>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +45,18 @@ struct State {
     target: Option<CancelTarget>,
     taken_over: bool,
     on_their_way: usize,
+}
+
+/// An admin command that runs; until this is dropped a cancel is meant for it.
+pub(crate) struct Command<'s> {
+    slot: &'s CancelSlot,
+    pub(crate) stop: Arc<Notify>,
+}
+
+impl Drop for Command<'_> {
+    fn drop(&mut self) {
+        *lock(&self.slot.command) = None;
+    }
 }
 
 impl CancelSlot {
@@ -80,6 +94,19 @@ impl CancelSlot {
             }
             changed.await;
         }
+    }
+
+    /// The client runs an admin command from here on.
+    pub(crate) fn command(&self) -> Command<'_> {
+        let stop = Arc::new(Notify::new());
+        *lock(&self.command) = Some(Arc::clone(&stop));
+        Command { slot: self, stop }
+    }
+
+    /// Stops the admin command that runs, if there is one.
+    fn stop_command(&self) -> bool {
+        let command = lock(&self.command);
+        command.as_ref().inspect(|stop| stop.notify_one()).is_some()
     }
 
     /// The client has a server connection.
@@ -169,8 +196,16 @@ pub async fn cancel_forwarded(shared: &Shared, pid: i32, wanted: &[u8]) -> bool 
 }
 
 async fn aimed(shared: &Shared, slot: &CancelSlot) {
-    let result = if slot.is_set() { "sent" } else { "idle" };
+    let is_command = slot.stop_command();
+    let result = if is_command || slot.is_set() {
+        "sent"
+    } else {
+        "idle"
+    };
     shared.metrics.cancels.with_label_values(&[result]).inc();
+    if is_command {
+        return;
+    }
     // a connection that does not change hands within that is not waited for: it is about to end
     drop(tokio::time::timeout(HANDOVER, slot.settled()).await);
     stop(shared, slot).await;

@@ -21,7 +21,7 @@ use wire::startup::Client;
 use crate::admin::console_only;
 use crate::answer;
 use crate::api::{AdminCommand, Answer, AnswerColumn, Identity};
-use crate::cancel::CancelKey;
+use crate::cancel::{CancelKey, CancelSlot};
 use crate::conn::End;
 use crate::pipeline::as_error;
 use crate::shared::Shared;
@@ -65,7 +65,23 @@ struct Console<'c> {
     /// `I`, `T` or `E`.
     status: u8,
     skipping: bool,
+    /// Read from the client, not yet looked at.
+    bytes: BytesMut,
     out: Vec<u8>,
+    /// For those who want to cancel.
+    slot: Arc<CancelSlot>,
+}
+
+/// The client's key, as long as the client is there.
+struct Known<'c> {
+    shared: &'c Shared,
+    key: CancelKey,
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        self.shared.cancels.remove(&self.key);
+    }
 }
 
 /// Serves a console client from AuthenticationOk to its end.
@@ -83,15 +99,21 @@ pub(crate) async fn serve(
         portals: HashMap::new(),
         status: b'I',
         skipping: false,
+        bytes: std::mem::take(&mut client.early),
         out: Vec::new(),
+        slot: Arc::default(),
     };
     let mut greeting = Vec::new();
     for (name, setting) in smalltalk::settings(shared) {
         wire::encode::parameter_status(&mut greeting, name, &setting);
     }
-    if let Some(key) = CancelKey::new(shared, client.protocol_minor) {
+    let key = CancelKey::new(shared, client.protocol_minor);
+    let _known = key.map(|key| {
         wire::encode::backend_key(&mut greeting, key.pid, &key.key);
-    }
+        let slot = Arc::clone(&console.slot);
+        shared.cancels.insert(key.clone(), slot);
+        Known { shared, key }
+    });
     wire::encode::ready(&mut greeting, b'I');
     if wire::startup::welcome(client, &greeting).await.is_err() {
         return End::Lost;
@@ -101,11 +123,10 @@ pub(crate) async fn serve(
 
 impl Console<'_> {
     async fn run(&mut self, client: &mut Client) -> io::Result<End> {
-        let mut bytes = std::mem::take(&mut client.early);
         let mut drain = self.shared.drain.clone();
         loop {
             loop {
-                let header = match wire::frame::header(&bytes) {
+                let header = match wire::frame::header(&self.bytes) {
                     Ok(Some(header)) if header.body_len <= MESSAGE_BYTES_MAX => header,
                     Ok(None) => break,
                     Ok(Some(header)) => {
@@ -120,11 +141,11 @@ impl Console<'_> {
                 if let Err(error) = tag::check_tag(header.tag) {
                     return self.end(client, &error.report(), End::Told).await;
                 }
-                if bytes.len() < header.message_len() {
+                if self.bytes.len() < header.message_len() {
                     break;
                 }
-                bytes.advance(wire::frame::HEADER_LEN);
-                let body = bytes.split_to(header.body_len);
+                self.bytes.advance(wire::frame::HEADER_LEN);
+                let body = self.bytes.split_to(header.body_len);
                 if header.tag == tag::TERMINATE {
                     return Ok(End::Closed);
                 }
@@ -139,7 +160,7 @@ impl Console<'_> {
                 return self.end(client, &report, End::Drained).await;
             }
             tokio::select! {
-                read = read(client, &mut bytes) => if read? == 0 {
+                read = read(client, &mut self.bytes) => if read? == 0 {
                     return Ok(End::Lost);
                 },
                 Ok(()) = drain.changed() => {}
@@ -285,7 +306,8 @@ impl Console<'_> {
         }
     }
 
-    /// Runs a command to its end, and tells the client how far it is: also one that is gone by then.
+    /// Runs a command to its end, and tells the client how far it is. It is stopped where the client
+    /// cancels it, or is gone.
     async fn run_admin(
         &mut self,
         client: &mut Client,
@@ -294,25 +316,41 @@ impl Console<'_> {
         let (progress, mut steps) = mpsc::channel(STEPS_MAX);
         let control = Arc::clone(&self.shared.control);
         let session = self.session.clone();
-        let mut running = control.admin(self.identity, session.as_deref(), command, &progress);
+        let slot = Arc::clone(&self.slot);
+        let running = slot.command();
+        let around = (&progress, &*running.stop);
+        let mut done = control.admin(self.identity, session.as_deref(), command, around);
         let mut last: Option<Report> = None;
+        let mut gone = false;
         let begun = Instant::now();
+        let mut step_begun = begun;
         loop {
             tokio::select! {
                 biased;
                 Some(step) = steps.recv() => {
                     wire::encode::notice(&mut self.out, &step);
                     last = Some(step);
+                    step_begun = Instant::now();
                 }
-                done = &mut running => return Ok(done?),
+                done = &mut done => return Ok(done?),
                 () = tokio::time::sleep(STILL), if last.is_some() => {
                     if let Some(step) = &last {
-                        let detail = format!("It began {} seconds ago.", begun.elapsed().as_secs());
+                        let detail = format!(
+                            "The command runs for {} seconds, this step for {}.",
+                            begun.elapsed().as_secs(),
+                            step_begun.elapsed().as_secs()
+                        );
                         wire::encode::notice(&mut self.out, &step.clone().detail(detail));
                     }
                 }
+                read = read(client, &mut self.bytes), if !gone && self.bytes.len() < MESSAGE_BYTES_MAX => {
+                    if read.map_or(true, |read| read == 0) {
+                        gone = true;
+                        running.stop.notify_one();
+                    }
+                }
             }
-            // where the client is gone the command goes on
+            // where the client is gone the answer is lost
             drop(self.flush(client).await);
         }
     }

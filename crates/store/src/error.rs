@@ -1,6 +1,7 @@
 //! What can go wrong here, in PostgreSQL's fields.
 
 use report::Report;
+use tokio_postgres::error::SqlState;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,10 @@ pub fn database_report(error: &tokio_postgres::Error) -> Report {
             "PostgreSQL has no room for another lock; what asked for it was rolled back.".into(),
         );
         report.hint = Some("Raise max_locks_per_transaction of PostgreSQL and restart it, or commit or discard the draft a few operations at a time.".into());
+    }
+    if *db.code() == SqlState::QUERY_CANCELED {
+        report.detail = Some("All of the command was rolled back: production and the drafts are as they were before.".into());
+        report.hint = Some("Give the command again where it is to be done.".into());
     }
     report.schema = db.schema().map(str::to_owned);
     report.table = db.table().map(str::to_owned);

@@ -59,6 +59,10 @@ fn a_large_commit_tells_how_far_it_is() {
             "session \"s\": 6000 of 12000 rows written, updating public.item"
         ]
     );
+    // while one step takes long: which one it is, and since when
+    let again = Failure::parse(&rita.receive().unwrap().body);
+    assert_eq!(again.message(), steps[1]);
+    assert!(again.field('D').contains("this step for"), "{again:?}");
     let metrics = web(&proxy);
     assert!(metrics.contains("pgdraft_commits_running 1"), "{metrics}");
     assert!(

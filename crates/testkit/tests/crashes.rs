@@ -1,5 +1,6 @@
-//! kill -9 of pgdraft and of PostgreSQL at each step of a commit: production is wholly before or
-//! wholly after, and the commit asked for again gives the right answer.
+//! kill -9 of pgdraft and of PostgreSQL at each step of a commit, and a reviewer who cancels it or goes
+//! away: production is wholly before or wholly after, and the commit asked for again gives the right
+//! answer.
 //!
 //! A commit is made to stand still by a lock of production on what the step needs.
 #![allow(
@@ -78,8 +79,11 @@ fn is_committed(database: &Database) -> bool {
 }
 
 fn commit(proxy: &Proxy) -> JoinHandle<std::io::Result<Exchange>> {
-    let login = proxy.reviewer();
-    std::thread::spawn(move || Connection::open(&login)?.simple("COMMIT SESSION 's'"))
+    commit_by(proxy.connect_reviewer())
+}
+
+fn commit_by(mut reviewer: Connection) -> JoinHandle<std::io::Result<Exchange>> {
+    std::thread::spawn(move || reviewer.simple("COMMIT SESSION 's'"))
 }
 
 /// Waits until the commit stands still; the process that works for it.
@@ -185,4 +189,134 @@ fn postgresql_is_killed() {
         again(&proxy, &database, step);
         proxy.assert_sound();
     }
+}
+
+/// Waits until nobody stands still any more.
+#[track_caller]
+fn let_go(database: &Database, step: &str) {
+    let begun = Instant::now();
+    let mut watcher = database.connect();
+    while watcher.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    ) != "0"
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {step}");
+        watcher.run("SELECT pg_sleep(0.01)");
+    }
+}
+
+/// What the agent sees of its draft.
+fn drafted(proxy: &Proxy) -> Vec<String> {
+    proxy
+        .connect("s")
+        .run("SELECT id, v FROM t UNION ALL SELECT id, t_id::text FROM c ORDER BY 1, 2")
+        .table()
+}
+
+/// psql's Ctrl-C, and a client that is gone: while the commit still stands at its step it is taken back.
+#[test]
+fn a_reviewer_cancels_or_goes_away() {
+    let (database, mut proxy) = proxy::over(SETUP);
+    draft(&proxy);
+    let before = drafted(&proxy);
+    for (number, (step, block)) in STEPS.iter().enumerate() {
+        let mut blocker = database.connect();
+        blocker.run("BEGIN");
+        blocker.run(block);
+        let mut rita = proxy.connect_reviewer();
+        let (port, pid, secret) = rita.cancel_key();
+        if number % 2 == 0 {
+            let asked = std::thread::spawn(move || rita.simple("COMMIT SESSION 's'").unwrap());
+            standing_still(&database, step);
+            testkit::wire::cancel(port, pid, &secret).unwrap();
+            let exchange = asked.join().unwrap();
+            let failure = exchange.error().expect(step);
+            assert_eq!(failure.code(), "57014", "{step}: {failure}");
+            assert!(!failure.field('H').is_empty(), "{step}: {failure}");
+        } else {
+            let text = testkit::wire::Body::new().text("COMMIT SESSION 's'");
+            rita.send(b'Q', text).unwrap();
+            standing_still(&database, step);
+            drop(rita);
+        }
+        let_go(&database, step);
+        blocker.run("ROLLBACK; SELECT pg_advisory_unlock_all()");
+        assert!(!is_committed(&database), "{step}");
+        assert!(
+            before == drafted(&proxy),
+            "{step}: the draft is another one"
+        );
+    }
+    again(&proxy, &database, "at last");
+    proxy.assert_sound();
+}
+
+/// A cancel that comes when the commit is done in the database finds it done: here it waits for a standby.
+#[test]
+fn a_cancel_after_the_commit_point() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    let database = cluster.create_database("late");
+    database.run(SETUP);
+    let mut proxy = Proxy::start(&database);
+    draft(&proxy);
+    let mut owner = database.connect();
+    let mut standby = |names: &str| {
+        owner.run(&format!(
+            "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
+        ));
+        owner.run("SELECT pg_reload_conf()");
+    };
+    let rita = proxy.connect_reviewer();
+    let (port, pid, secret) = rita.cancel_key();
+    standby("nobody");
+    let commit = commit_by(rita);
+    let mut watcher = database.connect();
+    while watcher.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()")
+        == "0"
+    {
+        assert!(!commit.is_finished(), "it does not wait");
+        watcher.run("SELECT pg_sleep(0.01)");
+    }
+    testkit::wire::cancel(port, pid, &secret).unwrap();
+    let exchange = commit.join().unwrap().unwrap();
+    standby("");
+    assert!(exchange.error().is_none(), "{exchange:?}");
+    assert!(is_committed(&database));
+    proxy.assert_sound();
+}
+
+/// Ctrl-C on the command line.
+#[test]
+fn the_command_line_is_interrupted() {
+    let (database, mut proxy) = proxy::over(SETUP);
+    draft(&proxy);
+    let before = drafted(&proxy);
+    let (step, block) = STEPS[3];
+    let mut blocker = database.connect();
+    blocker.run("BEGIN");
+    blocker.run(block);
+    let program = Command::new(proxy::binary())
+        .args(["commit", "s", "--config", "none", "--upstream-url"])
+        .arg(database.url())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    standing_still(&database, step);
+    let signalled = Command::new("kill")
+        .args(["-INT", &program.id().to_string()])
+        .status();
+    assert!(signalled.unwrap().success());
+    let output = program.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("canceling statement due to user request"),
+        "{said}"
+    );
+    let_go(&database, step);
+    blocker.run("ROLLBACK");
+    assert!(!is_committed(&database));
+    assert!(before == drafted(&proxy));
+    again(&proxy, &database, step);
+    proxy.assert_sound();
 }

@@ -9,10 +9,11 @@
 )]
 
 use std::thread;
+use std::time::Duration;
 
 use testkit::Database;
 use testkit::proxy::{Proxy, over};
-use testkit::wire::Connection;
+use testkit::wire::{Connection, Failure};
 
 const SETUP: &str = "\
 CREATE TABLE stock (id int PRIMARY KEY, n int NOT NULL);
@@ -47,17 +48,32 @@ fn state(database: &Database) -> String {
 const WAITING: &str =
     "FROM pg_stat_activity WHERE application_name = 'pgdraft control' AND wait_event_type = 'Lock'";
 
+/// In an order in which each can be done.
+const COMMANDS: [&str; 12] = [
+    "PROPOSE SESSION 's'",
+    "REOPEN SESSION 's'",
+    "REVERT SESSION 'old' AS 'undo'",
+    "FORK SESSION 's' AS 'fork'",
+    "FORK SESSION 's' AS 'part' AT OPERATION 'one'",
+    "REWIND SESSION 'fork' TO OPERATION 'one'",
+    "REBASE SESSION 's'",
+    "REHEARSE SESSION 's'",
+    "COMMIT OPERATIONS 'one' IN SESSION 's'",
+    "DISCARD OPERATIONS 'one' IN SESSION 'part'",
+    "DISCARD SESSION 'fork'",
+    "COMMIT SESSION 's'",
+];
+
 /// What the command says whose work stands still at a lock when `then` happens.
 fn cut_off(
     database: &Database,
     proxy: &Proxy,
     command: &str,
-    then: impl FnOnce(&mut Connection, (u16, i32, &[u8])),
+    then: impl FnOnce(&mut Connection),
 ) -> testkit::wire::Exchange {
     let mut blocker = database.connect();
     blocker.run("BEGIN; LOCK TABLE pgdraft.sessions IN EXCLUSIVE MODE");
     let mut rita = proxy.connect_reviewer();
-    let (port, pid, secret) = rita.cancel_key();
     let text = command.to_owned();
     let asked = thread::spawn(move || rita.simple(&text).unwrap());
     let mut watcher = database.connect();
@@ -65,7 +81,7 @@ fn cut_off(
         assert!(!asked.is_finished(), "{command} did not wait");
         thread::yield_now();
     }
-    then(&mut watcher, (port, pid, &secret));
+    then(&mut watcher);
     blocker.run("ROLLBACK");
     asked.join().unwrap()
 }
@@ -73,22 +89,9 @@ fn cut_off(
 #[test]
 fn a_lost_control_connection() {
     let (database, mut proxy) = started();
-    for command in [
-        "PROPOSE SESSION 's'",
-        "REOPEN SESSION 's'",
-        "REVERT SESSION 'old' AS 'undo'",
-        "FORK SESSION 's' AS 'fork'",
-        "FORK SESSION 's' AS 'part' AT OPERATION 'one'",
-        "REWIND SESSION 'fork' TO OPERATION 'one'",
-        "REBASE SESSION 's'",
-        "REHEARSE SESSION 's'",
-        "COMMIT OPERATIONS 'one' IN SESSION 's'",
-        "DISCARD OPERATIONS 'one' IN SESSION 'part'",
-        "DISCARD SESSION 'fork'",
-        "COMMIT SESSION 's'",
-    ] {
+    for command in COMMANDS {
         let before = state(&database);
-        let exchange = cut_off(&database, &proxy, command, |watcher, _| {
+        let exchange = cut_off(&database, &proxy, command, |watcher| {
             watcher.run(&format!("SELECT pg_terminate_backend(pid) {WAITING}"));
         });
         let error = exchange
@@ -105,23 +108,41 @@ fn a_lost_control_connection() {
     proxy.assert_sound();
 }
 
-/// A command that is interrupted goes on to its end, and its answer comes.
+/// What a command says that waits for a lock, and is cancelled.
+fn cancelled(database: &Database, mut client: Connection, command: &str) -> Failure {
+    let mut blocker = database.connect();
+    blocker.run("BEGIN; LOCK TABLE pgdraft.sessions IN EXCLUSIVE MODE");
+    let (port, pid, secret) = client.cancel_key();
+    let text = command.to_owned();
+    let asked = thread::spawn(move || client.simple(&text).unwrap());
+    while !asked.is_finished() {
+        testkit::wire::cancel(port, pid, &secret).unwrap();
+        thread::sleep(Duration::from_millis(10));
+    }
+    blocker.run("ROLLBACK");
+    let exchange = asked.join().unwrap();
+    let failure = exchange.error().cloned();
+    failure.unwrap_or_else(|| panic!("{command} was done: {exchange:?}"))
+}
+
+/// A command that is interrupted is taken back, and the draft is as it was; a reviewer's and an agent's.
 #[test]
-fn an_interrupted_command_is_done() {
+fn an_interrupted_command_is_taken_back() {
     let (database, mut proxy) = started();
-    let exchange = cut_off(
-        &database,
-        &proxy,
-        "COMMIT SESSION 's'",
-        |_, (port, pid, secret)| {
-            testkit::wire::cancel(port, pid, secret).unwrap();
-        },
-    );
-    assert!(exchange.error().is_none(), "{exchange:?}");
-    assert_eq!(
-        database.connect().value("SELECT n FROM stock WHERE id = 2"),
-        "11"
-    );
+    for command in COMMANDS {
+        let before = state(&database);
+        let failure = cancelled(&database, proxy.connect_reviewer(), command);
+        assert_eq!(failure.code(), "57014", "{command}: {failure}");
+        assert!(!failure.field('H').is_empty(), "{command}: {failure}");
+        assert_eq!(state(&database), before, "{command}: {failure}");
+        proxy.review(command);
+    }
+    let mut agent = proxy.connect("t");
+    agent.run("UPDATE stock SET n = 0 WHERE id = 5");
+    let failure = cancelled(&database, agent, "DISCARD SESSION 't'");
+    assert_eq!(failure.code(), "57014", "{failure}");
+    let mut agent = proxy.connect("t");
+    assert_eq!(agent.value("SELECT n FROM stock WHERE id = 5"), "0");
     proxy.assert_sound();
 }
 

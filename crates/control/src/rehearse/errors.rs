@@ -220,7 +220,10 @@ impl Way<'_> {
         self.transaction.batch_execute(end).await?;
         match error {
             // these are not the draft's
-            Some(error) if error.others_in_the_way() || error.sqlstate() == Some("55P03") => {
+            Some(error)
+                if error.others_in_the_way()
+                    || matches!(error.sqlstate(), Some("55P03" | "57014")) =>
+            {
                 Err(error)
             }
             other => Ok(other),

@@ -222,7 +222,7 @@ impl ControlPlane for FakeControl {
         who: &Identity,
         own_session: Option<&str>,
         command: &AdminCommand,
-        progress: &tokio::sync::mpsc::Sender<Report>,
+        (progress, _): (&tokio::sync::mpsc::Sender<Report>, &tokio::sync::Notify),
     ) -> Result<Answer, Report> {
         let told = Report::error("00000", "half of it is done");
         progress.try_send(told).unwrap_or_default();
