@@ -251,35 +251,34 @@ fn a_reviewer_cancels_or_goes_away() {
     proxy.assert_sound();
 }
 
-/// A cancel that comes when the commit is done in the database finds it done: here it waits for a standby.
+/// A cancel that comes when the commit is done in the database finds it done: here it waits for a standby,
+/// as production's own trigger demands.
 #[test]
 fn a_cancel_after_the_commit_point() {
     let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
     let database = cluster.create_database("late");
+    let mut owner = database.connect();
+    owner.run("ALTER SYSTEM SET synchronous_commit = local");
+    owner.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    owner.run("SELECT pg_reload_conf()");
     database.run(SETUP);
+    database.run(
+        "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM set_config('synchronous_commit', 'on', true); RETURN NULL; END $$;
+         CREATE TRIGGER waits AFTER INSERT ON t EXECUTE FUNCTION waits();",
+    );
     let mut proxy = Proxy::start(&database);
     draft(&proxy);
-    let mut owner = database.connect();
-    let mut standby = |names: &str| {
-        owner.run(&format!(
-            "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
-        ));
-        owner.run("SELECT pg_reload_conf()");
-    };
     let rita = proxy.connect_reviewer();
     let (port, pid, secret) = rita.cancel_key();
-    standby("nobody");
     let commit = commit_by(rita);
-    let mut watcher = database.connect();
-    while watcher.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()")
-        == "0"
-    {
-        assert!(!commit.is_finished(), "it does not wait");
-        watcher.run("SELECT pg_sleep(0.01)");
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    while owner.value(waits) == "0" {
+        assert!(!commit.is_finished(), "{:?}", commit.join());
+        owner.run("SELECT pg_sleep(0.01)");
     }
     testkit::wire::cancel(port, pid, &secret).unwrap();
     let exchange = commit.join().unwrap().unwrap();
-    standby("");
     assert!(exchange.error().is_none(), "{exchange:?}");
     assert!(is_committed(&database));
     proxy.assert_sound();

@@ -45,8 +45,7 @@ fn state(database: &Database) -> String {
     )
 }
 
-const WAITING: &str =
-    "FROM pg_stat_activity WHERE application_name = 'pgdraft control' AND wait_event_type = 'Lock'";
+const WAITING: &str = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pgdraft control' AND wait_event_type = 'Lock'";
 
 /// In an order in which each can be done.
 const COMMANDS: [&str; 12] = [
