@@ -22,7 +22,15 @@ ALTER TABLE one ADD FOREIGN KEY (two) REFERENCES two;
 INSERT INTO one VALUES (1, NULL);
 INSERT INTO two VALUES (1, 1, 1);
 UPDATE one SET two = 1;
+CREATE TABLE alike (id int PRIMARY KEY, a int, b int, n varchar(9));
+CREATE UNIQUE INDEX ON alike (n COLLATE "C");
+INSERT INTO alike SELECT i, i, NULL, 'n' || i FROM generate_series(1, 8) i;
 -- script
+BEGIN;
+-- each row takes the value of the next
+UPDATE alike SET a = 100 + a, n = 'm' || id;
+UPDATE alike SET a = a - 99, n = 'n' || id + 1;
+COMMIT;
 BEGIN;
 -- a parent's value goes to a new parent, while the child of the old one needs another new parent first
 INSERT INTO par VALUES (3, 'c');
@@ -75,3 +83,4 @@ SELECT * FROM code ORDER BY id;
 SELECT * FROM uses ORDER BY id;
 SELECT * FROM one ORDER BY id;
 SELECT * FROM two ORDER BY id;
+SELECT * FROM alike ORDER BY id;

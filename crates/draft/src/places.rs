@@ -16,13 +16,13 @@ use crate::text::{
     same_key,
 };
 
-/// Unique keys over plain columns besides the primary key.
+/// Unique keys over plain columns of all rows besides the primary key, which are checked at once.
 fn keys(relation: &Relation) -> impl Iterator<Item = &Key> {
     let own = key_columns(relation);
-    relation
-        .unique
-        .iter()
-        .filter(move |key| !key.columns.is_empty() && key.columns != own && !key.special)
+    relation.unique.iter().filter(move |key| {
+        let whole = !key.columns.is_empty() && key.predicate.is_none();
+        whole && key.columns != own && key.deferrable.is_none()
+    })
 }
 
 fn same(key: &Key, left: &str, right: &str) -> String {
@@ -30,7 +30,14 @@ fn same(key: &Key, left: &str, right: &str) -> String {
         .columns
         .iter()
         .enumerate()
-        .map(|(i, name)| equal(operator(key, i), &column(left, name), &column(right, name)))
+        .map(|(i, name)| {
+            let (left, right) = (column(left, name), column(right, name));
+            let equal = equal(operator(key, i), &left, &right);
+            match key.nulls_not_distinct {
+                true => format!("({equal} OR {left} IS NULL AND {right} IS NULL)"),
+                false => equal,
+            }
+        })
         .collect();
     parts.join(" AND ")
 }
@@ -252,6 +259,7 @@ fn refers_alike(relation: &Relation, key: &ForeignKey, left: &str, right: &str) 
 pub fn leave(own: &Own<'_>) -> Vec<String> {
     let relation = own.draft.relation;
     keys(relation)
+        .filter(|key| !key.nulls_not_distinct)
         .filter_map(|key| {
             let mut columns = key.columns.iter().filter_map(|name| relation.column(name));
             let free = columns.find(|c| !c.not_null)?;
