@@ -25,6 +25,7 @@ test-programs: ## Test suites of real programs in a draft; DJANGO="basic update"
 check: ## Formatting, lints, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package pgdraft --all-targets --features otel -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo check --quiet --bins --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz-check
 

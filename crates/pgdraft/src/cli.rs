@@ -315,6 +315,9 @@ pub(crate) struct LogFlags {
     /// Least level of log lines: error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL", env = "PGDRAFT_LOG_LEVEL", value_parser = values::log_level)]
     pub(crate) log_level: Option<tracing::Level>,
+    /// OpenTelemetry collector that takes traces of statements by OTLP over HTTP, for example http://127.0.0.1:4318; needs a build with the feature otel
+    #[arg(long, value_name = "URL", env = "PGDRAFT_OTLP_ENDPOINT", value_parser = values::otlp_endpoint)]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 /// `pgdraft serve`
@@ -436,6 +439,9 @@ pub(crate) struct LimitFlags {
     /// Such questions without an answer after which the connection is lost [default: 6]
     #[arg(long, value_name = "N", env = "PGDRAFT_TCP_KEEPCNT", value_parser = values::keepalive_count)]
     pub(crate) tcp_keepcnt: Option<u32>,
+    /// How long sent bytes may stay without acknowledgement before the connection is lost, 0 for the system's own time [default: 0]
+    #[arg(long, value_name = "MS", env = "PGDRAFT_TCP_USER_TIMEOUT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) tcp_user_timeout_ms: Option<Duration>,
     /// Longest time that a client does nothing, 0 for no limit [default: 0]
     #[arg(long, value_name = "MS", env = "PGDRAFT_CLIENT_IDLE_TIMEOUT_MS", value_parser = values::long_milliseconds)]
     pub(crate) client_idle_timeout_ms: Option<Duration>,

@@ -19,10 +19,11 @@ const COPY: &str = "shop_copy";
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Demo) -> Result<(), Failure> {
-    crate::logs::install(LogSettings {
+    let quiet = LogSettings {
         format: LogFormat::Text,
         level: tracing::Level::ERROR,
-    });
+    };
+    crate::logs::install(quiet, "");
     runtime(0)?.block_on(tell(arguments))
 }
 

@@ -21,6 +21,8 @@ mod review;
 mod serve;
 mod settings;
 mod space;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::process::ExitCode;
 

@@ -47,9 +47,9 @@ const HEALTH_POLL: std::time::Duration = std::time::Duration::from_secs(5);
 /// Runs `pgdraft serve`, from the flags to the exit.
 pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
     let mut settings = Settings::load(flags)?;
-    logs::install(settings.log);
+    logs::install(settings.log, &settings.otlp_endpoint);
     // clients are served by threads of their own
-    runtime(CONTROL_THREADS)?.block_on(async {
+    let served = runtime(CONTROL_THREADS)?.block_on(async {
         let mut signals = Signals::install()?;
         let embedded = start_embedded(&mut settings).await?;
         let server = tokio::select! {
@@ -61,7 +61,10 @@ pub(crate) fn run(flags: &ServeFlags) -> Result<(), Failure> {
         let served = server.serve(&mut signals, std::future::pending()).await;
         drop(embedded);
         served
-    })
+    });
+    #[cfg(feature = "otel")]
+    crate::traces::flush();
+    served
 }
 
 /// Starts the private PostgreSQL where one is wanted, and points the settings at it.

@@ -160,6 +160,8 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Log lines.
     pub(crate) log: LogSettings,
+    /// Where traces are sent; empty for nowhere.
+    pub(crate) otlp_endpoint: String,
     /// Functions that agents may call besides the safe ones.
     pub(crate) functions_allow: Vec<String>,
     /// Agents.
@@ -261,6 +263,7 @@ impl Settings {
                 Some(local(6433)),
             )?,
             log: log(&flags.log, d)?,
+            otlp_endpoint: collector(&flags.log, d)?,
             functions_allow: functions(flags, d)?,
             agents: members(d, "agents", &flags.agents)?,
             reviewers: members(d, "reviewers", &flags.reviewers)?,
@@ -383,6 +386,12 @@ fn log(flags: &LogFlags, document: &mut Document<'_>) -> Result<LogSettings> {
             tracing::Level::INFO,
         )?,
     })
+}
+
+/// Where traces are sent.
+fn collector(flags: &LogFlags, document: &mut Document<'_>) -> Result<String> {
+    let (flag, name) = (flags.otlp_endpoint.clone(), "otlp_endpoint");
+    document.choose(flag, name, values::otlp_endpoint, String::new())
 }
 
 fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSettings> {

@@ -115,6 +115,7 @@ impl Conn {
     pub(crate) fn rests(&self) {
         let mut lane = self.lane();
         lane.resting = true;
+        lane.end_exchange();
         self.mark(&lane);
     }
 

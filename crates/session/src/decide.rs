@@ -36,6 +36,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(Ok(script));
         }
         let timer = shared.metrics.parse.start_timer();
+        let _phase = self.conn.phase("parse");
         let parsed = if text.len() <= PARSED_HERE_BYTES_MAX {
             shared.plans.parse(text)
         } else {
@@ -152,6 +153,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Plan::NeedsDraft(tables) => {
                     self.send().await?;
                     let timer = self.conn.shared.metrics.draft.start_timer();
+                    let _phase = self.conn.phase("draft");
                     self.conn.shared.control.draft_tables(tables).await?;
                     timer.observe_duration();
                 }
@@ -230,6 +232,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         shared.metrics.plan_miss.inc();
         let timer = shared.metrics.plan.start_timer();
+        let _phase = self.conn.phase("plan");
         let plan = shared
             .plans
             .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);

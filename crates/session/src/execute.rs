@@ -139,14 +139,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) fn run_prepared(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
         let execute = match plan.as_ref() {
             Plan::Write(write) => {
-                self.count("write");
+                self.count_statement("write", &piece.text);
                 let tables = self.head_numbers(&write.changes);
                 let text = self.executed_text(piece);
                 self.begin_write(write, &tables, &Statement::whole(&text));
                 self.written(write)
             }
             Plan::Read(read) => {
-                self.count("read");
+                self.count_statement("read", &piece.text);
                 Fix {
                     undo: self.take_effect(&read.effect),
                     ..Fix::default()

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::prepared::{Name, Note, Portal, Prepared, Undo};
 use crate::queue::{Event, Fix, Replies, Want};
 use crate::servers::Held;
+use crate::trace::Trace;
 use crate::watch::Doing;
 
 /// The state.
@@ -74,6 +75,8 @@ pub(crate) struct Lane {
     pub(crate) rested: Option<Instant>,
     /// Upstream did not know what a statement was about.
     pub(crate) moved: bool,
+    /// The spans of what the client waits for, where somebody wants them.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Bounds that were met; emptied by the reader.
     pub(crate) met: Vec<limits::Bound>,
     /// SQLSTATE and origin of errors told, for metrics; emptied by the reader.
@@ -218,6 +221,7 @@ impl Lane {
             running: None,
             rested: None,
             moved: false,
+            trace: None,
             met: Vec::new(),
             errors: Vec::new(),
         }

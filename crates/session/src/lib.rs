@@ -52,6 +52,7 @@ mod shown;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod watch;
 
 pub use api::*;
@@ -62,3 +63,4 @@ pub use limits::Limits;
 pub use presence::{IdleServer, PoolState, Presence, Sums};
 pub use servers::{PoolMode, PoolSettings};
 pub use shared::{Identities, Setup, Shared};
+pub use trace::TRACES;

@@ -124,7 +124,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// Sends a Query upstream as it came.
     fn relay_query(&mut self, text: &str, effects: &[Effect]) {
-        self.count("relay");
+        self.count_statement("relay", text);
         let mut fix = Fix::default();
         for effect in effects {
             if *effect == Effect::Transaction {
@@ -231,7 +231,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.run_prepared(piece, plan, shift);
             }
             Plan::Read(read) => {
-                self.count("read");
+                self.count_statement("read", &piece.text);
                 self.describe_original(piece, shift);
                 let positions = Positions::Read(Arc::clone(read), shift);
                 let undo = self.take_effect(&read.effect);
@@ -242,7 +242,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.run_rewritten(&read.text, &positions, fix);
             }
             Plan::Write(write) => {
-                self.count("write");
+                self.count_statement("write", &piece.text);
                 self.describe_original(piece, shift);
                 let tables = self.head_numbers(&write.changes);
                 self.begin_write(write, &tables, &Statement::whole(&piece.text));
@@ -285,7 +285,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// A statement among others of which one is rewritten.
     fn relay_statement(&mut self, piece: &Piece, effect: &Effect, shift: usize) {
-        self.count("relay");
+        self.count_statement("relay", &piece.text);
         let positions = Positions::Shift(shift);
         let fix = |rows| Fix {
             rows,

@@ -38,6 +38,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(described);
         }
         let timer = shared.metrics.describe.start_timer();
+        let _phase = self.conn.phase("describe");
         let (capture, answer) = capture();
         self.parse_aside(text, types, Positions::Keep);
         let fix = Fix {
@@ -104,7 +105,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         else {
             return Ok(prepared);
         };
-        self.count(kind_of(old));
+        self.count_statement(kind_of(old), &piece.text);
         let (plan, stamp) = self.decide(piece).await?;
         if stamp == *old_stamp && !lost {
             return Ok(prepared);

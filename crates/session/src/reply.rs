@@ -113,6 +113,7 @@ async fn pass<W: AsyncWrite + Unpin>(
                 .observe(since.elapsed().as_secs_f64());
             lane.rested = lane.rested.map(|_| Instant::now());
             lane.running = (!lane.replies.idle()).then(Instant::now);
+            lane.upstream_rests();
         }
         let stops = note(conn, &mut lane, &mut events);
         (taken, stops)

@@ -151,6 +151,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                         return self.abandon().await;
                     };
                     self.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
+                    self.trace();
                     if self.held.is_empty() {
                         match self.frames(&chunk).await? {
                             Taken::Bytes(used) => {
@@ -182,6 +183,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
     fn rests(&mut self) -> bool {
         let mut lane = self.conn.lane();
         lane.resting = self.open.is_none() && self.rest.is_none();
+        lane.end_exchange();
         self.conn.mark(&lane);
         let learns = lane.resting && !lane.learn.is_empty();
         // the reply side may have seen the end of the transaction before
@@ -437,7 +439,11 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.conn.lane().running.get_or_insert_with(Instant::now);
+        {
+            let mut lane = self.conn.lane();
+            lane.running.get_or_insert_with(Instant::now);
+            lane.upstream_works();
+        }
         let gone = |_| Failure::Gone(End::Upstream);
         let Some(to) = &mut self.to else {
             return Err(Failure::Gone(End::Upstream));

@@ -119,10 +119,13 @@ impl Seat {
             {
                 return end;
             }
-            let taken = tokio::select! {
-                biased;
-                taken = Box::pin(self.lease()) => taken,
-                () = gone(client, requests) => return End::Lost,
+            let taken = {
+                let _phase = self.lease.is_none().then(|| conn.phase("wait"));
+                tokio::select! {
+                    biased;
+                    taken = Box::pin(self.lease()) => taken,
+                    () = gone(client, requests) => return End::Lost,
+                }
             };
             if let Err(report) = taken {
                 conn.shared.metrics.error(&report.code, true);
@@ -297,6 +300,7 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
         }
     }
     requests.conn.works();
+    requests.trace();
     Ok(())
 }
 

@@ -5,3 +5,4 @@ mod facts;
 mod hostile;
 mod life;
 mod pooling;
+mod traces;

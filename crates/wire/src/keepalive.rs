@@ -15,6 +15,9 @@ pub struct Keepalive {
     pub interval: Duration,
     /// Questions without an answer after which the connection is lost.
     pub count: u32,
+    /// How long the system keeps bytes that the peer does not acknowledge before it takes the
+    /// connection for lost; zero = as long as it keeps others (on Linux about 15 minutes).
+    pub user_timeout: Duration,
 }
 
 impl Default for Keepalive {
@@ -23,6 +26,7 @@ impl Default for Keepalive {
             idle: Duration::from_secs(60),
             interval: Duration::from_secs(10),
             count: 6,
+            user_timeout: Duration::ZERO,
         }
     }
 }
@@ -34,6 +38,10 @@ impl Keepalive {
     /// The system refuses.
     pub fn apply(&self, socket: &TcpStream) -> io::Result<()> {
         let socket = SockRef::from(socket);
+        #[cfg(target_os = "linux")]
+        if !self.user_timeout.is_zero() {
+            socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        }
         if self.idle.is_zero() {
             return socket.set_keepalive(false);
         }
@@ -57,6 +65,7 @@ mod tests {
             .unwrap();
         let wanted = Keepalive {
             count: 3,
+            user_timeout: Duration::from_secs(7),
             ..Keepalive::default()
         };
         wanted.apply(&socket).unwrap();
@@ -64,6 +73,11 @@ mod tests {
         assert!(told.keepalive().unwrap());
         assert_eq!(told.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert_eq!(told.tcp_keepalive_retries().unwrap(), 3);
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            told.tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(7))
+        );
         let off = Keepalive {
             idle: Duration::ZERO,
             ..wanted

@@ -184,6 +184,12 @@ pub(crate) static KEYS: &[Key] = &[
         "expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     ),
     key(
+        "otlp_endpoint",
+        Kind::Text,
+        "\"\"",
+        "expected a URL such as \"http://127.0.0.1:4318\", in a build with the feature otel",
+    ),
+    key(
         "functions.allow",
         Kind::TextArray,
         "[]",
@@ -202,6 +208,7 @@ pub(crate) static KEYS: &[Key] = &[
         "6",
         "expected a number of questions, 1 to 127",
     ),
+    key("tcp_user_timeout_ms", Kind::Integer, "0", TIMEOUT),
     key("client_idle_timeout_ms", Kind::Integer, "0", TIMEOUT),
     key("idle_transaction_timeout_ms", Kind::Integer, "0", TIMEOUT),
     key("limits.connections_per_agent", Kind::Integer, "0", COUNT),

@@ -89,6 +89,12 @@ pub(super) fn keepalive(flags: &ServeFlags, document: &mut Document<'_>) -> Resu
             values::keepalive_count,
             default.count,
         )?,
+        user_timeout: d.choose(
+            flag.tcp_user_timeout_ms,
+            "tcp_user_timeout_ms",
+            values::long_milliseconds,
+            default.user_timeout,
+        )?,
     })
 }
 

@@ -96,6 +96,20 @@ pub(crate) fn log_level(text: &str) -> Result<tracing::Level, String> {
     tracing::Level::from_str(text).map_err(|e| e.to_string())
 }
 
+/// The URL of an OpenTelemetry collector, or an empty text.
+pub(crate) fn otlp_endpoint(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    if !cfg!(feature = "otel") {
+        return Err("this pgdraft was built without traces".to_owned());
+    }
+    if !text.starts_with("http://") {
+        return Err("it does not begin with http://".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Milliseconds, at most a day.
 pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;

@@ -108,7 +108,7 @@ fn control(base: &mut Connection) -> Vec<String> {
 }
 
 /// Milliseconds that processes have computed; not a number where the system does not tell.
-fn cpu(pids: &[String]) -> f64 {
+pub(crate) fn cpu(pids: &[String]) -> f64 {
     pids.iter()
         .map(|pid| {
             let told = std::fs::read_to_string(format!("/proc/{pid}/schedstat"));

@@ -1,8 +1,8 @@
 //! Measures what pgdraft costs, each thing direct and through pgdraft in turns in one run.
 //!
-//! Three parts, all of them or those named as arguments: `statements` (one connection, one
-//! statement at a time), `load` (1 to 32 clients, beside pgbouncer), `drafts` (commit, discard,
-//! diff). `tests/bench/run` builds it in release mode and runs it; docs/PERFORMANCE.md says what
+//! Four parts, all of them or those named as arguments: `statements` (one connection, one
+//! statement at a time), `merged` (PostgreSQL's time for reads and changes of four changed tables),
+//! `load` (1 to 32 clients, beside pgbouncer), `drafts` (commit, discard, diff). `tests/bench/run` builds it in release mode and runs it; docs/PERFORMANCE.md says what
 //! each row means.
 //!
 //! Sizes by environment: `ROWS` of the tables (1000000), `SECONDS_EACH` (turns of one second that
@@ -23,6 +23,7 @@
 
 mod drafts;
 mod load;
+mod merged;
 mod statements;
 mod target;
 
@@ -37,6 +38,9 @@ fn main() {
     let database = create(rows);
     if wanted("statements") {
         statements::report(&database, rows);
+    }
+    if wanted("merged") {
+        merged::report(&database, rows);
     }
     if wanted("load") {
         load::report(&database, rows);
