@@ -405,6 +405,8 @@ pub struct Head {
     pub id: DraftTableId,
     /// The base table.
     pub relation: RelationId,
+    /// Its schema and name when the head was made or followed it last.
+    pub name: (String, String),
     /// [`Relation::fingerprint`] it was made for.
     pub fingerprint: String,
     /// Head index name → base index or constraint name, to map names in errors back.

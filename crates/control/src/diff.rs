@@ -355,6 +355,9 @@ pub(crate) fn drafted<'a>(
             heads,
         }),
         (Some(relation), None) => Err(ControlError::SchemaMoved(relation.name.clone())),
-        (None, _) => Err(ControlError::NoSuchRelation(relation)),
+        (None, _) => Err(match catalog.heads.get(&relation) {
+            Some(head) => ControlError::TableDropped(head.name.clone()),
+            None => ControlError::NoSuchRelation(relation),
+        }),
     }
 }

@@ -275,6 +275,7 @@ impl<'a> Work<'a> {
         let table = DraftTable {
             id,
             relation: relation.id,
+            name: (relation.schema.clone(), relation.name.clone()),
             fingerprint: relation.fingerprint.clone(),
             shape: store::shape(&head::ddl(relation, id, self.agent)),
             constraints: head::constraints(relation, id).into_iter().collect(),

@@ -137,6 +137,9 @@ pub enum ControlError {
     /// A relation that the database does not have.
     #[error("relation with oid {} does not exist", .0.0)]
     NoSuchRelation(RelationId),
+    /// A table that the draft changed is not there any more: schema and name.
+    #[error("table \"{}.{}\", which the draft changed, was dropped", .0.0, .0.1)]
+    TableDropped((String, String)),
     /// A table changed its shape after the draft was made.
     #[error("table \"{0}\" changed its shape after the draft was made")]
     SchemaMoved(String),
@@ -309,8 +312,8 @@ impl ControlError {
             Self::Refused(refusal) => refusal.report(),
             Self::NoSuchRelation(_) => Report::error("42P01", message)
                 .hint("The table was dropped; run the statement again."),
-            Self::SchemaMoved(_) => Report::error(code::SCHEMA_MOVED, message)
-                .detail("The draft's rows no longer have the columns of the table.")
+            Self::TableDropped(_) | Self::SchemaMoved(_) => Report::error(code::SCHEMA_MOVED, message)
+                .detail("The draft's rows no longer have the table, or its columns.")
                 .hint("Discard the session and do its work again in a new one."),
             Self::Conflict { count, rows } => conflict(*count, rows, message),
             Self::NoSuchOperations { .. } => Report::error(code::NO_SUCH_OPERATION, message)

@@ -23,6 +23,7 @@ pub(crate) async fn heads(
             let head = Head {
                 id: table.id,
                 relation: table.relation,
+                name: table.name,
                 fingerprint: table.fingerprint,
                 constraints: table.constraints,
                 stuck: table.stuck,
@@ -68,6 +69,8 @@ pub struct DraftTable {
     pub id: DraftTableId,
     /// The base table.
     pub relation: RelationId,
+    /// Its schema and name when the head was made or followed it last.
+    pub name: (String, String),
     /// [`catalog::Relation::fingerprint`] the triggers were made for.
     pub fingerprint: String,
     /// What the head's columns and indexes were made for.
@@ -88,7 +91,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<DraftTable>, Error>
     let rows = client
         .query(
             "SELECT t.id, t.relid, CASE WHEN w.gave_way THEN '' ELSE t.fingerprint END, CASE WHEN w.gave_way THEN '' ELSE t.shape END,
-                    t.constraints, t.columns, t.stuck
+                    t.constraints, t.columns, t.stuck, t.schema_name, t.table_name
              FROM pgdraft.tables t
              CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k
                  WHERE k.conname = 'pgdraft_gave_way' AND k.conrelid = pg_catalog.to_regclass('pgdraft.d' || t.id))) w (gave_way)
@@ -104,6 +107,7 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<DraftTable>, Error>
                 columns: serde_json::from_value(columns)
                     .map_err(|error| Error::Unexpected(format!("columns of a head: {error}")))?,
                 stuck: row.try_get(6)?,
+                name: (row.try_get(7)?, row.try_get(8)?),
                 id: DraftTableId(row.try_get(0)?),
                 relation: RelationId(row.try_get(1)?),
                 fingerprint: row.try_get(2)?,

@@ -246,3 +246,42 @@ fn production_changes_between_two_statements() {
     assert_eq!(owner.value("SELECT n FROM items"), "1");
     proxy.assert_sound();
 }
+
+/// A table is dropped and another one of its name made, as a migration that loads it anew does, while
+/// drafts hold rows of the first.
+#[test]
+fn a_table_is_made_anew_while_a_draft_is_open() {
+    let made = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'base'), (2, 'base')";
+    let polls = Settings {
+        config: "catalog_poll_ms = 600000\n".into(),
+        ..Settings::default()
+    };
+    let (database, mut proxy) = over_with(made, &polls);
+    let mut old = proxy.connect("old");
+    old.run("UPDATE t SET v = 'of the first' WHERE id = 1");
+    let mut fresh = proxy.connect("fresh");
+    let mut owner = database.connect();
+    owner.run("DROP TABLE t");
+    owner.run(made);
+    fresh.run("UPDATE t SET v = 'of the second' WHERE id = 1");
+    for agent in [&mut old, &mut fresh] {
+        agent.run("INSERT INTO t VALUES (3, 'new')");
+        assert_eq!(agent.value("SELECT count(*) FROM t"), "3");
+    }
+    assert_eq!(old.value("SELECT v FROM t WHERE id = 1"), "base");
+    assert_eq!(fresh.value("SELECT v FROM t WHERE id = 1"), "of the second");
+    proxy.review("SHOW DIFF IN SESSION 'fresh'");
+    proxy.review("COMMIT SESSION 'fresh'");
+    let told = proxy.connect_reviewer().fail("COMMIT SESSION 'old'");
+    assert_eq!(told.code(), "ZD006");
+    assert_eq!(
+        told.message(),
+        "table \"public.t\", which the draft changed, was dropped"
+    );
+    proxy.review("DISCARD SESSION 'old'");
+    assert_eq!(
+        owner.value("SELECT string_agg(v, ' ' ORDER BY id) FROM t"),
+        "of the second base new"
+    );
+    proxy.assert_sound();
+}

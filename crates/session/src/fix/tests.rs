@@ -12,6 +12,7 @@ pub(crate) fn catalog() -> Catalog {
         stuck: None,
         id: DraftTableId(7),
         relation: id,
+        name: ("public".to_owned(), "orders".to_owned()),
         fingerprint: relation.fingerprint.clone(),
         constraints: HashMap::from([("d7_i1".to_owned(), "orders_name_key".to_owned())]),
         cascades: Vec::new(),

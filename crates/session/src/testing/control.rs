@@ -183,6 +183,7 @@ impl ControlPlane for FakeControl {
                 stuck: None,
                 id: DraftTableId(7),
                 relation: *table,
+                name: ("public".to_owned(), "orders".to_owned()),
                 fingerprint: "f".to_owned(),
                 constraints: HashMap::from([("d7_pkey".to_owned(), "orders_pkey".to_owned())]),
                 cascades: Vec::new(),

@@ -213,6 +213,7 @@ pub(crate) fn shop() -> Catalog {
                     stuck: None,
                     id: DraftTableId(i32::try_from(relation.id.0).unwrap_or(0) + 10),
                     relation: relation.id,
+                    name: (relation.schema.clone(), relation.name.clone()),
                     fingerprint: relation.fingerprint.clone(),
                     constraints: std::collections::HashMap::new(),
                     cascades: if relation.id == RelationId(1) {
