@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use catalog::{Column, quote_identifier as q};
+use pg_query::NodeEnum as Node;
 use pg_query::protobuf::{InsertStmt, OnConflictAction, OnConflictClause, Token as Kind};
 use report::Report;
 
@@ -208,8 +209,19 @@ fn update<'a>(
     let content = places.set.clone().ok_or_else(mismatch)?;
     let edits = excluded_edits(work)?;
     let assignments = assignments((work, &edits), &clause.target_list, content)?;
-    let moves = assignments.iter().any(|a| changed.is_key(&a.column));
-    out.cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
+    let own_key = changed.relation.key() == Some(arbiter.key);
+    let kept = match own_key && changed.through.is_none() {
+        true => proposed_to_themselves(clause),
+        false => Vec::new(),
+    };
+    let assigned = || {
+        assignments
+            .iter()
+            .map(|a| &a.column)
+            .filter(|c| !kept.contains(&c.as_str()))
+    };
+    let moves = assigned().any(|column| changed.is_key(column));
+    out.cascades = assigned().any(|column| changed.is_referenced(column));
     out.twice = Twice::Cardinality;
     let found = if moves { work.name("hit") } else { work.src() };
     hits(
@@ -227,7 +239,6 @@ fn update<'a>(
     let writable = changed.writable();
     let values = (0..writable.len()).map(|i| image(&writable, &assignments, i));
     let mut insert = work.splice();
-    let own_key = changed.relation.key() == Some(arbiter.key);
     let live = live(work, own_key)?;
     insert.ours(&format!(
         "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
@@ -240,6 +251,30 @@ fn update<'a>(
         upsert = changed.upsert_with_key(),
     ));
     returning.close(work, out, &insert, true)
+}
+
+/// Columns of `SET column = excluded.column`. Of those by which the row was found the value stays
+/// equal: nothing moves.
+fn proposed_to_themselves(clause: &OnConflictClause) -> Vec<&str> {
+    let targets = clause
+        .target_list
+        .iter()
+        .filter_map(|target| match &target.node {
+            Some(Node::ResTarget(target)) => Some(target),
+            _ => None,
+        });
+    let alike = targets.filter(|target| {
+        let value = target.val.as_ref().and_then(|value| value.node.as_ref());
+        let Some(Node::ColumnRef(column)) = value else {
+            return false;
+        };
+        let names = column.fields.iter().map(|field| match &field.node {
+            Some(Node::String(name)) => name.sval.as_str(),
+            _ => "",
+        });
+        target.indirection.is_empty() && names.eq(["excluded", target.name.as_str()])
+    });
+    alike.map(|target| target.name.as_str()).collect()
 }
 
 /// The proposed rows beside those they meet: whether one is met, its image, what is assigned.
