@@ -56,7 +56,8 @@ pub(crate) struct ColumnUse {
     pub(crate) bare: bool,
 }
 
-/// A condition by which an index finds rows: `column = …`, `IN`, `= ANY` or `BETWEEN`.
+/// A condition by which an index finds rows: `column = …`, `IN`, `= ANY`, both ends of a range, or the
+/// first rows in a column's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sought {
     /// The column as written.

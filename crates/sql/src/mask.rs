@@ -150,6 +150,8 @@ impl Masking<'_> {
                     continue;
                 }
                 b'\'' => self.string(start, false)?,
+                // a name has a letter
+                b'"' if self.peek(1) == Some(b'"') && self.peek(2) != Some(b'"') => return None,
                 b'"' => self.quoted(b'"')?,
                 b'$' => self.parameter()?,
                 b'0'..=b'9' => self.number()?,

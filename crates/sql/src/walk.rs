@@ -218,6 +218,7 @@ impl Walker {
             self.window(window)?;
         }
         self.tail(select)?;
+        self.first_of(select);
         let is_count = select.target_list.len() == 1
             && select.from_clause.len() == 1
             && select.where_clause.is_none()

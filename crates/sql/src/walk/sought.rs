@@ -1,7 +1,7 @@
 //! Conditions by which an index finds rows.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExpr, AExprKind, BoolExprType, Node};
+use pg_query::protobuf::{AExpr, AExprKind, BoolExprType, Node, SelectStmt};
 
 use super::expression::string_fields;
 use super::{Walked, Walker};
@@ -26,9 +26,18 @@ impl Walker {
 
     /// A WHERE or an ON.
     pub(super) fn condition(&mut self, node: Option<&Node>) -> Walked {
-        let mut sought = Vec::new();
+        let (mut sought, mut bounds) = (Vec::new(), Vec::new());
         if let Some(node) = node {
-            gather(node, &mut sought);
+            gather(node, &mut sought, &mut bounds);
+        }
+        for (column, upper) in &bounds {
+            // both ends of a range
+            if *upper && bounds.contains(&(column.clone(), false)) {
+                sought.push(Sought {
+                    column: column.clone(),
+                    by: None,
+                });
+            }
         }
         self.seek(sought);
         self.pushed(node)
@@ -44,6 +53,28 @@ impl Walker {
         self.seek(equal.collect());
     }
 
+    /// The first rows of one table in the order of a column: an index that begins with it finds them.
+    pub(super) fn first_of(&mut self, select: &SelectStmt) {
+        let of_one_table = matches!(select.from_clause.as_slice(), [table]
+            if matches!(table.node.as_ref(), Some(NodeEnum::RangeVar(_))));
+        let reads_all = !select.group_clause.is_empty()
+            || !select.distinct_clause.is_empty()
+            || !select.window_clause.is_empty()
+            || select.having_clause.is_some();
+        if select.limit_count.is_none() || !of_one_table || reads_all {
+            return;
+        }
+        let sort = select
+            .sort_clause
+            .first()
+            .and_then(|sort| sort.node.as_ref());
+        if let Some(NodeEnum::SortBy(sort)) = sort
+            && let Some(column) = sort.node.as_deref().and_then(column_of)
+        {
+            self.seek(vec![Sought { column, by: None }]);
+        }
+    }
+
     fn seek(&mut self, sought: Vec<Sought>) {
         let block = self.block();
         if let Some(block) = self.facts.blocks.get_mut(block) {
@@ -52,13 +83,19 @@ impl Walker {
     }
 }
 
+/// A column that is bounded by constants, and whether from above.
+type Bound = (Vec<String>, bool);
+
 /// What holds together with other conditions, or alone.
-fn gather(node: &Node, sought: &mut Vec<Sought>) {
+fn gather(node: &Node, sought: &mut Vec<Sought>, bounds: &mut Vec<Bound>) {
     match node.node.as_ref() {
         Some(NodeEnum::BoolExpr(both)) if both.boolop == BoolExprType::AndExpr as i32 => {
-            both.args.iter().for_each(|arg| gather(arg, sought));
+            both.args.iter().for_each(|arg| gather(arg, sought, bounds));
         }
-        Some(NodeEnum::AExpr(expression)) => compared(expression, sought),
+        Some(NodeEnum::AExpr(expression)) => {
+            compared(expression, sought);
+            bounds.extend(bounded(expression));
+        }
         _ => {}
     }
 }
@@ -82,6 +119,26 @@ fn compared(expression: &AExpr, sought: &mut Vec<Sought>) {
     }
 }
 
+/// `column < …` and the like, either way round.
+fn bounded(expression: &AExpr) -> Option<Bound> {
+    if expression.kind != AExprKind::AexprOp as i32 {
+        return None;
+    }
+    let [left, right] = [&expression.lexpr, &expression.rexpr].map(|side| side.as_deref());
+    let below = match string_fields(&expression.name).as_slice() {
+        [sign] if sign == "<" || sign == "<=" => true,
+        [sign] if sign == ">" || sign == ">=" => false,
+        _ => return None,
+    };
+    let (left, right) = (left?, right?);
+    let constant = |node| value_of(node) == Some(None);
+    match (column_of(left), column_of(right)) {
+        (Some(column), None) if constant(right) => Some((column, below)),
+        (None, Some(column)) if constant(left) => Some((column, !below)),
+        _ => None,
+    }
+}
+
 fn column_of(node: &Node) -> Option<Vec<String>> {
     match node.node.as_ref()? {
         NodeEnum::ColumnRef(column) => Some(string_fields(&column.fields)),
@@ -100,6 +157,12 @@ fn value_of(node: &Node) -> Option<Option<Vec<String>>> {
         NodeEnum::TypeCast(cast) => value_of(cast.arg.as_deref()?),
         NodeEnum::List(list) => all_constant(&list.items),
         NodeEnum::AArrayExpr(array) => all_constant(&array.elements),
+        NodeEnum::AExpr(e) if e.kind == AExprKind::AexprOp as i32 => {
+            let mut sides = [&e.lexpr, &e.rexpr].into_iter().flatten();
+            sides
+                .all(|side| value_of(side) == Some(None))
+                .then_some(None)
+        }
         NodeEnum::ColumnRef(_) => column_of(node).map(Some),
         _ => None,
     }
