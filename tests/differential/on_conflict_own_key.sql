@@ -14,8 +14,7 @@ INSERT INTO people VALUES (3, 'cid2', 30), (4, 'dee2', 41) ON CONFLICT (id) DO U
 INSERT INTO people VALUES (6, 'a', 60), (6, 'b', 61) ON CONFLICT (id) DO UPDATE SET id = excluded.id;
 INSERT INTO prices VALUES ('a', 1.00, 'new'), ('c', 3, 'new') ON CONFLICT (sku, amount) DO UPDATE SET amount = excluded.amount, sku = excluded.sku, note = excluded.note RETURNING *;
 -- expect refused 0A000
-INSERT INTO people VALUES (1, 'ann4', 12), (7, 'gil', 70) ON CONFLICT (pet) DO UPDATE SET id = excluded.id;
-INSERT INTO people VALUES (8, 'hal', 12) ON CONFLICT (pet) DO UPDATE SET id = excluded.id RETURNING *;
+INSERT INTO people VALUES (1, 'ann4', 11), (7, 'gil', 70) ON CONFLICT (pet) DO UPDATE SET id = excluded.id;
 SELECT * FROM people ORDER BY id;
 SELECT * FROM pets ORDER BY id;
 SELECT * FROM prices ORDER BY sku, amount;
