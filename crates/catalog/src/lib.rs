@@ -125,6 +125,8 @@ pub struct Relation {
     pub leaves: Vec<Leaf>,
     /// It has user triggers or rules besides a view's own.
     pub triggers: bool,
+    /// BEFORE triggers that run in drafts.
+    pub before: Vec<Before>,
     /// It has rules, or INSTEAD OF triggers: a write to it does something else.
     pub instead: bool,
     /// Row-level security is enabled on it.
@@ -133,6 +135,21 @@ pub struct Relation {
     pub view: Option<View>,
     /// A fingerprint of all that a head depends on; a head made for another is out of date.
     pub fingerprint: String,
+}
+
+/// A BEFORE … FOR EACH ROW trigger that the configuration lets run in drafts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Its name.
+    pub name: String,
+    /// It fires before an INSERT.
+    pub insert: bool,
+    /// It fires before an UPDATE.
+    pub update: bool,
+    /// The columns of UPDATE OF; empty means any.
+    pub columns: Vec<String>,
+    /// Its definition from FOR EACH ROW on, every name qualified.
+    pub rest: String,
 }
 
 /// A table's place in a partition tree.

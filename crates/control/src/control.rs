@@ -44,6 +44,9 @@ pub struct Options {
     /// Columns that tell the rows of tables without a key apart: schema, table, column; `None`
     /// leaves what is noted in the database.
     pub keys: Option<Arc<[[String; 3]]>>,
+    /// BEFORE triggers that run in drafts: schema, table, trigger, each of which may be `*`; `None`
+    /// leaves what is noted in the database.
+    pub triggers: Option<Arc<[[String; 3]]>>,
     /// Agents whose reads of production are recorded; `*` = all.
     pub record_reads: Arc<[String]>,
     /// It serves clients, perhaps beside other processes that do.
@@ -67,6 +70,7 @@ impl Default for Options {
             sessions_per_agent: 0,
             bytes_per_agent: 0,
             keys: None,
+            triggers: None,
         }
     }
 }
@@ -143,6 +147,25 @@ fn deltas(columns: &[[String; 3]]) -> Vec<Delta> {
     all
 }
 
+/// Notes in the database what the configuration says of production's tables.
+async fn note(client: &tokio_postgres::Client, options: &Options) -> Result<(), ControlError> {
+    if let Some(columns) = &options.keys {
+        store::keys::note(client, columns).await?;
+        let troubles = store::keys::troubles(client).await?;
+        if !troubles.is_empty() {
+            return Err(ControlError::BadTableKeys(troubles));
+        }
+    }
+    if let Some(names) = &options.triggers {
+        store::before::note(client, names).await?;
+        let troubles = store::before::troubles(client).await?;
+        if !troubles.is_empty() {
+            return Err(ControlError::BadTriggers(troubles));
+        }
+    }
+    Ok(())
+}
+
 impl Control {
     /// Connects, reads the secret and the catalog, and keeps looking for schema changes in the
     /// background until the last clone is dropped.
@@ -173,13 +196,7 @@ impl Control {
             let role = roles.agent;
             return Err(ControlError::Exposed { role, tables });
         }
-        if let Some(columns) = &options.keys {
-            store::keys::note(&*client, columns).await?;
-            let troubles = store::keys::troubles(&*client).await?;
-            if !troubles.is_empty() {
-                return Err(ControlError::BadTableKeys(troubles));
-            }
-        }
+        note(&client, &options).await?;
         let secret = Secret::load(&*client).await?;
         let catalog = store::load_catalog(&*client, 1).await?;
         drop(client);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId};
 use draft::follow::{self, Casts, OldColumn};
-use draft::{Draft, diff, head, trigger};
+use draft::{Draft, before, diff, head, trigger};
 use store::tables::{self, DraftTable};
 use store::{history, keeper};
 use tokio_postgres::Transaction;
@@ -348,6 +348,7 @@ impl<'a> Work<'a> {
             let draft = self.draft(relation, table.id);
             let text = trigger::functions(&draft)
                 + &trigger::triggers(&draft)
+                + &before::ddl(&draft, self.agent)
                 + &head::comments(relation, table.id)
                 + &diff::drop_functions(table.id)
                 + &diff::functions(&draft, self.agent);

@@ -176,6 +176,9 @@ pub enum ControlError {
     /// Keys that the configuration names for tables and that cannot be.
     #[error("tables.key cannot be: {}", .0.join("; "))]
     BadTableKeys(Vec<String>),
+    /// Triggers that the configuration names for drafts and that cannot run there.
+    #[error("triggers.draft cannot be: {}", .0.join("; "))]
+    BadTriggers(Vec<String>),
     /// The draft is not what was reviewed.
     #[error("the draft of session \"{session}\" has moved since it was reviewed")]
     Moved {
@@ -294,6 +297,8 @@ impl ControlError {
                 .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again."),
             Self::BadTableKeys(_) => Report::error("F0000", message)
                 .hint("Name columns of an ordinary table without a primary key: [\"public.readings.sensor\", \"public.readings.at\"]."),
+            Self::BadTriggers(_) => Report::error("F0000", message)
+                .hint("Name BEFORE INSERT or UPDATE triggers, FOR EACH ROW: [\"public.articles.set_slug\", \"*.*.set_updated_at\"]."),
             Self::BadId(_) => Report::error(code::BAD_ID, message)
                 .detail("An id has 1 to 200 characters.")
                 .hint("Give an id of that length with options=-c pgdraft.session=<id>."),

@@ -7,8 +7,8 @@ use catalog::{
     Column, DraftTableId, Generated, ROW_COLUMN, Relation, quote_identifier, quote_literal,
 };
 
-use crate::inlet;
 use crate::text::{columns, dollar_quoted, head_table, key_columns, log_table, short_name};
+use crate::{before, inlet};
 
 /// A session sees and writes its own rows only, and none once it has ended. The subselect is
 /// evaluated once a statement, not once a row (measured: 1.1 against 2.9 times the cost on 1,000
@@ -166,7 +166,7 @@ pub fn comments(relation: &Relation, id: DraftTableId) -> String {
 /// replaced by the next ones.
 pub fn drop(id: DraftTableId) -> String {
     let heads = format!("DROP TABLE {}, {};\n", head_table(id), log_table(id));
-    heads + &inlet::drop(id)
+    heads + &inlet::drop(id) + &before::drop(id)
 }
 
 /// Head index name → base index or constraint name, to map names in errors back.

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 
 pub mod apply;
+pub mod before;
 pub mod conflict;
 pub mod depend;
 pub mod diff;

@@ -12,14 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Check, Column, DraftTableId, ForeignKey, Generated, Identity, Index, Key,
+    Before, Catalog, Check, Column, DraftTableId, ForeignKey, Generated, Identity, Index, Key,
     ReferentialAction, Relation, RelationId, RelationKind, SessionId,
 };
 
 use crate::apply::{Hold, Which};
 use crate::rebase::{Leaving, Take, Target};
 use crate::undo::Undo;
-use crate::{Draft, Own, apply, conflict, diff, head, rebase, replay, rewind, trigger, undo};
+use crate::{
+    Draft, Own, apply, before, conflict, diff, head, rebase, replay, rewind, trigger, undo,
+};
 
 /// A line that begins a question.
 const QUESTION: &str = "---- ";
@@ -160,6 +162,7 @@ impl World {
                 }
             },
             "head" => head::ddl(relation, id, "\"the agent\""),
+            "before" => before::ddl(&draft, "\"the agent\""),
             "comments" => head::comments(relation, id),
             "constraints" => format!("{:#?}", head::constraints(relation, id)),
             "functions" => trigger::functions(&draft),
@@ -322,6 +325,16 @@ fn part(relation: &mut Relation, word: &str, parts: &[&str]) {
                 }
             }
         }
+        "before" => relation.before.push(Before {
+            name: parts[0].into(),
+            insert: parts.contains(&"insert"),
+            update: parts.contains(&"update"),
+            columns: parts
+                .iter()
+                .find_map(|p| p.strip_prefix("of "))
+                .map_or_else(Vec::new, names),
+            rest: format!(" FOR EACH ROW EXECUTE FUNCTION app.{}()", parts[0]),
+        }),
         "index" => relation.indexes.push(Index {
             name: parts[0].into(),
             columns: names(parts[1]),

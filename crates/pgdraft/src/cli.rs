@@ -392,6 +392,10 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "COLUMNS", env = "PGDRAFT_TABLES_KEY", value_delimiter = ',',
           num_args = 1.., value_parser = values::column_name)]
     pub(crate) tables_key: Option<Vec<[String; 3]>>,
+    /// BEFORE triggers that run in drafts: schema.table.trigger, each part may be * [default: none]
+    #[arg(long, value_name = "TRIGGERS", env = "PGDRAFT_TRIGGERS_DRAFT", value_delimiter = ',',
+          num_args = 1.., value_parser = values::trigger_name)]
+    pub(crate) triggers_draft: Option<Vec<[String; 3]>>,
     /// How long committed rows are kept, to undo a commit from [default: 604800000, 7 days]
     #[arg(long, value_name = "MS", env = "PGDRAFT_SESSIONS_HISTORY_MS", value_parser = values::long_milliseconds)]
     pub(crate) sessions_history_ms: Option<Duration>,

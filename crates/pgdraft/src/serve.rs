@@ -449,6 +449,7 @@ fn control_options(settings: &Settings) -> Options {
         record_reads: settings.recording.reads.clone().into(),
         refuse_reuse: settings.recording.reuse == Reuse::Refuse,
         keys: Some(settings.sessions.keys.clone().into()),
+        triggers: Some(settings.sessions.triggers.clone().into()),
         ..Options::default()
     }
 }

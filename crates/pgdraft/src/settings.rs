@@ -116,6 +116,8 @@ pub(crate) struct SessionSettings {
     pub(crate) clean: Duration,
     /// Columns that tell the rows of tables without a key apart: schema, table, column.
     pub(crate) keys: Vec<[String; 3]>,
+    /// BEFORE triggers that run in drafts: schema, table, trigger, each of which may be `*`.
+    pub(crate) triggers: Vec<[String; 3]>,
 }
 
 /// Everything `serve` runs with.
@@ -405,6 +407,7 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
     let given = (flags.sessions_history_ms, flags.merge_delta.clone());
     let merge = merge(given, d)?;
     let keys = d.read_array("tables.key", values::column_name)?;
+    let triggers = d.read_array("triggers.draft", values::trigger_name)?;
     Ok(SessionSettings {
         ttl: Some(ttl).filter(|ttl| !ttl.is_zero()),
         merge,
@@ -415,6 +418,11 @@ fn sessions(flags: &ServeFlags, document: &mut Document<'_>) -> Result<SessionSe
             Duration::from_secs(5),
         )?,
         keys: flags.tables_key.clone().or(keys).unwrap_or_default(),
+        triggers: flags
+            .triggers_draft
+            .clone()
+            .or(triggers)
+            .unwrap_or_default(),
     })
 }
 

@@ -21,6 +21,7 @@ use crate::splice::{Edit, Splice};
 
 mod advisory;
 mod assign;
+mod before;
 pub(crate) mod catalogs;
 pub(crate) mod change;
 mod changes;

@@ -5,6 +5,7 @@
 //!
 //! Start at [`install()`], [`load_catalog`] and [`sessions`].
 
+pub mod before;
 mod error;
 mod exposed;
 pub mod history;

@@ -9,7 +9,7 @@ use catalog::{
 };
 use tokio_postgres::{GenericClient, Row};
 
-use crate::{Error, catalog_mark, keys, tables};
+use crate::{Error, before, catalog_mark, keys, tables};
 
 mod fingerprint;
 mod partitions;
@@ -76,6 +76,11 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     }
     checks(client, &mut parts).await?;
     foreign_keys(client, &mut parts).await?;
+    for (id, trigger) in before::load(client).await? {
+        if let Some(relation) = parts.get_mut(&id) {
+            relation.before.push(trigger);
+        }
+    }
     partitions::partitions(client, &mut parts).await?;
     children(client, &mut parts).await?;
     let mut catalog = Catalog::default();

@@ -38,6 +38,7 @@ pub fn workload(seed: u64, length: usize) -> Case {
     Case {
         name: format!("random_{seed}"),
         needs: 15,
+        config: String::new(),
         setup: schema.setup,
         steps,
     }

@@ -10,7 +10,7 @@
     reason = "a test stops at the first surprise; one draft goes through every command"
 )]
 
-use testkit::proxy::{Proxy, over};
+use testkit::proxy::{Proxy, Settings, over, over_with};
 
 /// `noted` writes wherever it may and says nothing where it may not; `lying` is marked immutable.
 const SETUP: &str = "\
@@ -142,4 +142,55 @@ fn what_a_draft_evaluates_writes_nothing() {
     proxy.review("REVERT SESSION 'g' AS 'back'");
     quiet("REVERT");
     proxy.assert_sound();
+}
+
+const TRIGGERS: &str = "\
+CREATE TABLE witness (who text);
+CREATE TABLE t (id int PRIMARY KEY, v text);
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.v := NEW.v || '!';
+    BEGIN
+        INSERT INTO public.witness VALUES (current_user);
+    EXCEPTION WHEN insufficient_privilege THEN
+        BEGIN
+            RESET ROLE;
+            INSERT INTO public.witness VALUES (current_user);
+        EXCEPTION WHEN OTHERS THEN
+            NULL;
+        END;
+    END;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION owned() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO public.witness VALUES (current_user);
+    NEW.v := NEW.v || '?';
+    RETURN NEW;
+END $$;
+CREATE TRIGGER noted BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION noted();
+CREATE TRIGGER owned BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION owned();
+ALTER TABLE t DISABLE TRIGGER USER;
+INSERT INTO t VALUES (1, 'a'), (2, 'b');
+ALTER TABLE t ENABLE TRIGGER USER;
+";
+
+#[test]
+fn triggers_that_run_in_a_draft_write_nothing() {
+    let settings = Settings {
+        config: "[triggers]\ndraft = [\"*.*.*\"]\n".into(),
+        ..Settings::default()
+    };
+    let (database, proxy) = over_with(TRIGGERS, &settings);
+    let mut agent = proxy.connect("s");
+    agent.run("INSERT INTO t VALUES (3, 'c'); UPDATE t SET v = v || id WHERE id = 1; INSERT INTO t VALUES (2, 'd') ON CONFLICT (id) DO UPDATE SET v = excluded.v");
+    let seen = "SELECT string_agg(v, ',' ORDER BY id) FROM t";
+    assert_eq!(agent.value(seen), "a1!,d!!,c!");
+    let mut owner = database.connect();
+    assert_eq!(owner.value("SELECT count(*) FROM witness"), "0");
+    // a row that an agent's role leaves where a trigger fires is nobody's
+    let mut direct = database.connect();
+    direct.run("INSERT INTO pgdraft.d1_update VALUES (1, 'left')");
+    agent.run("UPDATE t SET v = 'e' WHERE id = 1");
+    assert_eq!(agent.value(seen), "e!,d!!,c!");
 }

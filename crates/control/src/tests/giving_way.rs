@@ -23,13 +23,16 @@ CREATE TABLE app.item (id int PRIMARY KEY, mood app.mood DEFAULT 'ok', moods app
     pos app.pos, shape app.shape, start int DEFAULT lib.start(), n int, twice int GENERATED ALWAYS AS (lib.twice(n)) STORED,
     name text COLLATE lib.loose, CONSTRAINT good CHECK (lib.good(n)), CONSTRAINT less CHECK (n OPERATOR(lib.<<<) 100),
     CONSTRAINT mood_ok CHECK (mood <> 'sad'::app.mood));
+CREATE FUNCTION lib.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.start := 8; RETURN NEW; END';
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON app.item FOR EACH ROW WHEN (NEW.mood = 'sad'::app.mood) EXECUTE FUNCTION lib.touch();
 CREATE INDEX by_twice ON app.item (lib.twice(n));
 INSERT INTO app.item (id, mood, moods, label, addr, pos, shape, n, name)
 SELECT g, 'ok', '{ok,sad}', 'sad', ROW('s', g)::app.addr, g, ROW(g, 'b')::app.shape, g, 'n' || g FROM generate_series(1, 4) g;
 "#;
 
 /// Each one transaction, as a migration is.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
+    "DROP TRIGGER touch ON app.item; DROP FUNCTION lib.touch()",
     "DROP INDEX app.by_twice; ALTER TABLE app.item DROP COLUMN twice; DROP FUNCTION lib.twice(int)",
     "ALTER TABLE app.item ALTER start SET DEFAULT 1; DROP FUNCTION lib.start()",
     "ALTER TABLE app.item DROP CONSTRAINT good; DROP FUNCTION lib.good(int)",
@@ -60,6 +63,7 @@ async fn drafted(label: &str) -> (Setup, super::agent::Agent) {
     store::install(&setup.production, &options).await.unwrap();
     let options = Options {
         catalog_poll: Duration::from_hours(1),
+        triggers: Some([["*"; 3].map(str::to_owned)].into()),
         ..super::agent::options()
     };
     let target = super::agent::target(&setup.database);

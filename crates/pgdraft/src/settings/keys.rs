@@ -256,6 +256,12 @@ pub(crate) static KEYS: &[Key] = &[
         "expected columns, such as [\"public.readings.sensor\", \"public.readings.at\"]",
     ),
     key(
+        "triggers.draft",
+        Kind::TextArray,
+        "[]",
+        "expected triggers, such as [\"public.articles.set_slug\", \"*.*.set_updated_at\"]",
+    ),
+    key(
         "operations.reads",
         Kind::TextArray,
         "[]",

@@ -133,6 +133,11 @@ pub(crate) fn column_name(text: &str) -> Result<[String; 3], String> {
     }
 }
 
+/// A trigger, `schema.table.trigger`; a part may be `*`.
+pub(crate) fn trigger_name(text: &str) -> Result<[String; 3], String> {
+    column_name(text).map_err(|_| format!("\"{text}\" is no trigger"))
+}
+
 /// A number of connections.
 pub(crate) fn connections(text: &str) -> Result<usize, String> {
     ranged(text, 1, 100_000).and_then(narrow)

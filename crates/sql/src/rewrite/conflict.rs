@@ -12,12 +12,16 @@ use crate::classify::unsupported;
 use crate::merge::Scan;
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
+
+/// Several rows whose keys change: each meets what the one before it left.
+const ALONE: &str = "CASE WHEN pgdraft_hit AND pg_catalog.count(*) OVER () > 1 THEN pgdraft.moved_among_others() ELSE true END";
 
 mod arbiter;
 mod bounds;
@@ -220,19 +224,24 @@ fn update<'a>(
             .map(|a| &a.column)
             .filter(|c| !kept.contains(&c.as_str()))
     };
-    let moves = assigned().any(|column| changed.is_key(column));
+    let keys = assigned().any(|column| changed.is_key(column));
+    let fires = Fires::of_update(changed, &assignments);
+    let moves = keys || fires.is_some();
     out.cascades = assigned().any(|column| changed.is_referenced(column));
     out.twice = Twice::Cardinality;
     let found = if moves { work.name("hit") } else { work.src() };
     hits(
         work,
         (&found, arbiter),
-        (&assignments, returning),
+        (&assignments, fires.as_ref(), returning),
         (places, &edits),
         out.cte(),
     )?;
     if moves {
-        return move_keys(work, (&found, arbiter), &assignments, returning, out);
+        let alone = if keys { ALONE } else { "true" };
+        let once = once(arbiter, &found, alone);
+        let assigned = (assignments.as_slice(), fires.as_ref());
+        return move_keys(work, (&found, &once), assigned, returning, out);
     }
     let logged = " WHERE pgdraft_hit AND pgdraft_wanted";
     out.cte().ours(&work.log('U', logged));
@@ -281,15 +290,16 @@ fn proposed_to_themselves(clause: &OnConflictClause) -> Vec<&str> {
 fn hits(
     work: &Work<'_>,
     (name, arbiter): (&str, &Arbiter<'_>),
-    (assignments, returning): (&[Assignment], &Returning),
+    (assignments, fires, returning): (&[Assignment], Option<&Fires<'_>>, &Returning),
     (places, edits): (&Places, &[Edit]),
     splice: &mut Splice<'_>,
 ) -> Result<(), Box<Report>> {
     let changed = &work.changed;
     let hit = changed.met();
     splice.ours(&format!(
-        "{name} AS MATERIALIZED (SELECT excluded.*, {}, {hit} AS pgdraft_hit",
+        "{name} AS MATERIALIZED (SELECT excluded.*, {}{}, {hit} AS pgdraft_hit",
         changed.images(),
+        fires.map_or_else(String::new, Fires::generated),
     ));
     for (i, assignment) in assignments.iter().enumerate() {
         // a miss has no row to compute from, and must not fail on it
@@ -334,8 +344,8 @@ fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
 /// The key itself is assigned: what a row leaves and what it takes are written as by MERGE.
 fn move_keys<'a>(
     work: &Work<'a>,
-    (found, arbiter): (&str, &Arbiter<'_>),
-    assignments: &[Assignment],
+    (found, once): (&str, &str),
+    (assignments, fires): (&[Assignment], Option<&Fires<'_>>),
     returning: &Returning,
     out: &mut Written<'a>,
 ) -> Result<(), Box<Report>> {
@@ -346,11 +356,22 @@ fn move_keys<'a>(
         let image = image(&writable, assignments, i);
         format!("{image} AS pgdraft_w{i}")
     }));
-    let alone = "CASE WHEN pgdraft_hit AND pg_catalog.count(*) OVER () > 1 THEN pgdraft.moved_among_others() ELSE true END";
+    let (of_fired, values, end) = match fires {
+        Some(fires) => (
+            format!("SELECT b.*{} FROM (", fires.fields()),
+            format!(
+                "CASE WHEN pgdraft_hit THEN {} ELSE {} END AS pgdraft_f",
+                fires.updated(|i, _| image(&writable, assignments, i)),
+                fires.row(|i, _| format!("pgdraft_i{i}")),
+            ),
+            " OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL",
+        ),
+        None => (String::new(), new, ""),
+    };
+    out.cascades |= fires.is_some() && !work.changed.drafted.referenced_by.is_empty();
     out.cte().ours(&format!(
-        "{src} AS MATERIALIZED (SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {new}{lifted} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted)",
+        "{src} AS MATERIALIZED ({of_fired}SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {values}{lifted} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted{end})",
         src = work.src(),
-        once = once(arbiter, found, alone),
         lifted = returning.lifted_names(),
     ));
     moving::finish(

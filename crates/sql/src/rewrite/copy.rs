@@ -12,6 +12,7 @@ use crate::parse::{Copy, Statement};
 use crate::plan::{Context, Doubled, Effect, KeyName, Locks, Plan, Relay, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{self, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
 
@@ -165,6 +166,15 @@ fn from(
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };
+    if Fires::of_insert(&changed).is_some() {
+        return Err(Box::new(
+            crate::classify::unsupported(&format!(
+                "COPY into \"{}\", whose BEFORE triggers run in drafts,",
+                changed.relation.name
+            ))
+            .hint("use INSERT with several rows"),
+        ));
+    }
     let names = list(
         columns(&changed.relation, &copy.columns)
             .iter()

@@ -11,6 +11,7 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::parse::Statement;
 use crate::plan::Verb;
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
 use crate::rewrite::parts::{Step, steps};
@@ -27,7 +28,8 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
         return conflict::write(work, tree, clause);
     }
     known_columns(work, tree)?;
-    if takes_view_default(work, tree)? || overrides_query(work, tree)? {
+    let fires = Fires::of_insert(&work.changed).is_some();
+    if fires || takes_view_default(work, tree)? || overrides_query(work, tree)? {
         return conflict::rows(work, tree);
     }
     let tokens = &work.statement.tokens;

@@ -17,6 +17,7 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments, default_of};
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert;
 use crate::rewrite::moving::{self, Rows};
@@ -47,12 +48,21 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
         Action::Update(set) => set.iter().any(|a| changed.is_referenced(&a.column)),
         Action::Insert(_) | Action::Nothing => false,
     });
-    let src = work.src();
+    let assigned = merge.clauses.iter().filter_map(|c| match &c.action {
+        Action::Update(set) => Some(set.iter().map(|a| a.column.clone())),
+        Action::Insert(_) | Action::Delete | Action::Nothing => None,
+    });
+    let fires = Fires::of(changed, true, Some(assigned.flatten().collect()));
+    let src = match fires {
+        Some(_) => work.name("raw"),
+        None => work.src(),
+    };
     let splice = out.cte();
     splice.ours(&format!(
-        "{src} AS MATERIALIZED (SELECT q.*, CASE WHEN pgdraft_kind <> 'I' AND pg_catalog.count(*) OVER (PARTITION BY pgdraft_kind = 'I', {keys}) > 1 THEN {TWICE} ELSE true END AS pgdraft_once FROM (SELECT {images}{lifted}, {kinds} AS pgdraft_kind",
+        "{src} AS MATERIALIZED (SELECT q.*, CASE WHEN pgdraft_kind <> 'I' AND pg_catalog.count(*) OVER (PARTITION BY pgdraft_kind = 'I', {keys}) > 1 THEN {TWICE} ELSE true END AS pgdraft_once FROM (SELECT {images}{generated}{lifted}, {kinds} AS pgdraft_kind",
         keys = list(merge.old_key(work)),
         images = changed.images(),
+        generated = fires.as_ref().map_or_else(String::new, Fires::generated),
         lifted = returning.lifted(),
         kinds = merge.actions("pg_catalog.text", ["I", "U", "D"]),
     ));
@@ -78,6 +88,19 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
     splice.ours(
         " AS pgdraft_clause OFFSET 0) AS pgdraft_c WHERE pgdraft_c.pgdraft_clause IS NOT NULL) AS q)",
     );
+    if let Some(fires) = fires {
+        out.cte().ours(&format!(
+            "{fired} AS MATERIALIZED (SELECT b.*{fields} FROM (SELECT s.*, CASE pgdraft_kind WHEN 'I' THEN {inserted} WHEN 'U' THEN {updated} ELSE {kept} END AS pgdraft_f FROM {src} AS s OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL)",
+            fired = work.src(),
+            fields = fires.fields(),
+            inserted = fires.inserted(|i, _| format!("n{i}")),
+            updated = fires.updated(|i, _| format!("n{i}")),
+            kept = fires.row(|i, _| format!("o{i}")),
+        ));
+        let new = |i: usize| format!("pgdraft_w{i}");
+        moving::finish(work, Rows::Mixed, new, &returning, &mut out)?;
+        return Ok(out);
+    }
     moving::finish(work, Rows::Mixed, |i| format!("n{i}"), &returning, &mut out)?;
     Ok(out)
 }

@@ -6,6 +6,7 @@ use report::Report;
 
 use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::returning::{Does, Returning};
@@ -32,10 +33,16 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         (Does::Update, &tree.from_clause),
     )?;
     // new images stand beside old ones then, as values of one type
-    let moves = assignments.iter().any(|a| changed.is_key(&a.column));
+    let fires = Fires::of_update(changed, &assignments);
+    let moves = fires.is_some() || assignments.iter().any(|a| changed.is_key(&a.column));
     let mut out = work.written(Verb::Update);
-    work.source(out.cte(), &returning.rows(), |splice| {
+    let source = match fires {
+        Some(_) => work.name("raw"),
+        None => work.src(),
+    };
+    work.source_as(&source, out.cte(), &returning.rows(), |splice| {
         splice.ours(&returning.lifted());
+        splice.ours(&fires.as_ref().map_or_else(String::new, Fires::generated));
         for (i, assignment) in assignments.iter().enumerate() {
             let column = changed.relation.column(&assignment.column);
             let (open, close) = match column.filter(|_| moves && !assignment.value.is_typed()) {
@@ -48,6 +55,19 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         }
     })?;
     out.cascades = assignments.iter().any(|a| changed.is_referenced(&a.column));
+    if let Some(fires) = fires {
+        let writable = changed.writable();
+        out.cascades |= !changed.drafted.referenced_by.is_empty();
+        out.cte().ours(&format!(
+            "{src} AS MATERIALIZED (SELECT b.*{fields} FROM (SELECT s.*, {fired} AS pgdraft_f FROM {source} AS s OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL)",
+            src = work.src(),
+            fields = fires.fields(),
+            fired = fires.updated(|i, _| image(&writable, &assignments, i)),
+        ));
+        let new = |i: usize| format!("pgdraft_w{i}");
+        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
+        return Ok(out);
+    }
     if moves {
         let writable = changed.writable();
         let new = |i: usize| image(&writable, &assignments, i);

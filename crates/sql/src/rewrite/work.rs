@@ -366,14 +366,24 @@ impl<'a> Work<'a> {
         rows: &str,
         more: impl FnOnce(&mut Splice<'_>),
     ) -> Result<(), Box<Report>> {
+        self.source_as(&self.src(), splice, rows, more)
+    }
+
+    /// The same under another name.
+    pub(crate) fn source_as(
+        &self,
+        name: &str,
+        splice: &mut Splice<'_>,
+        rows: &str,
+        more: impl FnOnce(&mut Splice<'_>),
+    ) -> Result<(), Box<Report>> {
         let changed = &self.changed;
         let position = self.position()?;
         if let Some((at, _)) = &position {
             splice.ours(&format!("{at}, "));
         }
         splice.ours(&format!(
-            "{} AS MATERIALIZED (SELECT {}{}",
-            self.src(),
+            "{name} AS MATERIALIZED (SELECT {}{}",
             changed.distinct(self.clauses.from.is_some()),
             changed.images(),
         ));

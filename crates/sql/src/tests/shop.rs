@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Column, DraftTableId, ForeignKey, Function, Generated, Head, Identity, Key,
+    Before, Catalog, Column, DraftTableId, ForeignKey, Function, Generated, Head, Identity, Key,
     ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
 };
 
@@ -83,6 +83,30 @@ fn towns() -> [Relation; 3] {
         }
     }
     all
+}
+
+/// posts(id, title, slug) with triggers that run in drafts.
+fn posts() -> Relation {
+    let columns = vec![
+        column(1, "id", 23, "integer"),
+        column(2, "title", 25, "text"),
+        column(3, "slug", 25, "text"),
+    ];
+    let mut posts = table(
+        12,
+        "public",
+        "posts",
+        columns,
+        Some(key("posts_pkey", &["id"])),
+    );
+    posts.before.push(Before {
+        name: "set_slug".into(),
+        insert: true,
+        update: true,
+        columns: vec!["title".into()],
+        rest: " FOR EACH ROW EXECUTE FUNCTION public.set_slug()".into(),
+    });
+    posts
 }
 
 /// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults,
@@ -180,6 +204,7 @@ pub(crate) fn shop() -> Catalog {
     });
     relations.push(view);
     relations.extend(towns());
+    relations.push(posts());
     let foreign = Arc::new(ForeignKey {
         id: 1,
         name: "lines_order".into(),

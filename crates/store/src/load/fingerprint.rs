@@ -30,6 +30,7 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
     add(&relation.indexes);
     add(&relation.checks);
     add(&(&relation.routes, &relation.leaves));
+    add(&relation.before);
     for (keys, other) in [
         (
             &relation.foreign_keys,

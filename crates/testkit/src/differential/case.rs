@@ -9,7 +9,7 @@
 //! SELECT * FROM t WHERE id = $1;
 //! ```
 //! Lines before the script: `-- needs: PostgreSQL 15` keeps the case from older servers;
-//! `-- shows: …` and `-- differs: …` go into docs/COMPATIBILITY.md ([`crate::compatibility`]).
+//! `-- config: …` is a line of pgdraft's configuration; `-- shows: …` and `-- differs: …` go into docs/COMPATIBILITY.md ([`crate::compatibility`]).
 //!
 //! Directives stand on lines of their own before a statement and hold for it alone, but
 //! `-- connection N` and `-- session N`, which hold until the next one:
@@ -136,6 +136,8 @@ pub struct Case {
     pub setup: String,
     /// Oldest major version of PostgreSQL that has all it uses.
     pub needs: u32,
+    /// Lines of pgdraft's configuration.
+    pub config: String,
     /// The script.
     pub steps: Vec<Step>,
 }
@@ -162,8 +164,10 @@ impl Case {
         let needs = setup
             .lines()
             .find_map(|l| l.strip_prefix("-- needs: PostgreSQL "));
+        let config = setup.lines().filter_map(|l| l.strip_prefix("-- config: "));
         Self {
             name: name.to_owned(),
+            config: config.map(|line| format!("{line}\n")).collect(),
             needs: needs.map_or(0, |version| {
                 version.trim().parse().expect("a major version")
             }),

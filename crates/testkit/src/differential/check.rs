@@ -8,7 +8,7 @@ use super::contents::{reset_sequences, same_contents, text_difference};
 use super::lane::{Lane, Mode, Outcome};
 use super::refusals;
 use crate::cluster::{Cluster, Database};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Settings};
 use crate::wire::{Connection, Login};
 use crate::{environment, root};
 
@@ -128,9 +128,14 @@ struct Production {
 impl<'a> Bench<'a> {
     fn new(case: &'a Case, template: &'a Database) -> Self {
         let base = Cluster::shared().copy_database(template.name(), "base");
-        let proxy = environment("PGDRAFT_TEST_PLAIN")
-            .is_none()
-            .then(|| Proxy::start(&base));
+        let proxy = environment("PGDRAFT_TEST_PLAIN").is_none().then(|| {
+            let config = case.config.clone();
+            let settings = Settings {
+                config,
+                ..Settings::default()
+            };
+            Proxy::start_with(&base, &settings)
+        });
         let untouched = base.dump();
         Self {
             case,

@@ -10,6 +10,7 @@ use report::Report;
 
 use super::Places;
 use super::arbiter::Arbiter;
+use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::insert::{Given, given_columns};
 use crate::rewrite::parts::{self, Part};
@@ -43,15 +44,24 @@ pub(super) fn write(
     };
     let relation = &work.changed.relation;
     let given = given(work, tree, select)?;
+    let fires = Fires::of_insert(&work.changed);
     let mut row = Vec::with_capacity(relation.columns.len());
+    let mut proposed = Vec::with_capacity(relation.columns.len());
     for column in relation.writable() {
         let value = stored(
             work.context.catalog,
             &value_of(work, &given, column)?,
             column,
         );
-        row.push(format!("{value} AS {}", q(&column.name)));
+        let name = q(&column.name);
+        row.push(match fires {
+            Some(_) => format!("(b.pgdraft_f).{name} AS {name}"),
+            None => format!("{value} AS {name}"),
+        });
+        proposed.push(value);
     }
+    let value = |i: usize, _: &Column| proposed.get(i).cloned().unwrap_or_default();
+    let fired = fires.map(|fires| fires.inserted(value));
     splice.ours(&format!(
         "{} AS MATERIALIZED (SELECT row_number() OVER () AS pgdraft_n, {}{}{} FROM ({}SELECT {} FROM (",
         work.name("in"),
@@ -61,6 +71,9 @@ pub(super) fn write(
         computed(work.context.catalog, relation),
         row.join(", "),
     ));
+    if let Some(fired) = &fired {
+        splice.ours(&format!("SELECT {fired} AS pgdraft_f FROM ("));
+    }
     match select {
         None => splice.ours("SELECT 1"),
         Some(select) if !select.values_lists.is_empty() => {
@@ -74,6 +87,9 @@ pub(super) fn write(
     } else {
         format!(") AS v({names})")
     });
+    if fired.is_some() {
+        splice.ours(" OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL");
+    }
     let end = generated(relation).next().map_or("", |_| " OFFSET 0) AS g");
     splice.ours(&format!("{end} OFFSET 0) AS r)"));
     Ok(())
