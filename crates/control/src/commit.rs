@@ -259,15 +259,13 @@ impl Control {
         draft: &'a Draft<'a>,
         sid: SessionId,
     ) -> Result<Own<'a>, ControlError> {
-        let only = tables::only_operation(client, draft.id, sid).await?;
-        let prepared = match only {
-            Some(_) => false,
-            None => tables::changed_rows(client, draft.id, sid).await? > SMALL_ROWS_MAX,
-        };
+        let (only, small) = tables::extent(client, draft.id, sid, SMALL_ROWS_MAX).await?;
+        let prepared = only.is_none() && !small;
         let own = Own {
             draft,
             sid,
             only,
+            small,
             prepared,
             delta: self.delta(draft.relation),
             slice: None,
@@ -295,13 +293,12 @@ pub(crate) async fn live_session(
     transaction: &Transaction<'_>,
     name: &str,
 ) -> Result<Session, ControlError> {
-    let found = existing(sessions::find(transaction, name).await?, name)?;
     // by an agent's transaction, which is nobody's to wait for
     let busy = |error: store::Error| match ControlError::from(error) {
         error if error.sqlstate() == Some("55P03") => ControlError::InUse(name.to_owned()),
         error => error,
     };
-    sessions::lock(transaction, found.sid).await.map_err(busy)?;
+    sessions::lock(transaction, name).await.map_err(busy)?;
     let locked = sessions::find_for_update(transaction, name)
         .await
         .map_err(busy)?;

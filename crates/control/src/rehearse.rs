@@ -91,6 +91,8 @@ impl Control {
             .start()
             .await?;
         let found = self.locked(&transaction, session).await?;
+        // a backend also counts what its last transactions wrote, up to a second long
+        let before = changed_tables(&transaction, &catalog).await?;
         let heads = head_numbers(&catalog);
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
         let mut rehearsal = Rehearsal::default();
@@ -102,6 +104,8 @@ impl Control {
         match tried {
             Ok(done) => {
                 for (relation, counts) in changed_tables(&transaction, &catalog).await? {
+                    let earlier = before.iter().find(|(id, _)| *id == relation);
+                    let counts = earlier.map_or(counts, |(_, earlier)| counts.since(*earlier));
                     let Some(relation) = catalog.relations.get(&relation) else {
                         continue;
                     };
@@ -164,6 +168,13 @@ struct Counts {
 }
 
 impl Counts {
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            inserted: self.inserted.saturating_sub(earlier.inserted),
+            deleted: self.deleted.saturating_sub(earlier.deleted),
+        }
+    }
+
     /// Rows that went though the commit removed others. A row that changes its partition is removed from
     /// one and inserted into another.
     fn removed_besides(self, done: &Committed, relation: &Relation) -> u64 {

@@ -206,11 +206,11 @@ pub async fn operation_counts(
 ///
 /// # Errors
 /// [`Error::Database`]; 55P03 after `lock_timeout`.
-pub async fn lock(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
+pub async fn lock(client: &impl GenericClient, name: &str) -> Result<(), Error> {
     client
         .execute(
-            "SELECT FROM pgdraft.locks WHERE sid = $1 FOR UPDATE",
-            &[&sid.0],
+            "SELECT FROM pgdraft.locks WHERE sid = (SELECT s.sid FROM pgdraft.sessions s WHERE s.name = $1) FOR UPDATE",
+            &[&name],
         )
         .await?;
     Ok(())
@@ -267,6 +267,9 @@ pub async fn end(
 /// # Errors
 /// [`Error::Database`].
 pub async fn reverted(client: &impl GenericClient, sids: &[i64]) -> Result<(), Error> {
+    if sids.is_empty() {
+        return Ok(());
+    }
     client
         .execute(
             "UPDATE pgdraft.sessions SET state = 'reverted' WHERE sid = ANY ($1) AND state = 'committed'",

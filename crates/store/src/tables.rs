@@ -402,23 +402,27 @@ pub async fn touch(
     Ok(())
 }
 
-/// The operation of a session that alone has written to a head; `None` where there are several, or
-/// none.
+/// How much a session has in a head: the only operation that has written to it, if there was but one,
+/// and whether it has at most so many rows.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn only_operation(
+pub async fn extent(
     client: &impl GenericClient,
     id: DraftTableId,
     sid: SessionId,
-) -> Result<Option<i64>, Error> {
+    rows_max: i64,
+) -> Result<(Option<i64>, bool), Error> {
     let text = format!(
-        "SELECT CASE WHEN o.first = o.last THEN o.first END FROM (SELECT
+        "SELECT CASE WHEN o.first = o.last THEN o.first END, o.rows <= $2::bigint FROM (SELECT
             (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op LIMIT 1) AS first,
-            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op DESC LIMIT 1) AS last) o",
-        log = format_args!("pgdraft.d{}_log", id.0)
+            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op DESC LIMIT 1) AS last,
+            (SELECT count(*) FROM (SELECT FROM pgdraft.d{id} WHERE pgdraft_sid = $1 LIMIT $2::bigint + 1) r) AS rows) o",
+        log = format_args!("pgdraft.d{}_log", id.0),
+        id = id.0
     );
-    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+    let row = client.query_one(&text, &[&sid.0, &rows_max]).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Rows of a session's draft in one head, without those that were inserted and removed again.

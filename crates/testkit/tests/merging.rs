@@ -475,6 +475,11 @@ fn a_rehearsal_knows_partitions() {
         shown
     };
     assert_eq!(effects(), Vec::<String>::new());
+    assert_eq!(
+        effects(),
+        Vec::<String>::new(),
+        "what ran before does not count"
+    );
     agent.run("INSERT INTO log VALUES (20, '2023-01-01', 77)");
     assert_eq!(
         effects(),

@@ -36,8 +36,8 @@ enum Columns {
     Alike(Vec<String>),
 }
 
-/// Up to so many updated rows of a table are all looked at.
-const FEW_ROWS_MAX: u64 = 1_000;
+/// So few rows are looked up one by one, whatever the table has.
+const FEW_ROWS_MAX: u64 = 100;
 
 /// How far one plan came.
 #[derive(Default)]
@@ -190,7 +190,8 @@ impl Work<'_> {
     /// What there is to do, as the head tells without the images that it began with: comparing a
     /// million rows twice, here and in the update, would be a third of the commit.
     async fn guess(&self, own: &Own<'_>) -> Result<Option<(u64, u64, u64, Columns)>, ControlError> {
-        let text = apply::counts(own).filter(|_| self.guessing.load(Ordering::Relaxed));
+        let guessing = !own.small && self.guessing.load(Ordering::Relaxed);
+        let text = apply::counts(own).filter(|_| guessing);
         let Some(text) = text else { return Ok(None) };
         let row = self.transaction.query_one(&text, &[]).await?;
         let (inserts, updates, deletes) = (
@@ -200,7 +201,6 @@ impl Work<'_> {
         );
         let columns = match updates {
             0 => Vec::new(),
-            1..=FEW_ROWS_MAX => return Ok(None),
             _ => {
                 self.transaction.batch_execute(NESTED_LOOP).await?;
                 let sets = self.transaction.query(&apply::some_sets(own), &[]).await?;
@@ -230,6 +230,9 @@ impl Work<'_> {
         if relation.triggers {
             self.lock(own, false).await?;
             return Ok((ANY_JOIN, String::new()));
+        }
+        if rows <= FEW_ROWS_MAX {
+            return Ok((NESTED_LOOP, String::new()));
         }
         let within = self.within(own).await?;
         let among = self.expected(relation, &within).await?;
