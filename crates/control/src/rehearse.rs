@@ -3,7 +3,7 @@
 //! Its limits: sequences move, what a trigger does outside the database is done, and rows that a
 //! trigger removes are counted, not named.
 
-use catalog::{Catalog, Relation, RelationId, RelationKind, SessionId};
+use catalog::{Catalog, Relation, RelationId, SessionId};
 use draft::rehearse as text;
 use draft::{Draft, Own};
 
@@ -103,15 +103,17 @@ impl Control {
         };
         match tried {
             Ok(done) => {
-                for (relation, counts) in changed_tables(&transaction, &catalog).await? {
+                for (relation, deleted) in changed_tables(&transaction, &catalog).await? {
                     let earlier = before.iter().find(|(id, _)| *id == relation);
-                    let counts = earlier.map_or(counts, |(_, earlier)| counts.since(*earlier));
+                    let deleted = deleted.saturating_sub(earlier.map_or(0, |(_, rows)| *rows));
                     let Some(relation) = catalog.relations.get(&relation) else {
                         continue;
                     };
                     let effects = effects(&transaction, &drafts, found.sid, relation).await?;
                     rehearsal.effects.extend(effects);
-                    let removed = counts.removed_besides(&done, relation);
+                    // a row that changes its partition changes its key: the commit itself removes it
+                    let ours = done.deleted_from(&relation.schema, &relation.name);
+                    let removed = deleted.saturating_sub(ours);
                     if removed > 0 {
                         rehearsal.effects.push(Effect {
                             schema: relation.schema.clone(),
@@ -160,50 +162,19 @@ impl Control {
     }
 }
 
-/// Rows that a transaction wrote to one table.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    inserted: u64,
-    deleted: u64,
-}
-
-impl Counts {
-    fn since(self, earlier: Self) -> Self {
-        Self {
-            inserted: self.inserted.saturating_sub(earlier.inserted),
-            deleted: self.deleted.saturating_sub(earlier.deleted),
-        }
-    }
-
-    /// Rows that went though the commit removed others. A row that changes its partition is removed from
-    /// one and inserted into another.
-    fn removed_besides(self, done: &Committed, relation: &Relation) -> u64 {
-        let (inserted, deleted) = done.written_to(&relation.schema, &relation.name);
-        if relation.kind == RelationKind::Partitioned {
-            return (self.deleted + inserted).saturating_sub(deleted + self.inserted);
-        }
-        self.deleted.saturating_sub(deleted)
-    }
-}
-
-/// Tables that this transaction has written to, partitions as the table whose they are.
+/// Tables that this transaction has written to, partitions as the table whose they are, and how many rows
+/// it has removed from each.
 async fn changed_tables(
     client: &tokio_postgres::Transaction<'_>,
     catalog: &Catalog,
-) -> Result<Vec<(RelationId, Counts)>, ControlError> {
-    let mut tables: Vec<(RelationId, Counts)> = Vec::new();
+) -> Result<Vec<(RelationId, u64)>, ControlError> {
+    let mut tables: Vec<(RelationId, u64)> = Vec::new();
     for row in client.query(text::CHANGED_TABLES, &[]).await? {
         let table = catalog.drafted_as(RelationId(row.try_get(0)?));
-        let more = Counts {
-            inserted: count(row.try_get(1)?),
-            deleted: count(row.try_get(2)?),
-        };
+        let deleted = count(row.try_get(1)?);
         match tables.iter_mut().find(|(id, _)| *id == table) {
-            Some((_, counts)) => {
-                counts.inserted += more.inserted;
-                counts.deleted += more.deleted;
-            }
-            None => tables.push((table, more)),
+            Some((_, rows)) => *rows += deleted,
+            None => tables.push((table, deleted)),
         }
     }
     Ok(tables)

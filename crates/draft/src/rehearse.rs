@@ -5,8 +5,8 @@ use catalog::{Relation, SessionId};
 use crate::Draft;
 use crate::text::{column, columns, differ, key_columns, object, same_base, shown_key};
 
-/// Tables of production that the transaction has written to: oid, rows inserted and deleted (bigint).
-pub const CHANGED_TABLES: &str = "SELECT relid, n_tup_ins, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables WHERE schemaname <> 'pgdraft' AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY schemaname, relname";
+/// Tables of production that the transaction has written to: oid, rows deleted (bigint).
+pub const CHANGED_TABLES: &str = "SELECT relid, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables WHERE schemaname <> 'pgdraft' AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY schemaname, relname";
 
 /// Rows that the transaction made or changed and that are not as the draft has them: `primary_key`,
 /// `drafted`, `result` (JSON objects as text). In a transaction with one snapshot no row is newer

@@ -31,13 +31,13 @@ impl Committed {
         self.tables.iter().map(sum).sum()
     }
 
-    /// Rows inserted into and deleted from a table.
-    pub(crate) fn written_to(&self, schema: &str, table: &str) -> (u64, u64) {
+    /// Rows deleted from a table.
+    pub(crate) fn deleted_from(&self, schema: &str, table: &str) -> u64 {
         let found = self
             .tables
             .iter()
             .find(|t| t.schema == schema && t.table == table);
-        found.map_or((0, 0), |t| (t.inserted, t.deleted))
+        found.map_or(0, |t| t.deleted)
     }
 
     /// With rows that were deleted before all else.
