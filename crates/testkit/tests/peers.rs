@@ -289,6 +289,18 @@ fn c_update_then_delete_in_one_transaction() {
     shop.committed("SELECT count(*) FROM users WHERE id = 5", &["0"]);
 }
 
+/// 2c. A cursor's row could not be changed.
+#[test]
+fn c_where_current_of() {
+    let mut shop = shop();
+    shop.agent.run(
+        "BEGIN; DECLARE c CURSOR FOR SELECT id FROM users WHERE id = 4 FOR UPDATE; FETCH c;
+         UPDATE users SET name = 'x' WHERE CURRENT OF c; COMMIT",
+    );
+    shop.drafted("SELECT name FROM users WHERE id = 4", &["x"]);
+    shop.committed("SELECT id FROM users WHERE name = 'x'", &["4"]);
+}
+
 /// 2c. What a trigger adds was seen by nobody before the commit; sequences are production's own.
 #[test]
 fn c_the_rehearsal_shows_triggers_and_sequences_go_on() {
@@ -540,6 +552,16 @@ fn d_a_commit_is_whole() {
     let mut reviewer = Connection::open(&shop.proxy.reviewer()).unwrap();
     assert_eq!(reviewer.fail("COMMIT SESSION 's'").code(), "P0001");
     shop.drafted("SELECT name FROM users WHERE id = 1", &["x"]);
+}
+
+/// 2d. A commit takes the rows that it writes, and waits for nobody who has others.
+#[test]
+fn d_a_commit_locks_its_rows_only() {
+    let mut shop = shop();
+    shop.agent.run("UPDATE users SET name = 'x' WHERE id = 1");
+    shop.production
+        .run("BEGIN; SELECT FROM users WHERE id <> 1 FOR UPDATE; LOCK TABLE orders");
+    shop.committed("SELECT name FROM users WHERE id = 1", &["x"]);
 }
 
 /// 2d. What the agent wrote during the commit was thrown away by its clean-up, never applied.

@@ -12,7 +12,7 @@ use std::thread;
 
 use testkit::cluster::Database;
 use testkit::proxy::{Proxy, over};
-use testkit::wire::{Connection, Failure, Reply};
+use testkit::wire::{Failure, Reply};
 
 const SETUP: &str = "\
 CREATE TABLE stock (id int PRIMARY KEY, n int NOT NULL, note text);
