@@ -466,17 +466,26 @@ impl Work<'_> {
                 continue;
             }
             let removed_only = !conflict::followed_on_update(relation);
+            if removed_only && !self.removes(own).await? {
+                continue;
+            }
             self.lock(own, removed_only).await?;
             for query in conflict::followers(own, CONFLICT_ROWS_MAX, true) {
-                found
-                    .collect(self.transaction, query.relation, &query.text)
-                    .await?;
+                let told = found.collect(self.transaction, query.relation, &query.text);
+                told.await
+                    .map_err(|e| busy(e, &is_locked(query.relation)))?;
             }
         }
         if found.count > 0 {
             found = conflicts(self.transaction, &self.own).await?;
         }
         found.none()
+    }
+
+    async fn removes(&self, own: &Own<'_>) -> Result<bool, ControlError> {
+        let text = apply::removes(own);
+        let row = self.transaction.query_one(&text, &[]).await?;
+        Ok(row.try_get(0)?)
     }
 
     async fn lock(&self, own: &Own<'_>, removed_only: bool) -> Result<(), ControlError> {

@@ -64,6 +64,20 @@ pub fn counts(own: &Own<'_>) -> Option<String> {
     })
 }
 
+/// Whether the draft removes any row of the base: one boolean column.
+pub fn removes(own: &Own<'_>) -> String {
+    let removed = match replaced(own).as_str() {
+        "false" => "NOT h.pgdraft_live",
+        // a row may have been made again
+        _ => "true",
+    };
+    format!(
+        "SELECT EXISTS (SELECT FROM {} h WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND {removed})",
+        own.draft.table(),
+        own.sid.0
+    )
+}
+
 /// Which columns updates change in the first and the last rows of a draft: text[] of names in
 /// column order, one row for each set of columns.
 pub fn some_sets(own: &Own<'_>) -> String {
