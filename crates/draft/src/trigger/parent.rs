@@ -1,6 +1,6 @@
 //! Stage `references`, parent side: what a changed or removed parent may not leave behind.
 
-use catalog::{ForeignKey, ReferentialAction, Relation};
+use catalog::{ForeignKey, Key, ReferentialAction, Relation};
 
 use super::child::plain_quotes;
 use super::keys::first_of;
@@ -123,15 +123,7 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
     let unique = draft.relation.unique.iter();
     unique
         .map(|unique| {
-            let same: Vec<String> = unique
-                .columns
-                .iter()
-                .enumerate()
-                .map(|(i, name)| {
-                    let op = crate::text::operator(unique, i);
-                    equal(op, &column("r", name), &column("n", name))
-                })
-                .collect();
+            let same = both_have(unique, "r", "n");
             let after = format!(
                 " is followed by table {}, and {} stays the same.",
                 plain_quotes(&child.name),
@@ -140,7 +132,7 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
             let query = format!(
                 "SELECT pg_catalog.min({}) FROM pgdraft_n n JOIN {head} r ON r.pgdraft_sid = n.pgdraft_sid AND r.pgdraft_live AND {} JOIN {} c ON c.pgdraft_sid = n.pgdraft_sid AND c.pgdraft_live AND {} WHERE NOT n.pgdraft_live AND n.pgdraft_moved",
                 key_detail(primary, &values, "Key ", &after),
-                same.join(" AND "),
+                same,
                 head_table(*id),
                 follows.join(" AND ")
             );
@@ -161,6 +153,34 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
             }))
         })
         .collect()
+}
+
+/// Two rows have the same values by a unique key, and are both in its index.
+fn both_have(unique: &Key, left: &str, right: &str) -> String {
+    let over = |alias: &str, expression: &str| {
+        format!("(SELECT ({expression}) FROM (SELECT {alias}.*) AS pgdraft_e)")
+    };
+    let elements = |alias: &str| -> Vec<String> {
+        match unique.elements.is_empty() {
+            true => unique.columns.iter().map(|c| column(alias, c)).collect(),
+            false => unique.elements.iter().map(|e| over(alias, e)).collect(),
+        }
+    };
+    let pairs = elements(left).into_iter().zip(elements(right));
+    let mut parts: Vec<String> = pairs
+        .enumerate()
+        .map(|(i, (left, right))| {
+            let same = equal(crate::text::operator(unique, i), &left, &right);
+            match unique.nulls_not_distinct {
+                true => format!("({same} OR {left} IS NULL AND {right} IS NULL)"),
+                false => same,
+            }
+        })
+        .collect();
+    if let Some(predicate) = &unique.predicate {
+        parts.extend([over(left, predicate), over(right, predicate)]);
+    }
+    parts.join(" AND ")
 }
 
 /// The referenced columns are all part of the primary key, which changes only by moving.
