@@ -4,7 +4,7 @@
 //! base has in the row, or the column's default in a row of the draft's own. A value that does not
 //! fit any more stops all: then the head stays as it was, and statements are refused.
 
-use catalog::{DraftTableId, Relation, quote_identifier};
+use catalog::{Column, DraftTableId, Relation, quote_identifier};
 
 use crate::Draft;
 use crate::text::{column, columns, equal, head_table, log_table, operator, writable};
@@ -80,12 +80,8 @@ pub fn restore(draft: &Draft<'_>, old: &[OldColumn], casts: Casts) -> Option<Str
             .writable()
             .map(|c| {
                 kept(relation, (old, casts), &c.name).unwrap_or_else(|| {
-                    let default = relation.draft_default(c);
-                    format!(
-                        "CASE WHEN {exists} THEN {} ELSE {} END",
-                        column("b", &c.name),
-                        default.as_deref().unwrap_or("NULL")
-                    )
+                    let (value, own) = (column("b", &c.name), added(relation, c));
+                    format!("CASE WHEN {exists} THEN {value} ELSE {own} END")
                 })
             })
             .collect();
@@ -108,6 +104,19 @@ DROP TABLE {head}_was, {log}_was;
         of_head = values("b.tableoid IS NOT NULL"),
         of_log = values("b.tableoid IS NOT NULL"),
     ))
+}
+
+/// What a new column has in a row of the draft's own: what PostgreSQL gave to rows that were there when
+/// the column was added, which the default need not be any more; else the default.
+fn added(relation: &Relation, now: &Column) -> String {
+    let default = relation.draft_default(now);
+    format!(
+        "coalesce((SELECT CAST((a.attmissingval::pg_catalog.text::pg_catalog.text[])[1] AS {}) FROM pg_catalog.pg_attribute a WHERE a.attrelid = {} AND a.attnum = {} AND a.atthasmissing), {})",
+        now.type_name,
+        relation.id.0,
+        now.number,
+        default.as_deref().unwrap_or("NULL")
+    )
 }
 
 /// The old value of a column, in its present type; `None` for a new column.

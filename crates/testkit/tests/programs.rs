@@ -1,5 +1,6 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
-//! balance invariant, and Django's own test suite on tables that were made beforehand.
+//! balance invariant, a Django application that migrates while its work is a draft, and Django's own
+//! test suite on tables that were made beforehand.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -25,8 +26,18 @@ fn main() -> ExitCode {
     for mode in ["session", "transaction"] {
         for protocol in ["simple", "extended", "prepared"] {
             let name = format!("programs::pgbench_{protocol}::{mode}");
-            trials.push(Trial::new(name, move || pgbench(protocol, mode)));
+            let work = (TPCB, BALANCED);
+            trials.push(Trial::new(name, move || pgbench(protocol, mode, work)));
         }
+        let work = (MIXED, PAID);
+        let name = format!("programs::pgbench_mixed::{mode}");
+        trials.push(Trial::new(name, move || pgbench("prepared", mode, work)));
+    }
+    for mode in ["session", "transaction"] {
+        trials.push(Trial::new(
+            format!("programs::migrating::{mode}"),
+            move || migrating(mode),
+        ));
     }
     trials.push(Trial::new("programs::django", django));
     run(trials)
@@ -37,8 +48,22 @@ const BALANCED: &str = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (S
     AND (SELECT sum(tbalance) FROM pgbench_tellers) = (SELECT sum(delta) FROM pgbench_history) \
     AND (SELECT sum(bbalance) FROM pgbench_branches) = (SELECT sum(delta) FROM pgbench_history)";
 
-/// Eight clients of one session.
-fn pgbench(protocol: &str, mode: &str) -> Result<(), String> {
+/// The same where some of the work moves the accounts' money alone.
+const PAID: &str = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history)";
+
+/// What pgbench runs.
+const TPCB: &[&str] = &["-b", "tpcb-like"];
+const MIXED: &[&str] = &[
+    "-b",
+    "tpcb-like",
+    "-b",
+    "simple-update",
+    "-b",
+    "select-only",
+];
+
+/// Eight clients of one session, who leave history and a balance.
+fn pgbench(protocol: &str, mode: &str, (scripts, balanced): (&[&str], &str)) -> Result<(), String> {
     let cluster = Cluster::shared();
     let database = cluster.create_database("pgbench");
     let port = cluster.port().to_string();
@@ -79,13 +104,15 @@ fn pgbench(protocol: &str, mode: &str) -> Result<(), String> {
     ];
     finished(
         Command::new(cluster.program("pgbench"))
+            .args(scripts)
             .args(worked)
             .env("PGPASSWORD", PASSWORD)
             .env("PGOPTIONS", format!("-c pgdraft.session={SESSION}")),
     )?;
     let mut agent = proxy.connect(SESSION);
     let counted = "SELECT count(*) FROM pgbench_history";
-    if agent.value(counted) != "80" || agent.value(BALANCED) != "t" {
+    let made = agent.value(counted);
+    if (scripts == TPCB && made != "80") || made == "0" || agent.value(balanced) != "t" {
         return Err("the draft is out of balance".to_owned());
     }
     if database.dump() != before {
@@ -93,11 +120,52 @@ fn pgbench(protocol: &str, mode: &str) -> Result<(), String> {
     }
     proxy.review(&format!("COMMIT SESSION '{SESSION}'"));
     let mut base = database.connect();
-    if base.value(counted) != "80" || base.value(BALANCED) != "t" {
+    if base.value(counted) != made || base.value(balanced) != "t" {
         return Err("production is out of balance after the commit".to_owned());
     }
     proxy.assert_sound();
     Ok(())
+}
+
+/// An application that migrates directly, four times, while its work is one open draft; committed, it
+/// is what the same on a plain database is.
+fn migrating(mode: &str) -> Result<(), String> {
+    let cluster = Cluster::shared();
+    let database = cluster.create_database("migrating");
+    let plain = cluster.create_database("migrated");
+    let settings = Settings {
+        config: format!("pool_mode = \"{mode}\"\n"),
+        arguments: Vec::new(),
+    };
+    let mut proxy = Proxy::start_with(&database, &settings);
+    let port = proxy.port().to_string();
+    let run = |what: &str| {
+        let mut command = Command::new(target().join("clients/venv/bin/python"));
+        command
+            .arg(root().join("tests/programs/migrating/app.py"))
+            .arg(what)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PROGRAM_SERVER_PORT", cluster.port().to_string())
+            .env("PROGRAM_PORT", &port)
+            .env("PROGRAM_DATABASE", database.name())
+            .env("PROGRAM_PLAIN", plain.name())
+            .env("PROGRAM_USER", AGENTS[0])
+            .env("PROGRAM_PASSWORD", PASSWORD)
+            .env("PROGRAM_OPTIONS", format!("-c pgdraft.session={SESSION}"));
+        finished(&mut command)
+    };
+    run("work")?;
+    let conflicts = proxy.review(&format!("SHOW CONFLICTS IN SESSION '{SESSION}'"));
+    if !conflicts.rows.is_empty() {
+        return Err(format!("a migration is no conflict: {conflicts:?}"));
+    }
+    proxy.review(&format!("COMMIT SESSION '{SESSION}'"));
+    proxy.assert_sound();
+    run("compare")
+}
+
+fn target() -> PathBuf {
+    environment("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Tests of Django's suite that a draft refuses, as unittest names them, and why.
@@ -105,9 +173,7 @@ const REFUSED_OF_DJANGO: [(&str, &str); 0] = [];
 
 /// Django's suite directly, which makes its tables, and then the same through a draft.
 fn django() -> Result<(), String> {
-    let target =
-        environment("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let folder = target.join("programs");
+    let folder = target().join("programs");
     let suite = folder.join("django/tests");
     if !suite.exists() {
         return Err(format!(
