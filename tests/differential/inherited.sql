@@ -95,6 +95,8 @@ SELECT name FROM cities WHERE id = 102 FOR UPDATE;
 SELECT count(*) FROM cities;
 SELECT count(*) FROM (SELECT name FROM cities FOR UPDATE SKIP LOCKED) q;
 SELECT id FROM cities c WHERE EXISTS (SELECT FROM ports p WHERE p.id = c.id) ORDER BY 1;
+SELECT id, name, pop FROM cities GROUP BY id, name, pop ORDER BY 1, 2;
+SELECT id, name, pop FROM ONLY cities GROUP BY id ORDER BY 1;
 COPY cities FROM STDIN;
 200	copied	2	\N
 \.

@@ -133,6 +133,7 @@ fn rows(
         return None;
     };
     let plain = relation.kind == RelationKind::Table
+        && relation.children.is_empty()
         && !reference.only
         && !reference.sampled
         && select.from_clause.len() == 1

@@ -178,7 +178,29 @@ fn must_merge(
             return Err(schema_moved(context.catalog, moved.unwrap_or(relation)));
         }
     }
+    if !dirty.is_empty() && !reference.only {
+        one_security(context, relation)?;
+    }
     Ok(!dirty.is_empty())
+}
+
+/// PostgreSQL asks the policies of the table that is named, for the rows of its children too; a merge
+/// reads each table by itself.
+fn one_security(context: &Context<'_>, parent: &Relation) -> Result<(), Report> {
+    let mut members = parent.children.iter();
+    let secured = |id: &RelationId| {
+        let relation = context.catalog.relations.get(id);
+        relation.is_some_and(|r| r.row_security)
+    };
+    let tree = !parent.children.is_empty();
+    if !tree || !parent.row_security && !members.any(secured) {
+        return Ok(());
+    }
+    Err(crate::classify::unsupported(&format!(
+        "reading \"{}\" with the tables that inherit from it, some of which have row-level security and some changes of this session,",
+        parent.name
+    ))
+    .hint("read each of the tables after ONLY"))
 }
 
 /// The tables of a reference that the session has changed.

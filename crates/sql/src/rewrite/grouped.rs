@@ -5,6 +5,7 @@
 use catalog::{Catalog, Relation, quote_identifier as q};
 use report::Report;
 
+use crate::classify::unsupported;
 use crate::facts::{Block, ColumnUse, TableRef};
 use crate::merge::{self, Scan, Wanted, equals};
 use crate::parse::Statement;
@@ -251,6 +252,15 @@ impl Grouping<'_> {
     /// Of the row with the group's key.
     fn lookup(&self, what: &str) -> Result<String, Box<Report>> {
         let relation: &Relation = &self.item.relation;
+        if !self.item.reference.only && !relation.children.is_empty() {
+            return Err(Box::new(
+                unsupported(&format!(
+                    "GROUP BY the key of \"{}\", from which others inherit, beside columns without an equality",
+                    relation.name
+                ))
+                .hint("group by all columns that are wanted, or name the table after ONLY"),
+            ));
+        }
         let key = relation.primary_key.as_ref().ok_or_else(lost)?;
         let label = q(self.label());
         let same: Vec<String> = key
