@@ -110,8 +110,7 @@ async fn serve_agent(
     wishes: Wishes,
 ) -> Result<End, Box<Report>> {
     let _place = Place::take(shared, &identity.name)?;
-    let mut session = open_session(shared, &identity, wishes.session.clone()).await?;
-    session.address = client.peer.ip().to_string();
+    let session = open_session(shared, &identity, wishes.session.clone()).await?;
     let presence = shared.enter(&identity.name, &session.name, client.peer);
     let number = presence.number;
     let conn = Conn::new(
@@ -210,7 +209,6 @@ async fn open_session(
         })?;
         return Ok(ClientSession {
             name: generated(&identity.name, &random),
-            address: String::new(),
             sid: 0,
             draft: Arc::default(),
         });
@@ -231,7 +229,6 @@ async fn open_session(
     draft.learn(&open_draft(Some(&opened)));
     Ok(ClientSession {
         name,
-        address: String::new(),
         sid: opened.sid.0,
         draft,
     })

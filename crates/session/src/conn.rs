@@ -20,7 +20,7 @@ pub(crate) struct Conn {
     /// Its number in this process.
     pub(crate) number: u64,
     /// Its bounds.
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     /// It holds a server connection for its transactions only.
     pub(crate) pooled: bool,
     /// Most prepared statements on one server connection.

@@ -2,7 +2,7 @@
 //!
 //! Behind a `std::sync::Mutex` held for moments only, never over an await.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,11 +20,11 @@ pub(crate) struct Lane {
     /// What is expected from upstream.
     pub(crate) replies: Replies,
     /// Prepared statements: confirmed and in flight.
-    pub(crate) statements: HashMap<Name, Arc<Prepared>>,
+    pub(crate) statements: BTreeMap<Name, Arc<Prepared>>,
     /// About how many bytes they take.
     statement_bytes: usize,
     /// Portals: confirmed and in flight.
-    pub(crate) portals: HashMap<Name, Portal>,
+    pub(crate) portals: BTreeMap<Name, Portal>,
     /// What the server connection has.
     pub(crate) held: Held,
     /// What keeps the client on its server connection between transactions.
@@ -54,7 +54,7 @@ pub(crate) struct Lane {
     /// The operation id.
     pub(crate) operation: Operation,
     /// A setting under which statements cannot be read: name and value.
-    pub(crate) unfit: HashMap<&'static str, String>,
+    pub(crate) unfit: BTreeMap<&'static str, String>,
     /// New transactions are read-only.
     pub(crate) read_only: bool,
     /// The rest of a Query waits for the end of a COPY.
@@ -193,9 +193,9 @@ impl Lane {
     pub(crate) fn new(operation: Option<String>) -> Self {
         Self {
             replies: Replies::default(),
-            statements: HashMap::new(),
+            statements: BTreeMap::new(),
             statement_bytes: 0,
-            portals: HashMap::new(),
+            portals: BTreeMap::new(),
             held: Held::default(),
             pinned: None,
             learn: BTreeSet::new(),
@@ -210,7 +210,7 @@ impl Lane {
             set_in: None,
             temporary: Temporary::default(),
             operation: Operation::new(operation),
-            unfit: HashMap::new(),
+            unfit: BTreeMap::new(),
             read_only: false,
             copy_waits: false,
             copy_over: false,

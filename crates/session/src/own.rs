@@ -377,7 +377,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let sid = catalog::SessionId(self.session.sid);
         [
             self.conn.shared.control.token(sid, self.upstream_pid),
-            self.session.address.clone(),
+            self.conn.presence.peer.ip().to_string(),
             self.session.name.clone(),
             self.conn.limits.changes_max(),
         ]
@@ -442,11 +442,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             begun.operation == lane.operation.current
                 && (goes_on || lane.unsynced && begun.group == group)
         });
-        let mut begun = begun.unwrap_or_else(|| Begun {
-            group,
-            ended: lane.ended,
-            operation: lane.operation.current.clone(),
-            told: Vec::new(),
+        let mut begun = begun.unwrap_or_else(|| {
+            Box::new(Begun {
+                group,
+                ended: lane.ended,
+                operation: lane.operation.current.clone(),
+                told: Vec::new(),
+            })
         });
         drop(lane);
         begun.group = group;

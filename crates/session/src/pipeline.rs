@@ -200,11 +200,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 lane.copy_waits = true;
                 lane.copy_over = false;
                 drop(lane);
-                self.rest = Some(Rest {
+                self.rest = Some(Box::new(Rest {
                     text: Arc::clone(&text),
                     script: Arc::clone(&script),
                     next: index + 1,
-                });
+                }));
                 return Ok(());
             }
         }

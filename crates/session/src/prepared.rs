@@ -184,7 +184,7 @@ pub(crate) enum Undo {
     /// What the name stood for before.
     Portal(Name, Option<Portal>),
     /// All statements before a DEALLOCATE ALL or DISCARD ALL.
-    Statements(std::collections::HashMap<Name, Arc<Prepared>>),
+    Statements(std::collections::BTreeMap<Name, Arc<Prepared>>),
     /// One of our own statements was not prepared after all.
     Own(&'static str),
     /// A client's statement was not prepared on the server connection after all.

@@ -4,8 +4,8 @@
 //! frame leads to is in [`pipeline`](crate::pipeline) (simple protocol) and
 //! [`extended`](crate::extended). Nothing is read from the client before the last write is done.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use report::Report;
@@ -26,8 +26,6 @@ use crate::shared::SessionDraft;
 pub(crate) struct ClientSession {
     /// Its name.
     pub(crate) name: String,
-    /// Where the client connected from.
-    pub(crate) address: String,
     /// Its numeric id; 0 while it has no row.
     pub(crate) sid: i64,
     /// Its draft.
@@ -59,15 +57,17 @@ pub(crate) struct Requests<'c, W> {
     /// What is sent now is the last statement of a Query.
     pub(crate) last_of_query: bool,
     /// The rest of a Query after a COPY.
-    pub(crate) rest: Option<Rest>,
+    pub(crate) rest: Option<Box<Rest>>,
     /// What the session had changed when other processes were asked last.
     pub(crate) draft_mark: Option<String>,
     /// What begin_write has done in the open transaction.
-    pub(crate) begun: Option<Begun>,
+    pub(crate) begun: Option<Box<Begun>>,
     /// Texts of the cursors that were declared, by name.
-    pub(crate) cursors: HashMap<String, Arc<str>>,
+    pub(crate) cursors: BTreeMap<String, Arc<str>>,
 }
 
+/// What most clients have for their whole life, once for all of them.
+static NOTHING_TEMPORARY: LazyLock<Arc<BTreeSet<String>>> = LazyLock::new(Arc::default);
 /// Longest body of a frame without statement text or data: names and numbers.
 const CONTROL_BYTES_MAX: usize = 1 << 20;
 /// Most time to say goodbye to upstream for a client that is gone.
@@ -99,13 +99,13 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             session,
             upstream_pid: 0,
             path: Arc::default(),
-            temporary: Arc::default(),
+            temporary: Arc::clone(&NOTHING_TEMPORARY),
             schemas: (0, 0),
             last_of_query: false,
             rest: None,
             draft_mark: None,
             begun: None,
-            cursors: HashMap::new(),
+            cursors: BTreeMap::new(),
         }
     }
 

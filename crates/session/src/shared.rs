@@ -49,7 +49,8 @@ pub struct Shared {
     pub(crate) upstream: upstream::Target,
     pub(crate) servers: Arc<Servers>,
     pub(crate) database: String,
-    limits: RwLock<Limits>,
+    /// Shared with the clients that came under them.
+    limits: RwLock<Arc<Limits>>,
     pub(crate) functions: FunctionPolicy,
     pub(crate) plans: Plans,
     pub(crate) metrics: Metrics,
@@ -86,7 +87,7 @@ impl Shared {
             upstream: setup.upstream,
             servers,
             database: setup.database,
-            limits: RwLock::new(setup.limits),
+            limits: RwLock::new(Arc::new(setup.limits)),
             functions: setup.functions,
             plans: Plans::new(planner),
             metrics,
@@ -108,13 +109,13 @@ impl Shared {
     }
 
     /// The bounds of clients that come now.
-    pub(crate) fn limits(&self) -> Limits {
-        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on these bounds hold: timeouts for all clients, the others for those that come.
     pub fn set_limits(&self, limits: Limits) {
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     /// Why no agent can be served at all: a pooler stands between.

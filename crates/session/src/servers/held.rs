@@ -1,6 +1,6 @@
 //! What a server connection has from the clients it served.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings, session and statements that a server connection has.
 #[derive(Debug, Default)]
@@ -12,11 +12,11 @@ pub(crate) struct Held {
     /// The session whose token is set; 0 for none.
     pub(crate) sid: i64,
     /// Our own statements.
-    pub(crate) own: HashSet<&'static str>,
+    pub(crate) own: BTreeSet<&'static str>,
     /// The unnamed statement: number of the client's statement.
     pub(crate) unnamed: u64,
     /// Names of the statements of clients, and when each was last used.
-    statements: HashMap<Vec<u8>, u64>,
+    statements: BTreeMap<Vec<u8>, u64>,
     clock: u64,
 }
 
