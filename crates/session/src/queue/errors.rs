@@ -1,0 +1,109 @@
+//! What becomes of an error of upstream: told as it is, mended, replaced, or not told at all.
+
+use report::Report;
+
+use super::{Event, Names, Replies, Stop, TIMED_OUT, Verdict, Want};
+use crate::fix::Positions;
+use crate::limits::{self, Bound};
+
+impl Replies {
+    /// An ErrorResponse: told (mended, replaced or not at all), and what upstream skips is dropped.
+    /// `None` where the connection was to change hands and did not.
+    pub(super) fn error(
+        &mut self,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+        names: Names<'_>,
+    ) -> Option<Verdict> {
+        let Ok(mut fields) = wire::frame::backend::error_fields(body) else {
+            return Some(Verdict::Keep);
+        };
+        let field = |code: u8| {
+            let found = fields.iter().find(|(c, _)| *c == code);
+            found.map_or(&[][..], |(_, value)| value.as_slice())
+        };
+        let fatal = matches!(field(b'V'), b"FATAL" | b"PANIC");
+        let aborted = field(b'C') == b"25P02";
+        let mut code = String::from_utf8_lossy(field(b'C')).into_owned();
+        let mut verdict = Verdict::Keep;
+        let mut refused = false;
+        let keep = Positions::Keep;
+        let head = self.queue.front();
+        let fix = head.and_then(|entry| entry.fix.as_ref());
+        if fix.is_some_and(|fix| fix.hands_over) && !fatal {
+            return None;
+        }
+        let positions = fix.map_or(&keep, |fix| &fix.positions);
+        let private = fix.is_some_and(|fix| fix.private) && !fatal;
+        let poison = fix.and_then(|fix| fix.poison.as_ref());
+        let renamed = fix.and_then(|fix| fix.statement.as_deref());
+        let renamed = renamed.is_some_and(|names| crate::fix::lead_statement(&mut fields, names));
+        if private {
+            // a Query of ours fails the transaction by intent: the client knows
+            if head.is_some_and(|entry| entry.want != Want::Query) {
+                self.unsaid.clone_from(&fields);
+            }
+            verdict = Verdict::Replace;
+            code.clear();
+        } else if aborted && !self.unsaid.is_empty() {
+            let unsaid = std::mem::take(&mut self.unsaid);
+            wire::encode::error_fields(out, b'E', &unsaid);
+            verdict = Verdict::Replace;
+        } else if let Some(report) = poison.filter(|_| !fatal && !aborted) {
+            wire::encode::error(out, report);
+            verdict = Verdict::Replace;
+            code.clone_from(&report.code);
+            refused = true;
+        } else if let Some(report) = self.stopped(&fields, fatal) {
+            if !matches!(self.stop, Stop::Rows | Stop::Shape) {
+                events.push(Event::Met(Bound::StatementTimeout));
+            }
+            wire::encode::error(out, &report);
+            verdict = Verdict::Replace;
+            code = report.code;
+            refused = true;
+        } else if renamed | crate::fix::mend(&mut fields, positions, &names()) {
+            wire::encode::error_fields(out, b'E', &fields);
+            verdict = Verdict::Replace;
+        }
+        if crate::limits::is_count(&fields) {
+            events.push(Event::Met(Bound::ChangesPerSession));
+        }
+        if fatal {
+            events.push(Event::Fatal);
+        }
+        let undo = self.skip();
+        events.push(Event::Failed {
+            code,
+            refused,
+            undo,
+        });
+        Some(verdict)
+    }
+
+    /// What the client is told instead, where a bound of ours ended the statement.
+    fn stopped(&self, fields: &[(u8, Vec<u8>)], fatal: bool) -> Option<Report> {
+        let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+        if fatal || !is(b'C', b"57014") {
+            return None;
+        }
+        match self.stop {
+            Stop::Rows => Some(limits::too_many_rows(self.limits.rows)),
+            Stop::Shape => Some(shape_moved()),
+            Stop::No | Stop::Told if !is(b'M', TIMED_OUT) => None,
+            Stop::No | Stop::Told | Stop::Time => self.limits.time.map(limits::too_slow),
+        }
+    }
+}
+
+/// PostgreSQL described the client's text by a table that has other columns since the catalog was
+/// read, by which the text was rewritten.
+pub(super) fn shape_moved() -> Report {
+    Report::error(
+        report::code::SCHEMA_MOVED,
+        "a table of the statement has just been changed",
+    )
+    .detail("Columns were added to it or taken away while the statement was prepared.")
+    .hint("Run the statement again.")
+}
