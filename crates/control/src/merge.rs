@@ -51,7 +51,17 @@ impl Control {
             return Err(ControlError::Ended(Box::new(found)));
         }
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
-        let all = self.owned(&transaction, &drafts, &found).await?;
+        self.listed(&transaction, &drafts, &found).await
+    }
+
+    /// The conflicts of these tables; the transaction only reads from here on.
+    async fn listed(
+        &self,
+        transaction: &Transaction<'_>,
+        drafts: &[Draft<'_>],
+        session: &Session,
+    ) -> Result<Vec<ConflictRow>, ControlError> {
+        let all = self.owned(transaction, drafts, session).await?;
         // A check may call functions of production, which must not write before the commit.
         transaction
             .batch_execute("SET TRANSACTION READ ONLY")
@@ -61,7 +71,7 @@ impl Control {
             let mut queries = conflict::all(own, LISTED_ROWS_MAX);
             queries.push(conflict::Query {
                 relation: own.draft.relation,
-                text: conflict::appeared(own.draft, found.sid, LISTED_ROWS_MAX),
+                text: conflict::appeared(own.draft, session.sid, LISTED_ROWS_MAX),
             });
             for query in queries {
                 for row in transaction.query(&query.text, &[]).await? {
@@ -147,13 +157,20 @@ impl Control {
             }
             finish(&transaction, &own).await?;
         }
+        // before anybody else can end the session
+        transaction
+            .batch_execute("SAVEPOINT pgdraft_listed")
+            .await?;
+        let left = self.listed(&transaction, &drafts, &found).await?.len();
+        transaction
+            .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_listed")
+            .await?;
         // asked again it is no operation
         match settled {
             0 => transaction.rollback().await?,
             _ => transaction.commit().await?,
         }
-        drop(client);
-        Ok(self.conflicts(session).await?.len())
+        Ok(left)
     }
 
     /// A live session under its lock.
