@@ -53,7 +53,8 @@ GRANT SELECT, INSERT ON {inlet} TO {agent};",
 fn body(relation: &Relation, id: DraftTableId) -> String {
     let (head, inlet) = (head_table(id), inlet_table(id));
     let names = writable(relation);
-    let list = columns("", &names);
+    // `old` and `new` are variables of the function
+    let (list, values) = (columns("", &names), columns("n", &names));
     let assignments: String = names
         .iter()
         .map(|name| format!(", {n} = EXCLUDED.{n}", n = quote_identifier(name)))
@@ -71,12 +72,12 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
     format!(
         "
 DECLARE
-    own_sid bigint := pgdraft.sid();
+    pgdraft_own bigint := pgdraft.sid();
 BEGIN
-    IF own_sid = 0 THEN
+    IF pgdraft_own = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
     END IF;
-    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {list}, own_sid FROM pgdraft_n{conflict};
+    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {values}, pgdraft_own FROM pgdraft_n n{conflict};
     DELETE FROM {inlet};
     RETURN NULL;
 END "

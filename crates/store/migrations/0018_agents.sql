@@ -158,3 +158,52 @@ BEGIN
     told := set_config('pgdraft.op', own_op::text, true);
     RETURN own_op;
 END $$;
+
+-- Truncates tables in the draft of this backend's session; begin_write came before. `cascades` are
+-- the names to be told of. The heads' triggers leave what it does alone: TRUNCATE has no ON DELETE.
+CREATE OR REPLACE FUNCTION pgdraft.truncate(tables integer[], cascades text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+    own_op bigint := pgdraft.op();
+    number integer;
+    name text;
+    names text;
+BEGIN
+    IF own_sid = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
+    END IF;
+    FOREACH name IN ARRAY cascades LOOP
+        RAISE NOTICE 'truncate cascades to table "%"', name;
+    END LOOP;
+    PERFORM set_config('pgdraft.truncating', 'on', true);
+    FOREACH number IN ARRAY tables LOOP
+        -- Not from pg_attribute: the snapshot of this transaction may be older than the log. No name of a
+        -- column is that of the row.
+        EXECUTE format(
+            'SELECT string_agg(quote_ident(k.name), '', '') FROM json_object_keys((
+                 SELECT row_to_json(pgdraft_row) FROM (SELECT l.* FROM (SELECT) o LEFT JOIN pgdraft.d%s_log l ON false) pgdraft_row)) k (name)
+             WHERE k.name !~ ''^pgdraft_'' OR k.name = ''pgdraft_number''', number)
+        INTO names;
+        EXECUTE format(
+            'INSERT INTO pgdraft.d%1$s_log (pgdraft_sid, pgdraft_op, pgdraft_kind, %2$s)
+             SELECT pgdraft_sid, $2, ''D'', %2$s FROM pgdraft.d%1$s WHERE pgdraft_sid = $1 AND pgdraft_live
+             ON CONFLICT DO NOTHING', number, names)
+        USING own_sid, own_op;
+        EXECUTE format(
+            'UPDATE pgdraft.d%s SET pgdraft_live = false, pgdraft_moved = false, pgdraft_op = $2
+             WHERE pgdraft_sid = $1 AND pgdraft_live', number)
+        USING own_sid, own_op;
+        -- The locks are looked at after the snapshot was taken, and they tell subtransactions too.
+        INSERT INTO pgdraft.truncations (sid, table_id, op, horizon, running)
+        SELECT own_sid, number, own_op, pg_snapshot_xmax(s.now)::text::bigint, ARRAY(
+            SELECT x.number::text::bigint % 4294967296 FROM pg_snapshot_xip(s.now) x(number)
+            UNION
+            SELECT l.transactionid::text::bigint FROM pg_locks l
+            WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+              AND l.pid IS DISTINCT FROM pg_backend_pid())
+        FROM (SELECT pg_current_snapshot() AS now) s
+        ON CONFLICT DO NOTHING;
+    END LOOP;
+    PERFORM set_config('pgdraft.truncating', '', true);
+END $$;

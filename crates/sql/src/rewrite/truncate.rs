@@ -51,9 +51,9 @@ pub(crate) fn plan(
             }
         }
     }
-    let named = tables.len();
+    let mut told = Vec::new();
     if tree.behavior == DropBehavior::DropCascade as i32 {
-        add_children(context, &mut tables);
+        add_children(context, &mut tables, &mut told);
     } else {
         no_children(context, &tables)?;
     }
@@ -69,7 +69,7 @@ pub(crate) fn plan(
     let text = format!(
         "SELECT pgdraft.truncate(ARRAY[{}]::pg_catalog.int4[], ARRAY[{}]::pg_catalog.text[])",
         list(heads.map(|h| h.id.0.to_string())),
-        list(tables.iter().skip(named).map(|t| quote_literal(&t.name))),
+        list(told.iter().map(|name| quote_literal(name))),
     );
     Ok(Plan::Write(Arc::new(Write {
         rewritten: Rewritten {
@@ -126,12 +126,21 @@ fn children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Vec<(Arc<Relatio
     found
 }
 
-fn add_children(context: &Context<'_>, tables: &mut Vec<Arc<Relation>>) {
+/// Adds them, those that refer to them, and so on; `told` gets the names that PostgreSQL tells of:
+/// partitions have foreign keys of their own.
+fn add_children(context: &Context<'_>, tables: &mut Vec<Arc<Relation>>, told: &mut Vec<String>) {
     loop {
         let more = children(context, tables);
         if more.is_empty() {
             return;
         }
+        let catalog = context.catalog;
+        let all = catalog.relations.values();
+        let mut found: Vec<_> = all
+            .filter(|r| more.iter().any(|(t, _)| t.id == catalog.drafted_as(r.id)))
+            .collect();
+        found.sort_by_key(|r| r.id);
+        told.extend(found.into_iter().map(|r| r.name.clone()));
         tables.extend(more.into_iter().map(|(child, _)| child));
     }
 }
