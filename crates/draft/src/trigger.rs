@@ -51,6 +51,8 @@ enum Step {
     Refuse { query: String, error: Raise },
     /// A step about removed and moved rows alone, left out where a few rows have none of them.
     Gone(Box<Step>),
+    /// A step about rows that are new to the table alone, left out in the same way.
+    New(Box<Step>),
 }
 
 /// Fields of an error, as PostgreSQL would raise it for the base.
@@ -218,8 +220,14 @@ fn function_name(draft: &Draft<'_>, event: Option<Event>, stage: &str) -> String
 
 fn stages(draft: &Draft<'_>) -> Vec<Stage> {
     let mut keys = EVENTS.map(|event| {
-        let mut steps = keys::log(draft, event);
-        steps.extend(keys::primary(draft, event));
+        let of_new = keys::log(draft, event)
+            .into_iter()
+            .chain(keys::primary(draft, event));
+        let mut steps: Vec<Step> = match event {
+            Event::Insert => of_new.map(|step| Step::New(Box::new(step))).collect(),
+            // a removed row that comes back is none
+            Event::Update => of_new.collect(),
+        };
         steps.extend(keys::ambiguous(draft, event));
         steps
     });

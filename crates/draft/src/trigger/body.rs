@@ -78,7 +78,7 @@ fn row_step(tables: &str, step: &Step) -> String {
             "    pgdraft_detail := ({tables} SELECT * FROM ({query}) pgdraft_q);\n{}\n",
             raise(error)
         ),
-        Step::Gone(step) => row_step(tables, step),
+        Step::Gone(step) | Step::New(step) => row_step(tables, step),
     }
 }
 
@@ -91,12 +91,14 @@ pub(super) fn statement(steps: &[Step]) -> String {
 DECLARE
     pgdraft_count bigint;
     pgdraft_gone boolean;
+    pgdraft_fresh boolean;
     pgdraft_detail text;
 BEGIN
     IF current_setting('pgdraft.truncating', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    SELECT count(*), bool_or(NOT n.pgdraft_live) INTO pgdraft_count, pgdraft_gone FROM (SELECT n.pgdraft_live FROM pgdraft_n n LIMIT {}) n;
+    SELECT count(*), bool_or(NOT n.pgdraft_live), bool_or(n.pgdraft_new) INTO pgdraft_count, pgdraft_gone, pgdraft_fresh
+    FROM (SELECT n.pgdraft_live, n.pgdraft_new FROM pgdraft_n n LIMIT {}) n;
     IF pgdraft_count = 0 THEN
         RETURN NULL;
     END IF;
@@ -120,6 +122,10 @@ fn static_step(step: &Step) -> String {
             "        IF pgdraft_gone THEN\n{}        END IF;\n",
             static_step(step)
         ),
+        Step::New(step) => format!(
+            "        IF pgdraft_fresh THEN\n{}        END IF;\n",
+            static_step(step)
+        ),
     }
 }
 
@@ -131,7 +137,7 @@ fn dynamic_step(step: &Step) -> String {
             quote_literal(query),
             raise(error)
         ),
-        Step::Gone(step) => dynamic_step(step),
+        Step::Gone(step) | Step::New(step) => dynamic_step(step),
     }
 }
 
