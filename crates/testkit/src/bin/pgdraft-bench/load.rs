@@ -71,7 +71,7 @@ pub(crate) fn report(database: &Database, rows: usize) {
         print!("{:>24}", target.name);
     }
     println!();
-    for (name, work) in LOADS {
+    for (name, work) in LOADS.iter().filter(|(name, _)| crate::is_wanted(name)) {
         for clients in numbers("CLIENTS", "1 8 32") {
             row(database.cluster(), &targets.all, name, work, clients);
         }

@@ -8,7 +8,8 @@
 //! Sizes by environment: `ROWS` of the tables (1000000), `SECONDS_EACH` (turns of one second that
 //! each target has for each row of `load`, 1), `CLIENTS` ("1 8 32"), `DRAFTS` (changed rows of the
 //! drafts of `statements`, "0 1000 100000"), `CHANGES` (changed rows of `drafts`, "1000 100000 1000000"),
-//! `REPEAT` (rounds of a cheap statement, 200), `SLOW` (rounds of an expensive one, 3).
+//! `REPEAT` (rounds of a cheap statement, 200), `SLOW` (rounds of an expensive one, 3), `ONLY` (rows of
+//! `merged` and `load` whose name has this in it).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -80,6 +81,11 @@ fn create(rows: usize) -> Database {
     );
     database.run("VACUUM ANALYZE");
     database
+}
+
+/// Whether a row is among those that are asked for: its name has what `ONLY` says in it.
+fn is_wanted(row: &str) -> bool {
+    environment("ONLY").is_none_or(|part| row.contains(&part))
 }
 
 fn number(name: &str, default: usize) -> usize {

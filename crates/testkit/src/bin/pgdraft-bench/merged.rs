@@ -199,12 +199,7 @@ pub(crate) fn report(database: &Database, rows: usize) {
         print!("{:>18}", format!("dirty {changed}"));
     }
     println!();
-    let wanted = testkit::environment("ONLY");
-    for load in LOADS {
-        let is_wanted = |name: &String| load.name.contains(name.as_str());
-        if !wanted.as_ref().is_none_or(is_wanted) {
-            continue;
-        }
+    for load in LOADS.iter().filter(|load| crate::is_wanted(load.name)) {
         let ways: &[bool] = if load.cheap { &[false, true] } else { &[false] };
         for prepared in ways {
             line(&mut targets, &sizes, load, *prepared, rows);
