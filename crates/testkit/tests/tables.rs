@@ -285,3 +285,43 @@ fn a_table_is_made_anew_while_a_draft_is_open() {
     );
     proxy.assert_sound();
 }
+
+#[test]
+fn triggers_that_the_configuration_names() {
+    let setup = "\
+CREATE TABLE t (id int PRIMARY KEY, v text, at text);
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.at := TG_OP; RETURN NEW; END';
+CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();
+ALTER TABLE t DISABLE TRIGGER stamp;
+INSERT INTO t VALUES (1, 'a', 'before');
+ALTER TABLE t ENABLE TRIGGER stamp;
+";
+    let (database, proxy) = over_with(setup, &Settings::default());
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = 'b'; INSERT INTO t VALUES (2, 'c', 'given')");
+    let seen = "SELECT string_agg(v || at, ',' ORDER BY id) FROM t";
+    assert_eq!(agent.value(seen), "bbefore,cgiven");
+    drop(agent);
+    // a head that has rows gets its triggers as well
+    drop(proxy);
+    let named = |name: &str| Settings {
+        config: format!("[triggers]\ndraft = [\"{name}\"]\n"),
+        ..Settings::default()
+    };
+    let proxy = testkit::proxy::Proxy::start_with(&database, &named("public.*.stamp"));
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = 'd' WHERE id = 1; INSERT INTO t VALUES (3, 'e')");
+    assert_eq!(agent.value(seen), "dUPDATE,cgiven,eINSERT");
+    // one that is gone no longer fires
+    let mut owner = database.connect();
+    owner.run("ALTER TABLE t DISABLE TRIGGER stamp");
+    drop(agent);
+    drop(proxy);
+    let proxy = testkit::proxy::Proxy::start_with(&database, &named("public.t.stamp"));
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET v = 'f', at = 'plain' WHERE id = 1");
+    assert_eq!(agent.value(seen), "fplain,cgiven,eINSERT");
+    owner.run("ALTER TABLE t ENABLE TRIGGER stamp");
+    proxy.review("COMMIT SESSION 's'");
+    assert_eq!(owner.value(seen), "fUPDATE,cINSERT,eINSERT");
+}
