@@ -115,11 +115,14 @@ async fn we_come_in_at_our_own_door() {
     );
 
     let (port, server) = serve(plain()).await;
-    cancel(&target("agent", "", port, ""), 9, &[5; 32])
-        .await
-        .unwrap();
-    let arrival = server.await.unwrap();
-    assert!(matches!(arrival, Some(Arrival::Cancel { pid: 9, key, .. }) if key == [5; 32]));
+    let target = target("agent", "", port, "");
+    let arrives = async {
+        let arrival = server.await.unwrap();
+        assert!(matches!(arrival, Some(Arrival::Cancel { pid: 9, key, .. }) if key == [5; 32]));
+    };
+    // it waits for the end of its connection
+    let (sent, ()) = tokio::join!(cancel(&target, 9, &[5; 32]), arrives);
+    sent.unwrap();
 }
 
 #[tokio::test]
