@@ -20,3 +20,22 @@ if [ "$(cat django/version 2>/dev/null)" != "$django" ]; then
   rm "django-$django.tar.gz"
   echo "$django" >django/version
 fi
+# Suites that pytest runs; their tests are in the source packages only.
+sqlalchemy=2.1.9 asyncpg=0.32.0
+if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
+  echo "installing SQLAlchemy $sqlalchemy and asyncpg $asyncpg with their test suites"
+  rm -rf pytest sqlalchemy asyncpg
+  python3 -m venv pytest
+  pip=(pytest/bin/pip --quiet --disable-pip-version-check)
+  "${pip[@]}" install --upgrade pip
+  "${pip[@]}" install "SQLAlchemy==$sqlalchemy" "asyncpg==$asyncpg" "psycopg[binary]==3.3.9" greenlet pytest pytest-timeout
+  "${pip[@]}" download --no-deps --no-binary :all: "SQLAlchemy==$sqlalchemy" "asyncpg==$asyncpg"
+  for suite in sqlalchemy asyncpg; do
+    mkdir "$suite"
+    tar xzf "$suite-${!suite}.tar.gz" --strip-components 1 -C "$suite"
+    rm "$suite-${!suite}.tar.gz"
+  done
+  # The installed package is tested, which is built.
+  rm -rf asyncpg/asyncpg
+  echo "$sqlalchemy $asyncpg" >pytest/version
+fi

@@ -107,7 +107,7 @@ struct Looked(std::sync::Mutex<Option<(Instant, Duration)>>);
 
 impl Looked {
     /// Of all the time, one part in so many is spent on looking for clients that paused.
-    const PART: u32 = 8;
+    const PART: u32 = 4;
 
     fn note(&self, begun: Instant) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,9 @@ impl Looked {
     /// Whether another look costs too much for a client that paused so long.
     fn just_now(&self, pause: Duration) -> bool {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|(begun, length)| length > pause || begun.elapsed() < length * Self::PART)
+        last.is_some_and(|(begun, length)| {
+            length / 2 > pause || begun.elapsed() < length * Self::PART
+        })
     }
 }
 
@@ -262,7 +264,7 @@ impl Control {
         Ok(self.catalog())
     }
 
-    /// The same for a client that paused so long; not where a look takes longer than that, where the
+    /// The same for a client that paused so long; not where a look takes longer than twice that, where the
     /// last was just now, or where one is under way.
     ///
     /// # Errors

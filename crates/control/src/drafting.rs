@@ -29,18 +29,19 @@ impl Control {
         if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
             catalog = self.refresh_catalog().await?;
         }
+        // gone since the statement was planned: there may be another table of this name
+        if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
+            return Ok(catalog);
+        }
         let wanted = wanted(&catalog, tables)?;
         if wanted.iter().all(|id| catalog.head(*id).is_some()) {
             return Ok(catalog);
         }
         match self.make(&wanted).await {
-            // gone since the statement was planned: there may be another table of this name
-            Err(ControlError::NoSuchRelation(_)) if self.reload().await? => {}
-            made => {
-                made?;
-                self.reload().await?;
-            }
+            Ok(()) | Err(ControlError::NoSuchRelation(_)) => {}
+            Err(error) => return Err(error),
         }
+        self.reload().await?;
         Ok(self.catalog())
     }
 

@@ -1,6 +1,6 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
 //! balance invariant, a Django application that migrates while its work is a draft, and Django's own
-//! test suite on tables that were made beforehand.
+//! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use testkit::cluster::Database;
 use testkit::harness::{Trial, main as run};
 use testkit::proxy::{AGENTS, PASSWORD, Proxy, Settings};
 use testkit::{Cluster, environment, root};
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
         ));
     }
     trials.push(Trial::new("programs::django", django));
+    for suite in SUITES {
+        trials.push(Trial::new(format!("programs::{}", suite.name), move || {
+            of_pytest(&suite)
+        }));
+    }
     run(trials)
 }
 
@@ -166,6 +172,119 @@ fn migrating(mode: &str) -> Result<(), String> {
 
 fn target() -> PathBuf {
     environment("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A suite that pytest runs: from a source package, against the server that a URL or libpq's variables
+/// name.
+#[derive(Clone, Copy)]
+struct Suite {
+    name: &'static str,
+    /// What chooses its tests, and those of them that are run without a word.
+    variable: &'static str,
+    tests: &'static str,
+    /// What the database needs.
+    extensions: &'static str,
+}
+
+const SUITES: [Suite; 2] = [
+    Suite {
+        name: "sqlalchemy",
+        variable: "SQLALCHEMY",
+        tests: "test/dialect/postgresql/test_on_conflict.py test/dialect/postgresql/test_query.py test/orm/test_unitofworkv2.py test/sql/test_delete.py test/sql/test_query.py test/sql/test_returning.py test/sql/test_update.py",
+        extensions: "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE SCHEMA test_schema; CREATE SCHEMA test_schema_2",
+    },
+    Suite {
+        name: "asyncpg",
+        variable: "ASYNCPG",
+        tests: "tests/test_codecs.py tests/test_copy.py tests/test_cursor.py tests/test_prepare.py tests/test_record.py tests/test_transaction.py tests/test_types.py",
+        extensions: "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree",
+    },
+];
+
+/// A suite directly, then in a draft, where each of its tests passes that did, but for those of
+/// `tests/programs/suites/known.txt`.
+fn of_pytest(suite: &Suite) -> Result<(), String> {
+    let sources = target().join("programs").join(suite.name);
+    if !sources.exists() {
+        let missing = sources.display();
+        return Err(format!(
+            "{missing} is missing: run tests/programs/setup.sh first"
+        ));
+    }
+    let cluster = Cluster::shared();
+    let plain = cluster.create_database(suite.name);
+    plain.run(suite.extensions);
+    let (own, text) = run_suite(suite, &plain, (cluster.port(), "postgres", ""), true)?;
+    if own.is_empty() {
+        return Err(text);
+    }
+    let database = cluster.create_database(suite.name);
+    database.run(suite.extensions);
+    let mut proxy = Proxy::start(&database);
+    let options = format!("-c%20pgdraft.session%3D{SESSION}");
+    let (drafts, text) = run_suite(suite, &database, (proxy.port(), AGENTS[0], &options), false)?;
+    proxy.assert_sound();
+    let known = std::fs::read_to_string(root().join("tests/programs/suites/known.txt")).unwrap();
+    let known: Vec<&str> = known
+        .lines()
+        .filter_map(|line| Some(line.split_once(" | ")?.0))
+        .collect();
+    let more: Vec<&String> = own
+        .difference(&drafts)
+        .filter(|test| !known.iter().any(|end| test.ends_with(end)))
+        .collect();
+    match more.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{text}\nonly on PostgreSQL itself: {more:#?}")),
+    }
+}
+
+/// The tests that passed, and all that was printed; `direct`: nothing goes elsewhere.
+fn run_suite(
+    suite: &Suite,
+    database: &Database,
+    (port, user, options): (u16, &str, &str),
+    direct: bool,
+) -> Result<(BTreeSet<String>, String), String> {
+    let folder = target().join("programs");
+    let tests = environment(suite.variable).unwrap_or_else(|| suite.tests.to_owned());
+    let file = Cluster::shared()
+        .folder()
+        .join(format!("{}-{port}", suite.name));
+    let (name, port) = (database.name(), port.to_string());
+    let mut command = Command::new(folder.join("pytest/bin/pytest"));
+    command
+        .current_dir(folder.join(suite.name))
+        .args(
+            "-p draft_plugin -q --timeout 30 --maxfail 1000 --tb native -p no:cacheprovider"
+                .split(' '),
+        )
+        .args(tests.split_whitespace())
+        .env("PYTHONPATH", root().join("tests/programs/suites"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PROGRAM_SUITE", suite.name)
+        .env("PROGRAM_OUTCOMES", &file)
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", &port)
+        .env("PGUSER", user)
+        .env("PGPASSWORD", PASSWORD)
+        .env("PGDATABASE", name);
+    if suite.name == "sqlalchemy" {
+        let password = PASSWORD.replace(' ', "%20");
+        let url = format!(
+            "postgresql+psycopg://{user}:{password}@127.0.0.1:{port}/{name}?options={options}"
+        );
+        command.args(["--dburi", &url]);
+    }
+    if !direct {
+        command.env("PROGRAM_DIRECT", database.url());
+    }
+    let (_, text) = output(&mut command)?;
+    let outcomes = std::fs::read_to_string(&file).map_err(|_| text.clone())?;
+    let passed = outcomes
+        .lines()
+        .filter_map(|line| line.strip_prefix("passed "));
+    Ok((passed.map(str::to_owned).collect(), text))
 }
 
 /// Tests of Django's suite that a draft refuses, as unittest names them, and why.
