@@ -59,9 +59,13 @@ fn row_tables(event: Event, new: &str) -> String {
     format!("WITH pgdraft_n AS ({new}){old}")
 }
 
+/// Expressions of indexes name columns as they are: one may be called `old`.
+const COLUMNS_FIRST: &str = "#variable_conflict use_column";
+
 fn row(steps: &str) -> String {
     format!(
         "
+{COLUMNS_FIRST}
 DECLARE
     pgdraft_detail text;
 BEGIN
@@ -88,6 +92,7 @@ pub(super) fn statement(steps: &[Step]) -> String {
     let large: String = steps.iter().map(dynamic_step).collect();
     format!(
         "
+{COLUMNS_FIRST}
 DECLARE
     pgdraft_count bigint;
     pgdraft_gone boolean;
