@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 18] = [
+const MIGRATIONS: [(i32, &str, &str); 17] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -39,15 +39,14 @@ const MIGRATIONS: [(i32, &str, &str); 18] = [
     (14, "review", include_str!("../migrations/0014_review.sql")),
     (15, "agents", include_str!("../migrations/0015_agents.sql")),
     (16, "tables", include_str!("../migrations/0016_tables.sql")),
-    (17, "review", include_str!("../migrations/0017_review.sql")),
-    (18, "agents", include_str!("../migrations/0018_agents.sql")),
+    (17, "agents", include_str!("../migrations/0017_agents.sql")),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 18;
+pub const VERSION: i32 = 17;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

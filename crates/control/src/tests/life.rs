@@ -54,6 +54,23 @@ async fn production_changes_its_schema_as_before() {
     assert_eq!(setup.base("badges").await, ["(5000,x,1,x)"]);
 }
 
+/// A statement that was planned before goes to no head whose table is gone.
+#[tokio::test]
+async fn no_write_begins_on_a_table_that_was_just_dropped() {
+    let setup = setup("gone", SHOP).await;
+    setup.draft(&["badge"]).await.unwrap();
+    let agent = setup.agent("s").await;
+    for text in [
+        "DROP TABLE app.badge",
+        "CREATE TABLE app.badge (n int PRIMARY KEY)",
+    ] {
+        setup.production.batch_execute(text).await.unwrap();
+    }
+    let got = agent.begin_write(None, "", "badge").await.unwrap_err();
+    assert_eq!(told(&got).code, "ZD006");
+    assert_eq!(told(&got).message, "table app.badge was dropped just now");
+}
+
 #[tokio::test]
 async fn a_draft_of_an_older_shape_follows() {
     let setup = setup("moved", SHOP).await;

@@ -152,6 +152,13 @@ BEGIN
     END IF;
 
     IF session.touched IS NOT TRUE THEN
+        -- planned before production dropped the table: another one may have its name
+        SELECT format('%I.%I', t.schema_name, t.table_name) INTO told
+        FROM pgdraft.tables t WHERE t.id = ANY (tables) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relid) LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'ZD006', MESSAGE = format('table %s was dropped just now', told),
+                HINT = 'Run the statement again.';
+        END IF;
         INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
     END IF;
     -- assigned, which costs no query

@@ -1,1 +1,0 @@
--- What reviewing and merging need besides.
