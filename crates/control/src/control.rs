@@ -101,25 +101,45 @@ pub(crate) struct Inner {
     pub(crate) deltas: Vec<Delta>,
 }
 
-/// When the catalog was looked at last: that look's beginning and its length.
+/// What looking at the catalog for clients that paused has cost, and costs.
 #[derive(Debug, Default)]
-struct Looked(std::sync::Mutex<Option<(Instant, Duration)>>);
+struct Looked(std::sync::Mutex<Looks>);
+
+#[derive(Debug, Default)]
+struct Looks {
+    /// When the last one began, and its length.
+    last: Option<(Instant, Duration)>,
+    /// What they took and time has not made good.
+    debt: Duration,
+}
 
 impl Looked {
-    /// Of all the time, one part in so many is spent on looking for clients that paused.
-    const PART: u32 = 4;
+    /// A second of looking is made good by so many seconds.
+    const PART: u32 = 40;
+    /// More debt than that is not made: a client by itself never comes to it, many at work do.
+    const DEBT_MAX: Duration = Duration::from_millis(500);
 
     fn note(&self, begun: Instant) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((begun, begun.elapsed()));
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = begun.elapsed();
+        looks.debt = looks.debt_at(begun) + length;
+        looks.last = Some((begun, length));
     }
 
     /// Whether another look costs too much for a client that paused so long.
-    fn just_now(&self, pause: Duration) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|(begun, length)| {
-            length / 2 > pause || begun.elapsed() < length * Self::PART
-        })
+    fn too_dear(&self, pause: Duration) -> bool {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let long = looks.last.is_some_and(|(_, length)| length / 2 > pause);
+        long || looks.debt_at(Instant::now()) > Self::DEBT_MAX
+    }
+}
+
+impl Looks {
+    fn debt_at(&self, now: Instant) -> Duration {
+        let since = self.last.map_or(Duration::ZERO, |(begun, _)| {
+            now.saturating_duration_since(begun)
+        });
+        self.debt.saturating_sub(since / Looked::PART)
     }
 }
 
@@ -265,12 +285,12 @@ impl Control {
     }
 
     /// The same for a client that paused so long; not where a look takes longer than twice that, where the
-    /// last was just now, or where one is under way.
+    /// looks have cost too much lately, or where one is under way.
     ///
     /// # Errors
     /// As [`Control::refresh_catalog`].
     pub async fn catch_up(&self, pause: Duration) -> Result<(), ControlError> {
-        if self.inner.looked.just_now(pause) {
+        if self.inner.looked.too_dear(pause) {
             return Ok(());
         }
         let Ok(one) = self.inner.refreshing.try_lock() else {
@@ -366,5 +386,24 @@ async fn watch(inner: Weak<Inner>, every: Duration) {
             }
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Instant, Looks};
+
+    #[test]
+    fn what_looks_have_cost_is_made_good_by_time() {
+        let begun = Instant::now();
+        let millis = Duration::from_millis;
+        let looks = Looks {
+            last: Some((begun, millis(3))),
+            debt: millis(100),
+        };
+        assert_eq!(looks.debt_at(begun), millis(100));
+        assert_eq!(looks.debt_at(begun + millis(400)), millis(90));
+        assert_eq!(looks.debt_at(begun + millis(9000)), Duration::ZERO);
+        assert_eq!(Looks::default().debt_at(begun), Duration::ZERO);
     }
 }
