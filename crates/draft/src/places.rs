@@ -12,7 +12,7 @@ use crate::apply::{
     update_modified,
 };
 use crate::text::{
-    column, equal, head_table, join, key_columns, operator, reference_operators, same_base,
+    column, equal, equal_in, head_table, join, key_columns, reference_operators, same_base,
     same_key,
 };
 
@@ -30,14 +30,7 @@ fn same(key: &Key, left: &str, right: &str) -> String {
         .columns
         .iter()
         .enumerate()
-        .map(|(i, name)| {
-            let (left, right) = (column(left, name), column(right, name));
-            let equal = equal(operator(key, i), &left, &right);
-            match key.nulls_not_distinct {
-                true => format!("({equal} OR {left} IS NULL AND {right} IS NULL)"),
-                false => equal,
-            }
-        })
+        .map(|(i, name)| equal_in(key, i, &column(left, name), &column(right, name)))
         .collect();
     parts.join(" AND ")
 }

@@ -8,7 +8,9 @@ use catalog::{Key, quote_identifier, quote_literal};
 
 use super::{Event, Raise, Step};
 use crate::Draft;
-use crate::text::{column, columns, equal, key_columns, operator, same_base, same_key, truncated};
+use crate::text::{
+    column, columns, equal, equal_in, key_columns, operator, same_base, same_key, truncated,
+};
 
 /// Inserted rows are logged with their key: rows that are new, and removed ones that came back.
 pub(super) fn log(draft: &Draft<'_>, event: Event) -> Vec<Step> {
@@ -206,15 +208,7 @@ impl Parts<'_, '_> {
             .elements("b")
             .iter()
             .enumerate()
-            .map(|(i, element)| {
-                let (op, other) = (operator(self.key, i), format!("c.pgdraft_e{}", i + 1));
-                let same = equal(op, element, &other);
-                if self.key.nulls_not_distinct {
-                    format!("({same} OR ({element} IS NULL AND {other} IS NULL))")
-                } else {
-                    same
-                }
-            })
+            .map(|(i, element)| equal_in(self.key, i, element, &format!("c.pgdraft_e{}", i + 1)))
             .collect();
         parts.join(" AND ")
     }

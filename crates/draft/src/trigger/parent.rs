@@ -7,8 +7,8 @@ use super::keys::first_of;
 use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, aliased, column, columns, equal, head_table, key_columns, key_detail, record,
-    reference_operators, same_key,
+    NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, key_columns, key_detail,
+    record, reference_operators, same_key,
 };
 
 /// Which of the changed parent rows.
@@ -169,13 +169,7 @@ fn both_have(unique: &Key, left: &str, right: &str) -> String {
     let pairs = elements(left).into_iter().zip(elements(right));
     let mut parts: Vec<String> = pairs
         .enumerate()
-        .map(|(i, (left, right))| {
-            let same = equal(crate::text::operator(unique, i), &left, &right);
-            match unique.nulls_not_distinct {
-                true => format!("({same} OR {left} IS NULL AND {right} IS NULL)"),
-                false => same,
-            }
-        })
+        .map(|(i, (left, right))| equal_in(unique, i, &left, &right))
         .collect();
     if let Some(predicate) = &unique.predicate {
         parts.extend([over(left, predicate), over(right, predicate)]);

@@ -49,7 +49,11 @@ impl Maker<'_> {
                 .iter()
                 .map(|c| (c.name.clone(), c.kind))
                 .collect(),
-            key: table.key.clone(),
+            // rows of a parent and of its children may have the same key
+            key: match (table.shape, only) {
+                (Shape::Inherited, "") => Vec::new(),
+                _ => table.key.clone(),
+            },
         };
         (format!("{only}{} AS {alias}", table.name), source)
     }

@@ -370,7 +370,10 @@ impl<'a> Arbiter<'a> {
             .map(|(n, (left, right))| {
                 let same = format!("{left} {} {right}", merge::equals(self.key, n));
                 if self.key.nulls_not_distinct {
-                    format!("({same} OR ({left} IS NULL AND {right} IS NULL))")
+                    // IS NULL holds for a row of nulls too, which is a value to an index
+                    format!(
+                        "({same} OR pg_catalog.num_nulls({left}, {right}) OPERATOR(pg_catalog.=) 2)"
+                    )
                 } else {
                     same
                 }
@@ -401,8 +404,10 @@ impl<'a> Arbiter<'a> {
     pub(super) fn never(&self, input: &str) -> String {
         let mut parts = Vec::new();
         if !self.key.nulls_not_distinct {
-            let values = self.values(input);
-            parts.extend(values.iter().map(|v| format!("{v} IS NULL")));
+            let values = list(self.values(input));
+            parts.push(format!(
+                "pg_catalog.num_nulls({values}) OPERATOR(pg_catalog.>) 0"
+            ));
         }
         if self.key.predicate.is_some() {
             parts.push(format!("NOT {input}.pgdraft_p{}", self.number));
