@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use report::Report;
 use session::Shared;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -18,6 +19,8 @@ use super::workers::Workers;
 /// Connections beyond the limit that are still listened to: to tell them that the limit is
 /// reached, and for cancel requests, which come on connections of their own.
 const CONNECTIONS_SPARE: usize = 64;
+/// Most time for the end of a cancel's connection.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// Wait after a failed accept (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -173,10 +176,15 @@ impl Door {
                 Box::pin(wire::startup::refuse(&mut client, &self.full())).await;
                 "full"
             }
-            Ok(Some(Arrival::Cancel { pid, key, stream })) => {
+            Ok(Some(Arrival::Cancel {
+                pid,
+                key,
+                mut stream,
+            })) => {
                 Box::pin(session::cancel(Arc::clone(&self.shared), pid, key)).await;
-                // as in PostgreSQL: whoever waits for this knows that no later statement is stopped
-                drop(stream);
+                // as in PostgreSQL: whoever waits for this knows that no later statement is stopped; over
+                // TLS an end without a word is an error to libpq
+                drop(tokio::time::timeout(GOODBYE, stream.shutdown()).await);
                 "cancel"
             }
             Ok(None) => "nothing",
