@@ -110,6 +110,35 @@ fn libraries_are_named_in_one_place() {
 }
 
 /// Every source file below `src`, with its text.
+/// What `git` keeps at the top, dotfiles apart.
+#[test]
+fn the_top_level_is_what_it_is_to_be() {
+    let listed = std::process::Command::new("git")
+        .args(["ls-files", "--full-name", ":/"])
+        .current_dir(crates())
+        .output()
+        .expect("git");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let tops: BTreeSet<&str> = listed
+        .lines()
+        .filter_map(|path| path.split('/').next())
+        .filter(|top| !top.starts_with('.'))
+        .collect();
+    let wanted = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "config",
+        "crates",
+        "docker",
+        "docs",
+        "tests",
+    ];
+    assert_eq!(tops, BTreeSet::from(wanted));
+}
+
 fn sources(folder: &Path, out: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).expect("folder") {
         let path = entry.expect("entry").path();
