@@ -44,6 +44,23 @@ GRANT EXECUTE ON FUNCTION pgdraft.head_fields(anyelement), pgdraft.check_failed(
 -- condition anew each time, for 12 us of 70; only functions and statements of ours write it.
 ALTER TABLE pgdraft.operations DROP CONSTRAINT operations_state_check;
 
+-- Notes the tables that a session writes to for the first time. One that production dropped since the
+-- statement was planned is none: another one may have its name.
+CREATE FUNCTION pgdraft.touch(own_sid bigint, tables integer[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    gone text;
+BEGIN
+    SELECT format('%I.%I', t.schema_name, t.table_name) INTO gone
+    FROM pgdraft.tables t WHERE t.id = ANY (tables) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relid) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZD006', MESSAGE = format('table %s was dropped just now', gone),
+            HINT = 'Run the statement again.';
+    END IF;
+    INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
+END $$;
+REVOKE ALL ON FUNCTION pgdraft.touch(bigint, integer[]) FROM PUBLIC;
+
 -- Opens a write: one writer of a session at a time, an open session, the operation it belongs to.
 -- Sent as a statement of its own before the write, so that the write's snapshot is taken under the lock.
 CREATE OR REPLACE FUNCTION pgdraft.begin_write(operation text, statement text, tables integer[]) RETURNS bigint
@@ -78,7 +95,7 @@ BEGIN
         INTO own_op, known;
         IF own_op IS NOT NULL THEN
             IF NOT known THEN
-                INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
+                PERFORM pgdraft.touch(own_sid, tables);
             END IF;
             RETURN own_op;
         END IF;
@@ -152,14 +169,7 @@ BEGIN
     END IF;
 
     IF session.touched IS NOT TRUE THEN
-        -- planned before production dropped the table: another one may have its name
-        SELECT format('%I.%I', t.schema_name, t.table_name) INTO told
-        FROM pgdraft.tables t WHERE t.id = ANY (tables) AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relid) LIMIT 1;
-        IF FOUND THEN
-            RAISE EXCEPTION USING ERRCODE = 'ZD006', MESSAGE = format('table %s was dropped just now', told),
-                HINT = 'Run the statement again.';
-        END IF;
-        INSERT INTO pgdraft.touched (sid, table_id) SELECT own_sid, t.id FROM unnest(tables) t (id) ON CONFLICT DO NOTHING;
+        PERFORM pgdraft.touch(own_sid, tables);
     END IF;
     -- assigned, which costs no query
     told := set_config('pgdraft.op', own_op::text, true);

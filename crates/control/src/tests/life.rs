@@ -58,7 +58,7 @@ async fn production_changes_its_schema_as_before() {
 #[tokio::test]
 async fn no_write_begins_on_a_table_that_was_just_dropped() {
     let setup = setup("gone", SHOP).await;
-    setup.draft(&["badge"]).await.unwrap();
+    setup.draft(&["badge", "dept"]).await.unwrap();
     let agent = setup.agent("s").await;
     for text in [
         "DROP TABLE app.badge",
@@ -66,9 +66,16 @@ async fn no_write_begins_on_a_table_that_was_just_dropped() {
     ] {
         setup.production.batch_execute(text).await.unwrap();
     }
-    let got = agent.begin_write(None, "", "badge").await.unwrap_err();
-    assert_eq!(told(&got).code, "ZD006");
-    assert_eq!(told(&got).message, "table app.badge was dropped just now");
+    let refused = |got: &tokio_postgres::Error| {
+        assert_eq!(told(got).code, "ZD006");
+        assert_eq!(told(got).message, "table app.badge was dropped just now");
+    };
+    refused(&agent.begin_write(None, "", "badge").await.unwrap_err());
+    // nor as a later statement of an operation
+    agent.transaction("BEGIN").await;
+    agent.begin_write(None, "", "dept").await.unwrap();
+    refused(&agent.begin_write(None, "", "badge").await.unwrap_err());
+    agent.transaction("ROLLBACK").await;
 }
 
 #[tokio::test]
