@@ -6,7 +6,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{Check, Column, Generated, Leaf, Relation, Route, quote_identifier, quote_literal};
+use crate::{
+    Check, Column, Generated, Leaf, Relation, Route, array_text, quote_identifier, quote_literal,
+};
 
 /// PostgreSQL passes at most 100 arguments to a function.
 const ARGUMENTS_MAX: usize = 100;
@@ -185,7 +187,7 @@ fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> String 
         return format!(
             "{filled} OR pgdraft.not_null_failed({}, {}, {head}.*)",
             holder(relation),
-            quote_literal(&array_literal(required))
+            quote_literal(&array_text(required))
         );
     }
     let missing = if in_order {
@@ -229,13 +231,6 @@ fn check(relation: &Relation, enforced: &Enforced<'_>, head: Option<&str>) -> St
         holder(relation),
         quote_literal(&enforced.check.name),
     )
-}
-
-/// Names as the text of an array.
-fn array_literal(names: &[&str]) -> String {
-    let quoted = |name: &&str| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
-    let names: Vec<String> = names.iter().map(quoted).collect();
-    format!("{{{}}}", names.join(","))
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

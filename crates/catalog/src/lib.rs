@@ -12,7 +12,7 @@ mod defaults;
 mod quote;
 
 pub use conditions::Enforced;
-pub use quote::{quote_identifier, quote_literal, quote_qualified, shown_table};
+pub use quote::{array_text, quote_identifier, quote_literal, quote_qualified, shown_table};
 
 /// `pg_class.oid` of a base relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -473,6 +473,17 @@ impl Key {
     /// Production has a constraint or an index for it.
     pub fn is_declared(&self) -> bool {
         !self.name.is_empty()
+    }
+
+    /// Whether two elements are the same to the key, by `equal` over `left` and `right`.
+    pub fn same(&self, equal: String, left: &str, right: &str) -> String {
+        match self.nulls_not_distinct {
+            // IS NULL holds for a row of nulls too, which is a value to an index
+            true => format!(
+                "({equal} OR pg_catalog.num_nulls({left}, {right}) OPERATOR(pg_catalog.=) 2)"
+            ),
+            false => equal,
+        }
     }
 }
 

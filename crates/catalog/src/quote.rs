@@ -34,6 +34,13 @@ pub fn quote_literal(text: &str) -> String {
     }
 }
 
+/// An array of texts in PostgreSQL's text form: `{"a","b\"c"}`.
+pub fn array_text(elements: &[&str]) -> String {
+    let quoted = |text: &&str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let quoted: Vec<String> = elements.iter().map(quoted).collect();
+    format!("{{{}}}", quoted.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,24 +25,25 @@ impl Control {
     /// [`ControlError::Refused`] where a table cannot be drafted, [`ControlError::SchemaMoved`]
     /// where a draft of an older shape of the table is in the way.
     pub async fn draft_tables(&self, tables: &[RelationId]) -> Result<Arc<Catalog>, ControlError> {
-        let mut catalog = self.catalog();
-        if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
-            catalog = self.refresh_catalog().await?;
-        }
-        // gone since the statement was planned: there may be another table of this name
-        if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
-            return Ok(catalog);
-        }
-        let wanted = wanted(&catalog, tables)?;
-        if wanted.iter().all(|id| catalog.head(*id).is_some()) {
-            return Ok(catalog);
-        }
-        match self.make(&wanted).await {
+        match self.make_missing(tables).await {
+            // gone since the statement was planned: there may be another table of this name
             Ok(()) | Err(ControlError::NoSuchRelation(_)) => {}
             Err(error) => return Err(error),
         }
         self.reload().await?;
         Ok(self.catalog())
+    }
+
+    async fn make_missing(&self, tables: &[RelationId]) -> Result<(), ControlError> {
+        let mut catalog = self.catalog();
+        if !tables.iter().all(|id| catalog.relations.contains_key(id)) {
+            catalog = self.refresh_catalog().await?;
+        }
+        let wanted = wanted(&catalog, tables)?;
+        if wanted.iter().all(|id| catalog.head(*id).is_some()) {
+            return Ok(());
+        }
+        self.make(&wanted).await
     }
 
     /// Makes the heads that are missing or out of date, in one transaction.

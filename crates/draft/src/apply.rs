@@ -482,25 +482,29 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
 
 /// An UPDATE `b` of those rows of the draft, `h`, up to its further conditions.
 pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
-    let relation = own.draft.relation;
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h JOIN f ON {} WHERE {} AND {}",
+        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {}",
         own.first(),
-        relation.only(),
-        own.head(),
-        same_key(relation, "f", "h"),
-        same_base(relation, "b", "h"),
-        modified(own),
+        own.draft.relation.only(),
+        beside_base(own)
     )
 }
 
 /// How many of them there are, up to their further conditions: one bigint column.
 pub(crate) fn count_modified(own: &Own<'_>) -> String {
+    format!(
+        "WITH f AS ({}) SELECT count(*) FROM {} b, {}",
+        own.first(),
+        own.draft.relation.only(),
+        beside_base(own)
+    )
+}
+
+/// Those rows beside the base's `b`, and `f`, as the draft saw them first.
+fn beside_base(own: &Own<'_>) -> String {
     let relation = own.draft.relation;
     format!(
-        "WITH f AS ({}) SELECT count(*) FROM {} b, {} h JOIN f ON {} WHERE {} AND {}",
-        own.first(),
-        relation.only(),
+        "{} h JOIN f ON {} WHERE {} AND {}",
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),

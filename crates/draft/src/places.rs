@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use catalog::{Column, ForeignKey, Key, ReferentialAction, Relation, quote_identifier};
 
-use crate::Own;
 use crate::apply::{
     Hold, agrees, count_made, count_modified, delete, insert_where, merged, not_deleted, ours,
     update_modified,
@@ -15,6 +14,7 @@ use crate::text::{
     column, equal, equal_in, head_table, join, key_columns, reference_operators, same_base,
     same_key,
 };
+use crate::{Own, rekey};
 
 /// Unique keys over plain columns of all rows besides the primary key, which are checked at once.
 fn keys(relation: &Relation) -> impl Iterator<Item = &Key> {
@@ -184,7 +184,7 @@ impl<'a, 'b> Free<'a, 'b> {
                 head_table(*head),
                 self.own.sid.0,
                 same_base(parent, "p", "x"),
-                refers_alike(parent, key, "p", "x")
+                rekey::same(parent, key, "p", "x")
             )
         })
     }
@@ -211,7 +211,7 @@ impl<'a, 'b> Free<'a, 'b> {
             }
             let gone = format!("NOT EXISTS (SELECT FROM {} c WHERE {which})", child.only());
             Some(match update {
-                true => format!(" AND ({} OR {gone})", refers_alike(relation, key, "b", "h")),
+                true => format!(" AND ({} OR {gone})", rekey::same(relation, key, "b", "h")),
                 false => format!(" AND {gone}"),
             })
         })
@@ -233,16 +233,6 @@ fn refers(relation: &Relation, key: &ForeignKey, parent: &str, child: &str) -> S
         .iter()
         .zip(key.parent_columns.iter().zip(&key.child_columns))
         .map(|(op, (up, down))| equal(op, &column(parent, up), &column(child, down)))
-        .collect();
-    parts.join(" AND ")
-}
-
-/// Two rows of the parent are the same to those that refer to it.
-fn refers_alike(relation: &Relation, key: &ForeignKey, left: &str, right: &str) -> String {
-    let parts: Vec<String> = reference_operators(Some(relation), key)
-        .iter()
-        .zip(&key.parent_columns)
-        .map(|(op, name)| equal(op, &column(left, name), &column(right, name)))
         .collect();
     parts.join(" AND ")
 }

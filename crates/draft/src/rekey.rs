@@ -26,7 +26,7 @@ fn staying(relation: &Relation) -> Option<&ForeignKey> {
 }
 
 /// The referenced columns of the rows `left` and `right` are equal.
-fn same(relation: &Relation, key: &ForeignKey, left: &str, right: &str) -> String {
+pub(crate) fn same(relation: &Relation, key: &ForeignKey, left: &str, right: &str) -> String {
     let parts: Vec<String> = reference_operators(Some(relation), key)
         .iter()
         .zip(&key.parent_columns)

@@ -80,14 +80,7 @@ pub(crate) fn equal(operator: &str, left: &str, right: &str) -> String {
 
 /// Equality of two elements of a unique key.
 pub(crate) fn equal_in(key: &Key, place: usize, left: &str, right: &str) -> String {
-    let same = equal(operator(key, place), left, right);
-    match key.nulls_not_distinct {
-        // IS NULL holds for a row of nulls too, which is a value to an index
-        true => {
-            format!("({same} OR pg_catalog.num_nulls({left}, {right}) OPERATOR(pg_catalog.=) 2)")
-        }
-        false => same,
-    }
+    key.same(equal(operator(key, place), left, right), left, right)
 }
 
 /// Equality of two rows of a head or log by the key.

@@ -142,7 +142,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     async fn refresh_catalog(&self) -> Result<Arc<Catalog>, Report>;
 
     /// Looks whether production's schema has moved, for a client that paused so long, in which time
-    /// anything may have happened. Not where that takes longer than the pause or was done just now.
+    /// anything may have happened. Not where that costs too much beside the pause, or lately.
     async fn catch_up(&self, pause: Duration) {
         let _ = pause;
     }

@@ -19,6 +19,28 @@ pub(crate) struct CancelKey {
     pub(crate) key: Vec<u8>,
 }
 
+/// A key by which a client can be cancelled as long as this is kept.
+pub(crate) struct Given {
+    shared: Arc<Shared>,
+    pub(crate) key: CancelKey,
+}
+
+impl Given {
+    /// A key for this slot; `None` where the system gives no random bytes.
+    pub(crate) fn new(shared: &Arc<Shared>, slot: Arc<CancelSlot>, minor: u16) -> Option<Self> {
+        let key = CancelKey::new(shared, minor)?;
+        shared.cancels.insert(key.clone(), slot);
+        let shared = Arc::clone(shared);
+        Some(Self { shared, key })
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.shared.cancels.remove(&self.key);
+    }
+}
+
 /// What it stands for upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct CancelTarget {
@@ -145,7 +167,7 @@ pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
 
 impl CancelKey {
     /// A key nobody can guess, as long as the protocol allows: 4 bytes in 3.0, 32 from 3.2 on.
-    pub(crate) fn new(shared: &Shared, protocol_minor: u16) -> Option<Self> {
+    fn new(shared: &Shared, protocol_minor: u16) -> Option<Self> {
         let key = match protocol_minor {
             0 | 1 => random::<4>()?.to_vec(),
             _ => random::<32>()?.to_vec(),

@@ -21,7 +21,7 @@ use wire::startup::Client;
 use crate::admin::console_only;
 use crate::answer;
 use crate::api::{AdminCommand, Answer, AnswerColumn, Identity};
-use crate::cancel::{CancelKey, CancelSlot};
+use crate::cancel::{CancelSlot, Given};
 use crate::conn::End;
 use crate::pipeline::as_error;
 use crate::shared::Shared;
@@ -72,22 +72,10 @@ struct Console<'c> {
     slot: Arc<CancelSlot>,
 }
 
-/// The client's key, as long as the client is there.
-struct Known<'c> {
-    shared: &'c Shared,
-    key: CancelKey,
-}
-
-impl Drop for Known<'_> {
-    fn drop(&mut self) {
-        self.shared.cancels.remove(&self.key);
-    }
-}
-
 /// Serves a console client from AuthenticationOk to its end.
 pub(crate) async fn serve(
     client: &mut Client,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     identity: &Identity,
     session: Option<String>,
 ) -> End {
@@ -107,13 +95,10 @@ pub(crate) async fn serve(
     for (name, setting) in smalltalk::settings(shared) {
         wire::encode::parameter_status(&mut greeting, name, &setting);
     }
-    let key = CancelKey::new(shared, client.protocol_minor);
-    let _known = key.map(|key| {
+    let given = Given::new(shared, Arc::clone(&console.slot), client.protocol_minor);
+    if let Some(Given { key, .. }) = &given {
         wire::encode::backend_key(&mut greeting, key.pid, &key.key);
-        let slot = Arc::clone(&console.slot);
-        shared.cancels.insert(key.clone(), slot);
-        Known { shared, key }
-    });
+    }
     wire::encode::ready(&mut greeting, b'I');
     if wire::startup::welcome(client, &greeting).await.is_err() {
         return End::Lost;

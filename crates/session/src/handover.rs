@@ -80,7 +80,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             values.extend(self.settings.values.values().map(String::as_str));
         }
         let reset = !fresh && !same;
-        let (names_text, values_text) = (array(&names), array(&values));
+        let (names_text, values_text) = (catalog::array_text(&names), catalog::array_text(&values));
         let is_set = !names.is_empty();
         if binds {
             self.run_in_take_over(&own::READ_WRITE, &[]);
@@ -118,7 +118,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) async fn learn_settings(&mut self) -> Result<(), Failure> {
         let names: BTreeSet<String> = std::mem::take(&mut self.conn.lane().learn);
         let list: Vec<&str> = names.iter().map(String::as_str).collect();
-        let list = array(&list);
+        let list = catalog::array_text(&list);
         let list = [Some(list.as_str())];
         let asked = self.ask(&VALUES, &list, Vec::new());
         let answer = match asked.await {
@@ -178,34 +178,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 }
 
-/// An array of texts in its text form.
-pub(crate) fn array(elements: &[&str]) -> String {
-    let mut out = String::from("{");
-    for (index, element) in elements.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        out.push('"');
-        for letter in element.chars() {
-            if matches!(letter, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(letter);
-        }
-        out.push('"');
-    }
-    out.push('}');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #[test]
     fn an_array_reads_back() {
         let elements = ["a b", "", "NULL", r#"c"\,{d}"#];
-        let read = crate::answer::elements(&super::array(&elements)).unwrap();
+        let read = crate::answer::elements(&catalog::array_text(&elements)).unwrap();
         let read: Vec<String> = read.into_iter().flatten().collect();
         assert_eq!(read, elements);
-        assert_eq!(super::array(&[]), "{}");
+        assert_eq!(catalog::array_text(&[]), "{}");
     }
 }

@@ -540,7 +540,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         let list = |names: &[String]| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            crate::handover::array(&names)
+            catalog::array_text(&names)
         };
         let (tables, only, mode) = (list(&lock.tables), list(&lock.only), lock.mode.to_string());
         let nowait = if lock.nowait { "t" } else { "f" };

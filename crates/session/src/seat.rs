@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use upstream::UpstreamStream;
 use wire::startup::Client;
 
-use crate::cancel::{CancelKey, CancelSlot, CancelTarget, upstream_cancel};
+use crate::cancel::{CancelSlot, CancelTarget, Given, upstream_cancel};
 use crate::client::GOODBYE;
 use crate::conn::{Conn, End};
 use crate::lane::Bound;
@@ -31,7 +31,7 @@ pub(crate) struct Seat {
     shared: Arc<Shared>,
     wish: Wish,
     lease: Option<Lease>,
-    key: CancelKey,
+    given: Given,
 }
 
 impl Seat {
@@ -41,15 +41,14 @@ impl Seat {
         (wish, slot): (Wish, Arc<CancelSlot>),
         protocol_minor: u16,
     ) -> Result<Self, Box<Report>> {
-        let key = CancelKey::new(shared, protocol_minor).ok_or_else(|| {
+        let given = Given::new(shared, slot, protocol_minor).ok_or_else(|| {
             Report::fatal("58000", "the system gives no random bytes").hint("Try again.")
         })?;
-        shared.cancels.insert(key.clone(), slot);
         Ok(Self {
             shared: Arc::clone(shared),
             wish,
             lease: None,
-            key,
+            given,
         })
     }
 
@@ -105,7 +104,7 @@ impl Seat {
             lane.replies.known = known;
         }
         out.extend_from_slice(&notices);
-        wire::encode::backend_key(&mut out, self.key.pid, &self.key.key);
+        wire::encode::backend_key(&mut out, self.given.key.pid, &self.given.key.key);
         wire::encode::ready(&mut out, b'I');
         Ok(wire::startup::welcome(client, &out).await.is_ok())
     }
@@ -259,17 +258,12 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.shared.cancels.remove(&self.key);
-    }
-}
-
 /// Waits for work that needs a server connection.
 async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), End> {
-    let mut drain = requests.conn.shared.drain.clone();
+    let conn = requests.conn;
+    let mut drain = conn.shared.drain.clone();
     while !has_work(&requests.held) {
-        requests.conn.rests();
+        conn.rests();
         if *drain.borrow_and_update() {
             let report = crate::reply::shutting_down();
             let mut out = Vec::new();
@@ -278,17 +272,13 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
             return Err(End::Drained);
         }
         tokio::select! {
-            chunk = pool::read(&mut client.stream) => {
-                let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
-                    return Err(End::Lost);
-                };
-                requests.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
-                requests.held.extend_from_slice(&chunk);
-            }
+            heard = hear(client, requests) => if !heard {
+                return Err(End::Lost);
+            },
             Ok(()) = drain.changed() => {}
-            () = requests.conn.presence.ordered.notified() => {
-                Box::pin(requests.conn.obey()).await;
-                let words = requests.conn.lane().last_words.take();
+            () = conn.presence.ordered.notified() => {
+                Box::pin(conn.obey()).await;
+                let words = conn.lane().last_words.take();
                 if let Some(words) = words {
                     drop(client.stream.write_all(&words).await);
                     return Err(End::Told);
@@ -299,7 +289,7 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
             return Err(End::Closed);
         }
     }
-    requests.conn.works();
+    conn.works();
     requests.trace();
     Ok(())
 }
@@ -309,20 +299,23 @@ async fn idle(client: &mut Client, requests: &mut ToServer<'_>) -> Result<(), En
 /// can tell.
 async fn gone(client: &mut Client, requests: &mut ToServer<'_>) {
     while requests.held.len() < WHOLE_BYTES_MAX {
-        match pool::read(&mut client.stream).await {
-            Ok(chunk) if !chunk.is_empty() => {
-                requests
-                    .conn
-                    .shared
-                    .metrics
-                    .from_client
-                    .inc_by(chunk.len() as u64);
-                requests.held.extend_from_slice(&chunk);
-            }
-            Ok(_) | Err(_) => return,
+        if !hear(client, requests).await {
+            return;
         }
     }
     std::future::pending().await
+}
+
+/// Keeps what the client sends next for when it is looked at; false where the client is gone.
+async fn hear(client: &mut Client, requests: &mut ToServer<'_>) -> bool {
+    let chunk = pool::read(&mut client.stream).await;
+    let Some(chunk) = chunk.ok().filter(|chunk| !chunk.is_empty()) else {
+        return false;
+    };
+    let metrics = &requests.conn.shared.metrics;
+    metrics.from_client.inc_by(chunk.len() as u64);
+    requests.held.extend_from_slice(&chunk);
+    true
 }
 
 /// A whole frame is there, or the beginning of one that is not waited for, or of none at all.

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use catalog::array_text;
 use tokio::io::AsyncWrite;
 
-use crate::handover::array;
 use crate::own::OwnStatement;
 use crate::planner::Piece;
 use crate::request::Requests;
@@ -63,7 +63,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         let column = |column: usize| {
             let values = known.iter().filter_map(|row| row.get(column));
-            array(&values.map(String::as_str).collect::<Vec<_>>())
+            array_text(&values.map(String::as_str).collect::<Vec<_>>())
         };
         let mut columns: Vec<String> = (0..4).map(column).collect();
         let (names, texts): (Vec<&str>, Vec<&str>) = self
@@ -71,7 +71,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .iter()
             .map(|(name, text)| (name.as_str(), text.as_ref()))
             .unzip();
-        columns.extend([array(&names), array(&texts), piece.text.to_string()]);
+        columns.extend([
+            array_text(&names),
+            array_text(&texts),
+            piece.text.to_string(),
+        ]);
         let params: Vec<Option<&str>> = columns.iter().map(|c| Some(c.as_str())).collect();
         self.run_own(&TEXTS, &params, false, (None, Vec::new()));
     }

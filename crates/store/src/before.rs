@@ -10,23 +10,12 @@ use crate::Error;
 /// # Errors
 /// [`Error::Database`].
 pub async fn note(client: &impl GenericClient, names: &[[String; 3]]) -> Result<(), Error> {
-    let part = |n: usize| -> Vec<&str> {
-        let parts = names.iter().filter_map(|c| c.get(n));
-        parts.map(String::as_str).collect()
-    };
-    // What stays is left alone: a new row would make every process read the catalog again.
-    for what in [
+    let with = "SELECT DISTINCT u.* FROM unnest($1::text[], $2::text[], $3::text[]) u";
+    let changes = [
         "DELETE FROM pgdraft.triggers t WHERE (t.schema_name, t.table_name, t.trigger_name) NOT IN (TABLE w)",
         "INSERT INTO pgdraft.triggers (schema_name, table_name, trigger_name) TABLE w ON CONFLICT DO NOTHING",
-    ] {
-        let text = format!(
-            "WITH w AS (SELECT DISTINCT u.* FROM unnest($1::text[], $2::text[], $3::text[]) u) {what}"
-        );
-        client
-            .execute(&text, &[&part(0), &part(1), &part(2)])
-            .await?;
-    }
-    Ok(())
+    ];
+    crate::keys::note_as(client, names, (with, changes)).await
 }
 
 /// What is wrong with those that are named in full.

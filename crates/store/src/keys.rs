@@ -12,23 +12,31 @@ use crate::Error;
 /// # Errors
 /// [`Error::Database`].
 pub async fn note(client: &impl GenericClient, columns: &[[String; 3]]) -> Result<(), Error> {
-    let part = |n: usize| -> Vec<&str> {
-        let parts = columns.iter().filter_map(|c| c.get(n));
-        parts.map(String::as_str).collect()
-    };
-    // What stays is left alone: a new row would make every process read the catalog again.
-    for what in [
+    let with = "SELECT u.schema_name, u.table_name, u.column_name, u.place::integer
+                 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY u (schema_name, table_name, column_name, place)";
+    let changes = [
         "DELETE FROM pgdraft.keys k WHERE NOT EXISTS (
              SELECT FROM w WHERE (w.schema_name, w.table_name, w.column_name, w.place)
                  = (k.schema_name, k.table_name, k.column_name, k.place))",
         "INSERT INTO pgdraft.keys (schema_name, table_name, column_name, place)
          SELECT w.schema_name, w.table_name, w.column_name, w.place FROM w ON CONFLICT DO NOTHING",
-    ] {
-        let text = format!(
-            "WITH w AS (SELECT u.schema_name, u.table_name, u.column_name, u.place::integer
-                 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY u (schema_name, table_name, column_name, place))
-             {what}"
-        );
+    ];
+    note_as(client, columns, (with, changes)).await
+}
+
+/// Makes a table say what the configuration names, which is `w` to the two changes. What stays is left
+/// alone: a new row would make every process read the catalog again.
+pub(crate) async fn note_as(
+    client: &impl GenericClient,
+    names: &[[String; 3]],
+    (with, changes): (&str, [&str; 2]),
+) -> Result<(), Error> {
+    let part = |n: usize| -> Vec<&str> {
+        let parts = names.iter().filter_map(|c| c.get(n));
+        parts.map(String::as_str).collect()
+    };
+    for change in changes {
+        let text = format!("WITH w AS ({with}) {change}");
         client
             .execute(&text, &[&part(0), &part(1), &part(2)])
             .await?;

@@ -117,6 +117,15 @@ impl<'a> Fires<'a> {
             .collect()
     }
 
+    /// Rows of `rows` with what the triggers, `fired` over the row `s`, made of them; those that they kept
+    /// away are left out.
+    pub(crate) fn source(&self, rows: &str, fired: &str) -> String {
+        format!(
+            "SELECT b.*{} FROM (SELECT s.*, {fired} AS pgdraft_f FROM {rows} AS s OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL",
+            self.fields()
+        )
+    }
+
     /// `, (b.pgdraft_f)."a" AS pgdraft_w0, …`: the row that they made.
     pub(crate) fn fields(&self) -> String {
         let writable = self.changed.writable();

@@ -89,13 +89,16 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
         " AS pgdraft_clause OFFSET 0) AS pgdraft_c WHERE pgdraft_c.pgdraft_clause IS NOT NULL) AS q)",
     );
     if let Some(fires) = fires {
+        let fired = format!(
+            "CASE pgdraft_kind WHEN 'I' THEN {} WHEN 'U' THEN {} ELSE {} END",
+            fires.inserted(|i, _| format!("n{i}")),
+            fires.updated(|i, _| format!("n{i}")),
+            fires.row(|i, _| format!("o{i}")),
+        );
         out.cte().ours(&format!(
-            "{fired} AS MATERIALIZED (SELECT b.*{fields} FROM (SELECT s.*, CASE pgdraft_kind WHEN 'I' THEN {inserted} WHEN 'U' THEN {updated} ELSE {kept} END AS pgdraft_f FROM {src} AS s OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL)",
-            fired = work.src(),
-            fields = fires.fields(),
-            inserted = fires.inserted(|i, _| format!("n{i}")),
-            updated = fires.updated(|i, _| format!("n{i}")),
-            kept = fires.row(|i, _| format!("o{i}")),
+            "{} AS MATERIALIZED ({})",
+            work.src(),
+            fires.source(&src, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
         moving::finish(work, Rows::Mixed, new, &returning, &mut out)?;

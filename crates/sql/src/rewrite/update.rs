@@ -58,11 +58,11 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     if let Some(fires) = fires {
         let writable = changed.writable();
         out.cascades |= !changed.drafted.referenced_by.is_empty();
+        let fired = fires.updated(|i, _| image(&writable, &assignments, i));
         out.cte().ours(&format!(
-            "{src} AS MATERIALIZED (SELECT b.*{fields} FROM (SELECT s.*, {fired} AS pgdraft_f FROM {source} AS s OFFSET 0) AS b WHERE b.pgdraft_f IS DISTINCT FROM NULL)",
-            src = work.src(),
-            fields = fires.fields(),
-            fired = fires.updated(|i, _| image(&writable, &assignments, i)),
+            "{} AS MATERIALIZED ({})",
+            work.src(),
+            fires.source(&source, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
         moving::finish(work, Rows::Updated, new, &returning, &mut out)?;

@@ -368,15 +368,8 @@ impl<'a> Arbiter<'a> {
         let pairs = left.iter().zip(right).enumerate();
         pairs
             .map(|(n, (left, right))| {
-                let same = format!("{left} {} {right}", merge::equals(self.key, n));
-                if self.key.nulls_not_distinct {
-                    // IS NULL holds for a row of nulls too, which is a value to an index
-                    format!(
-                        "({same} OR pg_catalog.num_nulls({left}, {right}) OPERATOR(pg_catalog.=) 2)"
-                    )
-                } else {
-                    same
-                }
+                let equal = format!("{left} {} {right}", merge::equals(self.key, n));
+                self.key.same(equal, left, right)
             })
             .collect()
     }
