@@ -23,6 +23,9 @@ const SUPERUSER: &str = "postgres";
 /// The database that agents work on under `serve --embedded`.
 pub(crate) const DATABASE: &str = "app";
 
+/// How often a port is chosen where each is taken by somebody else before PostgreSQL has it.
+const PORTS_TRIED: u32 = 4;
+
 /// A running private PostgreSQL; dropping it stops it.
 pub(crate) struct Embedded {
     bin: PathBuf,
@@ -81,10 +84,7 @@ impl Embedded {
         let dir = dir.canonicalize().map_err(|e| folder(&dir, &e))?;
         let mut embedded = Self {
             bin,
-            port: match settings.port {
-                0 => free_port()?,
-                port => port,
-            },
+            port: settings.port,
             password: password(&dir)?,
             _lock: lock(&dir)?,
             dir,
@@ -95,7 +95,11 @@ impl Embedded {
         if !embedded.data().join("PG_VERSION").exists() {
             embedded.initdb()?;
         }
-        embedded.launch(connections_max)?;
+        embedded.end_of_before()?;
+        match settings.port {
+            0 => embedded.launch_anywhere(connections_max)?,
+            _ => embedded.launch(connections_max)?,
+        }
         Ok(embedded)
     }
 
@@ -170,8 +174,8 @@ impl Embedded {
         outcome
     }
 
-    fn launch(&mut self, connections_max: usize) -> Result<(), Failure> {
-        // One that a killed process left behind still has the folder.
+    /// Ends one that a killed process left behind, which still has the folder.
+    fn end_of_before(&mut self) -> Result<(), Failure> {
         let mut status = self.command("pg_ctl");
         status.args(["status", "-D"]).arg(self.data());
         if status.status().is_ok_and(|s| s.success()) {
@@ -180,6 +184,23 @@ impl Embedded {
             self.shut_down()?;
             self.temporary = temporary;
         }
+        Ok(())
+    }
+
+    /// Starts it on a free port. Somebody else may take that before PostgreSQL does: then on another.
+    fn launch_anywhere(&mut self, connections_max: usize) -> Result<(), Failure> {
+        let mut tried = 0;
+        loop {
+            self.port = free_port()?;
+            tried += 1;
+            match self.launch(connections_max) {
+                Err(_) if tried < PORTS_TRIED && is_taken(self.port) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn launch(&mut self, connections_max: usize) -> Result<(), Failure> {
         let options = format!(
             "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' -c max_connections={}",
             self.port,
@@ -351,6 +372,10 @@ fn write_private(file: &Path, text: &str, owner: Option<&Owner>) -> Result<(), F
         .and_then(|mut f| f.write_all(text.as_bytes()))
         .map_err(|e| folder(file, &e))?;
     owner.map_or(Ok(()), |owner| owner.give(file))
+}
+
+fn is_taken(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_err()
 }
 
 fn free_port() -> Result<u16, Failure> {

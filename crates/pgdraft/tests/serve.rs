@@ -15,7 +15,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use testkit::Cluster;
-use testkit::cluster::{Database, free_port};
+use testkit::cluster::Database;
+use testkit::ports::free_port;
 use testkit::proxy::{AGENTS, PASSWORD, REVIEWER, binary, configuration, initialise};
 use testkit::wire::{Connection, Login};
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::environment;
+use crate::ports::free_port;
 use crate::wire::{Connection, Login};
 
 /// Name of the superuser; it logs in over TCP without a password, all others need SCRAM.
@@ -275,14 +276,6 @@ impl Drop for Database {
             }
         }
     }
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .port()
 }
 
 /// Folder of the newest PostgreSQL found, or of `PGDRAFT_TEST_PG_BIN`.

@@ -26,6 +26,7 @@ pub mod compatibility;
 pub mod differential;
 mod dump;
 pub mod harness;
+pub mod ports;
 pub mod proxy;
 pub mod random;
 pub mod wire;

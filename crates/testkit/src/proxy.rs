@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Database, free_port};
+use crate::cluster::Database;
 use crate::environment;
+use crate::ports::free_port;
 use crate::wire::{Connection, Login};
 
 /// Agents of every proxy; the password of each is [`PASSWORD`].

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,11 +47,7 @@ fn command(root: bool, program: &str) -> Command {
 
 fn start() -> Cluster {
     let root = is_root();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = testkit::ports::free_port();
     let folder = std::env::temp_dir().join(format!("pgdraft-control-{port}"));
     fs::create_dir_all(&folder).unwrap();
     if root {

@@ -69,9 +69,7 @@ fn binary(name: &str) -> PathBuf {
 
 impl Cluster {
     pub(super) fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = testkit::ports::free_port();
         let name = format!("pgdraft-upstream-{}-{port}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         run(command("mkdir").arg(&folder));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::cluster::free_port;
+use testkit::ports::free_port;
 use testkit::proxy::{AGENTS, PASSWORD, Settings};
 use testkit::wire::{Connection, Login};
 use testkit::{Database, Proxy};
