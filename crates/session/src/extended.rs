@@ -451,6 +451,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Plan::Read(read) => Some(Fix {
                 positions: positions(&plan, shift),
                 undo: self.take_effect(&read.effect),
+                verb: read.effect.verb(),
                 ..Fix::default()
             }),
             Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,

@@ -89,6 +89,7 @@ pub(crate) fn command_tag(verb: sql::Verb, upstream: &str) -> String {
     let words = match verb {
         sql::Verb::Truncate => return "TRUNCATE TABLE".to_owned(),
         sql::Verb::Explain => return "EXPLAIN".to_owned(),
+        sql::Verb::Other(tag) => return tag.to_owned(),
         sql::Verb::Insert => "INSERT 0",
         sql::Verb::Update => "UPDATE",
         sql::Verb::Delete => "DELETE",
@@ -109,7 +110,7 @@ pub(crate) fn command_name(verb: sql::Verb) -> Option<&'static str> {
         sql::Verb::Merge => Some("MERGE"),
         sql::Verb::Copy => Some("COPY FROM"),
         sql::Verb::Select => Some("SELECT"),
-        sql::Verb::Explain => None,
+        sql::Verb::Explain | sql::Verb::Other(_) => None,
     }
 }
 

@@ -237,6 +237,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 let undo = self.take_effect(&read.effect);
                 let fix = Fix {
                     undo,
+                    verb: read.effect.verb(),
                     ..Fix::default()
                 };
                 self.run_rewritten(&read.text, &positions, fix);
@@ -310,6 +311,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Effect::Transaction => Some(Note::Transaction),
             Effect::Copy => Some(Note::CopyOver),
             Effect::None
+            | Effect::Skip(_)
             | Effect::Settings
             | Effect::Reset
             | Effect::Temporary

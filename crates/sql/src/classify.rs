@@ -8,6 +8,7 @@ use report::Report;
 
 use crate::facts::{Change, Cursor, Facts, Unknown};
 use crate::parse::{Body, Copy, Setting};
+use crate::skipped::Skipped;
 use crate::temporary;
 use crate::walk::{Walker, byte, string_fields};
 
@@ -96,7 +97,13 @@ fn sort(node: NodeEnum, command: &str, walker: &mut Walker) -> Result<Body, Unkn
         NodeEnum::NotifyStmt(_) => Body::Refused(Box::new(
             unsupported("NOTIFY").hint("a notification cannot be taken back: leave it to the application that reacts to the commit"),
         )),
-        other => Body::Refused(Box::new(refused_kind(&other, command))),
+        other => {
+            let refusal = Box::new(refused_kind(&other, command));
+            match Skipped::of(&other) {
+                Some(skipped) => Body::Skipped(skipped, refusal),
+                None => Body::Refused(refusal),
+            }
+        }
     })
 }
 

@@ -4,7 +4,7 @@
 //! `pgdraft`, and no other kind of change may be in it anywhere.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, RangeVar, WithClause};
+use pg_query::protobuf::{CallStmt, Node, RangeVar, WithClause};
 use report::Report;
 
 use crate::nested;
@@ -72,6 +72,8 @@ fn read_only(node: Option<&Node>) -> Result<(), String> {
                 _ => read_only(inner),
             }
         }
+        // It looks whether something is there.
+        Some(NodeEnum::CallStmt(call)) if calls_ours(call) => Ok(()),
         // as a SELECT locks
         Some(NodeEnum::LockStmt(lock)) if lock.mode == lock::ACCESS_SHARE => Ok(()),
         Some(NodeEnum::DeclareCursorStmt(cursor)) => read_only(cursor.query.as_deref()),
@@ -83,6 +85,11 @@ fn read_only(node: Option<&Node>) -> Result<(), String> {
         Some(other) if temporary_only(other) => Ok(()),
         _ => Err("A read became something else.".to_owned()),
     }
+}
+
+fn calls_ours(call: &CallStmt) -> bool {
+    let name = call.funccall.as_ref().map(|f| string_fields(&f.funcname));
+    name.is_some_and(|name| name == ["pgdraft", "already"])
 }
 
 /// Whether all that it changes is named as a temporary relation. What is read in it is not looked

@@ -28,6 +28,7 @@ mod resolve;
 mod rewrite;
 mod second;
 mod shadowed;
+mod skipped;
 mod sought;
 mod splice;
 mod temporary;

@@ -16,6 +16,7 @@ use crate::leaves::{self, Leaves};
 use crate::nested::{self, Explain, Prepare};
 use crate::plan::TableLock;
 use crate::rewrite::{catalogs, lock};
+use crate::skipped::Skipped;
 use crate::temporary::Definition;
 use crate::tokens::Tokens;
 use crate::{classify, second};
@@ -84,6 +85,8 @@ pub(crate) enum Body {
     DiscardSequences,
     /// FETCH, CLOSE, LISTEN, DISCARD PLANS, …: of no interest.
     Harmless,
+    /// CREATE … IF NOT EXISTS, with the refusal where it does not.
+    Skipped(Skipped, Box<Report>),
     /// Refused whatever the catalog says.
     Refused(Box<Report>),
 }

@@ -139,8 +139,20 @@ pub enum Effect {
     Prepare(String),
     /// Temporary relations may have come, changed or gone.
     Temporary,
+    /// Nothing, because what it would make is there: the command tag that the client must see.
+    Skip(&'static str),
     /// COPY … TO STDOUT or FROM STDIN: CopyOut/CopyIn responses follow.
     Copy,
+}
+
+impl Effect {
+    /// The command tag that the client must see in place of upstream's.
+    pub fn verb(&self) -> Option<Verb> {
+        match self {
+            Self::Skip(tag) => Some(Verb::Other(tag)),
+            _ => None,
+        }
+    }
 }
 
 /// A text that replaces the client's.
@@ -246,6 +258,8 @@ pub enum Verb {
     Copy,
     /// `EXPLAIN`.
     Explain,
+    /// Of a statement that has nothing to count.
+    Other(&'static str),
     /// `TRUNCATE TABLE`.
     Truncate,
     /// `SELECT n`: a query with data-modifying CTEs.

@@ -88,6 +88,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Truncate(tree) => truncate::plan(statement, tree, context),
         Body::Prepare(prepare) => prepared(statement, prepare, context),
         Body::Explain(explain) => explained(statement, explain, context),
+        Body::Skipped(skipped, refusal) => Ok(temporary::skip(skipped, refusal)),
         Body::Definition(definition) => temporary::define(statement, definition, context),
         Body::Lock(lock) => lock::plan(statement, lock, context),
         Body::Execute(_) if settings::computed(statement) => Err(Box::new(
@@ -357,7 +358,7 @@ impl Edits {
         for reference in references {
             edits
                 .list
-                .extend(catalogs::edit(statement, context, reference)?);
+                .extend(catalogs::edits(statement, context, reference)?);
         }
         edits.list.extend(advisory::edits(statement)?);
         edits.list.extend(cursor::edits(statement, context)?);
@@ -597,12 +598,19 @@ fn row_edits(
 
 /// `public.users.id` → `users.id`.
 pub(crate) fn unqualify(statement: &Statement, item: &Merged, column: &ColumnUse) -> Option<Edit> {
+    without_schema(statement, (&item.relation.schema, &item.reference), column)
+}
+
+/// As [`unqualify`], for a reference to a relation of a schema.
+fn without_schema(
+    statement: &Statement,
+    (home, reference): (&str, &TableRef),
+    column: &ColumnUse,
+) -> Option<Edit> {
     let [schema, table, _, ..] = column.fields.as_slice() else {
         return None;
     };
-    let reference = &item.reference;
-    let same =
-        reference.alias.is_none() && *schema == item.relation.schema && *table == reference.name;
+    let same = reference.alias.is_none() && schema == home && *table == reference.name;
     let first = statement.tokens.at(column.location)?;
     let second = statement.tokens.get(first + 2)?;
     same.then(|| Edit::new(column.location..second.start, String::new()))

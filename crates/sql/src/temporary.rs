@@ -8,6 +8,7 @@ use pg_query::protobuf::{
 };
 
 use crate::facts::Unknown;
+use crate::skipped::Skipped;
 use crate::walk::{Walker, byte, string_fields};
 
 /// A name as written.
@@ -42,6 +43,8 @@ pub(crate) struct Definition {
     pub(crate) likes: Vec<Name>,
     /// The prepared statement that fills the new table.
     pub(crate) executes: Option<String>,
+    /// Something of another relation that may be there already.
+    pub(crate) skipped: Option<Skipped>,
 }
 
 type Found = Result<Option<Definition>, Unknown>;
@@ -74,11 +77,15 @@ pub(crate) fn sort(node: &NodeEnum, walker: &mut Walker) -> Found {
         }
         NodeEnum::IndexStmt(index) => {
             walk_index(index, walker)?;
-            Some(about("CREATE INDEX", index.relation.as_ref()))
+            Some(Definition {
+                skipped: Skipped::of(node),
+                ..about("CREATE INDEX", index.relation.as_ref())
+            })
         }
-        NodeEnum::AlterTableStmt(alter) => {
-            walk_alter(alter, walker)?.then(|| about("ALTER TABLE", alter.relation.as_ref()))
-        }
+        NodeEnum::AlterTableStmt(alter) => walk_alter(alter, walker)?.then(|| Definition {
+            skipped: Skipped::of(node),
+            ..about("ALTER TABLE", alter.relation.as_ref())
+        }),
         NodeEnum::RenameStmt(rename) => {
             is_relation(rename).then(|| about("ALTER … RENAME", rename.relation.as_ref()))
         }

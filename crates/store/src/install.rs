@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 20] = [
+const MIGRATIONS: [(i32, &str, &str); 21] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -43,13 +43,14 @@ const MIGRATIONS: [(i32, &str, &str); 20] = [
     (18, "tables", include_str!("../migrations/0018_tables.sql")),
     (19, "review", include_str!("../migrations/0019_review.sql")),
     (20, "forms", include_str!("../migrations/0020_forms.sql")),
+    (21, "agents", include_str!("../migrations/0021_agents.sql")),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 20;
+pub const VERSION: i32 = 21;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

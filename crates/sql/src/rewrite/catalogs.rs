@@ -9,7 +9,9 @@ use crate::plan::Context;
 use crate::resolve::{self, Resolved, SYSTEM_COLUMNS};
 use crate::splice::Edit;
 
-use super::table_edit;
+use super::{table_edit, without_schema};
+
+const STANDARD: &str = "information_schema";
 
 /// The client's prepared statements, which the server knows by other names and texts …
 const STATEMENTS: &str = "pg_prepared_statements";
@@ -64,7 +66,7 @@ const BY_NAME: [&str; 18] = [
 ];
 
 /// … or by the standard's names.
-const INFORMATION_SCHEMA: [(&str, &str); 19] = [
+const INFORMATION_SCHEMA: [(&str, &str); 24] = [
     ("schemata", "schema_name"),
     ("tables", "table_schema"),
     ("columns", "table_schema"),
@@ -80,43 +82,67 @@ const INFORMATION_SCHEMA: [(&str, &str); 19] = [
     ("column_privileges", "table_schema"),
     ("role_column_grants", "table_schema"),
     ("triggers", "trigger_schema"),
+    ("triggered_update_columns", "trigger_schema"),
+    ("view_table_usage", "view_schema"),
+    ("view_column_usage", "view_schema"),
+    ("column_domain_usage", "table_schema"),
+    ("column_udt_usage", "table_schema"),
     ("sequences", "sequence_schema"),
     ("routines", "routine_schema"),
     ("parameters", "specific_schema"),
     ("routine_privileges", "routine_schema"),
 ];
 
-/// The edit of one reference that stands for a system catalog.
-pub(crate) fn edit(
+/// Those that show more to who may write than to who reads: schema `pgdraft` has them as a writer sees
+/// them, since in its draft an agent is one.
+const AS_WRITER: [&str; 13] = [
+    "table_constraints",
+    "referential_constraints",
+    "check_constraints",
+    "constraint_column_usage",
+    "constraint_table_usage",
+    "triggers",
+    "triggered_update_columns",
+    "views",
+    "routines",
+    "view_table_usage",
+    "view_column_usage",
+    "column_domain_usage",
+    "column_udt_usage",
+];
+
+/// The edits of one reference that stands for a system catalog.
+pub(crate) fn edits(
     statement: &Statement,
     context: &Context<'_>,
     reference: &TableRef,
-) -> Result<Option<Edit>, Box<Report>> {
+) -> Result<Vec<Edit>, Box<Report>> {
     let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name)?;
     if !matches!(found, Resolved::System) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let system = system_columns(statement, reference);
     let Some(system) = system.filter(|_| can_be_derived(statement, reference)) else {
         return as_it_is(&reference.name);
     };
-    let standard = reference.schema.as_deref() == Some("information_schema");
-    let shown = if standard {
-        of_standard(&reference.name)
-    } else {
-        of_catalog(&reference.name)
+    let (home, shown) = match reference.schema.as_deref() {
+        Some(STANDARD) => (STANDARD, of_standard(&reference.name)),
+        _ => ("pg_catalog", of_catalog(&reference.name)),
     };
     let Some((columns, rest)) = shown else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let body = format!("(SELECT {system}{columns} FROM {rest})");
-    table_edit(statement, reference, &body).map(Some)
+    let mut edits = vec![table_edit(statement, reference, &body)?];
+    let columns = statement.facts.columns.iter();
+    edits.extend(columns.filter_map(|c| without_schema(statement, (home, reference), c)));
+    Ok(edits)
 }
 
 /// What cannot be replaced shows schema `pgdraft`, which is no secret; what others do is one.
-fn as_it_is(name: &str) -> Result<Option<Edit>, Box<Report>> {
+fn as_it_is(name: &str) -> Result<Vec<Edit>, Box<Report>> {
     if name != ACTIVITY {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     Err(Box::new(
         Report::error("42501", format!("permission denied for view {name}"))
@@ -127,8 +153,12 @@ fn as_it_is(name: &str) -> Result<Option<Edit>, Box<Report>> {
 
 fn of_standard(name: &str) -> Option<(&'static str, String)> {
     let (view, column) = INFORMATION_SCHEMA.iter().find(|(view, _)| *view == name)?;
-    let rest =
-        format!("information_schema.{view} WHERE {column} OPERATOR(pg_catalog.<>) 'pgdraft'");
+    let source = if AS_WRITER.contains(view) {
+        format!("pgdraft.{STANDARD}_{view}")
+    } else {
+        format!("{STANDARD}.{view}")
+    };
+    let rest = format!("{source} WHERE {column} OPERATOR(pg_catalog.<>) 'pgdraft'");
     Some(("*", rest))
 }
 
@@ -181,11 +211,7 @@ fn can_be_derived(statement: &Statement, reference: &TableRef) -> bool {
         let mut names = b.group_by.iter().filter_map(|fields| fields.last());
         names.any(|name| name == "oid")
     });
-    let whole = facts.columns.iter().any(|c| match c.fields.as_slice() {
-        [only] => only == label,
-        [schema, table, _] => schema == "pg_catalog" && *table == reference.name,
-        _ => false,
-    });
+    let whole = facts.columns.iter().any(|c| c.fields.as_slice() == [label]);
     facts.locking == 0 && !reference.only && !reference.sampled && !by_key && !whole
 }
 

@@ -9,10 +9,11 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::parse::{Body, Statement};
-use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
+use crate::plan::{Context, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
 use crate::rewrite::Edits;
 use crate::rewrite::change::mismatch;
+use crate::skipped::Skipped;
 use crate::splice::{Edit, Splice};
 use crate::temporary::{Definition, Name};
 
@@ -68,7 +69,11 @@ pub(crate) fn define(
             Resolved::Unknown if !context.fresh => return Ok(Plan::NeedsCatalog),
             // PostgreSQL says that it does not exist
             Resolved::Unknown => unknown.push(target),
-            Resolved::Known(_) | Resolved::System => return Err(refusal(definition, &target)),
+            Resolved::Known(_) | Resolved::System => {
+                let refusal = refusal(definition, &target);
+                let skipped = definition.skipped.as_ref().ok_or_else(|| refusal.clone())?;
+                return Ok(skip(skipped, &refusal));
+            }
         }
     }
     if !own.is_empty() {
@@ -87,6 +92,17 @@ pub(crate) fn define(
         }
     }
     direct(statement, &own, Effect::Temporary, context)
+}
+
+/// Looks whether what the statement would make is there.
+pub(crate) fn skip(skipped: &Skipped, refusal: &Report) -> Plan {
+    Plan::Read(Arc::new(Rewritten {
+        text: skipped.call(refusal),
+        positions: PositionMap::default(),
+        merged: Vec::new(),
+        effect: Effect::Skip(skipped.tag),
+        locks: Locks::No,
+    }))
 }
 
 fn refusal(definition: &Definition, target: &Name) -> Box<Report> {
