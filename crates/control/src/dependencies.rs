@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::SessionId;
+use draft::depend::Why;
 use draft::{Draft, depend};
 use store::sessions::{self, Operation};
 use tokio_postgres::GenericClient;
@@ -98,9 +99,13 @@ impl Graph {
         };
         let mut edges = Vec::new();
         for draft in drafts {
+            let mut known = BTreeSet::new();
             for (why, text) in depend::texts(draft, drafts, sid) {
                 for row in client.query(&text, &[]).await? {
                     let (op, needs) = (row.try_get("op")?, row.try_get("needs")?);
+                    if !known.insert((op, needs)) && why == Why::Sought {
+                        continue;
+                    }
                     edges.push(Edge {
                         op,
                         needs,

@@ -24,6 +24,8 @@ pub enum Why {
     UniqueKey,
     /// Rows of a table that it read.
     Read,
+    /// Rows that it looked for, to change them. Where it changed them too, that is the reason.
+    Sought,
     /// The whole table was removed.
     Truncate,
 }
@@ -35,7 +37,7 @@ impl Why {
             Self::SameRow => "same row",
             Self::ForeignKey => "foreign key",
             Self::UniqueKey => "unique key",
-            Self::Read => "read",
+            Self::Read | Self::Sought => "read",
             Self::Truncate => "truncate",
         }
     }
@@ -46,6 +48,7 @@ pub fn texts(draft: &Draft<'_>, drafts: &[Draft<'_>], sid: SessionId) -> Vec<(Wh
     let mut all = vec![
         (Why::SameRow, same_row(draft, sid)),
         (Why::Read, read(draft, sid)),
+        (Why::Sought, sought(draft, sid)),
         (Why::Truncate, truncate(draft, sid)),
     ];
     for key in &draft.relation.foreign_keys {
@@ -207,7 +210,8 @@ fn any_row(draft: &Draft<'_>, sid: SessionId) -> String {
 }
 
 /// Operations that read the table after others had changed it: of each row the last one before, which
-/// needs the earlier ones itself.
+/// needs the earlier ones itself. Where the statement's conditions said which rows it looked at, these
+/// were noted when it ran.
 fn read(draft: &Draft<'_>, sid: SessionId) -> String {
     let key = columns("l", key_columns(draft.relation));
     let changed = format!(
@@ -222,10 +226,35 @@ WHERE l.pgdraft_sid = {sid} AND EXISTS (SELECT FROM pgdraft.reads r WHERE r.sid 
         "CASE WHEN min(q.row) IS NULL THEN 'it read the table, of which all rows had been removed' ELSE 'it read the table, in which row ' || min(q.row) || CASE WHEN sum(q.rows) > 1 THEN ' and ' || sum(q.rows) - 1 || ' more' ELSE '' END || ' had changed' END",
         &format!(
             "SELECT r.op, c.op AS needs, c.row, c.rows FROM pgdraft.reads r JOIN ({changed}) c ON c.op < r.op AND (c.next IS NULL OR c.next >= r.op) WHERE r.sid = {sid} AND r.table_id = {id}
-UNION ALL SELECT r.op, x.op, NULL, 1 FROM pgdraft.reads r JOIN pgdraft.truncations x ON x.sid = r.sid AND x.table_id = r.table_id AND x.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}",
+UNION ALL SELECT r.op, x.op, NULL, 1 FROM pgdraft.reads r JOIN pgdraft.truncations x ON x.sid = r.sid AND x.table_id = r.table_id AND x.op < r.op WHERE r.sid = {sid} AND r.table_id = {id}
+UNION ALL {}",
+            noted(draft, sid, false),
             sid = sid.0,
             id = draft.id.0
         ),
+    )
+}
+
+/// Operations that looked for rows under conditions which others' rows met, before or after them.
+fn sought(draft: &Draft<'_>, sid: SessionId) -> String {
+    pairs(
+        "'it looked for rows by a condition which row ' || min(q.row) || CASE WHEN sum(q.rows) > 1 THEN ' and ' || sum(q.rows) - 1 || ' more' ELSE '' END || ' met, before or after'",
+        &noted(draft, sid, true),
+    )
+}
+
+/// What was noted when a statement ran, as far as the other operation is still there.
+fn noted(draft: &Draft<'_>, sid: SessionId, sought: bool) -> String {
+    let names = match shown_key(draft.relation) {
+        [] => "row".to_owned(),
+        shown => shown.join(", "),
+    };
+    format!(
+        "SELECT r.op, r.needs, concat({}, array_to_string(r.keys, ', '), ')') AS row, r.rows FROM pgdraft.read_rows r WHERE r.sid = {sid} AND r.table_id = {} AND r.sought = {sought} AND EXISTS (SELECT FROM {} l WHERE l.pgdraft_sid = {sid} AND l.pgdraft_op = r.needs)",
+        catalog::quote_literal(&format!("({names})=(")),
+        draft.id.0,
+        draft.log(),
+        sid = sid.0,
     )
 }
 

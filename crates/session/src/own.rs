@@ -455,7 +455,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let told = Told {
             statement: write.redacted.clone(),
             heads: tables.to_vec(),
-            reads: self.read_numbers(&write.rewritten.merged),
+            reads: self.read_numbers(&write.reads),
         };
         if !begun.told.contains(&told) {
             let numbers: Vec<String> = tables.iter().map(ToString::to_string).collect();

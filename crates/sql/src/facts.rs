@@ -66,6 +66,20 @@ pub(crate) struct Sought {
     pub(crate) by: Option<Vec<String>>,
 }
 
+/// A condition of columns and constants, as the pieces it is written of.
+pub(crate) type Test = Vec<Piece>;
+
+/// A piece of a [`Test`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Operators, brackets, types.
+    Ours(String),
+    /// A column as written.
+    Column(Vec<String>),
+    /// Byte where a constant or a parameter starts, its minus before it.
+    Constant(usize),
+}
+
 /// One query block: a SELECT with its own FROM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -96,6 +110,11 @@ pub(crate) struct Block {
     pub(crate) selective: bool,
     /// What its WHERE and ON look for.
     pub(crate) sought: Vec<Sought>,
+    /// What its WHERE and ON ask of columns alone: each holds of every row that it uses, unless a join
+    /// is an outer one.
+    pub(crate) tests: Vec<Test>,
+    /// It has a LEFT, RIGHT or FULL JOIN.
+    pub(crate) outer: bool,
 }
 
 /// Whose conditions the planner may push into a block.

@@ -204,6 +204,7 @@ impl Pattern {
             Plan::Write(write) => Plan::Write(Arc::new(Write {
                 rewritten: self.fill_text(filling, &write.rewritten, text, holes)?,
                 changes: write.changes.clone(),
+                reads: write.reads.clone(),
                 redacted: if filling.comments {
                     redact(text)
                 } else {

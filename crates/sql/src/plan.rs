@@ -207,6 +207,9 @@ pub struct Write {
     pub rewritten: Rewritten,
     /// Base tables it changes, cascades included: dirty from now on.
     pub changes: Vec<RelationId>,
+    /// Changed tables that it reads, all of whose changed rows count: of the others the text notes the
+    /// rows.
+    pub reads: Vec<RelationId>,
     /// The first word of the command tag the client must see.
     pub verb: Verb,
     /// Text with constants replaced by `$n`, for the operation's record.

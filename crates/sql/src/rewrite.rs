@@ -36,6 +36,7 @@ mod insert;
 pub(crate) mod lock;
 mod merging;
 mod moving;
+mod noted;
 mod parts;
 mod returning;
 mod rows;

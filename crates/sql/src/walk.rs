@@ -6,7 +6,7 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, LockClauseStrength,
+    AConst, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, JoinType, LockClauseStrength,
     LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
@@ -15,6 +15,7 @@ use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Un
 mod change;
 mod expression;
 mod sought;
+mod tested;
 
 pub(crate) use expression::Shape;
 pub(crate) use expression::string_fields;
@@ -336,6 +337,9 @@ impl Walker {
                 }
             }
             Some(NodeEnum::JoinExpr(join)) => {
+                if join.jointype != JoinType::JoinInner as i32 {
+                    self.joins_outside();
+                }
                 for side in [&join.larg, &join.rarg] {
                     let side = side.as_deref().ok_or_else(|| unknown("this join"))?;
                     self.join_item(side, false)?;

@@ -390,7 +390,7 @@ pub async fn forget_operations(
     Ok(client.execute(text, &[&sid.0, &after]).await?)
 }
 
-/// Copies the operations of a session, and which tables it touched and truncated, to another that
+/// Copies the operations of a session, and which tables it touched, truncated and read, to another that
 /// has none.
 ///
 /// # Errors
@@ -407,6 +407,9 @@ pub async fn copy_operations(
         "INSERT INTO pgdraft.touched (sid, table_id) SELECT $2, table_id FROM pgdraft.touched WHERE sid = $1",
         "INSERT INTO pgdraft.truncations (sid, table_id, op, horizon, running)
          SELECT $2, table_id, op, horizon, running FROM pgdraft.truncations WHERE sid = $1",
+        "INSERT INTO pgdraft.reads (sid, op, table_id) SELECT $2, op, table_id FROM pgdraft.reads WHERE sid = $1",
+        "INSERT INTO pgdraft.read_rows (sid, op, table_id, needs, keys, rows, sought)
+         SELECT $2, op, table_id, needs, keys, rows, sought FROM pgdraft.read_rows WHERE sid = $1",
     ] {
         client.execute(text, &[&from.0, &to.0]).await?;
     }

@@ -58,6 +58,16 @@ BEGIN
     RETURN number;
 END $$;
 CREATE FUNCTION pgdraft.note_reads(tables int[]) RETURNS void LANGUAGE sql AS $$ SELECT $$;
+CREATE TABLE pgdraft.read_rows (
+    sid bigint NOT NULL DEFAULT pgdraft.sid(),
+    op bigint NOT NULL DEFAULT pgdraft.op(),
+    table_id int,
+    needs bigint,
+    keys text[],
+    rows bigint,
+    sought boolean,
+    PRIMARY KEY (sid, op, table_id, needs, sought)
+);
 CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN

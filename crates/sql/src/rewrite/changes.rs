@@ -15,6 +15,7 @@ use crate::facts::Change;
 use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
+use crate::rewrite::noted::Notes;
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
 use crate::rewrite::{Edits, delete, inherited, insert, merging, update};
 use crate::splice::{Edit, Splice};
@@ -28,7 +29,14 @@ pub(crate) fn plan(
     let Some(reads) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
-    let mut parts = Parts::default();
+    let mut parts = Parts {
+        notes: Notes::of_reads(statement, context)?,
+        targets: Vec::new(),
+        changes: Vec::new(),
+        twice: Vec::new(),
+        undrafted: Vec::new(),
+        instead: None,
+    };
     let mut edits = Vec::new();
     for (i, part) in statement.facts.parts.iter().enumerate() {
         let place = Place::under_with(statement, part, i + 1).ok_or_else(mismatch)?;
@@ -61,6 +69,14 @@ pub(crate) fn plan(
     if let Some(plan) = parts.instead() {
         return Ok(plan);
     }
+    if let Some(first) = statement.facts.parts.first()
+        && !parts.notes.ctes.is_empty()
+    {
+        let mut notes = Splice::new(&statement.text);
+        notes.append(&parts.notes.ctes);
+        notes.ours(", ");
+        edits.insert(0, Edit::built(first.name..first.name, notes));
+    }
     let inside = |e: &&Edit| !edits.iter().any(|part: &Edit| contains(part, e));
     let mut all: Vec<Edit> = reads.list.iter().filter(inside).cloned().collect();
     all.extend(edits);
@@ -68,7 +84,11 @@ pub(crate) fn plan(
     let mut splice = Splice::new(&statement.text);
     match &own {
         None => splice.copy_edited(0..statement.text.len(), &all),
-        Some((work, written)) => outer(work, written, &all, &mut splice),
+        Some((work, written)) => {
+            let notes = &parts.notes.ctes;
+            let noted = statement.facts.parts.is_empty() && !notes.is_empty();
+            outer((work, written), noted.then_some(notes), &all, &mut splice);
+        }
     }
     let own = own.as_ref().map(|(_, written)| written);
     Ok(parts.finish(statement, splice, reads, own))
@@ -79,14 +99,19 @@ fn contains(part: &Edit, other: &Edit) -> bool {
 }
 
 /// The outermost change behind its WITH.
-fn outer(work: &Work<'_>, written: &Written<'_>, edits: &[Edit], splice: &mut Splice<'_>) {
-    let with = work.statement.tokens.bytes(0..work.clauses.verb);
-    if let Some(with) = with.clone() {
+fn outer(
+    (work, written): (&Work<'_>, &Written<'_>),
+    notes: Option<&Splice<'_>>,
+    edits: &[Edit],
+    splice: &mut Splice<'_>,
+) {
+    if let Some(with) = work.statement.tokens.bytes(0..work.clauses.verb) {
         splice.copy_edited(with, edits);
     }
-    if !written.ctes.is_empty() {
-        splice.ours(if with.is_some() { ", " } else { "WITH " });
-        splice.append(&written.ctes);
+    let own = Some(&written.ctes).filter(|ctes| !ctes.is_empty());
+    for ctes in notes.into_iter().chain(own) {
+        splice.ours(if splice.is_empty() { "WITH " } else { ", " });
+        splice.append(ctes);
     }
     if !splice.is_empty() {
         splice.ours(" ");
@@ -119,8 +144,10 @@ fn write<'a>(work: &Work<'a>, change: &Change) -> Result<Written<'a>, Box<Report
 }
 
 /// What the parts of a statement have in common.
-#[derive(Debug, Default)]
-struct Parts {
+#[derive(Debug)]
+struct Parts<'n> {
+    /// What the statement read of rows that were changed before.
+    notes: Notes<'n>,
     /// Tables each part changes itself.
     targets: Vec<RelationId>,
     changes: Vec<RelationId>,
@@ -132,7 +159,7 @@ struct Parts {
 
 type Done<'a> = (Work<'a>, Written<'a>);
 
-impl Parts {
+impl Parts<'_> {
     /// Writes one part, or notes what it needs first.
     fn take<'a>(
         &mut self,
@@ -158,6 +185,9 @@ impl Parts {
                 continue;
             }
             let written = write(&work, change)?;
+            if matches!(change, Change::Update(_) | Change::Delete(_)) {
+                self.notes.target(&work);
+            }
             self.note(&work, &written);
             parts.push((work, written));
         }
@@ -212,6 +242,7 @@ impl Parts {
         own: Option<&Written<'_>>,
     ) -> Plan {
         let (text, positions) = splice.finish();
+        let whole = self.notes.whole(&reads.merged);
         Plan::Write(Arc::new(Write {
             rewritten: Rewritten {
                 text,
@@ -222,6 +253,7 @@ impl Parts {
             },
             doubled: self.doubled(),
             changes: self.changes,
+            reads: whole,
             verb: own.map_or(Verb::Select, |o| o.verb),
             redacted: redact(&statement.text),
             returning: own.is_none_or(|o| o.returning),

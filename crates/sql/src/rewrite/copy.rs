@@ -198,6 +198,7 @@ fn from(
             locks: Locks::No,
         },
         changes: vec![changed.drafted.id],
+        reads: Vec::new(),
         verb: Verb::Copy,
         redacted: change::redact(&statement.text),
         returning: false,

@@ -80,6 +80,7 @@ pub(crate) fn plan(
             locks: Locks::No,
         },
         changes: ids,
+        reads: Vec::new(),
         verb: Verb::Truncate,
         redacted: redact(&statement.text),
         returning: false,

@@ -138,6 +138,7 @@ impl Walker {
         if let Some(source) = merge.source_relation.as_deref() {
             self.join_item(source, false)?;
         }
+        self.joins_outside();
         self.filter(merge.join_condition.as_deref())?;
         for clause in &merge.merge_when_clauses {
             let Some(NodeEnum::MergeWhenClause(clause)) = clause.node.as_ref() else {

@@ -29,6 +29,7 @@ impl Walker {
         let (mut sought, mut bounds) = (Vec::new(), Vec::new());
         if let Some(node) = node {
             gather(node, &mut sought, &mut bounds);
+            self.note_tests(node);
         }
         for (column, upper) in &bounds {
             // both ends of a range
