@@ -305,6 +305,8 @@ pub struct Key {
     pub deferrable: Option<u32>,
     /// INITIALLY DEFERRED.
     pub deferred: bool,
+    /// Of a partition: it is a part of a key of the table above.
+    pub inherited: bool,
 }
 
 /// A plain index.
@@ -503,6 +505,24 @@ impl Relation {
             ""
         };
         format!("{only}{}", self.qualified())
+    }
+
+    /// What tells an error about a row with these values of a key which partition has it: two more
+    /// arguments of `pgdraft.dup_guard`. None where the table holds its rows itself.
+    pub fn placing(&self, key: &Key, values: &[String]) -> String {
+        if self.kind != RelationKind::Partitioned {
+            return String::new();
+        }
+        let names: Vec<&str> = key.columns.iter().map(String::as_str).collect();
+        let values: Vec<String> = values
+            .iter()
+            .map(|value| format!("({value})::pg_catalog.text"))
+            .collect();
+        format!(
+            ", {}::pg_catalog.text[], ARRAY[{}]",
+            quote_literal(&array_text(&names)),
+            values.join(", ")
+        )
     }
 
     /// The column of that (unquoted) name.

@@ -314,6 +314,7 @@ fn part(relation: &mut Relation, word: &str, parts: &[&str]) {
                 nulls_not_distinct: parts.contains(&"nulls not distinct"),
                 deferrable: parts.contains(&"deferrable").then_some(400),
                 deferred: parts.contains(&"deferred"),
+                inherited: false,
             };
             match word {
                 "key" => relation.primary_key = Some(key),

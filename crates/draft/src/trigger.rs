@@ -63,6 +63,21 @@ struct Raise {
     constraint: String,
     schema: String,
     table: String,
+    placed: Option<Placed>,
+}
+
+/// An error about a row of a partitioned table names the row's partition. Its query gives an array of
+/// the detail and the row; in its message `%1$s` is the table and `%2$s` the constraint.
+struct Placed {
+    /// The partitioned table.
+    schema: String,
+    table: String,
+    /// The foreign key, if it is none of the table's own keys.
+    reference: Option<u32>,
+    /// The table of the error is the partition, and not the other one of the foreign key.
+    own: bool,
+    /// The columns of the row.
+    names: String,
 }
 
 /// How the triggers of a stage are fired.
@@ -359,6 +374,51 @@ impl<'a> Draft<'a> {
             .unwrap_or_default()
     }
 
+    /// `, … AS pgdraft_image`: the row `alias` of the head as text, where errors name its partition.
+    fn image(&self, alias: &str) -> String {
+        match self.is_placed() {
+            true => format!(", {} AS pgdraft_image", row_text(alias)),
+            false => String::new(),
+        }
+    }
+
+    /// The detail of an error about a row, with the row where errors name its partition.
+    fn told(&self, detail: &str, image: &str) -> String {
+        match self.is_placed() {
+            true => format!("ARRAY[{detail}, {image}]::pg_catalog.text"),
+            false => detail.to_owned(),
+        }
+    }
+
+    fn is_placed(&self) -> bool {
+        self.relation.kind == catalog::RelationKind::Partitioned
+    }
+
+    fn placed(&self, reference: Option<u32>, own: bool) -> Option<Placed> {
+        self.is_placed().then(|| Placed {
+            schema: self.relation.schema.clone(),
+            table: self.relation.name.clone(),
+            reference,
+            own,
+            names: catalog::array_text(
+                &self
+                    .relation
+                    .columns
+                    .iter()
+                    .map(|c| c.name.as_str())
+                    .collect::<Vec<_>>(),
+            ),
+        })
+    }
+
+    /// A name in the message of an error: of the table, or of the constraint.
+    fn message_names(&self, table: &str, constraint: &str) -> (String, String) {
+        match self.is_placed() {
+            true => ("%1$s".to_owned(), "%2$s".to_owned()),
+            false => (table.to_owned(), constraint.to_owned()),
+        }
+    }
+
     /// The FROM clause that pairs each new row `n` with its row before: `ob` (the base's, for a
     /// first touch) or `o` (the head's).
     fn pairs(&self, event: Event) -> String {
@@ -382,6 +442,11 @@ impl<'a> Draft<'a> {
             Event::Update => "NOT o.pgdraft_live",
         }
     }
+}
+
+/// A row as text.
+pub(crate) fn row_text(alias: &str) -> String {
+    format!("ROW({alias}.*)::pg_catalog.text")
 }
 
 fn acts(action: ReferentialAction) -> bool {

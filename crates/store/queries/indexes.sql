@@ -1,7 +1,7 @@
 -- One row a valid index, oldest first, with its key elements (not the INCLUDEd columns) and the equality
 -- of each operator class. The search_path is empty, so every name in an expression is qualified.
 SELECT i.indrelid AS relation, ic.relname::text AS name, i.indisprimary AS is_primary, i.indisunique AS is_unique,
-       i.indisexclusion AS is_exclusion, i.indisreplident AS is_replica_identity,
+       i.indisexclusion AS is_exclusion, ic.relispartition AS is_inherited, i.indisreplident AS is_replica_identity,
        k.columns, k.elements, k.label, k.expressions,
        coalesce(x.operators, k.operators) AS operators, k.classes, k.collations,
        k.expressions OR i.indpred IS NOT NULL OR nd.nulls_not_distinct

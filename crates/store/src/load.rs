@@ -249,6 +249,7 @@ async fn indexes(client: &impl GenericClient, parts: &mut Parts) -> Result<(), E
             nulls_not_distinct: row.try_get("nulls_not_distinct")?,
             deferrable: row.try_get("deferrable")?,
             deferred: row.try_get("deferred")?,
+            inherited: row.try_get("is_inherited")?,
         };
         if exclusion {
             relation.exclusions.push(key);

@@ -3,7 +3,7 @@
 use catalog::quote_literal;
 
 use super::keys::same_head_row;
-use super::{Event, OPERATION, Raise, Step};
+use super::{Event, OPERATION, Placed, Raise, Step};
 use crate::Draft;
 
 /// Up to so many changed rows the checks run as static SQL with cached plans (all-dynamic costs
@@ -68,6 +68,7 @@ fn row(steps: &str) -> String {
 {COLUMNS_FIRST}
 DECLARE
     pgdraft_detail text;
+    pgdraft_at record;
 BEGIN
 {steps}    RETURN NULL;
 END
@@ -98,6 +99,7 @@ DECLARE
     pgdraft_gone boolean;
     pgdraft_fresh boolean;
     pgdraft_detail text;
+    pgdraft_at record;
 BEGIN
     IF current_setting('pgdraft.truncating', true) = 'on' THEN
         RETURN NULL;
@@ -147,6 +149,9 @@ fn dynamic_step(step: &Step) -> String {
 }
 
 fn raise(error: &Raise) -> String {
+    if let Some(placed) = &error.placed {
+        return raise_placed(error, placed);
+    }
     let hint = error
         .hint
         .map(|text| format!(", HINT = {}", quote_literal(text)))
@@ -161,5 +166,35 @@ fn raise(error: &Raise) -> String {
         quote_literal(&error.schema),
         quote_literal(&error.table),
         quote_literal(&error.constraint)
+    )
+}
+
+fn raise_placed(error: &Raise, placed: &Placed) -> String {
+    let hint = error
+        .hint
+        .map(|text| format!(", HINT = {}", quote_literal(text)))
+        .unwrap_or_default();
+    let (schema, table) = match placed.own {
+        true => (
+            "pgdraft_at.schema_name".to_owned(),
+            "pgdraft_at.table_name".to_owned(),
+        ),
+        false => (quote_literal(&error.schema), quote_literal(&error.table)),
+    };
+    format!(
+        "        IF pgdraft_detail IS NOT NULL THEN
+            SELECT * INTO pgdraft_at FROM pgdraft.placed({}, {}, {}, {}, {}, pgdraft.fields((pgdraft_detail::text[])[2]));
+            RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = format({}, pgdraft_at.table_name, pgdraft_at.constraint_name),
+                DETAIL = (pgdraft_detail::text[])[1]{hint}, SCHEMA = {schema}, TABLE = {table}, CONSTRAINT = pgdraft_at.constraint_name;
+        END IF;",
+        quote_literal(&placed.schema),
+        quote_literal(&placed.table),
+        quote_literal(&error.constraint),
+        placed
+            .reference
+            .map_or_else(|| "NULL".to_owned(), |id| id.to_string()),
+        quote_literal(&placed.names),
+        quote_literal(error.code),
+        quote_literal(&error.message),
     )
 }

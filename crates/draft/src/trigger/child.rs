@@ -44,8 +44,9 @@ fn changed(draft: &Draft<'_>, event: Event, key: &ForeignKey, which: &str) -> St
         })
         .collect();
     format!(
-        "SELECT n.pgdraft_sid, {} FROM {} WHERE n.pgdraft_live AND {which} AND ({} OR {}){}",
+        "SELECT n.pgdraft_sid, {}{} FROM {} WHERE n.pgdraft_live AND {which} AND ({} OR {}){}",
         columns("n", &key.child_columns),
+        draft.image("n"),
         draft.pairs(event),
         Draft::fresh(event),
         differs.join(" OR "),
@@ -124,7 +125,10 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
     let query = format!(
         "WITH c AS MATERIALIZED ({}) SELECT {} FROM c WHERE NOT EXISTS (SELECT FROM {} p WHERE {matches}{}){in_head}",
         changed(draft, event, key, &filled.join(" AND ")),
-        first_of(&key_detail(&key.child_columns, &values, "Key ", &after)),
+        first_of(&draft.told(
+            &key_detail(&key.child_columns, &values, "Key ", &after),
+            "c.pgdraft_image"
+        )),
         parent.only(),
         draft.not_shadowed(parent, "p", "c"),
     );
@@ -136,27 +140,35 @@ fn whole(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Step {
     let row = format!("pg_catalog.num_nulls({})", columns("n", &key.child_columns));
     let which = format!("{row} > 0 AND {row} < {}", key.child_columns.len());
     let query = format!(
-        "SELECT pg_catalog.min({}::pg_catalog.text) FROM ({}) c",
-        quote_literal("MATCH FULL does not allow mixing of null and nonnull key values."),
+        "SELECT {} FROM ({}) c",
+        first_of(&draft.told(
+            &format!(
+                "{}::pg_catalog.text",
+                quote_literal("MATCH FULL does not allow mixing of null and nonnull key values.")
+            ),
+            "c.pgdraft_image"
+        )),
         changed(draft, event, key, &which)
     );
     refusal(draft, key, query)
 }
 
 fn refusal(draft: &Draft<'_>, key: &ForeignKey, query: String) -> Step {
+    let (table, name) = draft.message_names(&draft.relation.name, &key.name);
     Step::Refuse {
         query,
         error: Raise {
             code: "23503",
             message: format!(
                 "insert or update on table {} violates foreign key constraint {}",
-                plain_quotes(&draft.relation.name),
-                plain_quotes(&key.name)
+                plain_quotes(&table),
+                plain_quotes(&name)
             ),
             hint: None,
             constraint: key.name.clone(),
             schema: draft.relation.schema.clone(),
             table: draft.relation.name.clone(),
+            placed: draft.placed(Some(key.id), true),
         },
     }
 }

@@ -4,9 +4,9 @@
 //! A head's own indexes are not unique: here base rows and the session's own are looked at alike, so
 //! that the error says which key there is already.
 
-use catalog::{Key, quote_identifier, quote_literal};
+use catalog::{Key, Relation, quote_identifier, quote_literal};
 
-use super::{Event, Raise, Step};
+use super::{Event, Raise, Step, row_text};
 use crate::Draft;
 use crate::text::{
     column, columns, equal, equal_in, key_columns, operator, same_base, same_key, truncated,
@@ -44,7 +44,7 @@ pub(super) fn of_row(draft: &Draft<'_>, event: Event) -> Vec<Step> {
         let values: Vec<String> = key.iter().map(|c| column("NEW", c)).collect();
         let query = format!(
             "SELECT {} FROM {} b WHERE {} AND NOT {}",
-            exists(own, &values),
+            draft.told(&exists(own, &values), &row_text("NEW")),
             relation.only(),
             same_base(relation, "b", "NEW"),
             truncated(draft.id, "NEW.pgdraft_sid")
@@ -63,7 +63,7 @@ pub(super) fn primary(draft: &Draft<'_>, event: Event) -> Option<Step> {
     let values: Vec<String> = key.columns.iter().map(|c| column("n", c)).collect();
     let query = format!(
         "SELECT {} FROM pgdraft_n n JOIN {} b ON {} WHERE n.pgdraft_new AND NOT {}",
-        first_of(&exists(key, &values)),
+        first_of(&draft.told(&exists(key, &values), &row_text("n"))),
         draft.relation.only(),
         same_base(draft.relation, "b", "n"),
         truncated(draft.id, "n.pgdraft_sid")
@@ -122,7 +122,7 @@ pub(super) fn check(draft: &Draft<'_>, event: Event, key: &Key, excludes: bool) 
     let arm = |table: &str, which: &str| {
         format!(
             "SELECT {} AS detail FROM c JOIN {table} b ON {}{}{which}",
-            parts.detail(),
+            draft.told(&parts.detail(), "c.pgdraft_image"),
             parts.matches(),
             parts.predicate(" AND ")
         )
@@ -170,7 +170,7 @@ impl Parts<'_, '_> {
             .enumerate()
             .map(|(i, element)| format!("{element} AS pgdraft_e{}", i + 1))
             .collect();
-        let (keys, values) = (keys.join(", "), values.join(", "));
+        let (keys, values) = (keys.join(", "), values.join(", ") + &self.draft.image("n"));
         if evaluates(self.key, self.excludes) {
             return format!(
                 "SELECT n.pgdraft_sid, {keys}, {values} FROM pgdraft_n n WHERE n.pgdraft_live{}",
@@ -296,6 +296,7 @@ fn refusal_of(draft: &Draft<'_>, key: &Key, excludes: bool, query: String) -> St
                 constraint: String::new(),
                 schema: schema.clone(),
                 table: table.clone(),
+                placed: None,
             },
         };
     }
@@ -311,28 +312,30 @@ fn refusal_of(draft: &Draft<'_>, key: &Key, excludes: bool, query: String) -> St
         query,
         error: Raise {
             code,
-            message: format!("{what} \"{}\"", key.name),
+            message: format!("{what} \"{}\"", draft.message_names("", &key.name).1),
             hint: None,
             constraint: key.name.clone(),
             schema: schema.clone(),
             table: table.clone(),
+            placed: draft.placed(None, true),
         },
     }
 }
 
 /// `pgdraft.dup_guard(…)` for the key of a relation over the row `alias` of its head.
-pub(crate) fn guard(relation: &catalog::Relation, key: &Key, live: &str, alias: &str) -> String {
+pub(crate) fn guard(relation: &Relation, key: &Key, live: &str, alias: &str) -> String {
     let values: Vec<String> = key
         .columns
         .iter()
         .map(|name| format!("{alias}.{}", quote_identifier(name)))
         .collect();
     format!(
-        "pgdraft.dup_guard({live}, {}, {}, {}, {})",
+        "pgdraft.dup_guard({live}, {}, {}, {}, {}{})",
         quote_literal(&relation.schema),
         quote_literal(&relation.name),
         quote_literal(&key.name),
-        exists(key, &values)
+        exists(key, &values),
+        relation.placing(key, &values)
     )
 }
 

@@ -95,7 +95,8 @@ fn taken_over(draft: &Draft<'_>, event: Event, key: &ForeignKey, child: &Relatio
         Event::Update => "o.pgdraft_live",
     };
     let gone = format!(
-        "SELECT n.pgdraft_sid, {news} FROM {from} JOIN {} l ON l.pgdraft_sid = n.pgdraft_sid AND l.pgdraft_op = n.pgdraft_op AND {} WHERE n.pgdraft_live AND {before} AND l.pgdraft_kind = 'D'",
+        "SELECT n.pgdraft_sid, {news}{} FROM {from} JOIN {} l ON l.pgdraft_sid = n.pgdraft_sid AND l.pgdraft_op = n.pgdraft_op AND {} WHERE n.pgdraft_live AND {before} AND l.pgdraft_kind = 'D'",
+        draft.image("n"),
         draft.log(),
         same_key(draft.relation, "l", "n")
     );
@@ -149,6 +150,7 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
                     constraint: key.name.clone(),
                     schema: child.schema.clone(),
                     table: child.name.clone(),
+                    placed: None,
                 },
             }))
         })
@@ -224,7 +226,8 @@ pub(super) fn gone(draft: &Draft<'_>, event: Event, key: &ForeignKey, change: Ch
     let olds = aliased(old, &key.parent_columns, "pgdraft_k");
     let news = aliased("n", &key.parent_columns, "pgdraft_w");
     format!(
-        "SELECT n.pgdraft_sid, n.pgdraft_op, {olds}, {news} FROM {from} WHERE {was_live}{condition}"
+        "SELECT n.pgdraft_sid, n.pgdraft_op, {olds}, {news}{} FROM {from} WHERE {was_live}{condition}",
+        draft.image("n")
     )
 }
 
@@ -320,7 +323,10 @@ fn children_of(
     );
     format!(
         "WITH g AS MATERIALIZED ({gone}) SELECT {} FROM ({children}) x{condition}",
-        first_of(&key_detail(&key.parent_columns, &values, "Key ", &after))
+        first_of(&draft.told(
+            &key_detail(&key.parent_columns, &values, "Key ", &after),
+            "x.pgdraft_image"
+        ))
     )
 }
 
@@ -354,8 +360,9 @@ fn refusal(
     action: ReferentialAction,
     drafted: bool,
 ) -> Raise {
-    let parent = plain_quotes(&draft.relation.name);
-    let (name, table) = (plain_quotes(&key.name), plain_quotes(&child.name));
+    let (parent, name) = draft.message_names(&draft.relation.name, &key.name);
+    let (parent, name) = (plain_quotes(&parent), plain_quotes(&name));
+    let table = plain_quotes(&child.name);
     let plain = !acts(action) || (drafted && action == ReferentialAction::SetDefault);
     let (code, message, hint) = if plain {
         let (code, what) = if restricts(draft, action) {
@@ -386,5 +393,6 @@ fn refusal(
         constraint: key.name.clone(),
         schema: child.schema.clone(),
         table: child.name.clone(),
+        placed: draft.placed(Some(key.id), false),
     }
 }

@@ -373,12 +373,13 @@ impl Changed {
         let constraint = key.map_or("", |k| k.name.as_str());
         let label = key.map_or("", |k| k.label.as_str());
         format!(
-            "pgdraft.dup_guard({live}, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.'))",
+            "pgdraft.dup_guard({live}, {schema}, {table}, {constraint}, pg_catalog.concat({opening}, {values}, ') already exists.'){row})",
             schema = quote_literal(&self.relation.schema),
             table = quote_literal(&self.relation.name),
             constraint = quote_literal(constraint),
             opening = quote_literal(&format!("Key ({label})=(")),
             values = values.join(", ', ', "),
+            row = key.map_or_else(String::new, |key| self.relation.placing(key, values)),
         )
     }
 

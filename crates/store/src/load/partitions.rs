@@ -1,6 +1,6 @@
 //! Partition trees: which table a row belongs to.
 
-use catalog::{Leaf, Partition, RelationId, Route};
+use catalog::{Key, Leaf, Partition, RelationId, Route};
 use tokio_postgres::GenericClient;
 
 use super::Parts;
@@ -39,6 +39,9 @@ pub(super) async fn partitions(
         });
     }
     for member in &members {
+        own_keys(parts, member);
+    }
+    for member in &members {
         if member.id == member.root {
             routes(parts, &members, member.root);
         } else {
@@ -61,6 +64,35 @@ pub(super) async fn partitions(
         }
     }
     Ok(())
+}
+
+/// A key that a partition alone has is one of the root's, over the rows of that partition.
+fn own_keys(parts: &mut Parts, member: &Member) {
+    let Some(relation) = parts.get(&member.id).filter(|_| member.id != member.root) else {
+        return;
+    };
+    let over = |keys: &[Key]| -> Vec<Key> {
+        let own = keys.iter().filter(|key| !key.inherited).cloned();
+        own.map(|key| Key {
+            predicate: match (&member.bound, key.predicate) {
+                (Some(bound), Some(own)) => Some(format!("({bound}) AND ({own})")),
+                (bound, own) => own.or_else(|| bound.clone()),
+            },
+            special: true,
+            ..key
+        })
+        .collect()
+    };
+    let unique = [
+        over(relation.primary_key.as_slice()),
+        over(&relation.unique),
+    ]
+    .concat();
+    let exclusions = over(&relation.exclusions);
+    if let Some(root) = parts.get_mut(&member.root) {
+        root.unique.extend(unique);
+        root.exclusions.extend(exclusions);
+    }
 }
 
 fn routes(parts: &mut Parts, members: &[Member], root: RelationId) {
