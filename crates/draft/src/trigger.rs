@@ -63,7 +63,7 @@ struct Raise {
     constraint: String,
     schema: String,
     table: String,
-    placed: Option<Placed>,
+    placed: Option<Box<Placed>>,
 }
 
 /// An error about a row of a partitioned table names the row's partition. Its query gives an array of
@@ -394,20 +394,22 @@ impl<'a> Draft<'a> {
         self.relation.kind == catalog::RelationKind::Partitioned
     }
 
-    fn placed(&self, reference: Option<u32>, own: bool) -> Option<Placed> {
-        self.is_placed().then(|| Placed {
-            schema: self.relation.schema.clone(),
-            table: self.relation.name.clone(),
-            reference,
-            own,
-            names: catalog::array_text(
-                &self
-                    .relation
-                    .columns
-                    .iter()
-                    .map(|c| c.name.as_str())
-                    .collect::<Vec<_>>(),
-            ),
+    fn placed(&self, reference: Option<u32>, own: bool) -> Option<Box<Placed>> {
+        self.is_placed().then(|| {
+            Box::new(Placed {
+                schema: self.relation.schema.clone(),
+                table: self.relation.name.clone(),
+                reference,
+                own,
+                names: catalog::array_text(
+                    &self
+                        .relation
+                        .columns
+                        .iter()
+                        .map(|c| c.name.as_str())
+                        .collect::<Vec<_>>(),
+                ),
+            })
         })
     }
 
