@@ -2,6 +2,7 @@
 # Installs the programs whose own test suites run in a draft, below target/. Runs again without harm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+root=$PWD
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target/programs"
 target=$(cd "$target" && pwd)
@@ -38,4 +39,16 @@ if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
   # The installed package is tested, which is built.
   rm -rf asyncpg/asyncpg
   echo "$sqlalchemy $asyncpg" >pytest/version
+fi
+# ORMs and query builders: what `orms` runs is copied there, beside the modules.
+wanted=$(cat "$root/tests/programs/orms/package.json" "$root/tests/programs/orms/requirements.txt" | sha256sum)
+if [ "$(cat orms/version 2>/dev/null)" != "$wanted" ]; then
+  echo "installing ORMs of npm and PyPI"
+  rm -rf orms
+  mkdir orms
+  cp "$root/tests/programs/orms/package.json" orms/
+  (cd orms && npm install --silent --no-audit --no-fund)
+  python3 -m venv orms/venv
+  orms/venv/bin/pip --quiet --disable-pip-version-check install -r "$root/tests/programs/orms/requirements.txt"
+  echo "$wanted" >orms/version
 fi

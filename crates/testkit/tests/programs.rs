@@ -1,6 +1,7 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
 //! balance invariant, a Django application that migrates while its work is a draft, and Django's own
-//! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly.
+//! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly;
+//! and ORMs of npm and PyPI, step by step.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
         trials.push(Trial::new(
             format!("programs::migrating::{mode}"),
             move || migrating(mode),
+        ));
+    }
+    for program in ORMS {
+        trials.push(Trial::new(
+            format!("programs::orms::{program}"),
+            move || orm(program),
         ));
     }
     trials.push(Trial::new("programs::django", django));
@@ -286,6 +293,71 @@ fn run_suite(
         .lines()
         .filter_map(|line| line.strip_prefix("passed "));
     Ok((passed.map(str::to_owned).collect(), text))
+}
+
+/// Programs of `tests/programs/orms`: each prints a line for each step.
+const ORMS: [&str; 7] = [
+    "sequelize.js",
+    "typeorm.js",
+    "knex.js",
+    "drizzle.mjs",
+    "mikro.js",
+    "synchronous.py",
+    "asynchronous.py",
+];
+/// Steps that a draft refuses: Sequelize makes a function for it.
+const REFUSED_OF_ORMS: [&str; 1] = ["[\"findOrCreate"];
+
+/// The steps on PostgreSQL itself and in a draft over the same tables: the same lines.
+fn orm(program: &str) -> Result<(), String> {
+    let sources = root().join("tests/programs/orms");
+    let folder = target().join("programs/orms");
+    if !folder.join("version").exists() {
+        let missing = folder.display();
+        return Err(format!(
+            "{missing} is missing: run tests/programs/setup.sh first"
+        ));
+    }
+    std::fs::copy(sources.join(program), folder.join(program)).map_err(|e| e.to_string())?;
+    let schema = std::fs::read_to_string(sources.join("schema.sql")).unwrap();
+    let cluster = Cluster::shared();
+    let lines = |database: &Database, words: &[&str]| {
+        let mut command = Command::new(match program.ends_with(".py") {
+            true => folder.join("venv/bin/python"),
+            false => PathBuf::from("node"),
+        });
+        command.current_dir(&folder).arg(program).args(words);
+        let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+        let text = String::from_utf8_lossy(&output.stdout).replace(database.name(), "DATABASE");
+        match output.status.success() {
+            true => Ok(text),
+            false => Err(text + &String::from_utf8_lossy(&output.stderr)),
+        }
+    };
+    let plain = cluster.create_database("orm");
+    plain.run(&schema);
+    let own = lines(&plain, &[&plain.url()])?;
+    let database = cluster.create_database("orm");
+    database.run(&schema);
+    let mut proxy = Proxy::start(&database);
+    let before = database.dump();
+    let options = format!("-c pgdraft.session={SESSION}");
+    let url = proxy.url(SESSION);
+    let (url, _) = url.split_once('?').unwrap();
+    let draft = lines(&database, &[url, &options])?;
+    proxy.assert_sound();
+    if database.dump() != before {
+        return Err("production has changed".to_owned());
+    }
+    if own.lines().count() < 15 {
+        return Err(own);
+    }
+    let mut pairs = own.lines().zip(draft.lines());
+    let known = |line: &str| REFUSED_OF_ORMS.iter().any(|step| line.starts_with(step));
+    match pairs.find(|(own, draft)| own != draft && !known(own)) {
+        None => Ok(()),
+        Some((own, draft)) => Err(format!("PostgreSQL: {own}\nin a draft: {draft}")),
+    }
 }
 
 /// Tests of Django's suite that a draft refuses, as unittest names them, and why.
