@@ -71,8 +71,8 @@ BEGIN
         body := regexp_replace(body, 'pg_has_role\((\w+)\.typowner, ''USAGE''::text\)', 'has_type_privilege(\1.oid, ''USAGE''::text)', 'g');
         body := regexp_replace(body, 'pg_has_role\(COALESCE\((\w+)\.relowner, \w+\.typowner\), ''USAGE''::text\)', 'COALESCE(has_table_privilege(\1.oid, ''SELECT''::text), true)', 'g');
         body := regexp_replace(body, 'pg_has_role\(COALESCE\(\w+\.typowner, (\w+)\.typowner\), ''USAGE''::text\)', 'has_type_privilege(\1.oid, ''USAGE''::text)', 'g');
-        body := regexp_replace(body, 'pg_has_role\((\w+)\.tblowner, ''USAGE''::text\)',
-            'EXISTS (SELECT FROM pg_catalog.pg_class own WHERE own.relname = \1.tblname AND own.relnamespace = to_regnamespace(quote_ident(\1.tblschema)) AND has_table_privilege(own.oid, ''SELECT''::text))', 'g');
+        body := regexp_replace(body, 'pg_has_role\((?:\w+\.)?tblowner, ''USAGE''::text\)',
+            'EXISTS (SELECT FROM pg_catalog.pg_class own WHERE own.relname = tblname AND own.relnamespace = to_regnamespace(quote_ident(tblschema)) AND has_table_privilege(own.oid, ''SELECT''::text))', 'g');
         EXECUTE format('CREATE VIEW pgdraft.%I AS %s', 'information_schema_' || shown, body);
         EXECUTE format('GRANT SELECT ON pgdraft.%I TO %s', 'information_schema_' || shown, {{agent_literal}});
     END LOOP;
