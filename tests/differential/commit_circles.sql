@@ -1,5 +1,5 @@
 -- setup
--- shows: constraints: unique values used again within one operation while rows that must have a parent move
+-- shows: constraints: unique values used again within one operation while rows that must have a parent move, rows that require each other
 CREATE TABLE par (id int PRIMARY KEY, code text NOT NULL UNIQUE);
 CREATE TABLE chi (id int PRIMARY KEY, code text NOT NULL REFERENCES par (code), par int NOT NULL REFERENCES par);
 INSERT INTO par VALUES (1, 'a'), (2, 'b'), (5, 'e');
@@ -25,7 +25,43 @@ UPDATE one SET two = 1;
 CREATE TABLE alike (id int PRIMARY KEY, a int, b int, n varchar(9));
 CREATE UNIQUE INDEX ON alike (n COLLATE "C");
 INSERT INTO alike SELECT i, i, NULL, 'n' || i FROM generate_series(1, 8) i;
+CREATE TABLE hen (id int PRIMARY KEY, egg int NOT NULL, name text NOT NULL UNIQUE);
+CREATE TABLE egg (id int PRIMARY KEY, hen int NOT NULL REFERENCES hen);
+INSERT INTO hen SELECT n, n, 'h' || n FROM generate_series(1, 4) n;
+INSERT INTO egg SELECT n, n FROM generate_series(1, 4) n;
+ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg;
+CREATE TABLE "Left One" (a int, "B" text, "to" int NOT NULL, PRIMARY KEY (a, "B"));
+CREATE TABLE mids (id int PRIMARY KEY, a int NOT NULL, b text NOT NULL, FOREIGN KEY (a, b) REFERENCES "Left One");
+CREATE TABLE rights (id int PRIMARY KEY, mid int NOT NULL REFERENCES mids);
+ALTER TABLE "Left One" ADD FOREIGN KEY ("to") REFERENCES rights;
 -- script
+-- rows that require each other: made, removed and moved by one statement
+BEGIN;
+WITH e AS (INSERT INTO egg VALUES (10, 10) RETURNING *) INSERT INTO hen SELECT hen, id, 'h' || id FROM e;
+COMMIT;
+BEGIN;
+WITH h AS (DELETE FROM hen WHERE id = 1) DELETE FROM egg WHERE id = 1;
+COMMIT;
+BEGIN;
+WITH e AS (INSERT INTO egg VALUES (20, 20), (21, 20)), h AS (INSERT INTO hen VALUES (20, 20, 'h20'))
+UPDATE hen SET egg = 21, name = 'h2b' WHERE id = 2;
+WITH h AS (DELETE FROM hen WHERE id = 3) DELETE FROM egg WHERE id = 3;
+COMMIT;
+BEGIN;
+WITH l AS (INSERT INTO "Left One" VALUES (1, 'x', 1), (2, 'y', 2)), m AS (INSERT INTO mids VALUES (1, 1, 'x'), (2, 2, 'y'))
+INSERT INTO rights VALUES (1, 2), (2, 1);
+COMMIT;
+-- one takes the name of one that goes
+BEGIN;
+WITH h AS (DELETE FROM hen WHERE id = 4), e AS (DELETE FROM egg WHERE id = 4)
+INSERT INTO egg VALUES (30, 2);
+WITH e AS (INSERT INTO egg VALUES (31, 31)) INSERT INTO hen VALUES (31, 31, 'h4');
+COMMIT;
+SELECT * FROM hen ORDER BY id;
+SELECT * FROM egg ORDER BY id;
+SELECT * FROM "Left One" ORDER BY a;
+SELECT * FROM mids ORDER BY id;
+SELECT * FROM rights ORDER BY id;
 BEGIN;
 -- each row takes the value of the next
 UPDATE alike SET a = 100 + a, n = 'm' || id;

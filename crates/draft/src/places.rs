@@ -61,6 +61,24 @@ impl<'a, 'b> Free<'a, 'b> {
     /// Updates the rows whose values nobody else has, whose parents are there, and whose children are
     /// not in the way.
     pub fn update(&self) -> String {
+        self.update_open()
+            + &self.values_free()
+            + &self.parents_there(&[])
+            + &self.children_gone(true)
+    }
+
+    /// All that is still to be written, free or not, as parts of one statement: rows that require each
+    /// other. Inserts, updates, deletes.
+    pub fn rest(&self) -> [String; 3] {
+        [
+            insert_where(self.own, &[], &self.absent()),
+            self.update_open(),
+            delete(self.own, Hold::Locked),
+        ]
+    }
+
+    /// Updates the rows that are not as they are to be.
+    fn update_open(&self) -> String {
         let assign = |c: &Column| {
             format!(
                 "{} = CASE WHEN {} THEN {} ELSE {} END",
@@ -71,11 +89,7 @@ impl<'a, 'b> Free<'a, 'b> {
             )
         };
         let assignments: Vec<String> = self.stored().map(assign).collect();
-        update_modified(self.own, &assignments.join(", "))
-            + &self.open()
-            + &self.values_free()
-            + &self.parents_there(&[])
-            + &self.children_gone(true)
+        update_modified(self.own, &assignments.join(", ")) + &self.open()
     }
 
     /// Deletes the rows to which nobody refers.

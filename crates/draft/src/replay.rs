@@ -109,6 +109,19 @@ pub fn delete(draft: &Draft<'_>, sid: SessionId) -> String {
     )
 }
 
+/// The same statements as one, in that order. A row of how many rows each wrote: bigint columns.
+pub fn together(statements: &[String]) -> String {
+    let parts: Vec<String> = statements
+        .iter()
+        .enumerate()
+        .map(|(i, text)| format!("s{i} AS ({text} RETURNING 1)"))
+        .collect();
+    let counts: Vec<String> = (0..parts.len())
+        .map(|i| format!("(SELECT count(*) FROM s{i})"))
+        .collect();
+    format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "))
+}
+
 /// How many of the rows that one operation (`$1`) deleted are still there: a bigint column.
 pub fn not_deleted(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(

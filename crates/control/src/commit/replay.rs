@@ -11,6 +11,19 @@ use super::{Applied, Committed, Work, another_way};
 use crate::ControlError;
 use crate::sessions::count;
 
+/// An operation: its tables, its number, and how many rows each of its steps has.
+type Operation<'a> = (&'a [&'a Draft<'a>], i64, &'a BTreeMap<Step, u64>);
+
+impl Applied {
+    fn of(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Insert => &mut self.inserted,
+            Kind::Update => &mut self.updated,
+            Kind::Delete => &mut self.deleted,
+        }
+    }
+}
+
 impl Work<'_> {
     pub(super) async fn replay(&self) -> Result<Committed, ControlError> {
         let relations: Vec<_> = self.own.iter().map(|o| o.draft.relation).collect();
@@ -82,19 +95,82 @@ impl Work<'_> {
                 }
                 Err(error) if another_way(&error) => {
                     if !planner.another(plan, at, error.sqlstate(), &there) {
-                        return Err(error);
+                        let of = (drafts, operation, &rows);
+                        self.replay_together(of, done).await?.ok_or(error)?;
+                        break;
                     }
                 }
                 Err(error) => return Err(error),
             }
-            self.transaction
-                .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_replay")
-                .await?;
+            self.back_to_operation().await?;
         }
         self.transaction
             .batch_execute("RELEASE SAVEPOINT pgdraft_replay")
             .await?;
         Ok(())
+    }
+
+    async fn back_to_operation(&self) -> Result<(), ControlError> {
+        let text = "ROLLBACK TO SAVEPOINT pgdraft_replay";
+        Ok(self.transaction.batch_execute(text).await?)
+    }
+
+    /// One operation in one statement, at whose end PostgreSQL checks foreign keys: rows of several
+    /// tables can require each other. `None` where no order of its parts keeps every other key.
+    async fn replay_together(
+        &self,
+        (drafts, operation, rows): Operation<'_>,
+        done: &mut [Applied],
+    ) -> Result<Option<()>, ControlError> {
+        if rows.len() < 2 {
+            return Ok(None);
+        }
+        let relations: Vec<_> = drafts.iter().map(|d| d.relation).collect();
+        let there = rows.keys().copied().collect();
+        let mut planner = Planner::new(&relations);
+        loop {
+            self.back_to_operation().await?;
+            let plan = planner.plan(&there);
+            let texts = plan.steps.iter().filter_map(|step| {
+                let draft = drafts.get(step.table)?;
+                Some((*step, self.replayed(step.kind, draft)?))
+            });
+            let (steps, texts): (Vec<Step>, Vec<String>) = texts.unzip();
+            match self
+                .transaction
+                .query_one(&replay::together(&texts), &[&operation])
+                .await
+                .map_err(ControlError::from)
+            {
+                Ok(row) => {
+                    for (place, step) in steps.iter().enumerate() {
+                        let (Some(draft), Some(applied)) =
+                            (drafts.get(step.table), done.get_mut(step.table))
+                        else {
+                            continue;
+                        };
+                        let written = count(row.try_get(place)?);
+                        complete(draft, rows.get(step).copied().unwrap_or(0), written)?;
+                        *applied.of(step.kind) += written;
+                    }
+                    return Ok(Some(()));
+                }
+                Err(error) if another_way(&error) => {
+                    if !planner.another(plan, None, None, &there) {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn replayed(&self, kind: Kind, draft: &Draft<'_>) -> Option<String> {
+        match kind {
+            Kind::Insert => Some(replay::insert(draft, self.sid)),
+            Kind::Update => replay::update(draft, self.sid),
+            Kind::Delete => Some(replay::delete(draft, self.sid)),
+        }
     }
 
     /// How many rows each step of an operation has.
@@ -125,12 +201,9 @@ impl Work<'_> {
         operation: i64,
         applied: &mut Applied,
     ) -> Result<(), ControlError> {
-        let (text, total) = match kind {
-            Kind::Insert => (Some(replay::insert(draft, self.sid)), &mut applied.inserted),
-            Kind::Update => (replay::update(draft, self.sid), &mut applied.updated),
-            Kind::Delete => (Some(replay::delete(draft, self.sid)), &mut applied.deleted),
+        let Some(text) = self.replayed(kind, draft) else {
+            return Ok(());
         };
-        let Some(text) = text else { return Ok(()) };
         let mut written = self.transaction.execute(&text, &[&operation]).await?;
         if kind == Kind::Delete && written < expected {
             // a foreign key took the others along
@@ -139,7 +212,7 @@ impl Work<'_> {
             written = expected.saturating_sub(count(row.try_get(0)?));
         }
         complete(draft, expected, written)?;
-        *total += written;
+        *applied.of(kind) += written;
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! Rows that wait for one another within one operation: each is written when it is free.
 
-use draft::apply;
 use draft::places::{self, Free};
+use draft::{apply, replay};
 
 use super::net::{ANY_JOIN, Todo, complete, finished};
-use super::{Committed, Work};
+use super::{Committed, Work, another_way};
 use crate::ControlError;
 use crate::sessions::count;
 
@@ -21,7 +21,8 @@ fn is_keyed(todo: &Todo<'_>) -> bool {
 
 impl Work<'_> {
     /// Writes the rows that are free, again and again until none is left. Where none is free any more,
-    /// rows first leave the unique values and the parents that others wait for.
+    /// rows first leave the unique values and the parents that others wait for, and what is left then is
+    /// written together.
     pub(super) async fn rounds(&self) -> Result<Committed, ControlError> {
         self.transaction
             .batch_execute("SET LOCAL search_path TO DEFAULT")
@@ -42,17 +43,15 @@ impl Work<'_> {
             }
         };
         let columns: Vec<Columns> = todo.iter().enumerate().map(columns).collect();
-        let mut left = false;
-        while let Some(waiting) = self.round(&mut todo, &columns).await? {
-            if std::mem::replace(&mut left, true) {
-                return Err(waiting);
+        for stuck in 0.. {
+            let Some(waiting) = self.round(&mut todo, &columns).await? else {
+                break;
+            };
+            match stuck {
+                0 => self.leave_values(&todo).await?,
+                1 if self.together(&mut todo, &columns).await? => {}
+                _ => return Err(waiting),
             }
-            for todo in &todo {
-                for text in places::leave(todo.own) {
-                    self.write(ANY_JOIN, &text, todo.own.draft).await?;
-                }
-            }
-            self.leave(&todo).await?;
         }
         self.rest(&mut todo, &columns).await?;
         self.settle(&todo).await?;
@@ -61,6 +60,16 @@ impl Work<'_> {
             .batch_execute("SET LOCAL search_path TO ''")
             .await?;
         Ok(finished(todo.into_iter().map(|t| t.applied).collect()))
+    }
+
+    /// Rows leave the unique values and the parents that others wait for.
+    async fn leave_values(&self, all: &[Todo<'_>]) -> Result<(), ControlError> {
+        for todo in all {
+            for text in places::leave(todo.own) {
+                self.write(ANY_JOIN, &text, todo.own.draft).await?;
+            }
+        }
+        self.leave(all).await
     }
 
     /// Goes round until nothing is free any more; what is left then, as an error.
@@ -93,6 +102,62 @@ impl Work<'_> {
                 return self.waiting(all, columns).await;
             }
         }
+    }
+
+    /// What is left in one statement, at whose end foreign keys are checked: rows that require each
+    /// other. False where no order of its parts keeps every other key.
+    async fn together(
+        &self,
+        all: &mut [Todo<'_>],
+        columns: &[Columns],
+    ) -> Result<bool, ControlError> {
+        const ORDERS: [[usize; 3]; 4] = [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]];
+        let mut parts: [Vec<(usize, String)>; 3] = Default::default();
+        for (table, (todo, Columns { set, .. })) in all.iter().zip(columns).enumerate() {
+            if !is_keyed(todo) {
+                continue;
+            }
+            let there = [todo.inserts > 0, !set.is_empty(), todo.deletes > 0];
+            let texts = Free::of(todo.own, set).rest().into_iter();
+            for ((part, text), _) in parts.iter_mut().zip(texts).zip(there).filter(|p| p.1) {
+                part.push((table, text));
+            }
+        }
+        for order in ORDERS {
+            let parts: Vec<(usize, usize, String)> = order
+                .into_iter()
+                .filter_map(|kind| Some((kind, parts.get(kind)?)))
+                .flat_map(|(kind, part)| part.iter().map(move |(t, text)| (kind, *t, text.clone())))
+                .collect();
+            let texts: Vec<String> = parts.iter().map(|(_, _, text)| text.clone()).collect();
+            if texts.is_empty() {
+                return Ok(false);
+            }
+            self.transaction
+                .batch_execute("SAVEPOINT pgdraft_together")
+                .await?;
+            let text = replay::together(&texts);
+            let written = self.transaction.query_one(&text, &[]).await;
+            match written.map_err(ControlError::from) {
+                Ok(row) => {
+                    for (place, (kind, table, _)) in parts.iter().enumerate() {
+                        let rows = count(row.try_get(place)?);
+                        self.told(rows);
+                        if let Some(todo) = all.get_mut(*table).filter(|_| *kind == 0) {
+                            todo.applied.inserted += rows;
+                        }
+                    }
+                    return Ok(true);
+                }
+                Err(error) if another_way(&error) => {
+                    self.transaction
+                        .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_together")
+                        .await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Why rows are left, if some are.

@@ -555,7 +555,8 @@ impl<'a> Work<'a> {
         let is_own = column.block == self.place.block
             || facts.blocks.len() == 1
             || !facts.relations.iter().any(|r| r.label() == label);
-        if !is_own || !star && (!bare || changed.shown().column(label).is_some()) {
+        let other = !star && (!bare || changed.shown().column(label).is_some());
+        if !is_own || other || self.is_inserted(column) {
             return None;
         }
         let shown = changed.shown().columns.iter();
@@ -567,6 +568,17 @@ impl<'a> Work<'a> {
             format!("ROW({columns})::{}", changed.shown().qualified())
         };
         Some(Edit::new(range, text))
+    }
+
+    /// It stands in the query of an INSERT, which does not see the target.
+    fn is_inserted(&self, column: &ColumnUse) -> bool {
+        let (tokens, clauses) = (&self.statement.tokens, &self.clauses);
+        let inserts = tokens.get(clauses.verb).is_some_and(|t| t.is(Kind::Insert));
+        let rest = clauses.target_end..clauses.end;
+        let conflict = tokens.find(rest, self.place.depth, |_, t| t.is(Kind::Conflict));
+        let end = conflict.or(clauses.returning).unwrap_or(clauses.end);
+        let end = tokens.get(end).map_or(usize::MAX, |t| t.start);
+        inserts && column.location < end
     }
 
     /// The list of the change's own WITH, if it stands under one: it moves to the outermost WITH.
