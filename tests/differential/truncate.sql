@@ -98,7 +98,6 @@ SELECT * FROM alone ORDER BY a;
 -- batch
 TRUNCATE alone; INSERT INTO alone VALUES (1, 'b1', 'batch'); SELECT * FROM alone;
 -- end
--- expect refused 0A000
 TRUNCATE p RESTART IDENTITY CASCADE;
 TRUNCATE alone RESTART IDENTITY;
 SELECT count(*) FROM alone;

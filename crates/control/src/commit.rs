@@ -195,6 +195,8 @@ impl Control {
         };
         let done = work.run(session, who).await?;
         work.keep_images().await?;
+        let moved = store::sequences::take_over(transaction, session.sid).await;
+        moved.map_err(|e| busy(e.into(), "a sequence that is to be restarted is in use"))?;
         let ending = Ending {
             state: SessionState::Committed,
             who,

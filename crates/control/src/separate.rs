@@ -96,6 +96,7 @@ impl Control {
             parts::touch(&transaction, part.sid, draft.id).await?;
         }
         planned_as_usual(&transaction).await?;
+        store::sequences::split(&transaction, (session.sid, part.sid), &ops).await?;
         let Some(done) = self.commit_in(&transaction, catalog, &part, who).await? else {
             return Ok(None);
         };
@@ -144,6 +145,7 @@ impl Control {
                 changed.insert(draft.relation.id);
             }
         }
+        store::sequences::discard(&transaction, session.sid, &ops).await?;
         parts::end_operations(&transaction, session.sid, &ops, SessionState::Discarded).await?;
         transaction.commit().await?;
         tracing::info!(rows, "operations discarded");

@@ -23,6 +23,8 @@ pub struct OpenedSession {
     pub touched: Vec<(RelationId, u64)>,
     /// Those of them that it has truncated.
     pub truncated: Vec<RelationId>,
+    /// It has sequences of its own: what it restarted or set.
+    pub sequences: bool,
 }
 
 /// A session as a list shows it. Times are texts as PostgreSQL prints them.
@@ -109,6 +111,7 @@ impl Control {
             state: session.state,
             touched: touched_rows(&*client, session.sid).await?,
             truncated: tables::truncated(&*client, session.sid).await?,
+            sequences: store::sequences::any(&*client, session.sid).await?,
         }))
     }
 

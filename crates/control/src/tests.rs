@@ -13,4 +13,5 @@ mod drift;
 mod giving_way;
 mod install;
 mod life;
+mod sequences;
 mod truncate;

@@ -275,6 +275,7 @@ async fn back(
         let text = rewind::to(draft, session.sid, op);
         keeper::run(transaction, &text, None).await?;
     }
+    store::sequences::rewind(transaction, session.sid, op).await?;
     Ok(sessions::forget_operations(transaction, session.sid, op).await?)
 }
 

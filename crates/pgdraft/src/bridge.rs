@@ -222,6 +222,7 @@ impl ControlPlane for Bridge {
             },
             touched: opened.touched,
             truncated: opened.truncated,
+            sequences: opened.sequences,
         }))
     }
 

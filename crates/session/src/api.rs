@@ -49,6 +49,8 @@ pub struct OpenedSession {
     pub touched: Vec<(RelationId, u64)>,
     /// Those of them that it has truncated.
     pub truncated: Vec<RelationId>,
+    /// It has sequences of its own.
+    pub sequences: bool,
 }
 
 /// What is recorded of operations.

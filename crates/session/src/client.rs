@@ -240,6 +240,7 @@ pub(crate) fn open_draft(opened: Option<&OpenedSession>) -> sql::DraftView {
         Some(opened) if opened.state == SessionState::Open => sql::DraftView {
             dirty: opened.touched.iter().copied().collect(),
             truncated: opened.truncated.iter().copied().collect(),
+            sequences: opened.sequences,
         },
         _ => sql::DraftView::default(),
     }

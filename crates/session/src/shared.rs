@@ -194,14 +194,16 @@ impl SessionDraft {
     /// that is rolled back leaves its mark here: the merged read looks at what really is.
     pub(crate) fn mark(&self, write: &sql::Write) -> bool {
         self.change(|view| {
-            let before = (view.dirty.len(), view.truncated.len());
+            let count = |view: &DraftView| (view.dirty.len(), view.truncated.len(), view.sequences);
+            let before = count(view);
+            view.sequences |= write.sequences;
             for relation in &write.changes {
                 view.dirty.entry(*relation).or_insert(0);
                 if write.verb == sql::Verb::Truncate {
                     view.truncated.insert(*relation);
                 }
             }
-            (view.dirty.len(), view.truncated.len()) != before
+            count(view) != before
         })
     }
 
@@ -232,7 +234,8 @@ impl SessionDraft {
         self.change(|view| {
             let truncated = view.truncated.len();
             view.truncated.extend(&known.truncated);
-            let mut moved = view.truncated.len() != truncated;
+            let mut moved = view.truncated.len() != truncated || known.sequences && !view.sequences;
+            view.sequences |= known.sequences;
             for (relation, rows) in &known.dirty {
                 let estimate = view.dirty.entry(*relation).or_insert_with(|| {
                     moved = true;

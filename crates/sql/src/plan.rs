@@ -12,6 +12,8 @@ pub struct DraftView {
     pub dirty: HashMap<RelationId, u64>,
     /// Those of them that it may have truncated: their reads look whether the base is hidden.
     pub truncated: HashSet<RelationId>,
+    /// It may have sequences of its own: what it restarted or set.
+    pub sequences: bool,
 }
 
 /// Everything outside the text that a plan depends on.
@@ -221,6 +223,8 @@ pub struct Write {
     /// Without RETURNING it still gives one empty row for each changed row, and the tag `SELECT n`:
     /// the rows are dropped, the number counts.
     pub counted: bool,
+    /// It restarts or sets sequences: the session has its own from now on.
+    pub sequences: bool,
 }
 
 /// What it means that an INSERT into a head comes to one row a second time.

@@ -41,6 +41,7 @@ mod parts;
 mod returning;
 mod rows;
 pub(crate) mod security;
+pub(crate) mod sequences;
 
 mod settings;
 mod storing;
@@ -78,11 +79,21 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     if functions::check(context, &statement.facts)? == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
     }
+    let alone = [
+        matches!(statement.body, Body::Query | Body::Change(_)),
+        matches!(statement.body, Body::Prepare(_) | Body::Explain(_)),
+    ];
+    if sequences::sets(statement) && !alone.contains(&true) {
+        return Err(sequences::refused());
+    }
     if let Some(plan) = temporary::change(statement, context)? {
         return Ok(plan);
     }
     match &statement.body {
-        Body::Query if statement.facts.parts.is_empty() => read(statement, context),
+        Body::Query if statement.facts.parts.is_empty() => match read(statement, context)? {
+            plan if sequences::sets(statement) => sequences::set(statement, plan),
+            plan => Ok(plan),
+        },
         Body::Query => changes::plan(statement, None, context),
         Body::Change(change) => changes::plan(statement, Some(change), context),
         Body::Copy(tree) => copy::plan(statement, tree, context),
@@ -100,6 +111,13 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
             unsupported("an advisory lock among the parameters of EXECUTE")
                 .hint("take the lock by a statement of its own"),
         )),
+        Body::Execute(_) if context.draft.sequences && sequences::draws(statement) => {
+            Err(Box::new(
+                unsupported("a sequence among the parameters of EXECUTE")
+                    .detail("This session has restarted or set sequences, which are its own now.")
+                    .hint("draw from it by a statement of its own"),
+            ))
+        }
         // what it runs is planned by itself
         Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),
@@ -364,6 +382,7 @@ impl Edits {
         edits.list.extend(advisory::edits(statement)?);
         edits.list.extend(cursor::edits(statement, context)?);
         edits.list.extend(settings::edits(statement)?);
+        edits.list.extend(sequences::edits(statement, context)?);
         if let Some(target) = rows::target(statement, context)?
             && edits.merged.contains(&target.0.relation.id)
         {

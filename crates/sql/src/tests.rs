@@ -16,7 +16,7 @@ mod shop;
 use shop::shop;
 
 /// Hands on a case's text and what it is planned in. The first line may be
-/// `-- dirty: users 5, teams 20000`.
+/// `-- dirty: users 5, teams 20000`, then `-- sequences` of a session that has its own.
 fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
     let catalog = shop();
     let mut draft = DraftView::default();
@@ -36,6 +36,9 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
         }
         None => case,
     };
+    let after = text.strip_prefix("-- sequences\n");
+    draft.sequences = after.is_some();
+    let text = after.unwrap_or(text);
     let path = ["public".to_owned()];
     let policy = FunctionPolicy::default();
     let temporary = std::collections::BTreeSet::from(["mine".to_owned()]);

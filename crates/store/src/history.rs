@@ -115,6 +115,7 @@ pub async fn forgotten(client: &impl GenericClient, sid: SessionId) -> Result<()
         .execute(
             "WITH t AS (DELETE FROM pgdraft.touched WHERE sid = $1),
                   x AS (DELETE FROM pgdraft.truncations WHERE sid = $1),
+                  q AS (DELETE FROM pgdraft.sequences WHERE sid = $1),
                   k AS (DELETE FROM pgdraft.statements WHERE sid = $1),
                   r AS (DELETE FROM pgdraft.read_sets WHERE sid = $1)
              UPDATE pgdraft.sessions SET forgotten_at = now() WHERE sid = $1",

@@ -19,6 +19,7 @@ pub mod peers;
 pub mod reads;
 mod roles;
 mod secret;
+pub mod sequences;
 pub mod sessions;
 pub mod space;
 pub mod statements;

@@ -413,6 +413,7 @@ pub async fn copy_operations(
     ] {
         client.execute(text, &[&from.0, &to.0]).await?;
     }
+    crate::sequences::copy(client, from, to).await?;
     crate::statements::copy(client, from, to).await
 }
 

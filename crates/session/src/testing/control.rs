@@ -166,6 +166,7 @@ impl ControlPlane for FakeControl {
                 Vec::new()
             },
             truncated: Vec::new(),
+            sequences: false,
         }))
     }
 

@@ -17,7 +17,7 @@ use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write}
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::noted::Notes;
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
-use crate::rewrite::{Edits, delete, inherited, insert, merging, update};
+use crate::rewrite::{Edits, delete, inherited, insert, merging, sequences, update};
 use crate::splice::{Edit, Splice};
 
 /// Plans a statement whose outermost part is `outermost`, or a query.
@@ -258,6 +258,7 @@ impl Parts<'_> {
             redacted: redact(&statement.text),
             returning: own.is_none_or(|o| o.returning),
             counted: own.is_some_and(|o| o.counted),
+            sequences: sequences::sets(statement),
         }))
     }
 }

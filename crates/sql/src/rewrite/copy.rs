@@ -211,6 +211,7 @@ fn from(
             None => Doubled::Same,
         },
         counted: false,
+        sequences: false,
     })))
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Identity, Relation, RelationId, RelationKind, quote_literal};
+use catalog::{Relation, RelationId, RelationKind, quote_literal};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, RangeVar, TruncateStmt};
 use report::Report;
@@ -62,13 +62,19 @@ pub(crate) fn plan(
     if !missing.is_empty() {
         return Ok(Plan::NeedsDraft(missing));
     }
-    if tree.restart_seqs {
-        no_sequences(&tables)?;
-    }
     let heads = ids.iter().filter_map(|id| context.catalog.head(*id));
+    let heads = format!(
+        "ARRAY[{}]::pg_catalog.int4[]",
+        list(heads.map(|h| h.id.0.to_string()))
+    );
+    let restarts = tree.restart_seqs;
+    let restart = if restarts {
+        format!(", pgdraft.restart({heads})")
+    } else {
+        String::new()
+    };
     let text = format!(
-        "SELECT pgdraft.truncate(ARRAY[{}]::pg_catalog.int4[], ARRAY[{}]::pg_catalog.text[])",
-        list(heads.map(|h| h.id.0.to_string())),
+        "SELECT pgdraft.truncate({heads}, ARRAY[{}]::pg_catalog.text[]){restart}",
         list(told.iter().map(|name| quote_literal(name))),
     );
     Ok(Plan::Write(Arc::new(Write {
@@ -86,6 +92,7 @@ pub(crate) fn plan(
         returning: false,
         doubled: crate::plan::Doubled::Same,
         counted: true,
+        sequences: restarts,
     })))
 }
 
@@ -160,25 +167,5 @@ fn no_children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Result<(), Bo
         .hint(format!(
             "Truncate table \"{child}\" at the same time, or use TRUNCATE ... CASCADE."
         )),
-    ))
-}
-
-/// A restarted sequence would give production's own inserts numbers that are taken.
-fn no_sequences(tables: &[Arc<Relation>]) -> Result<(), Box<Report>> {
-    let restarted = tables.iter().find(|t| {
-        t.columns
-            .iter()
-            .any(|c| c.identity != Identity::No || c.sequence.is_some())
-    });
-    let Some(table) = restarted else {
-        return Ok(());
-    };
-    Err(Box::new(
-        Report::error(
-            "0A000",
-            format!("the sequences of table \"{}\" cannot be restarted in a draft", table.name),
-        )
-        .detail("A sequence is production's own: it would give numbers out again that its rows have.")
-        .hint("use TRUNCATE … CONTINUE IDENTITY (or leave RESTART IDENTITY out), and have a person restart the sequence after the commit"),
     ))
 }
