@@ -82,6 +82,7 @@ pub(crate) fn set(statement: &Statement, plan: Plan) -> Result<Plan, Box<Report>
         return Err(refused());
     }
     Ok(Plan::Write(std::sync::Arc::new(Write {
+        reads: rewritten.merged.clone(),
         rewritten,
         changes: Vec::new(),
         verb: Verb::Select,
