@@ -79,13 +79,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     if functions::check(context, &statement.facts)? == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
     }
-    let alone = [
-        matches!(statement.body, Body::Query | Body::Change(_)),
-        matches!(statement.body, Body::Prepare(_) | Body::Explain(_)),
-    ];
-    if sequences::sets(statement) && !alone.contains(&true) {
-        return Err(sequences::refused());
-    }
+    sequences::check(statement, context)?;
     if let Some(plan) = temporary::change(statement, context)? {
         return Ok(plan);
     }
@@ -111,13 +105,6 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
             unsupported("an advisory lock among the parameters of EXECUTE")
                 .hint("take the lock by a statement of its own"),
         )),
-        Body::Execute(_) if context.draft.sequences && sequences::draws(statement) => {
-            Err(Box::new(
-                unsupported("a sequence among the parameters of EXECUTE")
-                    .detail("This session has restarted or set sequences, which are its own now.")
-                    .hint("draw from it by a statement of its own"),
-            ))
-        }
         // what it runs is planned by itself
         Body::Execute(_) => Ok(relay(Effect::None)),
         Body::Transaction => Ok(relay(Effect::Transaction)),

@@ -8,7 +8,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::facts::Call;
-use crate::parse::Statement;
+use crate::parse::{Body, Statement};
 use crate::plan::{Context, Doubled, Plan, Rewritten, Verb, Write};
 use crate::resolve::{self, Resolved};
 use crate::splice::Edit;
@@ -31,7 +31,7 @@ pub(crate) fn sets(statement: &Statement) -> bool {
 }
 
 /// Whether it draws from one, or asks what was drawn.
-pub(crate) fn draws(statement: &Statement) -> bool {
+fn draws(statement: &Statement) -> bool {
     let drawing = ["nextval", "currval", "lastval", "setval"];
     let calls = &statement.facts.calls;
     calls.iter().any(|call| is_call(call, &drawing))
@@ -94,8 +94,21 @@ pub(crate) fn set(statement: &Statement, plan: Plan) -> Result<Plan, Box<Report>
     })))
 }
 
-/// What setval cannot be part of.
-pub(crate) fn refused() -> Box<Report> {
+/// Refuses calls where they cannot be given another name.
+pub(crate) fn check(statement: &Statement, context: &Context<'_>) -> Result<(), Box<Report>> {
+    match statement.body {
+        Body::Execute(_) if context.draft.sequences && draws(statement) => Err(Box::new(
+            unsupported("a sequence among the parameters of EXECUTE")
+                .detail("This session has restarted or set sequences, which are its own now.")
+                .hint("draw from it by a statement of its own"),
+        )),
+        Body::Query | Body::Change(_) | Body::Prepare(_) | Body::Explain(_) => Ok(()),
+        _ if sets(statement) => Err(refused()),
+        _ => Ok(()),
+    }
+}
+
+fn refused() -> Box<Report> {
     Box::new(
         unsupported("setval in such a statement")
             .detail("A draft sets a sequence of its own, by a statement that changes it.")
