@@ -62,21 +62,7 @@ pub(crate) fn plan(
     if !missing.is_empty() {
         return Ok(Plan::NeedsDraft(missing));
     }
-    let heads = ids.iter().filter_map(|id| context.catalog.head(*id));
-    let heads = format!(
-        "ARRAY[{}]::pg_catalog.int4[]",
-        list(heads.map(|h| h.id.0.to_string()))
-    );
-    let restarts = tree.restart_seqs;
-    let restart = if restarts {
-        format!(", pgdraft.restart({heads})")
-    } else {
-        String::new()
-    };
-    let text = format!(
-        "SELECT pgdraft.truncate({heads}, ARRAY[{}]::pg_catalog.text[]){restart}",
-        list(told.iter().map(|name| quote_literal(name))),
-    );
+    let text = call(context, &ids, &told, tree.restart_seqs);
     Ok(Plan::Write(Arc::new(Write {
         rewritten: Rewritten {
             text,
@@ -92,8 +78,23 @@ pub(crate) fn plan(
         returning: false,
         doubled: crate::plan::Doubled::Same,
         counted: true,
-        sequences: restarts,
+        sequences: tree.restart_seqs,
     })))
+}
+
+/// The statement; `told` are the tables that PostgreSQL tells of.
+fn call(context: &Context<'_>, ids: &[RelationId], told: &[String], restarts: bool) -> String {
+    let heads = ids.iter().filter_map(|id| context.catalog.head(*id));
+    let heads = list(heads.map(|h| h.id.0.to_string()));
+    let heads = format!("ARRAY[{heads}]::pg_catalog.int4[]");
+    let restart = match restarts {
+        true => format!(", pgdraft.restart({heads})"),
+        false => String::new(),
+    };
+    format!(
+        "SELECT pgdraft.truncate({heads}, ARRAY[{}]::pg_catalog.text[]){restart}",
+        list(told.iter().map(|name| quote_literal(name))),
+    )
 }
 
 /// PostgreSQL's error for what is no table at all.
