@@ -47,7 +47,7 @@ impl Login {
             database: database.to_owned(),
             minor: 0,
             parameters: Vec::new(),
-            patience: Duration::from_secs(120),
+            patience: Duration::from_secs(240),
         }
     }
 
