@@ -86,6 +86,8 @@ COPY t (id) FROM STDIN;
 COPY t (a) FROM STDIN;
 no key
 \.
+-- expect error 42P01
+COPY nowhere FROM STDIN;
 -- expect error 42703
 COPY t (id, missing) FROM STDIN;
 -- expect error 42701

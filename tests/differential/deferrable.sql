@@ -1,16 +1,23 @@
 -- setup
 -- shows: constraints: DEFERRABLE, INITIALLY DEFERRED, SET CONSTRAINTS, of unique, foreign and exclusion constraints
--- differs: a DEFERRABLE primary key | checked at once | it tells the draft's rows apart
+-- differs: a DEFERRABLE primary key | checked at once, whatever SET CONSTRAINTS says | it tells the draft's rows apart
 CREATE TABLE later (id int PRIMARY KEY, n int UNIQUE DEFERRABLE INITIALLY DEFERRED, m int, CONSTRAINT later_m UNIQUE (m) DEFERRABLE);
 CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE);
 CREATE TABLE child (id int PRIMARY KEY, pid int CONSTRAINT child_pid REFERENCES parent DEFERRABLE INITIALLY DEFERRED,
   code text CONSTRAINT child_code REFERENCES parent (code) DEFERRABLE, boss int CONSTRAINT child_boss REFERENCES child DEFERRABLE INITIALLY DEFERRED);
 CREATE TABLE excl (id int PRIMARY KEY, r int4range, CONSTRAINT excl_r EXCLUDE USING gist (r WITH &&) DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE dpk (id int CONSTRAINT dpk_pkey PRIMARY KEY DEFERRABLE, v text);
+INSERT INTO dpk VALUES (1, 'a'), (2, 'b');
 INSERT INTO later VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
 INSERT INTO parent VALUES (1, 'a'), (2, 'b');
 INSERT INTO child VALUES (1, 1, 'a', NULL), (2, 2, 'b', 1);
 INSERT INTO excl VALUES (1, '[1,3)'), (2, '[3,5)');
 -- script
+BEGIN;
+SET CONSTRAINTS dpk_pkey DEFERRED;
+UPDATE dpk SET id = id + 1;
+COMMIT;
+SELECT * FROM dpk ORDER BY id;
 UPDATE later SET n = n + 1;
 UPDATE later SET m = m + 1;
 SELECT * FROM later ORDER BY id;

@@ -1,6 +1,6 @@
 -- setup
 -- shows: constraints: UNIQUE and PRIMARY KEY
--- differs: DETAIL of 23505 for two rows of one INSERT with one primary key | left out | PostgreSQL stops the head's ON CONFLICT before the draft sees the values
+-- differs: DETAIL of 23505 for two rows of one INSERT with one primary key, and its partition | left out | PostgreSQL stops the head's ON CONFLICT before the draft sees the values
 -- differs: the row that an error of a statement over several rows names | may be another of them | keys and references are checked when the statement has written all rows
 -- differs: `UPDATE t SET id = id + 1` over neighbouring keys | works | PostgreSQL's answer depends on the order of rows in the heap
 -- differs: a value of a draft that production takes too, later | both are shown until commit, which then refuses | the draft does not lock production

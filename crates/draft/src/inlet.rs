@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use catalog::{DraftTableId, Relation, quote_identifier};
+use catalog::{DraftTableId, Key, Relation, quote_identifier};
 
 use crate::text::{columns, dollar_quoted, head_table, writable};
 use crate::trigger::guard;
@@ -59,16 +59,26 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
         .iter()
         .map(|name| format!(", {n} = EXCLUDED.{n}", n = quote_identifier(name)))
         .collect();
+    let insert = format!(
+        "    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {values}, pgdraft_own FROM pgdraft_n n"
+    );
     // A row that was removed comes back; a row without a key is always another one.
-    let conflict = relation.key().map_or_else(String::new, |key| {
-        format!(
-            "
-    ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
-        pgdraft_live = {}{assignments}",
+    let insert = match relation.key() {
+        None => format!("{insert};"),
+        Some(key) => format!(
+            "    BEGIN
+    {insert}
+        ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
+            pgdraft_live = {}{assignments};
+    EXCEPTION WHEN cardinality_violation THEN
+        {}
+        RAISE;
+    END;",
             columns("", &key.columns),
-            guard(relation, key, "h.pgdraft_live", "EXCLUDED")
-        )
-    });
+            guard(relation, key, "h.pgdraft_live", "EXCLUDED"),
+            twins(relation, key),
+        ),
+    };
     format!(
         "
 DECLARE
@@ -77,10 +87,23 @@ BEGIN
     IF pgdraft_own = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';
     END IF;
-    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {values}, pgdraft_own FROM pgdraft_n n{conflict};
+{insert}
     DELETE FROM {inlet};
     RETURN NULL;
 END "
+    )
+}
+
+/// Two of the rows have one key, and ON CONFLICT does not say which: PostgreSQL's error for the first
+/// that meets one before it.
+fn twins(relation: &Relation, key: &Key) -> String {
+    let list = columns("n", &key.columns);
+    format!(
+        "PERFORM {} FROM (
+            SELECT * FROM (SELECT n.*, row_number() OVER (PARTITION BY {list} ORDER BY n.pgdraft_place) AS pgdraft_same
+                FROM (SELECT n.*, row_number() OVER () AS pgdraft_place FROM pgdraft_n n) n) n
+            WHERE n.pgdraft_same > 1 ORDER BY n.pgdraft_place LIMIT 1) n;",
+        guard(relation, key, "true", "n")
     )
 }
 

@@ -146,11 +146,7 @@ fn drafted(context: &Context<'_>, relation: &Arc<Relation>) -> Arc<Relation> {
 
 fn missing_relation(name: &RangeVar) -> Box<Report> {
     let message = format!("relation \"{}\" does not exist", written(name));
-    Box::new(
-        Report::error("42P01", message)
-            .position(byte(name.location) + 1)
-            .hint("check the table's name, its schema and search_path"),
-    )
+    Box::new(Report::error("42P01", message).position(byte(name.location) + 1))
 }
 
 /// The name as PostgreSQL prints it in 42P01.
@@ -221,8 +217,7 @@ impl Changed {
                         shown.name
                     ),
                 )
-                .position(at + 1)
-                .hint("check the column's name"),
+                .position(at + 1),
             ));
         }
         let own = match &self.through {

@@ -80,8 +80,11 @@ fn in_schema(context: &Context<'_>, schema: &str, name: &str) -> Vec<Found> {
 }
 
 fn of_relation(context: &Context<'_>, relation: &Relation, name: &str) -> Vec<Found> {
-    let own = relation.primary_key.iter().chain(&relation.unique);
-    let keys = own.chain(&relation.exclusions).filter(|k| k.name == name);
+    // the key that tells rows apart is looked at at once, by no trigger
+    let own = relation.key().map(|key| &key.name);
+    let keys = relation.primary_key.iter().chain(&relation.unique);
+    let keys = keys.chain(&relation.exclusions);
+    let keys = keys.filter(|k| k.name == name && Some(&k.name) != own);
     let keys = keys.filter_map(|key| {
         Some(Found {
             constraint: key.deferrable?,

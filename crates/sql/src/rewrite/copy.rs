@@ -162,7 +162,13 @@ fn from(
         location: i32::try_from(location).unwrap_or(0),
         ..RangeVar::default()
     };
-    let changed = match change::target(context, Some(&relation), None)? {
+    // COPY is not analysed before it runs, so its errors have no position
+    let found = change::target(context, Some(&relation), None).map_err(|mut report| {
+        report.position = None;
+        report.hint = report.hint.filter(|_| report.code != "42P01");
+        report
+    });
+    let changed = match found? {
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };

@@ -13,12 +13,15 @@ use crate::plan::{Context, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::resolve;
 use crate::rewrite::change::{Found, list, redact, target};
 
+mod partition;
+
 pub(crate) fn plan(
     statement: &Statement,
     tree: &TruncateStmt,
     context: &Context<'_>,
 ) -> Result<Plan, Box<Report>> {
     let mut tables: Vec<Arc<Relation>> = Vec::new();
+    let mut partitions = Vec::new();
     for node in &tree.relations {
         let Some(NodeEnum::RangeVar(name)) = node.node.as_ref() else {
             continue;
@@ -31,14 +34,8 @@ pub(crate) fn plan(
         });
         let relation = match found? {
             Found::Changed(changed) if changed.relation.partition.is_some() => {
-                return Err(Box::new(
-                    crate::classify::unsupported(&format!(
-                        "TRUNCATE of partition \"{}\"",
-                        changed.relation.name
-                    ))
-                    .detail("A draft keeps the rows of all partitions together.")
-                    .hint("DELETE its rows, or truncate the partitioned table"),
-                ));
+                partitions.push(changed);
+                continue;
             }
             Found::Changed(changed) => changed.relation,
             Found::Instead(plan) => return Ok(plan),
@@ -50,6 +47,12 @@ pub(crate) fn plan(
                 tables.push(member);
             }
         }
+    }
+    if let Some(changed) = partitions.first() {
+        if !tables.is_empty() {
+            return Err(partition::refused(&changed.relation, "beside other tables"));
+        }
+        return partition::plan(statement, tree, &partitions, context);
     }
     let mut told = Vec::new();
     if tree.behavior == DropBehavior::DropCascade as i32 {
@@ -158,8 +161,11 @@ fn no_children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Result<(), Bo
     let Some((child, parent)) = children(context, tables).into_iter().next() else {
         return Ok(());
     };
-    let child = &child.name;
-    Err(Box::new(
+    Err(referenced(&child.name, &parent))
+}
+
+fn referenced(child: &str, parent: &str) -> Box<Report> {
+    Box::new(
         Report::error(
             "0A000",
             "cannot truncate a table referenced in a foreign key constraint",
@@ -168,5 +174,5 @@ fn no_children(context: &Context<'_>, tables: &[Arc<Relation>]) -> Result<(), Bo
         .hint(format!(
             "Truncate table \"{child}\" at the same time, or use TRUNCATE ... CASCADE."
         )),
-    ))
+    )
 }
