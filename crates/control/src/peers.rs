@@ -17,6 +17,10 @@ use crate::{Control, ControlError, Target, connector};
 /// Between looks at whether another process waits.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// So many looks are at the door alone; then one is at all locks of the server, for processes of a version
+/// that does not stand there.
+const LOOKS_AT_DOOR: u32 = 16;
+
 /// Whether this process is alone; only true while its lock says so.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
@@ -44,17 +48,19 @@ impl Peers {
         let peers = Self::default();
         let client = connector::connect_as_control(target, roles).await?;
         store::peers::join(&client).await?;
-        peers.look(&client).await?;
+        peers.look(&client, 0).await?;
         Ok((peers, client))
     }
 
     /// Becomes alone where nobody else is there, and stops being it where somebody waits.
-    async fn look(&self, client: &Client) -> Result<(), ControlError> {
+    async fn look(&self, client: &Client, turn: u32) -> Result<(), ControlError> {
         if !self.is_alone() {
             if store::peers::try_alone(client).await? {
                 self.alone.store(true, Ordering::Release);
             }
-        } else if store::peers::is_waited_for(client).await? {
+        } else if store::peers::is_somebody_at_the_door(client).await?
+            || turn.is_multiple_of(LOOKS_AT_DOOR) && store::peers::is_waited_for(client).await?
+        {
             self.alone.store(false, Ordering::Release);
             store::peers::yield_alone(client).await?;
             tracing::info!("another pgdraft serves this database");
@@ -66,12 +72,12 @@ impl Peers {
 /// Looks again and again until the control plane is gone. Without its connection, and so without
 /// its locks, a process is not alone.
 pub(crate) async fn watch(inner: Weak<Inner>, mut client: Client) {
-    loop {
+    for turn in (0..=u32::MAX).cycle() {
         tokio::time::sleep(EVERY).await;
         let Some(inner) = inner.upgrade() else { return };
         let control = Control::of(inner);
         let peers = &control.inner.peers;
-        if let Err(error) = peers.look(&client).await {
+        if let Err(error) = peers.look(&client, turn).await {
             peers.alone.store(false, Ordering::Release);
             tracing::debug!(%error, "the connection to the other processes is lost");
             let (target, roles) = (&control.inner.target, &control.inner.roles);

@@ -7,13 +7,33 @@ use crate::Error;
 /// Key of the advisory lock that every process holds in shared mode.
 const LOCK: &str = "pg_catalog.hashtextextended('pgdraft process', 0)";
 
+/// Key of the advisory lock that a process holds in shared mode while it waits for that.
+const DOOR: &str = "pg_catalog.hashtextextended('pgdraft process at the door', 0)";
+
 /// Waits for the shared lock.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn join(client: &Client) -> Result<(), Error> {
-    let text = format!("SELECT pg_catalog.pg_advisory_lock_shared({LOCK})");
+    let text = format!(
+        "SELECT pg_catalog.pg_advisory_lock_shared({DOOR});
+         SELECT pg_catalog.pg_advisory_lock_shared({LOCK});
+         SELECT pg_catalog.pg_advisory_unlock_shared({DOOR})"
+    );
     Ok(client.batch_execute(&text).await?)
+}
+
+/// Whether another process waits for the lock, as far as it says so: versions before this one do not.
+/// A hundredth of the cost of [`is_waited_for`], which looks through all locks of the server.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn is_somebody_at_the_door(client: &Client) -> Result<bool, Error> {
+    let text = format!(
+        "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock({DOOR})
+                THEN NOT pg_catalog.pg_advisory_unlock({DOOR}) ELSE true END"
+    );
+    one(client, &text).await
 }
 
 /// Takes the lock in exclusive mode too; false where another process holds it.
@@ -22,7 +42,13 @@ pub async fn join(client: &Client) -> Result<(), Error> {
 /// What PostgreSQL says.
 pub async fn try_alone(client: &Client) -> Result<bool, Error> {
     let text = format!("SELECT pg_catalog.pg_try_advisory_lock({LOCK})");
-    Ok(client.query_one(&text, &[]).await?.try_get(0)?)
+    one(client, &text).await
+}
+
+/// The one value that a statement gives, in one round trip.
+async fn one(client: &Client, text: &str) -> Result<bool, Error> {
+    let rows = client.query_typed(text, &[]).await?;
+    rows.first().map_or(Ok(false), |row| Ok(row.try_get(0)?))
 }
 
 /// Whether another process waits for the lock.
@@ -36,7 +62,7 @@ pub async fn is_waited_for(client: &Client) -> Result<bool, Error> {
                           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
                           AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = {LOCK})"
     );
-    Ok(client.query_one(&text, &[]).await?.try_get(0)?)
+    one(client, &text).await
 }
 
 /// Gives the exclusive lock back; the shared one stays.
