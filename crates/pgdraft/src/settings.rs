@@ -296,6 +296,7 @@ impl Settings {
             ("server_idle_timeout_ms", ms(pool.idle_timeout)),
             ("server_check_ms", ms(pool.check_after)),
             ("server_statements_max", pool.statements_max.to_string()),
+            ("prepare_after", pool.prepare_after.to_string()),
             ("catalog_poll_ms", ms(self.catalog_poll)),
             ("upstream_wait_ms", ms(self.upstream_wait)),
             ("drain_timeout_ms", ms(self.drain_timeout)),
@@ -493,6 +494,12 @@ fn pool(flags: &PoolFlags, document: &mut Document<'_>) -> Result<PoolSettings> 
             "server_statements_max",
             values::statements,
             default.statements_max,
+        )?,
+        prepare_after: d.choose(
+            flags.prepare_after,
+            "prepare_after",
+            values::times,
+            default.prepare_after,
         )?,
     })
 }

@@ -25,6 +25,8 @@ pub(crate) struct Conn {
     pub(crate) pooled: bool,
     /// Most prepared statements on one server connection.
     pub(crate) statements_max: usize,
+    /// The how manyth time a text comes as a simple query over a draft it is kept prepared; 0 for never.
+    pub(crate) prepare_after: u32,
     /// What administrators see of it.
     pub(crate) presence: Arc<Presence>,
     lane: Mutex<Lane>,
@@ -94,6 +96,7 @@ impl Conn {
             presence,
             pooled: settings.mode == PoolMode::Transaction,
             statements_max: settings.statements_max,
+            prepare_after: settings.prepare_after,
             lane: Mutex::new(lane),
             sid: AtomicI64::new(0),
             to_reply: Notify::new(),

@@ -133,7 +133,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
             Plan::Read(_) | Plan::Write(_) => {
                 let described = self
-                    .described(&piece, (parse.text, &parse.types), &stamp)
+                    .described(&piece, (parse.text, &parse.types, Positions::Keep), &stamp)
                     .await?;
                 let types = described.parameters.clone();
                 let text = (upstream_text(&plan, &piece), types.as_slice());

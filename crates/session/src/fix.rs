@@ -24,6 +24,9 @@ pub(crate) enum Positions {
     Read(Arc<sql::Rewritten>, usize),
     /// A rewritten text; then as `Shift`.
     Write(Arc<sql::Write>, usize),
+    /// A text with parameters in place of the client's constants, whose own positions lead to it; then as
+    /// `Shift`.
+    Bound(Box<Positions>, Arc<sql::Bound>, usize),
     /// A text of pgdraft's own.
     Drop,
     /// The announcement of a command that PostgreSQL calls so where it must not run.
@@ -42,7 +45,19 @@ impl Positions {
                 .positions
                 .to_client(position)
                 .map(|p| p + by),
+            Self::Bound(inner, bound, by) => inner
+                .lead(position)
+                .and_then(|position| bound.to_client(position))
+                .map(|position| position + by),
             Self::Drop | Self::Announce(_) => None,
+        }
+    }
+
+    /// What text they are of, with parameters or without.
+    pub(crate) fn of_text(&self) -> &Self {
+        match self {
+            Self::Bound(inner, ..) => inner,
+            other => other,
         }
     }
 }

@@ -26,6 +26,7 @@ mod extended;
 mod fix;
 mod handover;
 mod ids;
+mod keeping;
 mod lane;
 mod limits;
 #[cfg(feature = "measure")]

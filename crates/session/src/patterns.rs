@@ -20,6 +20,13 @@ pub(crate) struct Variant {
     mask: Mask,
 }
 
+impl Variant {
+    /// The text with parameters in place of its constants.
+    pub(crate) fn bound(&self, text: &str) -> Option<sql::Bound> {
+        self.known.pattern.bound(text, &self.mask)
+    }
+}
+
 /// A pattern, and the text under which what is known of it is kept.
 #[derive(Debug)]
 pub(crate) struct Known {

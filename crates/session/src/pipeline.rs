@@ -21,8 +21,10 @@ use crate::api::Statement;
 use crate::conn::Failure;
 use crate::copy::{Rest, copies_in};
 use crate::fix::Positions;
+use crate::keeping::Binding;
 use crate::limits::room;
 use crate::own::silent;
+
 use crate::planner::{Piece, Script};
 use crate::prepared::Note;
 use crate::queue::{Fix, Rows, Want};
@@ -159,8 +161,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         for (index, piece) in script.iter().enumerate().skip(next) {
             let between = text.get(byte..piece.range.start).unwrap_or_default();
             (byte, shift) = (piece.range.start, shift + between.chars().count());
-            let plan = match self.decide(piece).await {
-                Ok((plan, _)) => plan,
+            let (plan, stamp) = match self.decide(piece).await {
+                Ok(decided) => decided,
                 Err(Failure::Refused(report)) => {
                     self.poison(&shifted(*report, shift));
                     break;
@@ -181,8 +183,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(Failure::Told) => break,
                 other => other?,
             }
+            let kept = self.kept((&text, &script), (piece, shift), (&plan, &stamp));
+            let kept = match kept.await {
+                Err(Failure::Told) => break,
+                other => other?,
+            };
             self.last_of_query = index + 1 == script.len();
-            self.run_statement(piece, &plan, shift);
+            self.run_statement(piece, &plan, (shift, kept));
             self.last_of_query = false;
             if let Some((name, inner)) = piece.prepares() {
                 match self.note_prepared(name, &text, &inner).await {
@@ -225,30 +232,44 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// Sends one statement of a Query by messages of the extended protocol.
-    fn run_statement(&mut self, piece: &Piece, plan: &Arc<Plan>, shift: usize) {
+    fn run_statement(
+        &mut self,
+        piece: &Piece,
+        plan: &Arc<Plan>,
+        (shift, kept): (usize, Option<Binding>),
+    ) {
         match plan.as_ref() {
             Plan::Read(_) | Plan::Write(_) if piece.executes().is_some() => {
                 self.run_prepared(piece, plan, shift);
             }
             Plan::Read(read) => {
                 self.count_statement("read", &piece.text);
-                self.describe_original(piece, shift);
-                let positions = Positions::Read(Arc::clone(read), shift);
-                let undo = self.take_effect(&read.effect);
                 let fix = Fix {
-                    undo,
+                    undo: self.take_effect(&read.effect),
                     verb: read.effect.verb(),
                     ..Fix::default()
                 };
+                if let Some(kept) = kept {
+                    self.describe_kept(&kept, shift);
+                    return self.run_kept(&kept, shift, fix);
+                }
+                self.describe_original(piece, shift);
+                let positions = Positions::Read(Arc::clone(read), shift);
                 self.run_rewritten(&read.text, &positions, fix);
             }
             Plan::Write(write) => {
                 self.count_statement("write", &piece.text);
-                self.describe_original(piece, shift);
+                match &kept {
+                    Some(kept) => self.describe_kept(kept, shift),
+                    None => self.describe_original(piece, shift),
+                }
                 let tables = self.head_numbers(&write.changes);
                 self.begin_write(write, &tables, &Statement::whole(&piece.text));
-                let positions = Positions::Write(Arc::clone(write), shift);
                 let fix = self.written(write);
+                if let Some(kept) = kept {
+                    return self.run_kept(&kept, shift, fix);
+                }
+                let positions = Positions::Write(Arc::clone(write), shift);
                 self.run_rewritten(&write.rewritten.text, &positions, fix);
             }
             Plan::SetOperation { value, local } => {

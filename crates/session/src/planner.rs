@@ -13,6 +13,7 @@ use report::Report;
 use sql::{Context, ParseFailure, Plan};
 
 use crate::fix::Described;
+use crate::keeping::Keeping;
 use crate::patterns::{Patterns, Variant};
 use crate::shared::lock;
 
@@ -216,6 +217,8 @@ pub(crate) struct Plans {
     plans: Cache<PlanKey, Arc<Plan>>,
     described: Cache<DescribedKey, Arc<Described>>,
     patterns: Patterns,
+    /// What a server connection may keep prepared for simple queries.
+    pub(crate) kept: Cache<PlanKey, Keeping>,
 }
 
 impl Plans {
@@ -226,7 +229,17 @@ impl Plans {
             plans: Cache::new(32 << 20),
             described: Cache::new(8 << 20),
             patterns: Patterns::new(),
+            kept: Cache::new(16 << 20),
         }
+    }
+
+    /// The text of one statement is sent again and again: from now on it is of a pattern.
+    pub(crate) fn learn_again(&self, text: &str, script: &Script) -> Option<Arc<Variant>> {
+        self.patterns.learn(text, script);
+        let found = self.patterns.find(text)?;
+        self.scripts
+            .put(text.into(), Arc::clone(&found), text.len() + 64);
+        found.first()?.pattern.clone()
     }
 
     /// The statements of a text if it was seen before, or texts that differ only in constants.

@@ -27,7 +27,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     pub(crate) async fn described(
         &mut self,
         piece: &Piece,
-        (text, types): (&str, &[u32]),
+        (text, types, positions): (&str, &[u32], Positions),
         stamp: &Stamp,
     ) -> Result<Arc<Described>, Failure> {
         if let Some(described) = self.executed(piece) {
@@ -40,7 +40,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let timer = shared.metrics.describe.start_timer();
         let _phase = self.conn.phase("describe");
         let (capture, answer) = capture();
-        self.parse_aside(text, types, Positions::Keep);
+        self.parse_aside(text, types, positions);
         let fix = Fix {
             capture: Some(capture),
             ..silent()
@@ -114,8 +114,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         // found in the cache unless the names in it may mean something else now
         let described = match plan.as_ref() {
             Plan::Read(_) | Plan::Write(_) => Some(
-                self.described(piece, (&piece.text, &prepared.types), &stamp)
-                    .await?,
+                self.described(
+                    piece,
+                    (&piece.text, &prepared.types, Positions::Keep),
+                    &stamp,
+                )
+                .await?,
             ),
             _ => None,
         };
@@ -225,15 +229,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             self.conn.lane().held.unnamed = prepared.number;
             return vec![Undo::Unnamed];
         }
-        let limit = self.conn.statements_max;
-        let evicted = self.conn.lane().held.add(&prepared.name, limit);
-        for name in evicted.iter().chain([&prepared.name]) {
-            // it may be there all the same, after a request that was taken back
-            if self.expect(Want::Close, Some(silent())) {
-                wire::encode::close_statement(&mut self.out, name);
-            }
-        }
-        vec![Undo::Held(prepared.name.clone())]
+        self.make_room(&prepared.name)
     }
 
     /// Prepares the client's statement again where the server connection does not have it.

@@ -71,6 +71,8 @@ pub struct PoolSettings {
     pub check_after: Duration,
     /// Most prepared statements kept on one.
     pub statements_max: usize,
+    /// The how manyth time a text comes as a simple query over a draft it is kept prepared; 0 for never.
+    pub prepare_after: u32,
 }
 
 impl Default for PoolSettings {
@@ -84,6 +86,7 @@ impl Default for PoolSettings {
             idle_timeout: Duration::from_secs(600),
             check_after: Duration::from_secs(30),
             statements_max: 500,
+            prepare_after: 2,
         }
     }
 }

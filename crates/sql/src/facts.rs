@@ -251,6 +251,9 @@ pub(crate) struct Facts {
     /// values. What is not among them (arguments of functions, places in a select list, type
     /// modifiers) may decide something.
     pub(crate) constants: Vec<usize>,
+    /// Those among them in whose place a parameter means the same: compared with a column in a WHERE or
+    /// an ON, inserted, assigned.
+    pub(crate) bindable: Vec<usize>,
 }
 
 /// A tree node that is not on the allow-list.

@@ -2,6 +2,7 @@
 //!
 //! Pure: the same text, catalog and draft always give the same [`Plan`].
 
+pub use bound::Bound;
 pub use functions::check_parameters;
 pub use leaves::Leaves;
 pub use mask::{Mask, mask};
@@ -12,6 +13,7 @@ pub use readings::{Reading, readings};
 pub use rewrite::plan;
 pub use rewrite::redact;
 pub use rewrite::security::boolean;
+mod bound;
 mod classify;
 mod facts;
 mod functions;

@@ -128,6 +128,11 @@ impl Pattern {
         &self.model
     }
 
+    /// Its holes; offsets in its statement's text.
+    pub(crate) fn holes(&self) -> &[Hole] {
+        &self.holes
+    }
+
     /// Plans the pattern; `None` where its plan depends on the constants.
     ///
     /// # Errors
@@ -328,7 +333,7 @@ impl<'a> Counted<'a> {
 }
 
 /// The holes inside the statement, with offsets in its own text.
-fn inside(masked: &Mask) -> Vec<Hole> {
+pub(crate) fn inside(masked: &Mask) -> Vec<Hole> {
     let from = masked.range.start;
     let holes = holes_inside(masked).iter();
     let shifted = holes.map(|hole| Hole {

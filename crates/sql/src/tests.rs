@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::{Context, DraftView, FunctionPolicy, ParseFailure, Plan, parse, plan};
 
+mod bound;
 mod pattern;
 mod shop;
 

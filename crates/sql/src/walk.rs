@@ -12,6 +12,7 @@ use pg_query::protobuf::{
 
 use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
 
+mod bindable;
 mod change;
 mod expression;
 mod sought;

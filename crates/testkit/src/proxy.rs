@@ -322,7 +322,7 @@ pub fn configuration(more: &str) -> String {
         "[[reviewers]]\nname = \"{REVIEWER}\"\nverifier = \"{verifier}\"\n"
     );
     // Keys of the top level must stand before the first table in TOML.
-    format!("{}{more}\n{text}", pool_mode(more))
+    format!("{}{}{more}\n{text}", pool_mode(more), prepare_after(more))
 }
 
 /// `POOL_MODE=transaction` runs any test over few shared server connections.
@@ -333,6 +333,15 @@ fn pool_mode(more: &str) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// `PREPARE_AFTER=2` runs any test as users do; else simple queries are kept prepared from the first on.
+fn prepare_after(more: &str) -> String {
+    if more.contains("prepare_after") {
+        return String::new();
+    }
+    let after = environment("PREPARE_AFTER").unwrap_or_else(|| "1".to_owned());
+    format!("prepare_after = {after}\n")
 }
 
 /// Verifier of [`PASSWORD`], made once by `pgdraft hash-password`.

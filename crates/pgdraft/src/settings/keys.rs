@@ -156,6 +156,12 @@ pub(crate) static KEYS: &[Key] = &[
         "500",
         "expected a number of statements, 1 to 100000",
     ),
+    key(
+        "prepare_after",
+        Kind::Integer,
+        "2",
+        "expected a number of times, 0 to 1000000",
+    ),
     key("catalog_poll_ms", Kind::Integer, "2000", MILLISECONDS),
     key("upstream_wait_ms", Kind::Integer, "0", TIMEOUT),
     key("drain_timeout_ms", Kind::Integer, "10000", MILLISECONDS),

@@ -86,7 +86,7 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
 
 /// A change in a read-only transaction: what stopped was our writing of it.
 fn read_only(fields: &mut Fields, positions: &Positions) -> bool {
-    let name = match positions {
+    let name = match positions.of_text() {
         Positions::Announce(name) => *name,
         Positions::Write(write, _) => super::command_name(write.verb),
         _ => return false,
@@ -106,7 +106,7 @@ fn read_only(fields: &mut Fields, positions: &Positions) -> bool {
 /// One row of a head written twice by one statement: the head's ON CONFLICT fails where a plain
 /// table's key does, or where PostgreSQL would silently drop one of two changes.
 fn own_duplicate(fields: &mut Fields, positions: &Positions) -> bool {
-    let Positions::Write(write, _) = positions else {
+    let Positions::Write(write, _) = positions.of_text() else {
         return false;
     };
     let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);

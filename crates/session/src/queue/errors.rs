@@ -63,6 +63,12 @@ impl Replies {
             verdict = Verdict::Replace;
             code = report.code;
             refused = true;
+        } else if matches!(positions, Positions::Bound(..)) && has_moved(&fields) {
+            let report = shape_moved();
+            wire::encode::error(out, &report);
+            verdict = Verdict::Replace;
+            code = report.code;
+            refused = true;
         } else if renamed | crate::fix::mend(&mut fields, positions, &names()) {
             wire::encode::error_fields(out, b'E', &fields);
             verdict = Verdict::Replace;
@@ -95,6 +101,12 @@ impl Replies {
             Stop::No | Stop::Told | Stop::Time => self.limits.time.map(limits::too_slow),
         }
     }
+}
+
+/// PostgreSQL kept a statement of ours prepared that would have other columns by now.
+fn has_moved(fields: &[(u8, Vec<u8>)]) -> bool {
+    let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
+    is(b'C', b"0A000") && is(b'R', b"RevalidateCachedQuery")
 }
 
 /// PostgreSQL described the client's text by a table that has other columns since the catalog was

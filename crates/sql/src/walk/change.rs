@@ -75,6 +75,7 @@ impl Walker {
         let block = self.open_block();
         match insert.select_stmt.as_deref().and_then(|n| n.node.as_ref()) {
             Some(NodeEnum::SelectStmt(select)) => {
+                self.bind_inserted(select);
                 self.select(select)?;
             }
             None => {}
@@ -98,6 +99,7 @@ impl Walker {
         for item in &update.from_clause {
             self.join_item(item, false)?;
         }
+        self.bind_assigned(update);
         self.expressions(&update.target_list)?;
         self.own_filter(update.where_clause.as_deref())?;
         self.returning(update.returning_clause.as_ref())?;

@@ -100,7 +100,7 @@ const PLAIN_TYPES: [&str; 19] = [
     "varchar",
 ];
 
-fn is_plain(name: &TypeName) -> bool {
+pub(super) fn is_plain(name: &TypeName) -> bool {
     name.typmods.is_empty()
         && !name.setof
         && !name.pct_type
@@ -352,6 +352,8 @@ impl Walker {
         let test = self.optional(link.testexpr.as_deref())?;
         let first_column = self.facts.columns.len();
         let first_relation = self.facts.relations.len();
+        // PostgreSQL may have to find the subquery again in a GROUP BY, where two parameters are not one
+        let bindable = self.facts.bindable.len();
         let inner = match link.subselect.as_deref().and_then(|n| n.node.as_ref()) {
             Some(NodeEnum::SelectStmt(select)) => {
                 let mut shape = self.select_under(Under::Nothing, select)?;
@@ -368,6 +370,7 @@ impl Walker {
             }
             _ => return Err(unknown("this kind of subquery")),
         };
+        self.facts.bindable.truncate(bindable);
         Ok(test.and(inner).and(Shape {
             columns: true,
             fallible: false,

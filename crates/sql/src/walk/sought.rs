@@ -41,6 +41,7 @@ impl Walker {
             }
         }
         self.seek(sought);
+        self.bind_compared(node);
         self.pushed(node)
     }
 
