@@ -415,6 +415,33 @@ pub struct Function {
     pub extension: bool,
     /// Types outside `pg_catalog` that it takes or gives.
     pub types: Vec<u32>,
+    /// What it runs, where a call of it can be written out.
+    pub body: Option<Arc<FunctionBody>>,
+}
+
+/// A function in SQL that a query can stand for: all of its arguments have a type and must be given, it
+/// has no settings and not its owner's rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionBody {
+    /// Its one statement.
+    pub text: String,
+    /// The names in `text` are qualified (BEGIN ATOMIC, RETURN); else the caller's `search_path` finds them.
+    pub qualified: bool,
+    /// Name (empty for none) and type of each parameter.
+    pub parameters: Vec<(String, String)>,
+    /// STRICT.
+    pub strict: bool,
+    /// What it gives.
+    pub gives: Gives,
+}
+
+/// What a function gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gives {
+    /// One value of that type.
+    Value(String),
+    /// Rows of columns with these names and types; a name is empty where it is the function's own.
+    Rows(Vec<(String, String)>),
 }
 
 /// A drafted table: where its changes are kept.

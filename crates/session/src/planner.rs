@@ -312,6 +312,7 @@ impl Plans {
             draft,
             functions,
             fresh,
+            expanded: 0,
         };
         if let Some(variant) = &piece.pattern {
             if let Some(plan) = self.patterns.plan(variant, &piece.text, stamp, context) {

@@ -82,6 +82,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             draft: &view,
             functions: &shared.functions,
             fresh: true,
+            expanded: 0,
         };
         let Some(name) = piece.executes() else {
             return sql::readings(&piece.text, &context);

@@ -41,6 +41,23 @@ pub(crate) struct Call {
     pub(crate) first_constant: Option<String>,
     /// Second argument where it is a string constant.
     pub(crate) second_constant: Option<String>,
+    /// Nothing but arguments by their places: no VARIADIC, FILTER, OVER and the like.
+    pub(crate) plain: bool,
+    /// It is a whole item of a select list, and names the output.
+    pub(crate) bare: bool,
+    /// It is an item of a FROM.
+    pub(crate) source: Option<Source>,
+}
+
+/// A function in a FROM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// Alias, if the client wrote one.
+    pub(crate) alias: Option<String>,
+    /// Nothing stands behind the call but an alias.
+    pub(crate) plain: bool,
+    /// LATERAL was written.
+    pub(crate) lateral: bool,
 }
 
 /// A column reference as written.

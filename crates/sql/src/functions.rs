@@ -9,7 +9,7 @@ use report::Report;
 
 use crate::facts::{Call, Facts};
 use crate::plan::{Context, FunctionPolicy};
-use crate::rewrite::sequences;
+use crate::rewrite::{inlined, sequences};
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
 const SAFE_VOLATILE: [&str; 65] = [
@@ -207,9 +207,18 @@ fn implied(
 ///
 /// # Errors
 /// 0A000 for a function that may read or write tables and is not allowed by name.
-pub(crate) fn check(context: &Context<'_>, facts: &Facts) -> Result<Verdict, Report> {
+///
+/// `written_out`: a call of a function in SQL can be, and what it calls is looked at then.
+pub(crate) fn check(
+    context: &Context<'_>,
+    facts: &Facts,
+    written_out: bool,
+) -> Result<Verdict, Report> {
     let mut verdict = Verdict::Fine;
     for call in &facts.calls {
+        if written_out && inlined::function(context, call).is_some() {
+            continue;
+        }
         if check_call(context, call)? == Verdict::Unknown && !context.fresh {
             verdict = Verdict::Unknown;
         }

@@ -31,6 +31,8 @@ pub struct Context<'a> {
     pub functions: &'a FunctionPolicy,
     /// The snapshot was read again for this statement: what it does not know does not exist.
     pub fresh: bool,
+    /// How many functions the text stands in that are written out; 0 for the client's own.
+    pub expanded: usize,
 }
 
 /// Names of functions an agent may call besides the safe ones.

@@ -32,6 +32,7 @@ mod cursor;
 mod delete;
 mod grouped;
 mod inherited;
+pub(crate) mod inlined;
 mod insert;
 pub(crate) mod lock;
 mod merging;
@@ -76,7 +77,8 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     if let Body::Refused(report) = &statement.body {
         return Err(report.clone());
     }
-    if functions::check(context, &statement.facts)? == Verdict::Unknown {
+    let written_out = matches!(statement.body, Body::Query) && statement.facts.parts.is_empty();
+    if functions::check(context, &statement.facts, written_out)? == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
     }
     sequences::check(statement, context)?;
@@ -381,6 +383,9 @@ impl Edits {
         }
         edits.list.sort_by_key(|e| (e.range.start, e.range.end));
         edits.list.dedup();
+        if !inlined::write_out(statement, context, &mut edits)? {
+            return Ok(None);
+        }
         Ok(Some(edits))
     }
 

@@ -52,6 +52,7 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
             temporary: &temporary,
             functions: &policy,
             fresh: true,
+            expanded: 0,
         },
     )
 }

@@ -7,10 +7,12 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AConst, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, JoinType, LockClauseStrength,
-    LockWaitPolicy, Node, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
+    LockWaitPolicy, Node, RangeFunction, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
 };
 
-use crate::facts::{Block, Call, Change, Cte, Facts, Locking, TableRef, Under, Unknown, Wait};
+use crate::facts::{
+    Block, Call, Change, Cte, Facts, Locking, Source, TableRef, Under, Unknown, Wait,
+};
 
 mod bindable;
 mod change;
@@ -349,8 +351,12 @@ impl Walker {
                 self.condition(join.quals.as_deref())
             }
             Some(NodeEnum::RangeFunction(function)) => {
+                let first = self.facts.calls.len();
                 for list in &function.functions {
                     self.pushed(Some(list))?;
+                }
+                if let Some(call) = self.facts.calls.get_mut(first) {
+                    call.source = Some(source(function));
                 }
                 Ok(())
             }
@@ -395,7 +401,33 @@ impl Walker {
             location: byte(call.location),
             first_constant: call.args.first().and_then(string_constant),
             second_constant: call.args.get(1).and_then(string_constant),
+            plain: is_plain(call),
+            bare: false,
+            source: None,
         });
+    }
+}
+
+fn is_plain(call: &FuncCall) -> bool {
+    let rest = [
+        call.func_variadic,
+        call.agg_star,
+        call.agg_distinct,
+        call.agg_within_group,
+        call.over.is_some(),
+        call.agg_filter.is_some(),
+        !call.agg_order.is_empty(),
+    ];
+    let named = |a: &Node| matches!(a.node.as_ref(), Some(NodeEnum::NamedArgExpr(_)));
+    !rest.contains(&true) && !call.args.iter().any(named)
+}
+
+fn source(function: &RangeFunction) -> Source {
+    let one = function.functions.len() == 1 && !function.is_rowsfrom;
+    Source {
+        alias: function.alias.as_ref().map(|a| a.aliasname.clone()),
+        plain: one && !function.ordinality && function.coldeflist.is_empty(),
+        lateral: function.lateral,
     }
 }
 

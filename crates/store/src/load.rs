@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
-    Mark, ReferentialAction, Relation, RelationId, RelationKind, Running, View, Volatility,
+    Catalog, Check, CheckOption, Column, ForeignKey, Function, FunctionBody, Generated, Gives,
+    Identity, Index, Key, Mark, ReferentialAction, Relation, RelationId, RelationKind, Running,
+    View, Volatility,
 };
 use tokio_postgres::{GenericClient, Row};
 
@@ -323,6 +324,35 @@ async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<
     Ok(())
 }
 
+/// What functions in SQL run, by their oids.
+async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<FunctionBody>>, Error> {
+    let rows = client
+        .query(include_str!("../queries/bodies.sql"), &[])
+        .await?;
+    let mut bodies = HashMap::new();
+    for row in rows {
+        let named = |names: &str, types: &str| -> Result<Vec<(String, String)>, Error> {
+            let names: Vec<String> = row.try_get(names)?;
+            let types: Vec<String> = row.try_get(types)?;
+            Ok(names.into_iter().zip(types).collect())
+        };
+        let columns = named("column_names", "column_types")?;
+        let gives = match columns.as_slice() {
+            [(_, kind)] if !row.try_get::<_, bool>("rows")? => Gives::Value(kind.clone()),
+            _ => Gives::Rows(columns),
+        };
+        let body = FunctionBody {
+            text: row.try_get("text")?,
+            qualified: row.try_get("qualified")?,
+            parameters: named("names", "types")?,
+            strict: row.try_get("strict")?,
+            gives,
+        };
+        bodies.insert(row.try_get("id")?, Arc::new(body));
+    }
+    Ok(bodies)
+}
+
 /// Fills functions and operators; returns the functions by oid, for views.
 async fn functions(
     client: &impl GenericClient,
@@ -331,9 +361,13 @@ async fn functions(
     let rows = client
         .query(include_str!("../queries/functions.sql"), &[])
         .await?;
+    let bodies = bodies(client).await?;
     let mut by_oid = HashMap::new();
     for row in rows {
+        let id: u32 = row.try_get("id")?;
+        let operator = row.try_get::<_, Option<String>>("operator")?;
         let function = Function {
+            body: bodies.get(&id).filter(|_| operator.is_none()).cloned(),
             schema: row.try_get("schema")?,
             name: row.try_get("name")?,
             volatility: match letter(&row, "volatility")? {
@@ -346,14 +380,14 @@ async fn functions(
             extension: row.try_get("extension")?,
             types: row.try_get("types")?,
         };
-        if let Some(operator) = row.try_get::<_, Option<String>>("operator")? {
+        if let Some(operator) = operator {
             catalog
                 .operators
                 .entry(operator)
                 .or_default()
                 .push(function);
         } else {
-            by_oid.insert(row.try_get("id")?, function.clone());
+            by_oid.insert(id, function.clone());
             let list = catalog.functions.entry(function.name.clone()).or_default();
             list.push(function);
         }

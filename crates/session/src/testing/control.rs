@@ -105,6 +105,7 @@ impl FakeControl {
                 security_definer: false,
                 language: "internal".to_owned(),
                 extension: false,
+                body: None,
                 types: Vec::new(),
             };
             catalog.functions.insert(name.to_owned(), vec![function]);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use catalog::{
-    Before, Catalog, Column, DraftTableId, ForeignKey, Function, Generated, Head, Identity, Key,
-    ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+    Before, Catalog, Column, DraftTableId, ForeignKey, Function, FunctionBody, Generated, Gives,
+    Head, Identity, Key, ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
 };
 
 fn column(number: i16, name: &str, type_id: u32, type_name: &str) -> Column {
@@ -282,8 +282,40 @@ pub(crate) fn shop() -> Catalog {
                 security_definer: false,
                 language: "sql".into(),
                 extension: false,
+                body: None,
                 types: Vec::new(),
             });
+    }
+    let body = |text: &str, gives: Gives| FunctionBody {
+        text: text.into(),
+        qualified: false,
+        parameters: vec![("who".into(), "integer".into())],
+        strict: true,
+        gives,
+    };
+    let value = Gives::Value("text".into());
+    let rows = Gives::Rows(vec![("no".into(), "integer".into())]);
+    for (name, body) in [
+        (
+            "name_of",
+            body("SELECT name FROM users WHERE id = who", value),
+        ),
+        (
+            "ages",
+            body("SELECT age FROM public.users WHERE id < $1;", rows),
+        ),
+    ] {
+        let function = Function {
+            schema: "public".into(),
+            name: name.into(),
+            volatility: Volatility::Stable,
+            security_definer: false,
+            language: "sql".into(),
+            extension: false,
+            body: Some(Arc::new(body)),
+            types: Vec::new(),
+        };
+        catalog.functions.insert(name.into(), vec![function]);
     }
     catalog
 }

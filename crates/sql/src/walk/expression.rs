@@ -224,6 +224,13 @@ impl Walker {
                 {
                     column.bare = true;
                 }
+                if let (true, Some(NodeEnum::FuncCall(call))) = (target.name.is_empty(), value) {
+                    let at = byte(call.location);
+                    let mut calls = self.facts.calls.iter_mut();
+                    if let Some(call) = calls.find(|c| c.location == at) {
+                        call.bare = true;
+                    }
+                }
                 Ok(shape)
             }
             NodeEnum::List(list) => self.expressions(&list.items),
