@@ -107,6 +107,7 @@ END $$;
 CREATE TRIGGER d7_in AFTER INSERT ON pgdraft.d7_in REFERENCING NEW TABLE AS n
     FOR EACH STATEMENT EXECUTE FUNCTION pgdraft.d7_in();
 GRANT SELECT, INSERT, UPDATE ON pgdraft.d7, pgdraft.d7_log, pgdraft.d7_in TO agent;
+GRANT INSERT ON pgdraft.read_rows TO agent;
 ALTER TABLE pgdraft.d7 ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON pgdraft.d7 TO agent USING (pgdraft_sid = (SELECT pgdraft.sid()));
 ALTER TABLE pgdraft.d7_log ENABLE ROW LEVEL SECURITY;
