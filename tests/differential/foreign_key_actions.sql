@@ -1,6 +1,5 @@
 -- setup
 -- shows: constraints: ON DELETE with NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT
--- differs: a row that a DELETE reaches by two chains of foreign keys, one that forbids it and one that removes the row first | the first chain is followed to its end before the second | PostgreSQL goes through both level by level
 CREATE TABLE p (id int PRIMARY KEY, v text);
 CREATE TABLE cas (id int PRIMARY KEY, p_id int NOT NULL REFERENCES p ON DELETE CASCADE, v text);
 CREATE TABLE grand (id int PRIMARY KEY, cas_id int REFERENCES cas ON DELETE CASCADE);

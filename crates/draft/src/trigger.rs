@@ -1,15 +1,16 @@
 //! Triggers of a head: keys against the base, foreign keys and their actions, the log of inserts.
 //!
 //! Most are statement-level AFTER triggers that see the changed rows as two tables, `pgdraft_o`
-//! (old) and `pgdraft_n` (new). In up to four stages, in this order:
+//! (old) and `pgdraft_n` (new). In up to five stages, in this order:
 //!
 //! 1. `keys`: logs inserted rows, checks keys over plain columns.
 //! 2. `expressions`: checks keys over expressions, partial ones and exclusion constraints.
-//! 3. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
-//! 4. `references`: what must be true at the end of the statement, as parent and as child.
+//! 3. `forbidden`: what may not refer to the rows, before an action goes on to other tables.
+//! 4. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
+//! 5. `references`: what must be true at the end of the statement, as parent and as child.
 //!
-//! `expressions` and `actions` run with the agent's own rights, as the agent's own changes do. `keys`
-//! and `references` run as the keeper role, which owns heads and so is not under their row-level
+//! `expressions` and `actions` run with the agent's own rights, as the agent's own changes do. The
+//! others run as the keeper role, which owns heads and so is not under their row-level
 //! security; it can write nothing of production either. They see a session's rows only, by
 //! `pgdraft_sid` of the changed rows, which row-level security has checked.
 //!
@@ -265,6 +266,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         }
     }
     let actions = EVENTS.map(|event| action::actions(draft, event));
+    let forbidden = EVENTS.map(|event| parent::forbidden(draft, event));
     let references = EVENTS.map(|event| {
         let mut steps = parent::checks(draft, event);
         steps.extend(child::checks(draft, event));
@@ -275,6 +277,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
     let simple = expressions
         .iter()
         .chain(&actions)
+        .chain(&forbidden)
         .chain(&references)
         .all(Vec::is_empty)
         && draft.relation.key().is_none_or(catalog::Key::is_declared);
@@ -283,11 +286,13 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         all.push(stage("keys", true, Fires::NewRow, rows));
     } else if actions.iter().chain(&expressions).all(Vec::is_empty) {
         // One function is cheaper than two.
+        extend(&mut keys, forbidden);
         extend(&mut keys, references);
         all.push(stage("keys", true, Fires::Statement, keys));
     } else {
         all.push(stage("keys", true, Fires::Statement, keys));
         all.push(stage("expressions", false, Fires::Statement, expressions));
+        all.push(stage("forbidden", true, Fires::Statement, forbidden));
         all.push(stage("actions", false, Fires::Statement, actions));
         all.push(stage("references", true, Fires::Statement, references));
     }

@@ -1,6 +1,6 @@
 //! Stage `actions`: CASCADE, SET NULL and SET DEFAULT on the children's heads.
 
-use catalog::{ForeignKey, ROW_COLUMN, ReferentialAction, Relation, quote_literal};
+use catalog::{ForeignKey, ROW_COLUMN, ReferentialAction, Relation, RelationId, quote_literal};
 
 use super::parent::{Change, gone, in_primary_key, left_with_the_key, refers};
 use super::{Event, Step, acts, child_head, keys};
@@ -12,7 +12,7 @@ use crate::text::{
 /// CASCADE, SET NULL and SET DEFAULT on the children's heads.
 pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     let mut steps = Vec::new();
-    for key in &draft.relation.referenced_by {
+    for key in ordered(draft) {
         let Some((child, id)) = child_head(draft, key) else {
             continue;
         };
@@ -41,6 +41,24 @@ pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// PostgreSQL does what all foreign keys of a table ask for before the rows that this changed act on
+/// others. Here an action is followed to its end, so a table that refers to another one goes first.
+fn ordered<'a>(draft: &Draft<'a>) -> Vec<&'a ForeignKey> {
+    let mut left: Vec<&ForeignKey> = draft.relation.referenced_by.iter().map(|k| &**k).collect();
+    let mut found = Vec::with_capacity(left.len());
+    let refers = |from: RelationId, to: RelationId| {
+        let child = draft.relation(from);
+        from != to && child.is_some_and(|c| c.foreign_keys.iter().any(|k| k.parent == to))
+    };
+    while !left.is_empty() {
+        let free = |key: &&ForeignKey| !left.iter().any(|other| refers(other.child, key.child));
+        // of a circle the oldest goes first
+        let next = left.iter().position(free).unwrap_or(0);
+        found.push(left.remove(next));
+    }
+    found
 }
 
 /// Moved rows and the rows they became. Which is which is not recorded, so only what is certain

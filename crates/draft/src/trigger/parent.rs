@@ -24,11 +24,27 @@ pub(super) enum Change {
 
 /// What the end of the statement may not leave behind.
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for key in &draft.relation.referenced_by {
-        steps.extend(of_key(draft, event, key, false));
-    }
-    steps
+    let keys = draft.relation.referenced_by.iter();
+    let keys = keys.filter(|key| !forbids(draft, key));
+    keys.flat_map(|key| of_key(draft, event, key, false))
+        .collect()
+}
+
+/// What may not refer to changed rows before any action of theirs goes on to other tables: PostgreSQL
+/// looks at all foreign keys of a table before it follows the actions of one.
+pub(super) fn forbidden(draft: &Draft<'_>, event: Event) -> Vec<Step> {
+    let keys = draft.relation.referenced_by.iter();
+    let keys = keys.filter(|key| forbids(draft, key));
+    keys.flat_map(|key| of_key(draft, event, key, false))
+        .collect()
+}
+
+/// A foreign key without actions, of a table that no other one of the same parent acts on.
+fn forbids(draft: &Draft<'_>, key: &ForeignKey) -> bool {
+    let does = |key: &ForeignKey| acts(key.on_delete) || acts(key.on_update);
+    let others = draft.relation.referenced_by.iter();
+    let mut others = others.filter(|other| does(other)).peekable();
+    others.peek().is_some() && !does(key) && others.all(|other| other.child != key.child)
 }
 
 /// What a DEFERRABLE foreign key checks at the end: NO ACTION. Its actions are not deferred.
