@@ -32,10 +32,12 @@ mod net;
 mod order;
 mod replay;
 mod rounds;
+mod taken_back;
 
 pub use done::{Applied, Committed};
 use order::Planner;
 pub(crate) use order::{Kind, Plan, Step};
+use taken_back::{COMMIT, TakenBack};
 
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: i64 = 1_000;
@@ -250,6 +252,7 @@ impl Control {
             guessed: AtomicBool::new(false),
             total: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            taken_back: TakenBack::default(),
         };
         Ok(Some(work))
     }
@@ -391,6 +394,8 @@ pub(crate) struct Work<'a> {
     /// Rows to be written, and written, of the order that is tried.
     total: AtomicU64,
     written: AtomicU64,
+    /// What a rehearsal must not count.
+    taken_back: TakenBack,
 }
 
 impl Work<'_> {
@@ -410,18 +415,19 @@ impl Work<'_> {
         let emptied = self.empty().await?;
         // What can be checked at the end is: a circle may be open in between.
         self.transaction
-            .batch_execute("SET CONSTRAINTS ALL DEFERRED; SAVEPOINT pgdraft_commit")
+            .batch_execute("SET CONSTRAINTS ALL DEFERRED")
             .await?;
+        self.savepoint(COMMIT).await?;
         let first = self.planner();
         let mut done = self.apply(&first, false, &mut net::Way::default()).await;
         let guessed = self.guessed.load(Ordering::Relaxed);
         self.guessing.store(false, Ordering::Relaxed);
         if guessed && matches!(done, Err(ControlError::Incomplete { .. })) {
-            self.back().await?;
+            self.back_to(COMMIT).await?;
             done = self.apply(&first, false, &mut net::Way::default()).await;
         }
         if done.as_ref().is_err_and(another_way) {
-            self.back().await?;
+            self.back_to(COMMIT).await?;
             done = self.another_way().await;
         }
         let done = done?;
@@ -429,13 +435,6 @@ impl Work<'_> {
             keeper::run(self.transaction, &own.finish(), None).await?;
         }
         Ok(done.with(emptied))
-    }
-
-    async fn back(&self) -> Result<(), ControlError> {
-        Ok(self
-            .transaction
-            .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_commit")
-            .await?)
     }
 
     /// Removes all rows of truncated tables without a key.

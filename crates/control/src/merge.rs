@@ -2,7 +2,7 @@
 //! draft onto today's base.
 
 use draft::rebase::{self, Leaving, Take, Target};
-use draft::{Draft, Own, conflict};
+use draft::{Draft, Own, conflict, settle};
 use store::keeper;
 use store::sessions::{self, Session};
 use tokio_postgres::Transaction;
@@ -220,6 +220,16 @@ fn statements(own: &Own<'_>, target: &Target<'_>, value: &Value, op: i64) -> Vec
             texts.push(rebase::change_instead(own, target));
         }
         Value::Theirs if whole => texts.push(rebase::forget(own, target, Leaving::Theirs)),
+        _ => {}
+    }
+    let column = target
+        .column
+        .and_then(|name| own.draft.relation.column(name));
+    match (value, column) {
+        (Value::Theirs, None) => texts.extend(settle::leave(own, target)),
+        (Value::Given(text), Some(column)) => {
+            texts.extend(settle::give(own, target, (column, text), op));
+        }
         _ => {}
     }
     texts.push(rebase::merge(own, target, take, Some(op)));

@@ -92,20 +92,28 @@ impl Control {
             .await?;
         let found = self.locked(&transaction, session).await?;
         // a backend also counts what its last transactions wrote, up to a second long
-        let before = changed_tables(&transaction, &catalog).await?;
+        let mut before = changed_tables(&transaction, &catalog).await?;
         let heads = head_numbers(&catalog);
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
         let mut rehearsal = Rehearsal::default();
         let tried = match self.begin(&transaction, &catalog, &found, &drafts).await {
-            Ok(Some(work)) => work.run(&found, who).await,
+            Ok(Some(work)) => {
+                work.count_taken_back();
+                let done = work.run(&found, who).await;
+                for (table, rows) in work.taken_back() {
+                    before.push((catalog.drafted_as(RelationId(table)), rows));
+                }
+                done
+            }
             Ok(None) => return Err(ControlError::Busy("production's schema is changing".into())),
             Err(error) => Err(error),
         };
         match tried {
             Ok(done) => {
                 for (relation, deleted) in changed_tables(&transaction, &catalog).await? {
-                    let earlier = before.iter().find(|(id, _)| *id == relation);
-                    let deleted = deleted.saturating_sub(earlier.map_or(0, |(_, rows)| *rows));
+                    let others = before.iter().filter(|(id, _)| *id == relation);
+                    let others: u64 = others.map(|(_, rows)| *rows).sum();
+                    let deleted = deleted.saturating_sub(others);
                     let Some(relation) = catalog.relations.get(&relation) else {
                         continue;
                     };

@@ -69,31 +69,39 @@ pub fn followed_on_update(relation: &Relation) -> bool {
 /// Every query that finds conflicts of this table's draft.
 pub fn all<'a>(own: &Own<'a>, rows_max: usize) -> Vec<Query<'a>> {
     let relation = own.draft.relation;
-    let mut texts = vec![rows(own, rows_max)];
-    texts.extend(
-        relation
-            .unique
-            .iter()
-            .filter_map(|key| taken(own, key, rows_max)),
-    );
+    let mut all: Vec<Query<'a>> = std::iter::once(rows(own, rows_max))
+        .chain(forbidden(own, rows_max))
+        .map(|text| Query { relation, text })
+        .collect();
+    all.extend(followers(own, rows_max, false));
+    all
+}
+
+/// Rows of the draft that a constraint forbids beside production's: queries with [`COLUMNS`].
+pub(crate) fn forbidden(own: &Own<'_>, rows_max: usize) -> Vec<String> {
+    let relation = own.draft.relation;
+    let mut texts: Vec<String> = relation
+        .unique
+        .iter()
+        .filter_map(|key| taken(own, key, rows_max))
+        .collect();
     texts.extend(
         relation
             .foreign_keys
             .iter()
             .filter_map(|key| orphans(own, key, rows_max)),
     );
-    texts.extend(
-        relation
-            .enforced()
-            .iter()
-            .filter_map(|check| broken(own, check, rows_max)),
-    );
-    let mut all: Vec<Query<'a>> = texts
-        .into_iter()
-        .map(|text| Query { relation, text })
-        .collect();
-    all.extend(followers(own, rows_max, false));
-    all
+    texts.extend(unchecked(own, rows_max));
+    texts
+}
+
+/// Those that a CHECK forbids.
+pub(crate) fn unchecked(own: &Own<'_>, rows_max: usize) -> Vec<String> {
+    let checks = own.draft.relation.enforced();
+    let texts = checks
+        .iter()
+        .filter_map(|check| broken(own, check, rows_max));
+    texts.collect()
 }
 
 /// Rows that production and the draft changed, each in its own way.

@@ -27,6 +27,7 @@ pub mod rehearse;
 pub mod rekey;
 pub mod replay;
 pub mod rewind;
+pub mod settle;
 pub mod split;
 pub mod stale;
 mod text;

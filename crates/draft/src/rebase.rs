@@ -43,7 +43,7 @@ impl Target<'_> {
     };
 
     /// ` AND …` for the row `h`.
-    fn rows(&self, own: &Own<'_>) -> String {
+    pub(crate) fn rows(&self, own: &Own<'_>) -> String {
         let Some(values) = self.key else {
             return String::new();
         };
@@ -123,7 +123,8 @@ ORDER BY {order} LIMIT {rows_max}",
     )
 }
 
-/// Merges the rows whose base has moved, and gives conflicts of the target what is taken. `op` is
+/// Merges the rows whose base has moved, unless a CHECK forbids what would come of it, and gives
+/// conflicts of the target what is taken. `op` is
 /// the operation that a changed value of the draft belongs to. One row, without columns, for each row
 /// of the draft in which something was merged or settled.
 pub fn merge(own: &Own<'_>, target: &Target<'_>, take: Take<'_>, op: Option<i64>) -> String {
@@ -159,7 +160,7 @@ SELECT FROM m",
             Take::Nothing => format!("(NOT ({}) AND NOT ({}))", stays(c), clash(own, c)),
             Take::Ours | Take::Theirs | Take::Value(_) => format!("NOT ({})", stays(c)),
         })),
-        rows = target.rows(own),
+        rows = target.rows(own) + &crate::settle::checked(own),
         head_values = assign(&|c| head_value(own, c, taken(c))),
         fm = same_key(relation, "f", "m"),
         bm = same_base(relation, "b", "m"),

@@ -124,6 +124,53 @@ fn every_kind_of_conflict_is_listed_at_once() {
     proxy.assert_sound();
 }
 
+/// What only production's rows of today forbid gets another value, or leaves the draft.
+#[test]
+fn a_forbidden_row_gets_another_value_or_leaves() {
+    let (database, mut proxy) = over(SETUP);
+    let mut production = database.connect();
+    let mut rita = proxy.connect_reviewer();
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE account SET email = 'mine@x' WHERE id = 4");
+    agent.run("INSERT INTO account (id, name, balance, email) VALUES (70, 'n', 1, 'new@x')");
+    agent.run("UPDATE item SET account_id = 8 WHERE id = 7");
+    agent.run("UPDATE account SET lo = 8 WHERE id = 6");
+    production.run("DELETE FROM account WHERE id = 8; UPDATE account SET hi = 5 WHERE id = 6");
+    production.run(
+        "INSERT INTO account (id, name, balance, email) VALUES (60, 'x', 0, 'mine@x'), (61, 'x', 0, 'new@x')",
+    );
+    assert_eq!(rows(&mut rita, "SHOW CONFLICTS IN SESSION 's'").len(), 4);
+    rita.run("REBASE SESSION 's'");
+    assert_eq!(rows(&mut rita, "SHOW CONFLICTS IN SESSION 's'").len(), 4);
+    rita.run(
+        "RESOLVE CONFLICT IN SESSION 's' TABLE account KEY (70) COLUMN email TAKE VALUE 'other@x'",
+    );
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TABLE item KEY (7) COLUMN account_id TAKE VALUE '9'");
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TABLE account KEY (6) COLUMN lo TAKE VALUE '4'");
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TABLE account KEY (4) TAKE THEIRS");
+    assert!(rows(&mut rita, "SHOW CONFLICTS IN SESSION 's'").is_empty());
+    // a row without a conflict is not written to
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TABLE account KEY (70) COLUMN name TAKE VALUE 'no'");
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(
+        rows(
+            &mut production,
+            "SELECT id, email FROM account WHERE id IN (4, 60, 61, 70) ORDER BY id"
+        ),
+        ["4|e4@x", "60|mine@x", "61|new@x", "70|other@x"]
+    );
+    assert_eq!(
+        production.value("SELECT name FROM account WHERE id = 70"),
+        "n"
+    );
+    assert_eq!(
+        production.value("SELECT account_id FROM item WHERE id = 7"),
+        "9"
+    );
+    assert_eq!(production.value("SELECT lo FROM account WHERE id = 6"), "4");
+    proxy.assert_sound();
+}
+
 #[test]
 fn a_resolved_conflict_stays_resolved_until_the_base_moves() {
     let (database, mut proxy) = over(SETUP);

@@ -6,6 +6,7 @@ use draft::rebase::{self, Take, Target};
 use store::keeper;
 
 use super::order::Planner;
+use super::taken_back::COMMIT;
 use super::{Committed, Work, another_way, conflicts, net};
 use crate::ControlError;
 
@@ -22,9 +23,7 @@ impl Work<'_> {
             self.rebase(own).await?;
             self.prepare_again(own).await?;
         }
-        self.transaction
-            .batch_execute("SAVEPOINT pgdraft_commit")
-            .await?;
+        self.savepoint(COMMIT).await?;
         let last = match self.planned(self.planner()).await {
             Err(error) if another_way(&error) => Err(error),
             done => return done,
@@ -37,7 +36,7 @@ impl Work<'_> {
             Ok(done) => Ok(done),
             Err(error) if another_way(&error) => {
                 tracing::debug!(%error, "nor operation by operation");
-                self.back().await?;
+                self.back_to(COMMIT).await?;
                 let done = self.rounds().await;
                 // what the net changes met says more than what the long way round did
                 match self.kept(done).await {
@@ -56,7 +55,7 @@ impl Work<'_> {
             match self.apply(&planner, true, &mut way).await {
                 Err(error) if another_way(&error) => {
                     tracing::debug!(%error, step = ?way.at, plan = ?way.plan, "not this way");
-                    self.back().await?;
+                    self.back_to(COMMIT).await?;
                     let plan = way.plan.unwrap_or_else(|| planner.plan(&way.there));
                     if !planner.another(plan, way.at, error.sqlstate(), &way.there) {
                         return Err(error);

@@ -7,6 +7,7 @@ use draft::{Draft, replay};
 
 use super::net::{complete, finished, nothing};
 use super::order::{Kind, Planner, Step};
+use super::taken_back::OPERATION;
 use super::{Applied, Committed, Work, another_way};
 use crate::ControlError;
 use crate::sessions::count;
@@ -68,9 +69,7 @@ impl Work<'_> {
         let there = rows.keys().copied().collect();
         let mut planner = Planner::new(&relations);
         loop {
-            self.transaction
-                .batch_execute("SAVEPOINT pgdraft_replay")
-                .await?;
+            self.savepoint(OPERATION).await?;
             let plan = planner.plan(&there);
             let (mut written, mut at) = (done.to_vec(), None);
             let mut tried = Ok(());
@@ -102,17 +101,12 @@ impl Work<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            self.back_to_operation().await?;
+            self.back_to(OPERATION).await?;
         }
         self.transaction
-            .batch_execute("RELEASE SAVEPOINT pgdraft_replay")
+            .batch_execute("RELEASE SAVEPOINT pgdraft_operation")
             .await?;
         Ok(())
-    }
-
-    async fn back_to_operation(&self) -> Result<(), ControlError> {
-        let text = "ROLLBACK TO SAVEPOINT pgdraft_replay";
-        Ok(self.transaction.batch_execute(text).await?)
     }
 
     /// One operation in one statement, at whose end PostgreSQL checks foreign keys: rows of several
@@ -129,7 +123,7 @@ impl Work<'_> {
         let there = rows.keys().copied().collect();
         let mut planner = Planner::new(&relations);
         loop {
-            self.back_to_operation().await?;
+            self.back_to(OPERATION).await?;
             let plan = planner.plan(&there);
             let texts = plan.steps.iter().filter_map(|step| {
                 let draft = drafts.get(step.table)?;

@@ -4,6 +4,7 @@ use draft::places::{self, Free};
 use draft::{apply, replay};
 
 use super::net::{ANY_JOIN, Todo, complete, finished};
+use super::taken_back::TOGETHER;
 use super::{Committed, Work, another_way};
 use crate::ControlError;
 use crate::sessions::count;
@@ -133,9 +134,7 @@ impl Work<'_> {
             if texts.is_empty() {
                 return Ok(false);
             }
-            self.transaction
-                .batch_execute("SAVEPOINT pgdraft_together")
-                .await?;
+            self.savepoint(TOGETHER).await?;
             let text = replay::together(&texts);
             let written = self.transaction.query_one(&text, &[]).await;
             match written.map_err(ControlError::from) {
@@ -150,9 +149,7 @@ impl Work<'_> {
                     return Ok(true);
                 }
                 Err(error) if another_way(&error) => {
-                    self.transaction
-                        .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_together")
-                        .await?;
+                    self.back_to(TOGETHER).await?;
                 }
                 Err(error) => return Err(error),
             }
