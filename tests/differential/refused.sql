@@ -49,8 +49,6 @@ SELECT lo_create(0);
 -- expect refused 0A000
 SELECT query_to_xml('SELECT 1', true, true, '');
 -- expect refused 0A000
-SELECT setval('sq', 100);
--- expect refused 0A000
 SELECT * FROM t WHERE pg_read_file('/etc/passwd') IS NOT NULL;
 -- expect refused 0A000
 COMMENT ON TABLE t IS 'x';

@@ -320,9 +320,7 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
         return Ok(());
     }
     if harmless {
-        return implied(context.catalog, context.functions, |t| {
-            function.types.contains(&t.id)
-        });
+        return permit_types(context, function);
     }
     let qualified = format!("{schema}.{name}");
     Err(
@@ -332,6 +330,16 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
                 "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
             )),
     )
+}
+
+/// Whether a function may be called as far as its types go, of which one may run something by itself.
+///
+/// # Errors
+/// 0A000 with the hint how to allow it.
+pub(crate) fn permit_types(context: &Context<'_>, function: &Function) -> Result<(), Report> {
+    implied(context.catalog, context.functions, |t| {
+        function.types.contains(&t.id)
+    })
 }
 
 /// Whether the configuration names it.

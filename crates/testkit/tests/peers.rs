@@ -338,7 +338,7 @@ fn c_ways_out() {
     for text in [
         "UPDATE pgdraft.sessions SET state = 'committed'",
         "DELETE FROM pgdraft.operations",
-        "SELECT setval('users_id_seq', 1)",
+        "ALTER SEQUENCE users_id_seq RESTART",
         "ALTER TABLE users ADD COLUMN x int",
         "DROP TABLE users",
         "CREATE VIEW v AS SELECT 1",

@@ -30,7 +30,7 @@ pub(crate) fn function<'c>(context: &Context<'c>, call: &Call) -> Option<&'c Fun
         None => f.schema == "pg_catalog" || context.search_path.contains(&f.schema),
     });
     let only = reachable.next()?;
-    let one = reachable.next().is_none();
+    let one = reachable.next().is_none() && functions::permit_types(context, only).is_ok();
     (one && only.body.is_some() && context.expanded < DEPTH_MAX).then_some(only)
 }
 
