@@ -58,7 +58,7 @@ pub fn restore(draft: &Draft<'_>, old: &[OldColumn], casts: Casts) -> Option<Str
         .iter()
         .map(|c| (*c).to_owned())
         .collect();
-    let mut own_log: Vec<String> = ["pgdraft_sid", "pgdraft_op", "pgdraft_kind"]
+    let mut own_log: Vec<String> = ["pgdraft_sid", "pgdraft_op", "pgdraft_kind", "pgdraft_at"]
         .map(str::to_owned)
         .to_vec();
     let mut same = Vec::new();

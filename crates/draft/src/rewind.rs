@@ -50,8 +50,8 @@ pub fn copy(draft: &Draft<'_>, from: SessionId, to: SessionId) -> String {
     format!(
         "INSERT INTO {head} ({list}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new, pgdraft_moved)
 SELECT {list}, {to}, pgdraft_op, pgdraft_live, pgdraft_new, pgdraft_moved FROM {head} WHERE pgdraft_sid = {from};
-INSERT INTO {log} ({list}, pgdraft_sid, pgdraft_op, pgdraft_kind)
-SELECT {list}, {to}, pgdraft_op, pgdraft_kind FROM {log} WHERE pgdraft_sid = {from}",
+INSERT INTO {log} ({list}, pgdraft_sid, pgdraft_op, pgdraft_kind, pgdraft_at)
+SELECT {list}, {to}, pgdraft_op, pgdraft_kind, pgdraft_at FROM {log} WHERE pgdraft_sid = {from}",
         head = draft.table(),
         log = draft.log(),
         from = from.0,

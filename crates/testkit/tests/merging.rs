@@ -328,7 +328,7 @@ fn a_revert_that_meets_a_later_change_is_a_conflict() {
 
 #[test]
 fn rewind_and_fork() {
-    let (_database, mut proxy) = over(SETUP);
+    let (database, mut proxy) = over(SETUP);
     let mut agent = proxy.connect("s");
     let see = "SELECT (SELECT count(*) FROM account), (SELECT string_agg(name, ',' ORDER BY id) FROM account WHERE id < 4), (SELECT count(*) FROM item)";
     let mut seen = vec![rows(&mut agent, see)];
@@ -354,7 +354,16 @@ fn rewind_and_fork() {
         let mut then = proxy.connect(&format!("at {number}"));
         assert_eq!(rows(&mut then, see), seen[number], "fork at {number}");
     }
+    let mut owner = database.connect();
+    // a fork's operations took as long as those it was made from, and so do those of a head that is made anew
+    let times = "SELECT count(DISTINCT pgdraft_at), max(pgdraft_at) - min(pgdraft_at) FROM pgdraft.d1_log WHERE pgdraft_sid = ";
+    let first = rows(&mut owner, &format!("{times} 1"));
+    owner.run("ALTER TABLE account ADD COLUMN more text");
+    assert_eq!(rows(&mut agent, "SELECT count(more) FROM account"), ["0"]);
+    assert_eq!(rows(&mut owner, &format!("{times} 1")), first);
     agent.run("FORK SESSION 's' AS 'twin'");
+    let newest = "(SELECT max(sid) FROM pgdraft.sessions)";
+    assert_eq!(rows(&mut owner, &format!("{times} {newest}")), first);
     assert_eq!(rows(&mut proxy.connect("twin"), see), seen[4]);
     for number in (1..=3).rev() {
         agent.run(&format!("REWIND SESSION 's' TO OPERATION 'op{number}'"));
