@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 use crate::conn::Failure;
 use crate::fix::{Described, Positions};
 use crate::own::silent;
-use crate::planner::{Piece, PlanKey, Plans, Script, Stamp};
+use crate::planner::{Piece, PlanKey, Plans, Script, Stamp, has_long_name};
 use crate::prepare::{positions, upstream_text};
 use crate::prepared::{Name, Undo, upstream_name};
 use crate::queue::{Fix, Rows, Want};
@@ -59,7 +59,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(None);
         };
         let (shared, after) = (&self.conn.shared, self.conn.prepare_after);
-        if after == 0 || !statement.can_stay(&shared.control.catalog()) {
+        // PostgreSQL says of a long name each time that it cuts it
+        let told_each_time = has_long_name(&piece.text);
+        if after == 0 || told_each_time || !statement.can_stay(&shared.control.catalog()) {
             return Ok(None);
         }
         let plans = &shared.plans;

@@ -413,7 +413,7 @@ fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
 }
 
 /// Whether a name may be longer than PostgreSQL stores it.
-fn has_long_name(text: &str) -> bool {
+pub(crate) fn has_long_name(text: &str) -> bool {
     let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
     let too_long = |name: &str| name.len() > NAME_BYTES_MAX;
     let outside_strings = text.split('\'').step_by(2);
