@@ -244,3 +244,37 @@ fn a_rehearsal_lists_every_error() {
     );
     proxy.assert_sound();
 }
+
+/// Rows change places within one operation, and production's trigger makes each of them another row
+/// than the draft's each time it is written: the commit ends, and nothing of it stays.
+#[test]
+fn rows_that_a_trigger_changes_do_not_go_round_for_ever() {
+    let (database, mut proxy) = over(
+        "CREATE TABLE places (id int PRIMARY KEY, name text NOT NULL UNIQUE);
+         INSERT INTO places VALUES (1, 'A'), (2, 'B'), (3, 'C');
+         CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.name := upper(NEW.name); RETURN NEW; END';
+         CREATE TRIGGER loud BEFORE INSERT OR UPDATE ON places FOR EACH ROW EXECUTE FUNCTION loud();",
+    );
+    let mut agent = proxy.connect("s");
+    agent.run(
+        "BEGIN; UPDATE places SET name = 'x' WHERE id = 1; UPDATE places SET name = 'a' WHERE id = 2;
+         UPDATE places SET name = 'b' WHERE id = 3; UPDATE places SET name = 'c' WHERE id = 1; COMMIT",
+    );
+    let exchange = proxy
+        .connect_reviewer()
+        .simple("COMMIT SESSION 's'")
+        .unwrap();
+    let refused = exchange
+        .replies
+        .into_iter()
+        .find_map(|reply| reply.error)
+        .map(|error| error.code().to_owned());
+    let see = "SELECT string_agg(id || name, ',' ORDER BY id) FROM places";
+    let after = database.connect().value(see);
+    match refused.as_deref() {
+        Some("23505") => assert_eq!(after, "1A,2B,3C"),
+        None => assert_eq!(after, "1C,2A,3B"),
+        Some(other) => panic!("{other}"),
+    }
+    proxy.assert_sound();
+}
