@@ -169,6 +169,8 @@ fn first_pid() -> i32 {
 pub(crate) struct SessionDraft {
     /// Grows whenever a plan could change: a table became dirty or its draft grew tenfold.
     version: AtomicU64,
+    /// The version of which one that was clean became dirty, or was found to be.
+    dirtied: AtomicU64,
     view: Mutex<Arc<DraftView>>,
 }
 
@@ -205,6 +207,13 @@ impl SessionDraft {
             }
             count(view) != before
         })
+    }
+
+    /// Whether a plan for a version takes a table for clean that another connection has begun to change:
+    /// what is read under the session's lock has that connection's rows in the head.
+    pub(crate) fn outdates(&self, planned: u64) -> bool {
+        let (version, view) = self.view();
+        planned != plan_version(version, &view) && planned < self.dirtied.load(Ordering::Acquire)
     }
 
     /// So many rows were written, to the first of these tables; the others are cascades, of which
@@ -251,10 +260,19 @@ impl SessionDraft {
     /// Changes the estimates; where the change matters to plans the version grows.
     fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) -> bool {
         let mut view = lock(&self.view);
+        let before = view.dirty.len();
         let matters = change(Arc::make_mut(&mut view));
         if matters {
-            self.version.fetch_add(1, Ordering::AcqRel);
+            let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
+            if view.dirty.len() > before {
+                self.dirtied.store(version, Ordering::Release);
+            }
         }
         matters
     }
+}
+
+/// The version that plans are made for: every session without changes has the same.
+pub(crate) fn plan_version(version: u64, view: &DraftView) -> u64 {
+    if view.dirty.is_empty() { 0 } else { version }
 }
