@@ -19,7 +19,6 @@ use crate::limits::no_session;
 use crate::planner::{Piece, Script, Stamp};
 use crate::prepared::Undo;
 use crate::request::Requests;
-use crate::shared::plan_version;
 
 /// Less is no pause: a client that works without one pays nothing for looking.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -95,9 +94,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                     self.lock_session(locks, (command, now)).await?;
                     locked = true;
                 }
-                Plan::Write(write)
-                    if self.session.draft.mark(write)
-                        || self.session.draft.outdates(stamp.draft) => {}
+                Plan::Write(write) if self.session.draft.mark(write, stamp.draft) => {}
                 Plan::Write(_) | Plan::Read(_) => {
                     self.bind_session().await?;
                     self.show_texts(piece);
@@ -227,7 +224,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             path: Arc::clone(&self.path),
             temporary: Arc::clone(&self.temporary),
             sid: self.session.sid,
-            draft: plan_version(version, &view),
+            draft: version,
         };
         if let Some(plan) = shared.plans.planned(piece, &stamp) {
             shared.metrics.plan_hit.inc();

@@ -169,8 +169,6 @@ fn first_pid() -> i32 {
 pub(crate) struct SessionDraft {
     /// Grows whenever a plan could change: a table became dirty or its draft grew tenfold.
     version: AtomicU64,
-    /// The version of which one that was clean became dirty, or was found to be.
-    dirtied: AtomicU64,
     view: Mutex<Arc<DraftView>>,
 }
 
@@ -186,15 +184,21 @@ fn magnitude(rows: u64) -> u32 {
 }
 
 impl SessionDraft {
-    /// The draft and its version.
+    /// The draft, and the version that plans over it are made for: 0 for every session that has changed
+    /// nothing.
     pub(crate) fn view(&self) -> (u64, Arc<DraftView>) {
         let view = lock(&self.view);
-        (self.version.load(Ordering::Acquire), Arc::clone(&view))
+        let version = match **view == DraftView::default() {
+            true => 0,
+            false => self.version.load(Ordering::Acquire),
+        };
+        (version, Arc::clone(&view))
     }
 
-    /// These tables are about to be changed; true if one of them was clean until now. A truncation
-    /// that is rolled back leaves its mark here: the merged read looks at what really is.
-    pub(crate) fn mark(&self, write: &sql::Write) -> bool {
+    /// These tables are about to be changed by a plan for that version; true if the plan is not for the
+    /// draft as it is then, to which another connection may have come first. A truncation that is rolled
+    /// back leaves its mark here: the merged read looks at what really is.
+    pub(crate) fn mark(&self, write: &sql::Write, planned: u64) -> bool {
         self.change(|view| {
             let count = |view: &DraftView| (view.dirty.len(), view.truncated.len(), view.sequences);
             let before = count(view);
@@ -206,14 +210,8 @@ impl SessionDraft {
                 }
             }
             count(view) != before
-        })
-    }
-
-    /// Whether a plan for a version takes a table for clean that another connection has begun to change:
-    /// what is read under the session's lock has that connection's rows in the head.
-    pub(crate) fn outdates(&self, planned: u64) -> bool {
-        let (version, view) = self.view();
-        planned != plan_version(version, &view) && planned < self.dirtied.load(Ordering::Acquire)
+        });
+        self.view().0 != planned
     }
 
     /// So many rows were written, to the first of these tables; the others are cascades, of which
@@ -258,21 +256,10 @@ impl SessionDraft {
     }
 
     /// Changes the estimates; where the change matters to plans the version grows.
-    fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) -> bool {
+    fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) {
         let mut view = lock(&self.view);
-        let before = view.dirty.len();
-        let matters = change(Arc::make_mut(&mut view));
-        if matters {
-            let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
-            if view.dirty.len() > before {
-                self.dirtied.store(version, Ordering::Release);
-            }
+        if change(Arc::make_mut(&mut view)) {
+            self.version.fetch_add(1, Ordering::AcqRel);
         }
-        matters
     }
-}
-
-/// The version that plans are made for: every session without changes has the same.
-pub(crate) fn plan_version(version: u64, view: &DraftView) -> u64 {
-    if view.dirty.is_empty() { 0 } else { version }
 }
