@@ -502,7 +502,7 @@ pub(crate) struct PoolFlags {
     /// Most prepared statements kept on one server connection in transaction mode [default: 500]
     #[arg(long, value_name = "N", env = "PGDRAFT_SERVER_STATEMENTS_MAX", value_parser = values::statements)]
     pub(crate) server_statements_max: Option<usize>,
-    /// The how manyth time a text comes as a simple query over a draft it is kept prepared, 0 = never [default: 2]
+    /// Times that a text comes as a simple query over a draft until it is kept prepared, 0 = never [default: 2]
     #[arg(long, value_name = "N", env = "PGDRAFT_PREPARE_AFTER", value_parser = values::times)]
     pub(crate) prepare_after: Option<u32>,
 }

@@ -25,7 +25,7 @@ pub(crate) struct Conn {
     pub(crate) pooled: bool,
     /// Most prepared statements on one server connection.
     pub(crate) statements_max: usize,
-    /// The how manyth time a text comes as a simple query over a draft it is kept prepared; 0 for never.
+    /// Times that a text comes as a simple query over a draft until it is kept prepared; 0 for never.
     pub(crate) prepare_after: u32,
     /// What administrators see of it.
     pub(crate) presence: Arc<Presence>,

@@ -59,9 +59,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(None);
         };
         let (shared, after) = (&self.conn.shared, self.conn.prepare_after);
-        // PostgreSQL says of a long name each time that it cuts it
-        let told_each_time = has_long_name(&piece.text);
-        if after == 0 || told_each_time || !statement.can_stay(&shared.control.catalog()) {
+        if after == 0 || !statement.can_stay(&shared.control.catalog()) {
             return Ok(None);
         }
         let plans = &shared.plans;
@@ -107,6 +105,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         shift: usize,
         (plan, stamp): (&Plan, &Stamp),
     ) -> Result<Option<Arc<Kept>>, Failure> {
+        if has_long_name(&bound.text) {
+            // PostgreSQL tells of it each time it reads the text
+            return Ok(None);
+        }
         let script = self.parse(&bound.text).await?;
         let piece = match script.as_ref().map(AsRef::as_ref) {
             Ok([piece]) => piece.clone(),

@@ -24,7 +24,6 @@ use crate::fix::Positions;
 use crate::keeping::Binding;
 use crate::limits::room;
 use crate::own::silent;
-
 use crate::planner::{Piece, Script};
 use crate::prepared::Note;
 use crate::queue::{Fix, Rows, Want};

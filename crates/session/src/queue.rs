@@ -404,10 +404,8 @@ impl Replies {
         let fix = self.queue.front().and_then(|entry| entry.fix.as_ref());
         let positions = fix.map_or(&keep, |fix| &fix.positions);
         // of a name that is too long: told of the client's own text
-        if matches!(
-            positions.of_text(),
-            Positions::Read(..) | Positions::Write(..)
-        ) && fields.iter().any(|(c, v)| *c == b'C' && v == b"42622")
+        if matches!(positions, Positions::Read(..) | Positions::Write(..))
+            && fields.iter().any(|(c, v)| *c == b'C' && v == b"42622")
         {
             return Verdict::Replace;
         }

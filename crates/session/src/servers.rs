@@ -71,7 +71,7 @@ pub struct PoolSettings {
     pub check_after: Duration,
     /// Most prepared statements kept on one.
     pub statements_max: usize,
-    /// The how manyth time a text comes as a simple query over a draft it is kept prepared; 0 for never.
+    /// Times that a text comes as a simple query over a draft until it is kept prepared; 0 for never.
     pub prepare_after: u32,
 }
 

@@ -103,9 +103,8 @@ impl Work<'_> {
             }
             self.back_to(OPERATION).await?;
         }
-        self.transaction
-            .batch_execute("RELEASE SAVEPOINT pgdraft_operation")
-            .await?;
+        let text = format!("RELEASE SAVEPOINT {OPERATION}");
+        self.transaction.batch_execute(&text).await?;
         Ok(())
     }
 

@@ -149,13 +149,13 @@ fn dynamic_step(step: &Step) -> String {
 }
 
 fn raise(error: &Raise) -> String {
-    if let Some(placed) = &error.placed {
-        return raise_placed(error, placed);
-    }
     let hint = error
         .hint
         .map(|text| format!(", HINT = {}", quote_literal(text)))
         .unwrap_or_default();
+    if let Some(placed) = &error.placed {
+        return raise_placed(error, placed, &hint);
+    }
     format!(
         "        IF pgdraft_detail IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = {}, DETAIL = pgdraft_detail{hint},
@@ -169,11 +169,7 @@ fn raise(error: &Raise) -> String {
     )
 }
 
-fn raise_placed(error: &Raise, placed: &Placed) -> String {
-    let hint = error
-        .hint
-        .map(|text| format!(", HINT = {}", quote_literal(text)))
-        .unwrap_or_default();
+fn raise_placed(error: &Raise, placed: &Placed, hint: &str) -> String {
     let (schema, table) = match placed.own {
         true => (
             "pgdraft_at.schema_name".to_owned(),

@@ -24,17 +24,18 @@ pub(super) enum Change {
 
 /// What the end of the statement may not leave behind.
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
-    let keys = draft.relation.referenced_by.iter();
-    let keys = keys.filter(|key| !forbids(draft, key));
-    keys.flat_map(|key| of_key(draft, event, key, false))
-        .collect()
+    of_keys(draft, event, false)
 }
 
 /// What may not refer to changed rows before any action of theirs goes on to other tables: PostgreSQL
 /// looks at all foreign keys of a table before it follows the actions of one.
 pub(super) fn forbidden(draft: &Draft<'_>, event: Event) -> Vec<Step> {
+    of_keys(draft, event, true)
+}
+
+fn of_keys(draft: &Draft<'_>, event: Event, forbidding: bool) -> Vec<Step> {
     let keys = draft.relation.referenced_by.iter();
-    let keys = keys.filter(|key| forbids(draft, key));
+    let keys = keys.filter(|key| forbids(draft, key) == forbidding);
     keys.flat_map(|key| of_key(draft, event, key, false))
         .collect()
 }

@@ -168,7 +168,7 @@ pub(crate) fn statements(text: &str) -> Result<usize, String> {
     ranged(text, 1, 100_000).and_then(narrow)
 }
 
-/// The how manyth time; 0 for never.
+/// A number of times; 0 for never.
 pub(crate) fn times(text: &str) -> Result<u32, String> {
     let times = ranged(text, 0, 1_000_000)?;
     u32::try_from(times).map_err(|_| format!("{times} is out of range"))

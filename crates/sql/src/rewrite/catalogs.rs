@@ -66,49 +66,36 @@ const BY_NAME: [&str; 18] = [
 ];
 
 /// … or by the standard's names.
-const INFORMATION_SCHEMA: [(&str, &str); 24] = [
+const INFORMATION_SCHEMA: [(&str, &str); 11] = [
     ("schemata", "schema_name"),
     ("tables", "table_schema"),
     ("columns", "table_schema"),
-    ("views", "table_schema"),
-    ("table_constraints", "table_schema"),
     ("key_column_usage", "table_schema"),
-    ("constraint_column_usage", "table_schema"),
-    ("constraint_table_usage", "table_schema"),
-    ("referential_constraints", "constraint_schema"),
-    ("check_constraints", "constraint_schema"),
     ("table_privileges", "table_schema"),
     ("role_table_grants", "table_schema"),
     ("column_privileges", "table_schema"),
     ("role_column_grants", "table_schema"),
+    ("sequences", "sequence_schema"),
+    ("parameters", "specific_schema"),
+    ("routine_privileges", "routine_schema"),
+];
+
+/// Those of the standard's that show more to who may write than to who reads: schema `pgdraft` has them
+/// as a writer sees them, since in its draft an agent is one.
+const AS_WRITER: [(&str, &str); 13] = [
+    ("views", "table_schema"),
+    ("table_constraints", "table_schema"),
+    ("constraint_column_usage", "table_schema"),
+    ("constraint_table_usage", "table_schema"),
+    ("referential_constraints", "constraint_schema"),
+    ("check_constraints", "constraint_schema"),
     ("triggers", "trigger_schema"),
     ("triggered_update_columns", "trigger_schema"),
     ("view_table_usage", "view_schema"),
     ("view_column_usage", "view_schema"),
     ("column_domain_usage", "table_schema"),
     ("column_udt_usage", "table_schema"),
-    ("sequences", "sequence_schema"),
     ("routines", "routine_schema"),
-    ("parameters", "specific_schema"),
-    ("routine_privileges", "routine_schema"),
-];
-
-/// Those that show more to who may write than to who reads: schema `pgdraft` has them as a writer sees
-/// them, since in its draft an agent is one.
-const AS_WRITER: [&str; 13] = [
-    "table_constraints",
-    "referential_constraints",
-    "check_constraints",
-    "constraint_column_usage",
-    "constraint_table_usage",
-    "triggers",
-    "triggered_update_columns",
-    "views",
-    "routines",
-    "view_table_usage",
-    "view_column_usage",
-    "column_domain_usage",
-    "column_udt_usage",
 ];
 
 /// The edits of one reference that stands for a system catalog.
@@ -152,11 +139,13 @@ fn as_it_is(name: &str) -> Result<Vec<Edit>, Box<Report>> {
 }
 
 fn of_standard(name: &str) -> Option<(&'static str, String)> {
-    let (view, column) = INFORMATION_SCHEMA.iter().find(|(view, _)| *view == name)?;
-    let source = if AS_WRITER.contains(view) {
-        format!("pgdraft.{STANDARD}_{view}")
-    } else {
-        format!("{STANDARD}.{view}")
+    let of = |views: &'static [(&str, &str)]| views.iter().find(|(view, _)| *view == name);
+    let (source, column) = match of(&AS_WRITER) {
+        Some((view, column)) => (format!("pgdraft.{STANDARD}_{view}"), column),
+        None => {
+            let (view, column) = of(&INFORMATION_SCHEMA)?;
+            (format!("{STANDARD}.{view}"), column)
+        }
     };
     let rest = format!("{source} WHERE {column} OPERATOR(pg_catalog.<>) 'pgdraft'");
     Some(("*", rest))

@@ -60,7 +60,9 @@ pub(crate) fn write_out(
         if brackets.list.len() != body.parameters.len() {
             continue;
         }
-        let Some(text) = substituted(context, function, body) else {
+        let none = BTreeSet::new();
+        let context = inside(context, body, &none);
+        let Some(text) = substituted(&context, function, body) else {
             return Err(refusal);
         };
         let script = parse(&text).map_err(|_| refusal.clone())?;
@@ -70,8 +72,6 @@ pub(crate) fn write_out(
         if !only_reads(inner) {
             return Err(refusal);
         }
-        let none = BTreeSet::new();
-        let context = inside(context, body, &none);
         if functions::check(&context, &inner.facts, true)? == Verdict::Unknown {
             return Ok(false);
         }
@@ -153,7 +153,7 @@ fn substituted(context: &Context<'_>, function: &Function, body: &FunctionBody) 
         };
         let Some(place) = place else { continue };
         let clear = match column.fields.as_slice() {
-            [name] => is_no_column(inner, context, body, name),
+            [name] => is_no_column(inner, context, name),
             _ => !is_label(inner, &function.name),
         };
         if !clear {
@@ -196,14 +196,12 @@ fn in_block(inner: &Statement, context: &Context<'_>, block: usize, name: &str) 
 }
 
 /// Whether no table of the body has such a column, nor anything else that could.
-fn is_no_column(inner: &Statement, context: &Context<'_>, body: &FunctionBody, name: &str) -> bool {
-    let none = BTreeSet::new();
-    let context = inside(context, body, &none);
+fn is_no_column(inner: &Statement, context: &Context<'_>, name: &str) -> bool {
     let facts = &inner.facts;
     facts.ctes.is_empty()
         && !facts.blocks.iter().any(|b| b.derived)
         && facts.relations.iter().all(|r| {
-            matches!(resolve::resolve(&context, r.schema.as_deref(), &r.name),
+            matches!(resolve::resolve(context, r.schema.as_deref(), &r.name),
                 Ok(Resolved::Known(relation)) if relation.column(name).is_none())
         })
 }

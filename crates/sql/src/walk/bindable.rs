@@ -10,7 +10,7 @@ use super::expression::{is_plain, string_fields};
 use super::{Walker, byte};
 
 /// Comparisons.
-const COMPARISONS: [&str; 7] = ["=", "<>", "!=", "<", "<=", ">", ">="];
+pub(super) const COMPARISONS: [&str; 7] = ["=", "<>", "!=", "<", "<=", ">", ">="];
 /// What an assigned value is often made by, of a column and a number.
 const SUMS: [&str; 2] = ["+", "-"];
 

@@ -6,6 +6,7 @@ use pg_query::protobuf::{
     AExpr, AExprKind, BoolExprType, BoolTestType, Node, NullTestType, TypeName,
 };
 
+use super::bindable::COMPARISONS;
 use super::expression::string_fields;
 use super::{Walker, byte};
 use crate::facts::{Piece, Test};
@@ -83,7 +84,7 @@ fn compared(expression: &AExpr) -> Option<Test> {
     let (left, right) = (expression.lexpr.as_deref()?, expression.rexpr.as_deref()?);
     let names = string_fields(&expression.name);
     let sign = names.last()?.as_str();
-    let own = names.len() == 1 && ["=", "<>", "<", "<=", ">", ">="].contains(&sign);
+    let own = names.len() == 1 && COMPARISONS.contains(&sign);
     let kind = AExprKind::try_from(expression.kind).ok()?;
     let between = |keyword: &str| {
         let Some(NodeEnum::List(ends)) = right.node.as_ref() else {
