@@ -14,6 +14,18 @@ CREATE TABLE pgdraft.sequences (
 REVOKE ALL ON pgdraft.sequences FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgdraft.sequences TO {{keeper}};
 
+-- What the session has changed, by whatever process: that it has sequences of its own as well.
+CREATE OR REPLACE FUNCTION pgdraft.draft_mark() RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own_sid bigint := pgdraft.sid();
+BEGIN
+    RETURN concat(
+        (SELECT string_agg(t.table_id::text, ',' ORDER BY t.table_id) FROM pgdraft.touched t WHERE t.sid = own_sid), '/',
+        (SELECT string_agg(x.table_id || ':' || x.op, ',' ORDER BY x.table_id, x.op) FROM pgdraft.truncations x WHERE x.sid = own_sid), '/',
+        EXISTS (SELECT FROM pgdraft.sequences q WHERE q.sid = own_sid));
+END $$;
+
 -- The newest of a session's own sequences; an older one is what a REWIND comes back to.
 CREATE FUNCTION pgdraft.own_sequence(own_sid bigint, sequence oid) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -16,6 +16,7 @@ CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE parts (id int PRIMARY KEY, name text NOT NULL);
 INSERT INTO items VALUES (1, 'one'), (2, 'two');
 INSERT INTO parts VALUES (1, 'one'), (2, 'two');
+CREATE SEQUENCE numbers;
 ";
 
 fn in_mode(mode: &str) -> Settings {
@@ -49,6 +50,9 @@ fn a_session_sees_its_own_writes_through_both() {
         assert_eq!(b.value("SELECT name FROM items WHERE id = 1"), "by b and a");
         b.run("TRUNCATE parts");
         assert_eq!(a.value("SELECT count(*) FROM parts"), "0");
+        assert_eq!(a.value("SELECT nextval('numbers')"), "1");
+        b.run("SELECT setval('numbers', 100)");
+        assert_eq!(a.value("SELECT nextval('numbers')"), "101");
         // it dies with neither
         drop(first);
         assert_eq!(b.value("SELECT name FROM items WHERE id = 1"), "by b and a");
