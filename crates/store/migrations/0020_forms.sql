@@ -57,6 +57,12 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'ZD002', MESSAGE = 'session is not open',
             HINT = 'Connect with another session id to start a new draft.';
     END IF;
+    -- each is an entry in production's catalog
+    IF (SELECT count(*) FROM pgdraft.sequences s WHERE s.sid = own_sid) >= 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = 'too many sequences of the session''s own',
+            DETAIL = 'A session restarts and sets sequences up to 1000 times.',
+            HINT = 'Use TRUNCATE … CONTINUE IDENTITY, or go on in another session.';
+    END IF;
     EXECUTE (
         SELECT format('CREATE SEQUENCE pgdraft.%I AS %s INCREMENT %s MINVALUE %s MAXVALUE %s START %s CACHE %s %s', name,
             format_type(q.seqtypid, NULL), q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache,

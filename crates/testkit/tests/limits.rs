@@ -408,3 +408,22 @@ fn bytes_of_an_agent() {
     assert!(taken);
     proxy.assert_sound();
 }
+
+/// A sequence of the session's own is an entry in production's catalog.
+#[test]
+fn sequences_of_a_session() {
+    let (database, mut proxy) = with("");
+    let mut owner = database.connect();
+    owner.run("CREATE TABLE drawn (id serial PRIMARY KEY)");
+    let mut agent = proxy.connect("s");
+    agent.run("TRUNCATE drawn RESTART IDENTITY");
+    owner.run(
+        "INSERT INTO pgdraft.sequences (sid, base, number, own, op, restarted)
+         SELECT sid, base, n, 0, op, true FROM pgdraft.sequences, generate_series(2, 999) n",
+    );
+    agent.run("TRUNCATE drawn RESTART IDENTITY");
+    let failure = agent.fail("TRUNCATE drawn RESTART IDENTITY");
+    assert_eq!(failure.code(), "53400", "{failure}");
+    agent.run("TRUNCATE drawn; INSERT INTO drawn DEFAULT VALUES");
+    proxy.assert_sound();
+}
