@@ -19,6 +19,7 @@ use draft::{Draft, Own, apply, conflict};
 use store::keeper;
 use store::sessions::{self, Ending, Session, SessionState};
 use store::tables;
+use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diff::{bound, drafted, head_numbers};
@@ -28,6 +29,7 @@ use crate::{Control, ControlError, Progress};
 
 mod around;
 mod done;
+mod look;
 mod net;
 mod order;
 mod replay;
@@ -35,12 +37,10 @@ mod rounds;
 mod taken_back;
 
 pub use done::{Applied, Committed};
+use look::Look;
 use order::Planner;
 pub(crate) use order::{Kind, Plan, Step};
 use taken_back::{COMMIT, TakenBack};
-
-/// Up to so many rows of a table any plan will do.
-const SMALL_ROWS_MAX: i64 = 1_000;
 
 /// How often a commit is begun again because the schema moved under it.
 const MOVED_MAX: usize = 5;
@@ -235,8 +235,11 @@ impl Control {
         }
         unfold(transaction, session.sid, drafts, &truncated).await?;
         let mut own = Vec::with_capacity(drafts.len());
+        let mut looks = HashMap::with_capacity(drafts.len());
         for draft in drafts {
-            own.push(self.own(transaction, draft, session.sid).await?);
+            let look = Look::at(transaction, draft, session.sid).await?;
+            own.push(self.own_as(transaction, draft, session.sid, &look).await?);
+            looks.insert(draft.id, look);
         }
         let emptied = drafts
             .iter()
@@ -245,6 +248,7 @@ impl Control {
             transaction,
             sid: session.sid,
             own,
+            looks,
             emptied: emptied.collect(),
             session: session.name.clone(),
             progress: self.progress.clone(),
@@ -264,14 +268,22 @@ impl Control {
         draft: &'a Draft<'a>,
         sid: SessionId,
     ) -> Result<Own<'a>, ControlError> {
-        let (only, small) = tables::extent(client, draft.id, sid, SMALL_ROWS_MAX).await?;
-        let prepared = only.is_none() && !small;
+        let look = Look::at(client, draft, sid).await?;
+        self.own_as(client, draft, sid, &look).await
+    }
+
+    async fn own_as<'a>(
+        &'a self,
+        client: &impl GenericClient,
+        draft: &'a Draft<'a>,
+        sid: SessionId,
+        look: &Look,
+    ) -> Result<Own<'a>, ControlError> {
         let own = Own {
             draft,
             sid,
-            only,
-            small,
-            prepared,
+            only: look.only,
+            prepared: look.only.is_none() && !look.is_small(),
             delta: self.delta(draft.relation),
             slice: None,
         };
@@ -383,6 +395,7 @@ pub(crate) struct Work<'a> {
     transaction: &'a Transaction<'a>,
     sid: SessionId,
     own: Vec<Own<'a>>,
+    looks: HashMap<DraftTableId, Look>,
     /// Truncated tables without a key.
     emptied: Vec<&'a Draft<'a>>,
     session: String,
@@ -407,9 +420,9 @@ impl Work<'_> {
     ) -> Result<Committed, ControlError> {
         self.no_followers().await?;
         self.transaction
-            .execute(
+            .execute_typed(
                 "SELECT set_config('pgdraft.session', $1, true), set_config('pgdraft.committed_by', $2, true)",
-                &[&session.name, &who],
+                &[(&session.name, Type::TEXT), (&who, Type::TEXT)],
             )
             .await?;
         let emptied = self.empty().await?;
@@ -448,7 +461,7 @@ impl Work<'_> {
             )
             .await?;
             let text = apply::empty(draft, self.sid);
-            let row = self.transaction.query_one(&text, &[]).await?;
+            let row = self.transaction.query_typed_one(&text, &[]).await?;
             let deleted = count(row.try_get(1)?);
             net::complete(draft, count(row.try_get(0)?), deleted)?;
             let done = net::nothing(draft.relation);
@@ -485,13 +498,13 @@ impl Work<'_> {
 
     async fn removes(&self, own: &Own<'_>) -> Result<bool, ControlError> {
         let text = apply::removes(own);
-        let row = self.transaction.query_one(&text, &[]).await?;
+        let row = self.transaction.query_typed_one(&text, &[]).await?;
         Ok(row.try_get(0)?)
     }
 
     async fn lock(&self, own: &Own<'_>, removed_only: bool) -> Result<(), ControlError> {
         let text = conflict::lock(own, removed_only);
-        let locked = self.transaction.execute(&text, &[]).await;
+        let locked = self.transaction.execute_typed(&text, &[]).await;
         locked.map_err(|e| busy(e.into(), &is_locked(own.draft.relation)))?;
         Ok(())
     }
@@ -507,14 +520,10 @@ impl Work<'_> {
             .batch_execute("SET LOCAL search_path TO DEFAULT")
             .await?;
         let done = self.apply_net(planner, held, way).await;
-        let done = self.kept(done).await;
-        if done.is_ok() {
-            self.transaction.batch_execute(net::ANY_JOIN).await?;
-            self.transaction
-                .batch_execute("SET LOCAL search_path TO ''")
-                .await?;
-        }
-        done
+        let done = self.kept(done).await?;
+        let usual = format!("{}; SET LOCAL search_path TO ''", net::ANY_JOIN);
+        self.transaction.batch_execute(&usual).await?;
+        Ok(done)
     }
 
     /// Checks now what would be checked at COMMIT.
@@ -560,7 +569,7 @@ impl Found {
         relation: &Relation,
         text: &str,
     ) -> Result<(), ControlError> {
-        let rows = client.query(text, &[]).await?;
+        let rows = client.query_typed(text, &[]).await?;
         for (number, row) in rows.iter().enumerate() {
             if number == 0 {
                 self.count += row.try_get::<_, i64>("total")?;

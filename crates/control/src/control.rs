@@ -206,7 +206,7 @@ impl Control {
             }
         }
         let database: String = client
-            .query_one("SELECT current_database()::text", &[])
+            .query_typed_one("SELECT current_database()::text", &[])
             .await?
             .try_get(0)?;
         drop(client);

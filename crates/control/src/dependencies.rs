@@ -101,7 +101,7 @@ impl Graph {
         for draft in drafts {
             let mut known = BTreeSet::new();
             for (why, text) in depend::texts(draft, drafts, sid) {
-                for row in client.query(&text, &[]).await? {
+                for row in client.query_typed(&text, &[]).await? {
                     let (op, needs) = (row.try_get("op")?, row.try_get("needs")?);
                     if !known.insert((op, needs)) && why == Why::Sought {
                         continue;

@@ -244,7 +244,7 @@ pub(crate) async fn fingerprint(
     let mut parts = Vec::new();
     for draft in drafts {
         let row = client
-            .query_one(&diff::fingerprint(draft, sid), &[])
+            .query_typed_one(&diff::fingerprint(draft, sid), &[])
             .await?;
         let hash: String = row.try_get(0)?;
         parts.push(format!("{} {hash}", draft.relation.qualified()));

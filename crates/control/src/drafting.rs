@@ -204,13 +204,11 @@ async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool,
     );
     transaction.batch_execute(&text).await?;
     let row = transaction
-        .query_one(
+        .query_typed_one(
             &format!(
                 "SELECT EXISTS (SELECT FROM pgdraft.sessions s JOIN pgdraft.d{} h ON h.pgdraft_sid = s.sid WHERE s.ended_at IS NULL)",
                 id.0
-            ),
-            &[],
-        )
+            ), &[])
         .await?;
     Ok(row.try_get(0)?)
 }

@@ -74,7 +74,7 @@ impl Control {
                 text: conflict::appeared(own.draft, session.sid, LISTED_ROWS_MAX),
             });
             for query in queries {
-                for row in transaction.query(&query.text, &[]).await? {
+                for row in transaction.query_typed(&query.text, &[]).await? {
                     rows.push(ConflictRow::read(query.relation, &row)?);
                 }
             }
@@ -96,7 +96,7 @@ impl Control {
         let mut all = Vec::new();
         for own in self.owned(&transaction, &drafts, &found).await? {
             for row in transaction
-                .query(&rebase::changes(&own, LISTED_ROWS_MAX), &[])
+                .query_typed(&rebase::changes(&own, LISTED_ROWS_MAX), &[])
                 .await?
             {
                 all.push(BaseChange {

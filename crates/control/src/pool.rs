@@ -91,7 +91,7 @@ impl Pool {
     async fn connect(&self) -> Result<Connected, ControlError> {
         let client = connector::connect_as_control(&self.target, &self.roles).await?;
         let row = client
-            .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
+            .query_typed_one("SELECT pg_catalog.pg_backend_pid()", &[])
             .await?;
         let pid = row.try_get(0)?;
         Ok(Connected { client, pid })

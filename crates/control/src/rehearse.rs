@@ -177,7 +177,7 @@ async fn changed_tables(
     catalog: &Catalog,
 ) -> Result<Vec<(RelationId, u64)>, ControlError> {
     let mut tables: Vec<(RelationId, u64)> = Vec::new();
-    for row in client.query(text::CHANGED_TABLES, &[]).await? {
+    for row in client.query_typed(text::CHANGED_TABLES, &[]).await? {
         let table = catalog.drafted_as(RelationId(row.try_get(0)?));
         let deleted = count(row.try_get(1)?);
         match tables.iter_mut().find(|(id, _)| *id == table) {
@@ -196,7 +196,7 @@ async fn effects(
 ) -> Result<Vec<Effect>, ControlError> {
     let draft = drafts.iter().find(|d| d.relation.id == relation.id);
     let query = text::effects(relation, draft, sid, EFFECTS_MAX);
-    let rows = client.query(&query, &[]).await?;
+    let rows = client.query_typed(&query, &[]).await?;
     rows.iter()
         .map(|row| {
             Ok(Effect {

@@ -60,7 +60,7 @@ impl Control {
         let mut rows = Vec::new();
         for draft in view.tables(asked.table) {
             let text = draft::diff::summary(draft, view.session.sid, &filter);
-            for row in transaction.query(&text, &[]).await? {
+            for row in transaction.query_typed(&text, &[]).await? {
                 rows.push(summary_row(&row, draft.relation)?);
             }
         }

@@ -195,7 +195,7 @@ async fn write_back(
         // rows that came back are new ones; those that the commit made are nowhere to be found
         None => undo::left(draft, source.sid, what),
     };
-    let rows: i64 = transaction.query_one(&text, &[]).await?.try_get(0)?;
+    let rows: i64 = transaction.query_typed_one(&text, &[]).await?.try_get(0)?;
     if rows > 0 {
         let (table, rows) = (draft.relation.name.clone(), count(rows));
         return Err(match draft.relation.key() {

@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 
 use catalog::{
-    Column, Identity, ROW_COLUMN, Relation, RelationId, quote_identifier, quote_literal,
+    Column, Identity, ROW_COLUMN, Relation, RelationId, SessionId, quote_identifier, quote_literal,
 };
 
 use crate::text::{
@@ -48,20 +48,46 @@ FROM (SELECT h.pgdraft_live, h.pgdraft_new, NOT h.pgdraft_new AND {replaced} AS 
     )
 }
 
-/// How many rows there are to insert, that the draft keeps, and to delete: three bigint columns, from
-/// the head alone. `None` where the head alone does not tell.
-pub fn counts(own: &Own<'_>) -> Option<String> {
-    let kind = |live, new| format!("count(*) FILTER (WHERE {live} AND {new})");
-    (replaced(own) == "false").then(|| {
+/// What one look at a head tells of a session: its first and its last operation there, the lowest and
+/// the highest value of the first key column among rows that the base has (text; NULL for types that are
+/// not PostgreSQL's own), and how many rows there are in all, to insert, that the draft keeps, and to
+/// delete.
+pub fn look(draft: &Draft<'_>, sid: SessionId) -> String {
+    let operation = |order: &str| {
         format!(
-            "SELECT {}, {}, {} FROM {} WHERE pgdraft_sid = {}",
-            kind("pgdraft_live", "pgdraft_new"),
-            kind("pgdraft_live", "NOT pgdraft_new"),
-            kind("NOT pgdraft_live", "NOT pgdraft_new"),
-            own.draft.table(),
-            own.sid.0
+            "(SELECT l.pgdraft_op FROM {} l WHERE l.pgdraft_sid = {} ORDER BY l.pgdraft_op{order} LIMIT 1)",
+            draft.log(),
+            sid.0
         )
-    })
+    };
+    let end = |order: &str| match first_key(draft.relation) {
+        None => "NULL::text".to_owned(),
+        Some(first) => format!(
+            "(SELECT {name}::text FROM {} h WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new ORDER BY {name}{order} LIMIT 1)",
+            draft.table(),
+            sid.0,
+            name = column("h", &first.name),
+        ),
+    };
+    let kind = |live, new| format!("count(*) FILTER (WHERE {live} AND {new})");
+    format!(
+        "SELECT {}, {}, {}, {}, count(*), {}, {}, {} FROM {} WHERE pgdraft_sid = {}",
+        operation(""),
+        operation(" DESC"),
+        end(""),
+        end(" DESC"),
+        kind("pgdraft_live", "pgdraft_new"),
+        kind("pgdraft_live", "NOT pgdraft_new"),
+        kind("NOT pgdraft_live", "NOT pgdraft_new"),
+        draft.table(),
+        sid.0
+    )
+}
+
+/// Whether the draft can remove a row and make another one with its key: then the head alone does not
+/// tell what there is to do.
+pub fn replaces(own: &Own<'_>) -> bool {
+    replaced(own) != "false"
 }
 
 /// Whether the draft removes any row of the base: one boolean column.
@@ -78,13 +104,13 @@ pub fn removes(own: &Own<'_>) -> String {
     )
 }
 
-/// Which columns updates change in the first and the last rows of a draft: text[] of names in
-/// column order, one row for each set of columns.
-pub fn some_sets(own: &Own<'_>) -> String {
+/// Which columns updates change in so many of the first and of the last rows of a draft: text[] of names
+/// in column order, one row for each set of columns.
+pub fn some_sets(own: &Own<'_>, rows: u64) -> String {
     let keys = key_columns(own.draft.relation);
     let end = |order: &str| {
         format!(
-            "(SELECT h.* FROM {} h WHERE {} ORDER BY {} LIMIT {SOME_ROWS})",
+            "(SELECT h.* FROM {} h WHERE {} ORDER BY {} LIMIT {rows})",
             own.draft.table(),
             modified(own),
             join(", ", keys, |name| column("h", name) + order)
@@ -101,25 +127,7 @@ pub fn some_sets(own: &Own<'_>) -> String {
     )
 }
 
-/// Rows that [`some_sets`] looks at on either end.
-const SOME_ROWS: u32 = 250;
-
-/// The range of the first key column in which the rows of a draft are that the base has: lowest and
-/// highest as text. `None` for types that are not PostgreSQL's own.
-pub fn range(own: &Own<'_>) -> Option<String> {
-    let first = first_key(own.draft.relation)?;
-    let end = |order: &str| {
-        format!(
-            "(SELECT {name}::text FROM {} h WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new ORDER BY {name}{order} LIMIT 1)",
-            own.draft.table(),
-            own.sid.0,
-            name = column("h", &first.name),
-        )
-    };
-    Some(format!("SELECT {}, {}", end(""), end(" DESC")))
-}
-
-/// ` AND …`: the base's row is between these ends of [`range`].
+/// ` AND …`: the base's row is between these ends, as [`look`] tells them.
 pub fn within(relation: &Relation, lowest: &str, highest: &str) -> String {
     let Some(first) = first_key(relation) else {
         return String::new();
@@ -130,6 +138,13 @@ pub fn within(relation: &Relation, lowest: &str, highest: &str) -> String {
         quote_literal(lowest),
         quote_literal(highest)
     )
+}
+
+/// Whether the first column of the key is a whole number and all of the key: then a range of it has no
+/// more rows than numbers.
+pub fn numbered(relation: &Relation) -> bool {
+    let whole = first_key(relation).is_some_and(|c| [20, 21, 23].contains(&c.type_id));
+    whole && key_columns(relation).len() == 1
 }
 
 fn first_key(relation: &Relation) -> Option<&Column> {
@@ -382,7 +397,7 @@ pub fn keep_images(own: &Own<'_>) -> String {
 
 /// Keeps the rows that [`empty`] is about to remove, as the history that an undo starts from. Their
 /// numbers are below those of the draft's own rows. Two statements.
-pub fn keep_emptied(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+pub fn keep_emptied(draft: &Draft<'_>, sid: SessionId) -> String {
     let names = writable(draft.relation);
     format!(
         "INSERT INTO {head} ({list}, {ROW_COLUMN}, pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new)
@@ -403,7 +418,7 @@ WHERE pgdraft_sid = {sid} AND NOT pgdraft_live AND NOT pgdraft_new",
 
 /// Removes the rows that a truncation hides where no key tells them apart, as a table without one has
 /// it: nothing refers to them, and none came since. Gives how many there were, and removed.
-pub fn empty(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+pub fn empty(draft: &Draft<'_>, sid: SessionId) -> String {
     format!(
         "WITH n AS (SELECT count(*) AS n FROM {base}), gone AS (DELETE FROM {base} RETURNING 1), mark AS (DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id})
 SELECT n.n, (SELECT count(*) FROM gone) FROM n",
@@ -415,7 +430,7 @@ SELECT n.n, (SELECT count(*) FROM gone) FROM n",
 
 /// Takes the rows that a truncation hides into the draft, as removed ones: from then on it is a
 /// draft as any other. Three statements.
-pub fn unfold(draft: &Draft<'_>, sid: catalog::SessionId) -> String {
+pub fn unfold(draft: &Draft<'_>, sid: SessionId) -> String {
     let relation = draft.relation;
     let names = writable(relation);
     let list = columns("", &names);

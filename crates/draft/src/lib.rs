@@ -49,8 +49,6 @@ pub struct Own<'a> {
     /// The only operation that has written to the table, if there was but one: each row has one
     /// log row then, and nobody has to look for the first.
     pub only: Option<i64>,
-    /// It has so few rows that any plan will do.
-    pub small: bool,
     /// [`Own::prepare`] has run.
     pub prepared: bool,
     /// Columns that merge as differences.

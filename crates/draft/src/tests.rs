@@ -141,7 +141,6 @@ impl World {
         };
         let sid = SessionId(42);
         let own = Own {
-            small: false,
             draft: &draft,
             sid,
             only: None,

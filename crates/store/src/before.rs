@@ -24,7 +24,7 @@ pub async fn note(client: &impl GenericClient, names: &[[String; 3]]) -> Result<
 /// [`Error::Database`].
 pub async fn troubles(client: &impl GenericClient) -> Result<Vec<String>, Error> {
     let rows = client
-        .query(include_str!("../queries/trigger_troubles.sql"), &[])
+        .query_typed(include_str!("../queries/trigger_troubles.sql"), &[])
         .await?;
     let texts = rows.iter().map(|row| Ok(row.try_get("trouble")?));
     texts.collect()
@@ -33,7 +33,7 @@ pub async fn troubles(client: &impl GenericClient) -> Result<Vec<String>, Error>
 /// Those that run, by table, in the order in which they fire.
 pub(crate) async fn load(client: &impl GenericClient) -> Result<Vec<(RelationId, Before)>, Error> {
     let rows = client
-        .query(include_str!("../queries/before.sql"), &[])
+        .query_typed(include_str!("../queries/before.sql"), &[])
         .await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {

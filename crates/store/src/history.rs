@@ -11,10 +11,8 @@ use crate::{Error, tables};
 /// [`Error::Database`].
 pub async fn try_lock(client: &impl GenericClient) -> Result<bool, Error> {
     let row = client
-        .query_one(
-            "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('pgdraft history', 0))",
-            &[],
-        )
+        .query_typed_one(
+            "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('pgdraft history', 0))", &[])
         .await?;
     Ok(row.try_get(0)?)
 }
@@ -25,10 +23,8 @@ pub async fn try_lock(client: &impl GenericClient) -> Result<bool, Error> {
 /// [`Error::Database`].
 pub async fn unlock(client: &impl GenericClient) -> Result<(), Error> {
     client
-        .execute(
-            "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended('pgdraft history', 0))",
-            &[],
-        )
+        .execute_typed(
+            "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended('pgdraft history', 0))", &[])
         .await?;
     Ok(())
 }
@@ -39,10 +35,8 @@ pub async fn unlock(client: &impl GenericClient) -> Result<(), Error> {
 /// [`Error::Database`].
 pub async fn due(client: &impl GenericClient) -> Result<Option<SessionId>, Error> {
     let row = client
-        .query_opt(
-            "SELECT sid FROM pgdraft.sessions WHERE forgotten_at IS NULL AND forget_at <= now() ORDER BY forget_at LIMIT 1",
-            &[],
-        )
+        .query_typed_opt(
+            "SELECT sid FROM pgdraft.sessions WHERE forgotten_at IS NULL AND forget_at <= now() ORDER BY forget_at LIMIT 1", &[])
         .await?;
     Ok(row.map(|r| r.try_get(0)).transpose()?.map(SessionId))
 }

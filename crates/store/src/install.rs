@@ -94,14 +94,12 @@ pub struct InstallReport {
 /// was interrupted, [`Error::Database`].
 pub async fn status(client: &Client) -> Result<Status, Error> {
     let row = client
-        .query_one(
+        .query_typed_one(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'pgdraft'),
                     EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                             WHERE n.nspname = 'pgdraft' AND c.relname = 'migrations'),
                     EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                            WHERE n.nspname = 'pgdraft' AND c.relname = 'sessions')",
-            &[],
-        )
+                            WHERE n.nspname = 'pgdraft' AND c.relname = 'sessions')", &[])
         .await?;
     if !row.try_get::<_, bool>(0)? {
         return Ok(Status::NotInstalled);
@@ -113,7 +111,7 @@ pub async fn status(client: &Client) -> Result<Status, Error> {
         return Err(Error::HalfRemoved);
     }
     let row = client
-        .query_one(
+        .query_typed_one(
             "SELECT coalesce(max(version), 0) FROM pgdraft.migrations",
             &[],
         )
@@ -188,7 +186,7 @@ struct Installer {
 impl Installer {
     async fn look(client: &Client) -> Result<Self, Error> {
         let database: String = client
-            .query_one("SELECT current_database()::text", &[])
+            .query_typed_one("SELECT current_database()::text", &[])
             .await?
             .try_get(0)?;
         let roles = Roles::of(&database);

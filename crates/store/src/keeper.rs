@@ -1,6 +1,7 @@
 //! Statements that write heads, with the rights of the role that owns them.
 
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::Error;
 
@@ -15,7 +16,10 @@ pub async fn run(
     operations: Option<&[i64]>,
 ) -> Result<u64, Error> {
     let row = client
-        .query_one("SELECT pgdraft.run($1, $2)", &[&statements, &operations])
+        .query_typed_one(
+            "SELECT pgdraft.run($1, $2)",
+            &[(&statements, Type::TEXT), (&operations, Type::INT8_ARRAY)],
+        )
         .await?;
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }

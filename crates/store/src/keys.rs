@@ -50,7 +50,7 @@ pub(crate) async fn note_as(
 /// [`Error::Database`].
 pub async fn troubles(client: &impl GenericClient) -> Result<Vec<String>, Error> {
     let rows = client
-        .query(include_str!("../queries/keys.sql"), &[])
+        .query_typed(include_str!("../queries/keys.sql"), &[])
         .await?;
     let mut all = Vec::new();
     for row in rows {
@@ -69,7 +69,7 @@ pub async fn troubles(client: &impl GenericClient) -> Result<Vec<String>, Error>
 /// Those that hold, by table.
 pub(crate) async fn load(client: &impl GenericClient) -> Result<HashMap<RelationId, Key>, Error> {
     let rows = client
-        .query(include_str!("../queries/keys.sql"), &[])
+        .query_typed(include_str!("../queries/keys.sql"), &[])
         .await?;
     let mut keys = HashMap::new();
     for row in rows {

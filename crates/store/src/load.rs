@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 5;
 /// [`Error::Database`].
 pub async fn load_catalog(client: &impl GenericClient, epoch: u64) -> Result<Catalog, Error> {
     client
-        .execute("SELECT set_config('search_path', '', false)", &[])
+        .execute_typed("SELECT set_config('search_path', '', false)", &[])
         .await?;
     // Each query has a snapshot of its own; the mark tells whether they all saw the same schema.
     let mut mark = catalog_mark(client).await?;
@@ -107,7 +107,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
         catalog.relations.insert(relation.id, Arc::new(relation));
     }
     let version: String = client
-        .query_one("SELECT current_setting('server_version_num')", &[])
+        .query_typed_one("SELECT current_setting('server_version_num')", &[])
         .await?
         .try_get(0)?;
     catalog.server_version = version
@@ -119,7 +119,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
 
 async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
     let rows = client
-        .query(include_str!("../queries/relations.sql"), &[])
+        .query_typed(include_str!("../queries/relations.sql"), &[])
         .await?;
     let mut parts = Parts::new();
     for row in rows {
@@ -167,7 +167,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
 
 async fn children(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/children.sql"), &[])
+        .query_typed(include_str!("../queries/children.sql"), &[])
         .await?;
     for row in rows {
         let child = RelationId(row.try_get("child")?);
@@ -183,7 +183,7 @@ async fn children(client: &impl GenericClient, parts: &mut Parts) -> Result<(), 
 
 async fn columns(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/columns.sql"), &[])
+        .query_typed(include_str!("../queries/columns.sql"), &[])
         .await?;
     for row in rows {
         let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) else {
@@ -219,7 +219,7 @@ async fn columns(client: &impl GenericClient, parts: &mut Parts) -> Result<(), E
 
 async fn indexes(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/indexes.sql"), &[])
+        .query_typed(include_str!("../queries/indexes.sql"), &[])
         .await?;
     for row in rows {
         let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) else {
@@ -281,7 +281,7 @@ fn stands_in(relation: &Relation, key: &Key) -> bool {
 
 async fn checks(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/checks.sql"), &[])
+        .query_typed(include_str!("../queries/checks.sql"), &[])
         .await?;
     for row in rows {
         if let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) {
@@ -297,7 +297,7 @@ async fn checks(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Er
 
 async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/foreign_keys.sql"), &[])
+        .query_typed(include_str!("../queries/foreign_keys.sql"), &[])
         .await?;
     for row in rows {
         let key = Arc::new(ForeignKey {
@@ -327,7 +327,7 @@ async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<
 /// What functions in SQL run, by their oids.
 async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<FunctionBody>>, Error> {
     let rows = client
-        .query(include_str!("../queries/bodies.sql"), &[])
+        .query_typed(include_str!("../queries/bodies.sql"), &[])
         .await?;
     let mut bodies = HashMap::new();
     for row in rows {
@@ -359,7 +359,7 @@ async fn functions(
     catalog: &mut Catalog,
 ) -> Result<HashMap<u32, Function>, Error> {
     let rows = client
-        .query(include_str!("../queries/functions.sql"), &[])
+        .query_typed(include_str!("../queries/functions.sql"), &[])
         .await?;
     let bodies = bodies(client).await?;
     let mut by_oid = HashMap::new();
@@ -401,7 +401,7 @@ async fn views(
     functions: &HashMap<u32, Function>,
 ) -> Result<(), Error> {
     let rows = client
-        .query(include_str!("../queries/views.sql"), &[])
+        .query_typed(include_str!("../queries/views.sql"), &[])
         .await?;
     let mut seen: HashSet<(RelationId, u32)> = HashSet::new();
     for row in rows {
@@ -427,7 +427,7 @@ async fn types(
     functions: &HashMap<u32, Function>,
 ) -> Result<Vec<Running>, Error> {
     let rows = client
-        .query(include_str!("../queries/types.sql"), &[])
+        .query_typed(include_str!("../queries/types.sql"), &[])
         .await?;
     let mut types = Vec::new();
     for row in rows {
@@ -446,7 +446,7 @@ async fn types(
 
 async fn domains(client: &impl GenericClient) -> Result<HashMap<String, String>, Error> {
     let rows = client
-        .query(include_str!("../queries/domains.sql"), &[])
+        .query_typed(include_str!("../queries/domains.sql"), &[])
         .await?;
     rows.iter()
         .map(|row| Ok((row.try_get("name")?, row.try_get("base")?)))

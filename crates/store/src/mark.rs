@@ -31,7 +31,7 @@ pub async fn prepared_mark(client: &impl GenericClient) -> Result<Mark, Error> {
 }
 
 async fn mark(client: &impl GenericClient, text: &str) -> Result<Mark, Error> {
-    let row = client.query_one(text, &[]).await?;
+    let row = client.query_typed_one(text, &[]).await?;
     Ok(Mark {
         schema: row.try_get("schema")?,
         heads: row.try_get("heads")?,

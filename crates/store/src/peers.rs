@@ -99,10 +99,8 @@ pub async fn leave_cancel(
 /// What PostgreSQL says.
 pub async fn cancels(client: &impl GenericClient) -> Result<Vec<(i32, Vec<u8>)>, Error> {
     let rows = client
-        .query(
-            "SELECT pid, digest FROM pgdraft.cancels WHERE asked_at > now() - interval '10 seconds'",
-            &[],
-        )
+        .query_typed(
+            "SELECT pid, digest FROM pgdraft.cancels WHERE asked_at > now() - interval '10 seconds'", &[])
         .await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))

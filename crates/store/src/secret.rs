@@ -25,7 +25,7 @@ impl Secret {
     /// [`Error::Database`].
     pub async fn load(client: &impl GenericClient) -> Result<Self, Error> {
         let row = client
-            .query_one("SELECT key FROM pgdraft.secret", &[])
+            .query_typed_one("SELECT key FROM pgdraft.secret", &[])
             .await?;
         Ok(Self {
             key: row.try_get(0)?,

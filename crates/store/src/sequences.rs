@@ -2,6 +2,7 @@
 
 use catalog::SessionId;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::Error;
 
@@ -23,7 +24,7 @@ pub async fn any(client: &impl GenericClient, sid: SessionId) -> Result<bool, Er
 pub async fn take_over(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
     let text = "SELECT pgdraft.move_sequence(s.base, s.restarted, s.last, s.called)
                 FROM pgdraft.sequence_states($1) s ORDER BY s.restarted DESC, s.base";
-    client.query(text, &[&sid.0]).await?;
+    client.query_typed(text, &[(&sid.0, Type::INT8)]).await?;
     Ok(())
 }
 

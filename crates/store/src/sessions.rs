@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use catalog::SessionId;
+use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 
 use crate::Error;
@@ -121,7 +122,9 @@ fn session(row: &Row) -> Result<Session, Error> {
 /// [`Error::Database`].
 pub async fn find(client: &impl GenericClient, name: &str) -> Result<Option<Session>, Error> {
     let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions WHERE name = $1");
-    let row = client.query_opt(&text, &[&name]).await?;
+    let row = client
+        .query_typed_opt(&text, &[(&name, Type::TEXT)])
+        .await?;
     row.as_ref().map(session).transpose()
 }
 
@@ -134,7 +137,9 @@ pub async fn find_for_update(
     name: &str,
 ) -> Result<Option<Session>, Error> {
     let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions WHERE name = $1 FOR UPDATE");
-    let row = client.query_opt(&text, &[&name]).await?;
+    let row = client
+        .query_typed_opt(&text, &[(&name, Type::TEXT)])
+        .await?;
     row.as_ref().map(session).transpose()
 }
 
@@ -179,7 +184,7 @@ pub async fn count_live(client: &impl GenericClient, agent: &str) -> Result<u64,
 /// [`Error::Database`].
 pub async fn list(client: &impl GenericClient) -> Result<Vec<Session>, Error> {
     let text = format!("SELECT {COLUMNS} FROM pgdraft.sessions ORDER BY sid");
-    let rows = client.query(&text, &[]).await?;
+    let rows = client.query_typed(&text, &[]).await?;
     rows.iter().map(session).collect()
 }
 
@@ -191,7 +196,7 @@ pub async fn operation_counts(
     client: &impl GenericClient,
 ) -> Result<std::collections::HashMap<SessionId, i64>, Error> {
     let rows = client
-        .query(
+        .query_typed(
             "SELECT sid, count(*) FROM pgdraft.operations GROUP BY sid",
             &[],
         )
@@ -208,9 +213,9 @@ pub async fn operation_counts(
 /// [`Error::Database`]; 55P03 after `lock_timeout`.
 pub async fn lock(client: &impl GenericClient, name: &str) -> Result<(), Error> {
     client
-        .execute(
+        .execute_typed(
             "SELECT FROM pgdraft.locks WHERE sid = (SELECT s.sid FROM pgdraft.sessions s WHERE s.name = $1) FOR UPDATE",
-            &[&name],
+            &[(&name, Type::TEXT)],
         )
         .await?;
     Ok(())
@@ -244,18 +249,18 @@ pub async fn end(
     ending: &Ending<'_>,
 ) -> Result<(), Error> {
     client
-        .execute(
+        .execute_typed(
             "UPDATE pgdraft.sessions SET state = $2, ended_at = now(), ended_by = $3, ended_tables = $4, ended_rows = $5,
                     applied = $6, forget_at = now() + make_interval(secs => $7)
              WHERE sid = $1",
             &[
-                &sid.0,
-                &ending.state.as_str(),
-                &ending.who,
-                &ending.tables,
-                &ending.rows,
-                &ending.applied,
-                &ending.keep.as_secs_f64(),
+                (&sid.0, Type::INT8),
+                (&ending.state.as_str(), Type::TEXT),
+                (&ending.who, Type::TEXT),
+                (&ending.tables, Type::INT8),
+                (&ending.rows, Type::INT8),
+                (&ending.applied, Type::JSONB),
+                (&ending.keep.as_secs_f64(), Type::FLOAT8),
             ],
         )
         .await?;

@@ -82,7 +82,7 @@ pub async fn writes(client: &impl GenericClient) -> Result<HashMap<DraftTableId,
         written("h"),
         written("l")
     );
-    let rows = client.query(&text, &[]).await?;
+    let rows = client.query_typed(&text, &[]).await?;
     rows.iter()
         .map(|row| Ok((DraftTableId(row.try_get(0)?), row.try_get(1)?)))
         .collect()
@@ -117,7 +117,7 @@ pub async fn agent_bytes(
         of(format!("d{}", id.0)),
         of(format!("d{}_log", id.0))
     );
-    let rows = client.query(&text, &[]).await?;
+    let rows = client.query_typed(&text, &[]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs())))
         .collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Head, ReferentialAction, RelationId, SessionId};
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::Error;
 
@@ -198,10 +199,10 @@ pub async fn touched(
     sid: SessionId,
 ) -> Result<Vec<(DraftTableId, RelationId)>, Error> {
     let rows = client
-        .query(
+        .query_typed(
             "SELECT t.id, t.relid FROM pgdraft.touched x JOIN pgdraft.tables t ON t.id = x.table_id
              WHERE x.sid = $1 ORDER BY t.id",
-            &[&sid.0],
+            &[(&sid.0, Type::INT8)],
         )
         .await?;
     rows.iter()
@@ -218,10 +219,10 @@ pub async fn truncated(
     sid: SessionId,
 ) -> Result<Vec<RelationId>, Error> {
     let rows = client
-        .query(
+        .query_typed(
             "SELECT DISTINCT t.relid FROM pgdraft.truncations x JOIN pgdraft.tables t ON t.id = x.table_id
              WHERE x.sid = $1 ORDER BY t.relid",
-            &[&sid.0],
+            &[(&sid.0, Type::INT8)],
         )
         .await?;
     rows.iter()
@@ -260,7 +261,7 @@ pub async fn row_counts(
              WHERE s.ended_at IS NULL AND (h.pgdraft_live OR NOT h.pgdraft_new) GROUP BY h.pgdraft_sid",
             table.id.0
         );
-        for row in client.query(&text, &[]).await? {
+        for row in client.query_typed(&text, &[]).await? {
             let entry = counts.entry(SessionId(row.try_get(0)?)).or_default();
             entry.0 += 1;
             entry.1 += row.try_get::<_, i64>(1)?;
@@ -400,29 +401,6 @@ pub async fn touch(
         )
         .await?;
     Ok(())
-}
-
-/// How much a session has in a head: the only operation that has written to it, if there was but one,
-/// and whether it has at most so many rows.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn extent(
-    client: &impl GenericClient,
-    id: DraftTableId,
-    sid: SessionId,
-    rows_max: i64,
-) -> Result<(Option<i64>, bool), Error> {
-    let text = format!(
-        "SELECT CASE WHEN o.first = o.last THEN o.first END, o.rows <= $2::bigint FROM (SELECT
-            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op LIMIT 1) AS first,
-            (SELECT pgdraft_op FROM {log} WHERE pgdraft_sid = $1 ORDER BY pgdraft_op DESC LIMIT 1) AS last,
-            (SELECT count(*) FROM (SELECT FROM pgdraft.d{id} WHERE pgdraft_sid = $1 LIMIT $2::bigint + 1) r) AS rows) o",
-        log = format_args!("pgdraft.d{}_log", id.0),
-        id = id.0
-    );
-    let row = client.query_one(&text, &[&sid.0, &rows_max]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Rows of a session's draft in one head, without those that were inserted and removed again.

@@ -35,7 +35,7 @@ pub async fn uninstall(client: &Client, options: &UninstallOptions) -> Result<St
         found => found? != crate::Status::NotInstalled,
     };
     let database: String = client
-        .query_one("SELECT current_database()::text", &[])
+        .query_typed_one("SELECT current_database()::text", &[])
         .await?
         .try_get(0)?;
     let roles = Roles::of(&database);

@@ -7,6 +7,7 @@ use catalog::{Relation, RelationId};
 use draft::apply::{Hold, Which};
 use draft::{Draft, Own, apply, conflict, places, rekey};
 
+use super::look::Look;
 use super::order::{Kind, Plan, Planner, Step};
 use super::{Applied, Committed, Work, busy, is_locked};
 use crate::ControlError;
@@ -38,6 +39,9 @@ enum Columns {
 
 /// So few rows are looked up one by one, whatever the table has.
 const FEW_ROWS_MAX: u64 = 100;
+
+/// Most rows that are looked at on either end of a draft for the columns that its updates change.
+const SOME_ROWS_MAX: u64 = 250;
 
 /// How far one plan came.
 #[derive(Default)]
@@ -144,7 +148,7 @@ impl Work<'_> {
         for todo in todo.iter().filter(|t| t.own.draft.relation.key().is_some()) {
             let row = self
                 .transaction
-                .query_one(&apply::kept(todo.own), &[])
+                .query_typed_one(&apply::kept(todo.own), &[])
                 .await?;
             let (kept, there) = (count(row.try_get(0)?), count(row.try_get(1)?));
             complete(todo.own.draft, kept, there)?;
@@ -157,7 +161,7 @@ impl Work<'_> {
             Some(guess) => guess,
             None => {
                 let text = apply::summary(own);
-                let row = self.transaction.query_one(&text, &[]).await?;
+                let row = self.transaction.query_typed_one(&text, &[]).await?;
                 let columns: Vec<i64> = row.try_get(3)?;
                 let columns = columns.into_iter().map(count).collect();
                 let number = |at| row.try_get(at).map(count);
@@ -171,7 +175,12 @@ impl Work<'_> {
         };
         let (join, within) = self.join(own, updates + deletes).await?;
         let rekeys = match rekey::count(own).filter(|_| deletes > 0) {
-            Some(text) => count(self.transaction.query_one(&text, &[]).await?.try_get(0)?),
+            Some(text) => count(
+                self.transaction
+                    .query_typed_one(&text, &[])
+                    .await?
+                    .try_get(0)?,
+            ),
             None => 0,
         };
         Ok(Todo {
@@ -187,23 +196,23 @@ impl Work<'_> {
         })
     }
 
-    /// What there is to do, as the head tells without the images that it began with: comparing a
-    /// million rows twice, here and in the update, would be a third of the commit.
+    /// What there is to do, as the head tells without the images that it began with: comparing the
+    /// rows twice, here and in the update, would be a third of the commit.
     async fn guess(&self, own: &Own<'_>) -> Result<Option<(u64, u64, u64, Columns)>, ControlError> {
-        let guessing = !own.small && self.guessing.load(Ordering::Relaxed);
-        let text = apply::counts(own).filter(|_| guessing);
-        let Some(text) = text else { return Ok(None) };
-        let row = self.transaction.query_one(&text, &[]).await?;
-        let (inserts, updates, deletes) = (
-            count(row.try_get(0)?),
-            count(row.try_get(1)?),
-            count(row.try_get(2)?),
-        );
+        let guessing = self.guessing.load(Ordering::Relaxed) && !apply::replaces(own);
+        let look = self.looks.get(&own.draft.id).filter(|_| guessing);
+        // of a few rows, or where the first images have to be looked for, all are compared as soon
+        let simple = own.only.is_some() || own.prepared;
+        let Some(look) = look.filter(|look| simple && look.rows > FEW_ROWS_MAX) else {
+            return Ok(None);
+        };
+        let (inserts, updates, deletes) = look.kinds;
         let columns = match updates {
             0 => Vec::new(),
             _ => {
                 self.transaction.batch_execute(NESTED_LOOP).await?;
-                let sets = self.transaction.query(&apply::some_sets(own), &[]).await?;
+                let text = apply::some_sets(own, (updates / 32).clamp(1, SOME_ROWS_MAX));
+                let sets = self.transaction.query_typed(&text, &[]).await?;
                 self.transaction.batch_execute(ANY_JOIN).await?;
                 match sets.as_slice() {
                     [one] => one.try_get(0)?,
@@ -234,23 +243,17 @@ impl Work<'_> {
         if rows <= FEW_ROWS_MAX {
             return Ok((NESTED_LOOP, String::new()));
         }
-        let within = self.within(own).await?;
-        let among = self.expected(relation, &within).await?;
-        Ok(match rows.saturating_mul(8) > among {
+        let look = self.looks.get(&own.draft.id);
+        let within = look.and_then(|look| look.range.as_ref());
+        let within = within.map(|(from, to)| apply::within(relation, from, to));
+        let within = within.unwrap_or_default();
+        let span = look.filter(|_| apply::numbered(relation));
+        let dense = |rows_there: u64| rows.saturating_mul(8) > rows_there;
+        let side_by_side = span.and_then(Look::span).is_some_and(dense)
+            || dense(self.expected(relation, &within).await?);
+        Ok(match side_by_side {
             true => (MERGE_JOIN, within),
             false => (NESTED_LOOP, String::new()),
-        })
-    }
-
-    /// The range of production's rows that the draft is about, as a condition.
-    async fn within(&self, own: &Own<'_>) -> Result<String, ControlError> {
-        let Some(text) = apply::range(own) else {
-            return Ok(String::new());
-        };
-        let row = self.transaction.query_one(&text, &[]).await?;
-        Ok(match (row.try_get(0)?, row.try_get(1)?) {
-            (Some(lowest), Some(highest)) => apply::within(own.draft.relation, lowest, highest),
-            _ => String::new(),
         })
     }
 
@@ -260,7 +263,7 @@ impl Work<'_> {
             "EXPLAIN (FORMAT JSON) SELECT FROM {} b WHERE true{within}",
             relation.only()
         );
-        let row = self.transaction.query_one(&text, &[]).await?;
+        let row = self.transaction.query_typed_one(&text, &[]).await?;
         let plan: serde_json::Value = row.try_get(0)?;
         let rows = plan.pointer("/0/Plan/Plan Rows");
         Ok(rows.and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX))
@@ -343,7 +346,7 @@ impl Work<'_> {
         }
         let rows = self
             .transaction
-            .query(&apply::update_sets(todo.own), &[])
+            .query_typed(&apply::update_sets(todo.own), &[])
             .await?;
         if rows.len() > SETS_MAX {
             return Ok(vec![(names(), Which::Union, todo.updates)]);
@@ -361,7 +364,7 @@ impl Work<'_> {
         if written != todo.deletes && held {
             // In a circle of foreign keys a parent's removal took some of them along.
             let text = apply::not_deleted(todo.own);
-            let left = self.transaction.query_one(&text, &[]).await?;
+            let left = self.transaction.query_typed_one(&text, &[]).await?;
             complete(
                 todo.own.draft,
                 todo.deletes,
@@ -397,7 +400,7 @@ impl Work<'_> {
         draft: &Draft<'_>,
     ) -> Result<u64, ControlError> {
         self.transaction.batch_execute(join).await?;
-        let written = self.transaction.execute(text, &[]).await;
+        let written = self.transaction.execute_typed(text, &[]).await;
         written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
     }
 }

@@ -42,7 +42,7 @@ impl Work<'_> {
             let text = replay::prepare(draft, self.sid);
             self.transaction.batch_execute(&text).await?;
             let text = replay::operations(draft, self.sid);
-            for row in self.transaction.query(&text, &[]).await? {
+            for row in self.transaction.query_typed(&text, &[]).await? {
                 operations.insert(row.try_get::<_, i64>(0)?);
             }
         }

@@ -142,7 +142,7 @@ impl Work<'_> {
             }
             self.savepoint(TOGETHER).await?;
             let text = replay::together(&texts);
-            let written = self.transaction.query_one(&text, &[]).await;
+            let written = self.transaction.query_typed_one(&text, &[]).await;
             match written.map_err(ControlError::from) {
                 Ok(row) => {
                     for (place, (kind, table, _)) in parts.iter().enumerate() {
@@ -184,7 +184,7 @@ impl Work<'_> {
     }
 
     async fn number(&self, text: &str) -> Result<u64, ControlError> {
-        let row = self.transaction.query_one(text, &[]).await?;
+        let row = self.transaction.query_typed_one(text, &[]).await?;
         Ok(count(row.try_get(0)?))
     }
 

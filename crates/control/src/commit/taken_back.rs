@@ -89,7 +89,7 @@ impl Work<'_> {
             return Ok(None);
         }
         let mut removed = Removed::new();
-        for row in self.transaction.query(CHANGED_TABLES, &[]).await? {
+        for row in self.transaction.query_typed(CHANGED_TABLES, &[]).await? {
             removed.insert(row.try_get(0)?, count(row.try_get(1)?));
         }
         Ok(Some(removed))

@@ -97,14 +97,14 @@ impl Way<'_> {
     async fn table(&mut self, own: &Own<'_>, step: Kind) -> Result<(), ControlError> {
         let row = self
             .transaction
-            .query_one(&apply::summary(own), &[])
+            .query_typed_one(&apply::summary(own), &[])
             .await?;
         let Some(write) = writing(own, step, &row)? else {
             return Ok(());
         };
         let rows = self
             .transaction
-            .query(&text::places(own.draft, own.sid, ROWS_MAX + 1), &[])
+            .query_typed(&text::places(own.draft, own.sid, ROWS_MAX + 1), &[])
             .await?;
         let found = rows
             .iter()
@@ -190,7 +190,7 @@ impl Way<'_> {
         self.transaction
             .batch_execute("SAVEPOINT pgdraft_try")
             .await?;
-        let written = self.transaction.execute(statement, &[]).await;
+        let written = self.transaction.execute_typed(statement, &[]).await;
         if written.is_err() {
             self.transaction
                 .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_try")
@@ -238,7 +238,9 @@ async fn there(
 ) -> Result<BTreeSet<Step>, ControlError> {
     let mut there = BTreeSet::new();
     for (table, own) in tables.iter().enumerate() {
-        let row = transaction.query_one(&apply::summary(own), &[]).await?;
+        let row = transaction
+            .query_typed_one(&apply::summary(own), &[])
+            .await?;
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
             if row.try_get::<_, i64>(place)? > 0 {
                 there.insert(Step { table, kind });

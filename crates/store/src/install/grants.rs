@@ -98,7 +98,7 @@ fn on_objects(
 async fn schemas(client: &Client) -> Result<Vec<Schema>, Error> {
     // Not pg_has_role(…, 'MEMBER'): only rights that work without SET ROLE count.
     let rows = client
-        .query(
+        .query_typed(
             "SELECT n.nspname::text,
                     pg_has_role(n.nspowner, 'USAGE') OR has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION'),
                     c.relname::text, c.relkind = 'S',
@@ -106,9 +106,7 @@ async fn schemas(client: &Client) -> Result<Vec<Schema>, Error> {
              FROM pg_namespace n
              LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
              WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') AND n.nspname !~ '^pg_(toast|temp)'
-             ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"",
-            &[],
-        )
+             ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"", &[])
         .await?;
     let mut schemas: Vec<Schema> = Vec::new();
     for row in rows {
