@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::io::AsyncRead;
 use tokio::sync::Notify;
 
+use crate::pool;
 use crate::shared::{Shared, lock};
 
 /// How long a client's cancel waits until its server connection has changed hands.
 const HANDOVER: Duration = Duration::from_secs(5);
+
+/// Most that is kept of what a client sends while its admin command runs; then it has to wait.
+const SENT_BYTES_MAX: usize = 1 << 20;
 
 /// What a client was given to cancel with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -122,7 +127,34 @@ impl CancelSlot {
     pub(crate) fn command(&self) -> Command<'_> {
         let stop = Arc::new(Notify::new());
         *lock(&self.command) = Some(Arc::clone(&stop));
+        self.changed.notify_waiters();
         Command { slot: self, stop }
+    }
+
+    /// Stops the admin command that runs when the client is gone; keeps what it sends meanwhile. Never
+    /// ends by itself: a command has an answer also then.
+    pub(crate) async fn stopped_without<R: AsyncRead + Unpin>(
+        &self,
+        client: &mut R,
+        sent: &mut Vec<u8>,
+    ) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.command).is_some() {
+                break;
+            }
+            changed.await;
+        }
+        while sent.len() < SENT_BYTES_MAX {
+            match pool::read(client).await {
+                Ok(chunk) if !chunk.is_empty() => sent.extend_from_slice(&chunk),
+                Ok(_) | Err(_) => {
+                    self.stop_command();
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// Stops the admin command that runs, if there is one.

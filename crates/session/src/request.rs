@@ -135,12 +135,17 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         let mut fresh = true;
         loop {
             if fresh && !self.held.is_empty() {
-                let held = std::mem::take(&mut self.held);
-                match self.frames(&held).await? {
+                let mut held = std::mem::take(&mut self.held);
+                let (taken, more) = self.frames_watched(&held, &mut from).await;
+                held.extend_from_slice(&more);
+                match taken? {
                     Taken::Bytes(used) => self.keep(held, used),
                     Taken::Goodbye => return self.goodbye().await,
                 }
                 self.send().await?;
+                if !more.is_empty() {
+                    continue;
+                }
             }
             fresh = false;
             let learns = self.rests();
@@ -153,9 +158,12 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                     self.conn.shared.metrics.from_client.inc_by(chunk.len() as u64);
                     self.trace();
                     if self.held.is_empty() {
-                        match self.frames(&chunk).await? {
+                        let (taken, more) = self.frames_watched(&chunk, &mut from).await;
+                        match taken? {
                             Taken::Bytes(used) => {
                                 self.held.extend_from_slice(chunk.get(used..).unwrap_or_default());
+                                self.held.extend_from_slice(&more);
+                                fresh = !more.is_empty();
                             }
                             Taken::Goodbye => return self.goodbye().await,
                         }
@@ -176,6 +184,23 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
                 }
             }
         }
+    }
+
+    /// Takes frames. While one of them is an admin command the client is listened to: where it goes,
+    /// the command is stopped. What it sends meanwhile is given back.
+    async fn frames_watched<R: AsyncRead + Unpin>(
+        &mut self,
+        bytes: &[u8],
+        from: &mut R,
+    ) -> (Result<Taken, Failure>, Vec<u8>) {
+        let slot = Arc::clone(&self.conn.presence.slot);
+        let mut more = Vec::new();
+        let taken = tokio::select! {
+            biased;
+            taken = self.frames(bytes) => taken,
+            () = slot.stopped_without(from, &mut more) => Err(Failure::Gone(End::Lost)),
+        };
+        (taken, more)
     }
 
     /// The client is waited for, in the middle of nothing; true where settings have to be learned

@@ -9,7 +9,7 @@
 )]
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::Database;
 use testkit::proxy::{Proxy, over};
@@ -143,6 +143,63 @@ fn an_interrupted_command_is_taken_back() {
     let mut agent = proxy.connect("t");
     assert_eq!(agent.value("SELECT n FROM stock WHERE id = 5"), "0");
     proxy.assert_sound();
+}
+
+/// Waits until a command waits for a lock, or none does any more.
+fn until(watcher: &mut Connection, waits: bool) {
+    let begun = Instant::now();
+    while (watcher.value(&format!("SELECT count(*) {WAITING}")) != "0") != waits {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{waits}");
+        thread::yield_now();
+    }
+}
+
+/// An agent that is gone: what its command runs is stopped while others still hold the lock it waits for.
+#[test]
+fn an_agent_that_goes_away_takes_its_command_along() {
+    let (database, mut proxy) = started();
+    let mut watcher = database.connect();
+    for command in ["SHOW DIFF", "SHOW DEPENDENCIES", "DISCARD SESSION 's'"] {
+        let before = state(&database);
+        let mut blocker = database.connect();
+        let mut agent = proxy.connect("s");
+        agent.run("SELECT 1");
+        blocker.run(
+            "BEGIN; LOCK TABLE pgdraft.d1, pgdraft.d1_log, pgdraft.locks IN ACCESS EXCLUSIVE MODE",
+        );
+        let text = testkit::wire::Body::new().text(command);
+        agent.send(b'Q', text).unwrap();
+        until(&mut watcher, true);
+        drop(agent);
+        until(&mut watcher, false);
+        blocker.run("ROLLBACK");
+        assert_eq!(state(&database), before, "{command}");
+    }
+    proxy.assert_sound();
+}
+
+/// What an agent sends while its command runs is answered afterwards.
+#[test]
+fn an_agent_sends_on_while_its_command_runs() {
+    let (database, proxy) = started();
+    let mut agent = proxy.connect("s");
+    agent.run("SELECT 1");
+    let mut blocker = database.connect();
+    blocker.run("BEGIN; LOCK TABLE pgdraft.d1 IN ACCESS EXCLUSIVE MODE");
+    let ask = |text: &str| testkit::wire::Body::new().text(text);
+    agent.send(b'Q', ask("SHOW DIFF")).unwrap();
+    until(&mut database.connect(), true);
+    agent
+        .send(b'Q', ask("SELECT n FROM stock WHERE id = 1"))
+        .unwrap();
+    agent.send(b'Q', ask("SHOW pgdraft.session")).unwrap();
+    blocker.run("ROLLBACK");
+    let diff = agent.collect(None).unwrap();
+    assert_eq!(diff.last().rows.len(), 2, "{diff:?}");
+    for answer in ["11", "s"] {
+        let exchange = agent.collect(None).unwrap();
+        assert_eq!(exchange.last().value(0, 0).unwrap(), answer);
+    }
 }
 
 /// What changes nothing may come several at a time.
