@@ -62,8 +62,10 @@ pub use change::redact;
 pub fn plan(statement: &Statement, context: Context<'_>) -> Result<Plan, Box<Report>> {
     functions::check_text(&context, &statement.text)?;
     let plan = match choose(statement, &context) {
-        // production may just have added the column
-        Err(report) if report.code == "42703" && !context.fresh => return Ok(Plan::NeedsCatalog),
+        // production may just have added the column, the index or the constraint
+        Err(report) if !context.fresh && ["42703", "42P10", "42704"].contains(&&*report.code) => {
+            return Ok(Plan::NeedsCatalog);
+        }
         plan => plan?,
     };
     if let Plan::Write(write) = &plan {

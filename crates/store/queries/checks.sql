@@ -1,5 +1,7 @@
--- One row a CHECK constraint of a table, in the order PostgreSQL checks them.
-SELECT c.conrelid AS relation, c.conname::text AS name, pg_get_constraintdef(c.oid) AS definition,
+-- One row a CHECK constraint of a table, in the order PostgreSQL checks them; tableoid as it is for the table's rows.
+SELECT c.conrelid AS relation, c.conname::text AS name,
+       CASE WHEN -6 = ANY (c.conkey) THEN regexp_replace(pg_get_constraintdef(c.oid), '\mtableoid\M', c.conrelid || '::pg_catalog.oid', 'g')
+            ELSE pg_get_constraintdef(c.oid) END AS definition,
        EXISTS (SELECT FROM pg_depend d
                LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
                JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END

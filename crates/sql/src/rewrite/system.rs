@@ -53,7 +53,10 @@ pub(crate) fn table_of(context: &Context<'_>, relation: &Relation) -> String {
             quote_literal(&name)
         )
     });
-    format!("CASE{} END", leaves.collect::<String>())
+    match leaves.collect::<String>() {
+        none if none.is_empty() => "NULL::pg_catalog.oid".to_owned(),
+        whens => format!("CASE{whens} END"),
+    }
 }
 
 /// The system column of that reference which a column reference means.

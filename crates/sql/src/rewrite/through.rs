@@ -14,11 +14,13 @@ use pg_query::protobuf::{Node, SelectStmt, SetOperation, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
+use crate::facts::TableRef;
+use crate::merge::System;
 use crate::parse::{Body, Statement, parse};
 use crate::plan::Context;
-use crate::resolve::{self, Resolved};
-use crate::rewrite::Edits;
+use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::list;
+use crate::rewrite::{Edits, system};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Tokens;
 use crate::walk::byte;
@@ -67,6 +69,8 @@ struct Level {
     columns: Vec<(String, Option<String>)>,
     /// The condition can fail on a row that should not be seen.
     risky: bool,
+    /// The system columns of the next level that its text asks for.
+    system: System,
 }
 
 impl Through {
@@ -233,10 +237,14 @@ fn level(
     };
     let alias = from.alias.as_ref().map(|a| a.aliasname.as_str());
     let outside = |e: &Edit| e.range.start < name.start || name.end < e.range.end;
+    let (system, asked) = system_columns(statement, inside, &next)?;
+    let read = |e: &Edit| !asked.iter().any(|own| own.range == e.range);
+    let edits = reads.list.into_iter().filter(|e| outside(e) && read(e));
+    let edits = edits.chain(asked.iter().cloned()).collect();
     let level = Level {
         view: Arc::clone(view),
         statement: Arc::clone(statement),
-        edits: reads.list.into_iter().filter(outside).collect(),
+        edits,
         alias: q(alias.unwrap_or(&from.relname)),
         bare: alias.is_none(),
         with_children: from.inh,
@@ -245,8 +253,32 @@ fn level(
         filter,
         columns: columns(view, &select, &next),
         risky: statement.facts.blocks.iter().any(|b| b.risky),
+        system,
     };
     Ok(Some((level, next)))
+}
+
+/// The system columns that a view's text asks of the table it is over, and the edits that take them
+/// from the merged table.
+fn system_columns(
+    statement: &Statement,
+    inside: &Context<'_>,
+    table: &Arc<Relation>,
+) -> Result<(System, Vec<Edit>), Box<Report>> {
+    let of_view = |r: &&TableRef| r.block == 0;
+    let Some(reference) = statement.facts.relations.iter().find(of_view) else {
+        return Ok(Default::default());
+    };
+    if table.kind == RelationKind::View {
+        return Ok(Default::default());
+    }
+    let item = Merged {
+        reference: reference.clone(),
+        relation: Arc::clone(table),
+    };
+    let wanted = system::wanted(statement, inside, &item);
+    let edits = system::edits(statement, &item, &wanted)?;
+    Ok((wanted, edits))
 }
 
 /// The bytes of a table's name and of the ONLY before it.
@@ -300,6 +332,12 @@ impl Through {
     /// Whether it reads what inherits from the table as well.
     pub(crate) fn with_children(&self) -> bool {
         self.levels.last().is_some_and(|level| level.with_children)
+    }
+
+    /// The system columns that the view over the table asks of it.
+    pub(crate) fn system(&self) -> System {
+        let innermost = self.levels.last();
+        innermost.map_or_else(System::default, |level| level.system.clone())
     }
 
     /// The table's column behind a column of the view.

@@ -32,7 +32,11 @@ pub(crate) fn plan(
             report.position = None;
             report
         });
-        let relation = match found? {
+        let found = found?;
+        if let Found::Changed(changed) = &found {
+            not_only_partitioned(&changed.relation, name)?;
+        }
+        let relation = match found {
             Found::Changed(changed) if changed.relation.partition.is_some() => {
                 partitions.push(changed);
                 continue;
@@ -98,6 +102,16 @@ fn call(context: &Context<'_>, ids: &[RelationId], told: &[String], restarts: bo
         "SELECT pgdraft.truncate({heads}, ARRAY[{}]::pg_catalog.text[]){restart}",
         list(told.iter().map(|name| quote_literal(name))),
     )
+}
+
+/// PostgreSQL's error for ONLY of a table that has no rows of its own.
+fn not_only_partitioned(relation: &Relation, name: &RangeVar) -> Result<(), Box<Report>> {
+    if relation.kind != RelationKind::Partitioned || name.inh {
+        return Ok(());
+    }
+    let hint = "Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.";
+    let report = Report::error("42809", "cannot truncate only a partitioned table");
+    Err(Box::new(report.hint(hint)))
 }
 
 /// PostgreSQL's error for what is no table at all.

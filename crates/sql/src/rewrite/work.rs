@@ -275,6 +275,10 @@ impl<'a> Work<'a> {
                 Arc::make_mut(through).carried = names.map(|name| system.alias(name)).collect();
             }
             work.changed.system = system;
+        } else if let Some(through) = &work.changed.through {
+            let mut system = through.system();
+            system.table = system::table_of(work.context, &work.changed.relation);
+            work.changed.system = system;
         }
         let bytes = work.bytes(work.place.tokens.clone())?;
         let mut edits = work.own_edits(&bytes);

@@ -35,7 +35,11 @@ pub(super) async fn partitions(
             partitioned: row.try_get("is_partitioned")?,
             bound: row.try_get("bound")?,
             has_default: row.try_get("has_default")?,
-            key: row.try_get::<_, Option<String>>("key")?.unwrap_or_default(),
+            key: key(
+                row.try_get::<_, Option<_>>("columns")?.unwrap_or_default(),
+                row.try_get::<_, Option<_>>("expressions")?
+                    .unwrap_or_default(),
+            ),
         });
     }
     for member in &members {
@@ -64,6 +68,32 @@ pub(super) async fn partitions(
         }
     }
     Ok(())
+}
+
+/// A partition key in PostgreSQL's words: its columns, and where there is none the next expression.
+fn key(columns: Vec<Option<String>>, expressions: &str) -> String {
+    let mut expressions = items(expressions).into_iter();
+    let parts = columns.into_iter();
+    let parts = parts.filter_map(|name| name.or_else(|| expressions.next().map(str::to_owned)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// The expressions of a list that PostgreSQL wrote: apart from quotes and brackets commas part them.
+fn items(list: &str) -> Vec<&str> {
+    let (mut quote, mut depth) = (None, 0_usize);
+    let outside = |c: char| {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') => depth = depth.saturating_sub(1),
+            (None, ',') => return depth == 0,
+            _ => {}
+        }
+        false
+    };
+    let items = list.split(outside).map(str::trim);
+    items.filter(|item| !item.is_empty()).collect()
 }
 
 /// A key that a partition alone has is one of the root's, over the rows of that partition.
@@ -133,5 +163,19 @@ fn routes(parts: &mut Parts, members: &[Member], root: RelationId) {
     if let Some(relation) = parts.get_mut(&root) {
         relation.routes = routes;
         relation.leaves = leaves;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn a_key_is_told_as_postgresql_tells_it() {
+        let columns = vec![Some("a".to_owned()), None, Some("\"B\"".to_owned()), None];
+        let expressions = r#"(b + 0), concat(a, ',(', "x,y"[1, 2])"#;
+        let told = r#"a, (b + 0), "B", concat(a, ',(', "x,y"[1, 2])"#;
+        assert_eq!(key(columns, expressions), told);
+        assert_eq!(key(vec![Some("a".to_owned())], ""), "a");
     }
 }
