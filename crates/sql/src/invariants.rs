@@ -92,8 +92,8 @@ fn calls_ours(call: &CallStmt) -> bool {
     name.is_some_and(|name| name == ["pgdraft", "already"])
 }
 
-/// Whether all that it changes is named as a temporary relation. What is read in it is not looked
-/// at again: it cannot hold a change, which only WITH can, and that is refused before.
+/// Whether all that it changes is named as a temporary relation, under its WITH too. What is read in it
+/// is not looked at again: it cannot hold a change, which only WITH can.
 fn temporary_only(node: &NodeEnum) -> bool {
     let own = |r: Option<&RangeVar>| r.is_some_and(|r| r.schemaname == "pg_temp");
     let made = |r: Option<&RangeVar>| r.is_some_and(|r| r.relpersistence == "t") || own(r);
@@ -143,6 +143,7 @@ fn ctes(with: Option<&WithClause>) -> impl Iterator<Item = Option<&NodeEnum>> {
 fn only_reads(with: Option<&WithClause>) -> Result<(), String> {
     ctes(with).try_for_each(|cte| match cte {
         Some(NodeEnum::SelectStmt(_)) => Ok(()),
+        Some(change) if temporary_only(change) => Ok(()),
         _ => Err("A read holds a change.".to_owned()),
     })
 }

@@ -409,35 +409,61 @@ fn live(work: &Work<'_>, own_key: bool) -> Result<String, Box<Report>> {
 }
 
 /// `excluded.column` → `excluded.pgdraft_iN`: under their own names the proposed columns would be
-/// ambiguous with the target's.
+/// ambiguous with the target's. `excluded` and `excluded.*` are a row of what the client names.
 fn excluded_edits(work: &Work<'_>) -> Result<Vec<Edit>, Box<Report>> {
-    let tokens = &work.statement.tokens;
-    let columns: Vec<_> = proposed::columns(&work.changed.relation).collect();
+    let (tokens, shown) = (&work.statement.tokens, work.changed.shown());
     let mut edits = work.edits.clone();
     let bytes = work.bytes(work.place.tokens.clone())?;
     for column in work.columns_in(bytes) {
-        let [table, name] = column.fields.as_slice() else {
-            continue;
-        };
-        if table != "excluded" {
-            continue;
-        }
-        let own = match &work.changed.through {
-            Some(through) => through.column(name),
-            None => Some(name.as_str()),
-        };
-        let Some(i) = columns.iter().position(|c| Some(c.name.as_str()) == own) else {
-            return Err(Box::new(
-                unsupported("excluded.*, or an expression of a view in excluded")
-                    .hint("name the columns"),
-            ));
+        let fields: Vec<&str> = column.fields.iter().map(String::as_str).collect();
+        let (named, text) = match fields.as_slice() {
+            ["excluded"] if shown.column("excluded").is_none() => (1, row(work)?),
+            ["excluded", "*"] if work.statement.facts.spread.contains(&column.location) => {
+                (3, format!("({}).*", row(work)?))
+            }
+            ["excluded", "*"] => (3, row(work)?),
+            ["excluded", name] if shown.column(name).is_none() => {
+                let message = format!("column excluded.{name} does not exist");
+                let report = Report::error("42703", message);
+                return Err(Box::new(report.position(column.location + 1)));
+            }
+            ["excluded", name] => (3, proposed(work, name)?),
+            _ => continue,
         };
         let first = tokens.at(column.location).ok_or_else(mismatch)?;
-        edits.push(Edit::new(
-            tokens.bytes(first..first + 3).ok_or_else(mismatch)?,
-            format!("excluded.pgdraft_i{i}"),
-        ));
+        let range = tokens.bytes(first..first + named).ok_or_else(mismatch)?;
+        edits.push(Edit::new(range, text));
     }
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     Ok(edits)
+}
+
+/// The proposed value of a column of what the client names.
+fn proposed(work: &Work<'_>, name: &str) -> Result<String, Box<Report>> {
+    let own = match &work.changed.through {
+        Some(through) => through.column(name),
+        None => Some(name),
+    };
+    let mut columns = proposed::columns(&work.changed.relation);
+    let i = columns.position(|c| Some(c.name.as_str()) == own);
+    let i = i.ok_or_else(|| {
+        Box::new(unsupported("an expression of a view in excluded").hint("name the view's columns"))
+    })?;
+    Ok(format!("excluded.pgdraft_i{i}"))
+}
+
+/// The proposed values of all its columns.
+fn proposed_columns(work: &Work<'_>) -> Result<String, Box<Report>> {
+    let columns = work.changed.shown().columns.iter();
+    let values = columns.map(|c| proposed(work, &c.name));
+    Ok(list(values.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// They as a row of its type.
+fn row(work: &Work<'_>) -> Result<String, Box<Report>> {
+    let columns = proposed_columns(work)?;
+    Ok(format!(
+        "ROW({columns})::{}",
+        work.changed.shown().qualified()
+    ))
 }

@@ -8,6 +8,7 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
+use crate::facts::Change;
 use crate::parse::{Body, Statement};
 use crate::plan::{Context, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
@@ -23,8 +24,11 @@ pub(crate) fn change(
     context: &Context<'_>,
 ) -> Result<Option<Plan>, Box<Report>> {
     let mut effect = Effect::None;
+    let parts = statement.facts.parts.iter().map(|part| &part.change);
+    let changed = |change: &Change| change.relation().map(Name::of);
     let targets: Vec<Name> = match &statement.body {
-        Body::Change(change) => change.relation().map(Name::of).into_iter().collect(),
+        Body::Query => parts.filter_map(changed).collect(),
+        Body::Change(change) => parts.chain([change]).filter_map(changed).collect(),
         Body::Copy(copy) => {
             effect = Effect::Copy;
             let name = copy.relation.iter().map(|(schema, name, location)| Name {
@@ -48,9 +52,12 @@ pub(crate) fn change(
         return Ok(None);
     }
     if !targets.iter().all(own) {
+        let what = match &statement.body {
+            Body::Truncate(_) => "TRUNCATE of temporary and other tables at once",
+            _ => "a change of temporary and other tables at once",
+        };
         return Err(Box::new(
-            unsupported("TRUNCATE of temporary and other tables at once")
-                .hint("truncate them in two statements"),
+            unsupported(what).hint("change them in statements of their own"),
         ));
     }
     direct(statement, &targets, effect, context).map(Some)
@@ -137,12 +144,6 @@ fn direct(
     effect: Effect,
     context: &Context<'_>,
 ) -> Result<Plan, Box<Report>> {
-    if !statement.facts.parts.is_empty() {
-        return Err(Box::new(
-            unsupported("a change under WITH of a statement about temporary tables")
-                .hint("do it in a statement of its own"),
-        ));
-    }
     let Some(mut edits) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
