@@ -17,8 +17,8 @@ SELECT * FROM secured;
 SELECT * FROM ONLY top;
 -- expect refused 0A000
 SELECT * FROM top;
--- expect refused 0A000
 UPDATE secured SET v = 'x';
+SELECT * FROM secured;
 -- expect refused 0A000
 UPDATE top SET v = 'x';
 UPDATE ONLY top SET v = 'x';

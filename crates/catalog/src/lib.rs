@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 mod conditions;
 mod defaults;
+mod policies;
 mod quote;
 
 pub use conditions::Enforced;
+pub use policies::{Command, Condition, Policy};
 pub use quote::{array_text, quote_identifier, quote_literal, quote_qualified, shown_table};
 
 /// `pg_class.oid` of a base relation.
@@ -131,6 +133,10 @@ pub struct Relation {
     pub instead: bool,
     /// Row-level security is enabled on it.
     pub row_security: bool,
+    /// Its policies that hold for agents.
+    pub policies: Vec<Policy>,
+    /// Row-level security holds for pgdraft's own roles too, which would then not see what they commit.
+    pub secured_from_us: bool,
     /// For views: what stands behind them, transitively.
     pub view: Option<View>,
     /// A fingerprint of all that a head depends on; a head made for another is out of date.
@@ -202,6 +208,8 @@ pub struct View {
     pub definition: String,
     /// The view has the option `security_barrier`.
     pub security_barrier: bool,
+    /// The view has the option `security_invoker`: who reads it needs the rights, not its owner.
+    pub security_invoker: bool,
     /// WITH CHECK OPTION.
     pub check_option: CheckOption,
 }
@@ -415,6 +423,8 @@ pub struct Function {
     pub extension: bool,
     /// Types outside `pg_catalog` that it takes or gives.
     pub types: Vec<u32>,
+    /// The text of one in SQL or PL/pgSQL outside `pg_catalog`.
+    pub source: Option<Arc<str>>,
     /// What it runs, where a call of it can be written out.
     pub body: Option<Arc<FunctionBody>>,
 }

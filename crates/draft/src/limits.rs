@@ -104,11 +104,11 @@ fn kind(relation: &Relation) -> Option<(String, &'static str)> {
                 "Change the partitioned table it belongs to.",
             ));
         }
-        RelationKind::Table | RelationKind::Partitioned if relation.row_security => {
+        RelationKind::Table | RelationKind::Partitioned if relation.secured_from_us => {
             return Some((
-                "{} has row-level security, whose policies are not made for pgdraft's roles."
+                "{} has row-level security, which pgdraft's own roles cannot look past: a commit would not see all of its rows."
                     .into(),
-                "Leave this table to the application that owns it.",
+                "Ask the operator to run pgdraft init as a superuser, or to give BYPASSRLS to pgdraft_control_… and pgdraft_keeper_… of this database.",
             ));
         }
         RelationKind::Table | RelationKind::Partitioned => return None,
@@ -159,6 +159,12 @@ fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
         ));
     }
     let stored = |name: &String| relation.writable().any(|c| c.name == *name);
+    if let Some((policy, column)) = policy_of_computed(relation) {
+        return Some((
+            format!("Policy \"{policy}\" of {{}} reads the generated column \"{column}\"."),
+            "Leave this table to the application that owns it.",
+        ));
+    }
     if let Some(key) = relation.key().filter(|key| !key.columns.iter().all(stored)) {
         return Some((
             format!("The key \"{}\" of {{}} has a generated column.", key.name),
@@ -175,4 +181,33 @@ fn constraints(relation: &Relation) -> Option<(String, &'static str)> {
         ),
         "Declare the function STABLE or IMMUTABLE if it changes nothing.",
     ))
+}
+
+/// A policy that reads a generated column, or the whole row: what a draft checks are values about to be
+/// written.
+fn policy_of_computed(relation: &Relation) -> Option<(&str, String)> {
+    let computed = relation.columns.iter();
+    let computed = computed.filter(|c| c.generated != catalog::Generated::No);
+    let mut names: Vec<String> = computed.map(|c| c.name.clone()).collect();
+    names.extend([
+        format!("{}.*", relation.name),
+        format!("{}\".*", relation.name),
+    ]);
+    relation.policies.iter().find_map(|policy| {
+        let texts = [policy.using.as_deref(), policy.check.as_deref()];
+        let says = |name: &&String| texts.iter().flatten().any(|text| names_word(text, name));
+        let name = names.iter().find(says)?;
+        Some((policy.name.as_str(), name.clone()))
+    })
+}
+
+/// Whether the name stands in the text, quoted or not, and is not a part of another one.
+fn names_word(text: &str, name: &str) -> bool {
+    let name = name.replace('"', "\"\"");
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(&name).any(|(at, found)| {
+        let before = text.get(..at).and_then(|t| t.chars().next_back());
+        let after = text.get(at + found.len()..).and_then(|t| t.chars().next());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
 }

@@ -280,6 +280,7 @@ fn table(place: usize, parts: &[&str]) -> Relation {
         kind,
         inherits: parts.contains(&"inherits"),
         row_security: parts.contains(&"row security"),
+        secured_from_us: parts.contains(&"row security"),
         ..Relation::default()
     }
 }

@@ -9,7 +9,8 @@
 //! 4. `actions`: ON DELETE / ON UPDATE CASCADE, SET NULL and SET DEFAULT on the children's heads.
 //! 5. `references`: what must be true at the end of the statement, as parent and as child.
 //!
-//! `expressions` and `actions` run with the agent's own rights, as the agent's own changes do. The
+//! `expressions` and `actions` run with the agent's own rights, as the agent's own changes do, unless
+//! row-level security hides rows of production from it that they have to see. The
 //! others run as the keeper role, which owns heads and so is not under their row-level
 //! security; it can write nothing of production either. They see a session's rows only, by
 //! `pgdraft_sid` of the changed rows, which row-level security has checked.
@@ -247,6 +248,8 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         steps.extend(keys::ambiguous(draft, event));
         steps
     });
+    // whoever checks a key must see the rows that policies hide
+    let secured = draft.relation.row_security;
     let mut expressions = [Vec::new(), Vec::new()];
     let mut deferrable = Vec::new();
     for (key, excludes) in keys::others(draft) {
@@ -257,7 +260,7 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
                 deferrable.push(constraint_stage(
                     constraint,
                     key.deferred,
-                    !evaluates,
+                    !evaluates || secured,
                     steps,
                 ));
             }
@@ -291,9 +294,12 @@ fn stages(draft: &Draft<'_>) -> Vec<Stage> {
         all.push(stage("keys", true, Fires::Statement, keys));
     } else {
         all.push(stage("keys", true, Fires::Statement, keys));
-        all.push(stage("expressions", false, Fires::Statement, expressions));
+        all.push(stage("expressions", secured, Fires::Statement, expressions));
         all.push(stage("forbidden", true, Fires::Statement, forbidden));
-        all.push(stage("actions", false, Fires::Statement, actions));
+        let acted = draft.relation.referenced_by.iter();
+        let hides = acted.filter_map(|key| draft.relation(key.child));
+        let hides = hides.into_iter().any(|child| child.row_security);
+        all.push(stage("actions", hides, Fires::Statement, actions));
         all.push(stage("references", true, Fires::Statement, references));
     }
     all.extend(deferrable);

@@ -5,6 +5,7 @@
 //! text that pgdraft made.
 
 mod mend;
+mod secured;
 
 use std::sync::Arc;
 

@@ -11,6 +11,10 @@ use crate::facts::{Call, Facts};
 use crate::plan::{Context, FunctionPolicy};
 use crate::rewrite::{inlined, sequences};
 
+mod source;
+
+pub(crate) use source::is_quiet;
+
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
 const SAFE_VOLATILE: [&str; 65] = [
     "pg_partition_ancestors",
@@ -303,7 +307,26 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
 /// 0A000 with the hint how to allow it.
 pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), Report> {
     let Function { schema, name, .. } = function;
-    let harmless = match (schema.as_str(), function.volatility) {
+    if is_allowed(context.functions, function) {
+        return Ok(());
+    }
+    if is_harmless(function) || !function.security_definer && is_quiet(context, function) {
+        return permit_types(context, function);
+    }
+    let qualified = format!("{schema}.{name}");
+    Err(
+        Report::error("0A000", format!("function {qualified} is not allowed in a draft"))
+            .detail("It may read or write tables behind the draft's back.")
+            .hint(format!(
+                "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
+            )),
+    )
+}
+
+/// Whether what the catalog says of a function is enough to run it.
+pub(crate) fn is_harmless(function: &Function) -> bool {
+    let Function { schema, name, .. } = function;
+    match (schema.as_str(), function.volatility) {
         ("pg_catalog", Volatility::Volatile) => SAFE_VOLATILE.contains(&name.as_str()),
         ("pg_catalog", _) => {
             !READS_BY_NAME.contains(&name.as_str()) && !INPUT_BY_NUMBER.contains(&name.as_str())
@@ -315,21 +338,7 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
                 || (function.extension && function.language == "c" && !function.security_definer)
         }
         (_, Volatility::Volatile) => false,
-    };
-    if is_allowed(context.functions, function) {
-        return Ok(());
     }
-    if harmless {
-        return permit_types(context, function);
-    }
-    let qualified = format!("{schema}.{name}");
-    Err(
-        Report::error("0A000", format!("function {qualified} is not allowed in a draft"))
-            .detail("It may read or write tables behind the draft's back.")
-            .hint(format!(
-                "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
-            )),
-    )
 }
 
 /// Whether a function may be called as far as its types go, of which one may run something by itself.
@@ -343,7 +352,7 @@ pub(crate) fn permit_types(context: &Context<'_>, function: &Function) -> Result
 }
 
 /// Whether the configuration names it.
-fn is_allowed(policy: &FunctionPolicy, function: &Function) -> bool {
+pub(crate) fn is_allowed(policy: &FunctionPolicy, function: &Function) -> bool {
     let Function { schema, name, .. } = function;
     let qualified = format!("{schema}.{name}");
     let any = format!("{schema}.*");

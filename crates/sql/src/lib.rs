@@ -25,6 +25,7 @@ mod nested;
 mod parse;
 mod pattern;
 mod plan;
+mod policies;
 mod readings;
 mod resolve;
 mod rewrite;

@@ -7,6 +7,8 @@
 
 use catalog::{Head, Key, Relation, quote_identifier as q};
 
+use crate::policies;
+
 mod tree;
 
 pub(crate) use tree::{Member, tree};
@@ -41,6 +43,8 @@ pub(crate) struct Wanted {
     /// The session may have truncated it: whether it has is looked up when the read runs, because a
     /// rollback takes a truncation back.
     pub(crate) truncated: bool,
+    /// Rows of the session that policies hide are wanted too.
+    pub(crate) hidden: bool,
 }
 
 /// `a = b` by the key's own equality.
@@ -152,7 +156,7 @@ pub(crate) fn merged_with(
         Scan::Sought => true,
     };
     let arms = match relation.key() {
-        Some(key) if wanted.bare_count && !wanted.truncated => {
+        Some(key) if wanted.bare_count && !wanted.truncated && !relation.row_security => {
             return Some(counted(relation, head, key));
         }
         Some(key) if probe => probing(head, key),
@@ -173,10 +177,18 @@ pub(crate) fn merged_with(
     } else {
         (String::new(), "", "")
     };
+    let seen = match wanted.hidden {
+        true => String::new(),
+        false => policies::seen(relation),
+    };
+    let (seen_base, seen_head) = match seen.is_empty() {
+        true => ("", ""),
+        false => (", true AS pgdraft_shown", ", false"),
+    };
     Some(format!(
-        "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{system_base} FROM {base} b \
-         UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{new_head}{gone_head}{system_head} FROM {table} h) m \
-         WHERE m.pgdraft_live{gone}{bound}{only} AND {hidden}{fence})",
+        "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{seen_base}{system_base} FROM {base} b \
+         UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{new_head}{gone_head}{seen_head}{system_head} FROM {table} h) m \
+         WHERE m.pgdraft_live{gone}{bound}{seen}{only} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),

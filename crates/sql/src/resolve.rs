@@ -8,6 +8,7 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::parse::Statement;
 use crate::plan::Context;
+use crate::policies;
 use crate::shadowed;
 
 /// What a name in a FROM stands for.
@@ -111,6 +112,7 @@ pub(crate) fn dirty_reads(
                 if !context.fresh && members.iter().any(|id| is_outdated(context, *id)) {
                     return Ok(None);
                 }
+                policies::settled(context, &relation)?;
                 if must_merge(context, reference, &relation)? {
                     merged.push(Merged {
                         reference: reference.clone(),
@@ -186,7 +188,7 @@ fn must_merge(
 
 /// PostgreSQL asks the policies of the table that is named, for the rows of its children too; a merge
 /// reads each table by itself.
-fn one_security(context: &Context<'_>, parent: &Relation) -> Result<(), Report> {
+pub(crate) fn one_security(context: &Context<'_>, parent: &Relation) -> Result<(), Report> {
     let mut members = parent.children.iter();
     let secured = |id: &RelationId| {
         let relation = context.catalog.relations.get(id);
@@ -197,10 +199,10 @@ fn one_security(context: &Context<'_>, parent: &Relation) -> Result<(), Report> 
         return Ok(());
     }
     Err(crate::classify::unsupported(&format!(
-        "reading \"{}\" with the tables that inherit from it, some of which have row-level security and some changes of this session,",
+        "\"{}\" with the tables that inherit from it, some of which have row-level security and some changes of this session,",
         parent.name
     ))
-    .hint("read each of the tables after ONLY"))
+    .hint("name each of the tables after ONLY"))
 }
 
 /// The tables of a reference that the session has changed.
@@ -222,6 +224,13 @@ fn view_is_dirty(context: &Context<'_>, view: &Relation) -> Result<bool, Report>
     };
     for function in &behind.functions {
         crate::functions::permit(context, function)?;
+    }
+    for relation in behind
+        .relations
+        .iter()
+        .filter_map(|id| context.catalog.relations.get(id))
+    {
+        policies::settled(context, relation)?;
     }
     let mut tables = behind.relations.iter();
     Ok(tables.any(|id| !dirty_members(context, *id, false).is_empty()))

@@ -15,6 +15,7 @@ use crate::merge::{self, Member, System, Wanted};
 use crate::nested::{self, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
+use crate::policies;
 use crate::resolve::{self, Merged, Resolved};
 use crate::sought;
 use crate::splice::{Edit, Splice};
@@ -41,6 +42,7 @@ mod noted;
 mod parts;
 mod returning;
 mod rows;
+mod secured;
 pub(crate) mod security;
 pub(crate) mod sequences;
 
@@ -365,6 +367,16 @@ impl Edits {
             edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
+        if statement.facts.locking > 0 {
+            for reference in references {
+                let schema = reference.schema.as_deref();
+                if let Resolved::Known(relation) =
+                    resolve::resolve(context, schema, &reference.name)?
+                {
+                    policies::lockable(&relation)?;
+                }
+            }
+        }
         for reference in references {
             edits
                 .list
@@ -421,6 +433,7 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
             .hint("query the tables behind the view directly"),
         )
     };
+    policies::expanded(context, relation)?;
     let definition = relation.view.as_ref().map_or("", |v| v.definition.as_str());
     let script = parse(definition).map_err(|_| refused())?;
     let [inner] = script.statements.as_slice() else {
@@ -481,6 +494,7 @@ fn merged_text(
         ),
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
+        hidden: false,
     };
     if members.len() > 1 {
         let members = members.iter().filter_map(|id| member(context, *id));

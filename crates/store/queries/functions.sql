@@ -17,6 +17,8 @@ SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
             ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END AS types,
+       CASE WHEN l.lanname IN ('sql', 'plpgsql') AND p.pronamespace <> 'pg_catalog'::regnamespace AND p.prokind = 'f'
+            THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS source,
        NULL::text AS operator
 FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -26,7 +28,7 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, p.prosecdef, l.la
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'),
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
             ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END,
-       o.oprname::text
+       NULL, o.oprname::text
 FROM pg_operator o
 JOIN pg_proc p ON p.oid = o.oprcode::oid
 JOIN pg_namespace n ON n.oid = p.pronamespace

@@ -8,8 +8,13 @@ SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkin
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS instead,
        coalesce(substring(array_to_string(c.reloptions, ',') FROM 'check_option=(local|cascaded)'), '') AS check_option,
        c.relrowsecurity AS row_security,
+       -- the control role asks, the keeper has the function
+       c.relrowsecurity AND (row_security_active(c.oid) OR NOT (
+           SELECT k.rolbypassrls OR k.rolsuper FROM pg_proc p JOIN pg_roles k ON k.oid = p.proowner
+           WHERE p.pronamespace = 'pgdraft'::regnamespace AND p.proname = 'run')) AS secured_from_us,
        CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
-       coalesce(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'], false) AS security_barrier
+       coalesce(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'], false) AS security_barrier,
+       coalesce(c.reloptions && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false) AS security_invoker
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')

@@ -14,6 +14,7 @@ use crate::{Error, before, catalog_mark, keys, tables};
 
 mod fingerprint;
 mod partitions;
+mod policies;
 
 /// How often a read is begun again when the schema moves under it.
 const ATTEMPTS: usize = 5;
@@ -87,6 +88,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     let mut catalog = Catalog::default();
     let by_oid = functions(client, &mut catalog).await?;
     views(client, &mut parts, &by_oid).await?;
+    policies::policies(client, &mut parts, &by_oid).await?;
     catalog.types = types(client, &by_oid).await?;
     catalog.domains = domains(client).await?;
     let prints: Vec<(RelationId, String)> = parts
@@ -141,6 +143,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             inherits: row.try_get("inherits")?,
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
+            secured_from_us: row.try_get("secured_from_us")?,
             instead: row.try_get("instead")?,
             view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
                 .then(|| -> Result<View, Error> {
@@ -149,6 +152,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
                             .try_get::<_, Option<String>>("definition")?
                             .unwrap_or_default(),
                         security_barrier: row.try_get("security_barrier")?,
+                        security_invoker: row.try_get("security_invoker")?,
                         check_option: match row.try_get("check_option")? {
                             "local" => CheckOption::Local,
                             "cascaded" => CheckOption::Cascaded,
@@ -379,6 +383,7 @@ async fn functions(
             language: row.try_get("language")?,
             extension: row.try_get("extension")?,
             types: row.try_get("types")?,
+            source: row.try_get::<_, Option<String>>("source")?.map(Arc::from),
         };
         if let Some(operator) = operator {
             catalog

@@ -36,6 +36,7 @@ pub fn workload(seed: u64, length: usize) -> Case {
     maker.run(length);
     let steps = maker.steps;
     Case {
+        as_writer: false,
         name: format!("random_{seed}"),
         needs: 15,
         config: String::new(),

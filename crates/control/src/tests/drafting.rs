@@ -425,7 +425,8 @@ async fn what_cannot_be_drafted_is_refused() {
         CREATE TABLE app.part1 PARTITION OF app.part FOR VALUES FROM (0) TO (9);
         CREATE VIEW app.v AS SELECT 1 AS one;
         CREATE TABLE app.ours (id int PRIMARY KEY, pgdraft_live int);
-        CREATE TABLE app.rls (id int PRIMARY KEY); ALTER TABLE app.rls ENABLE ROW LEVEL SECURITY;
+        CREATE TABLE app.rls (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED); ALTER TABLE app.rls ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY of_twice ON app.rls USING (twice > 2);
         CREATE FUNCTION app.danger() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN 1; END';
         CREATE TABLE app.checked (id int PRIMARY KEY, CHECK (app.danger() = 1));
     "#).await;
@@ -435,6 +436,25 @@ async fn what_cannot_be_drafted_is_refused() {
         assert!(report.detail.is_some() && report.hint.is_some(), "{table}");
         assert_eq!(report.table.as_deref(), Some(table));
     }
+}
+
+#[tokio::test]
+async fn row_security_that_holds_for_our_own_roles_is_refused() {
+    let setup = setup(
+        "secured",
+        "CREATE SCHEMA app;
+         CREATE TABLE app.first (id int PRIMARY KEY); ALTER TABLE app.first ENABLE ROW LEVEL SECURITY;
+         CREATE TABLE app.second (id int PRIMARY KEY); ALTER TABLE app.second ENABLE ROW LEVEL SECURITY;",
+    )
+    .await;
+    setup.draft(&["first"]).await.unwrap();
+    let keeper = "DO $$ BEGIN EXECUTE (SELECT format('ALTER ROLE %s NOBYPASSRLS', proowner::regrole) FROM pg_proc
+        WHERE pronamespace = 'pgdraft'::regnamespace AND proname = 'run'); END $$";
+    setup.production.batch_execute(keeper).await.unwrap();
+    setup.control.refresh_catalog().await.unwrap();
+    let report = setup.draft(&["second"]).await.unwrap_err().report();
+    assert_eq!(report.code, "0A000");
+    assert!(report.hint.unwrap().contains("BYPASSRLS"));
 }
 
 #[tokio::test]

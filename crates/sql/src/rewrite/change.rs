@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Column, Head, Relation, RelationId, RelationKind, quote_identifier as q, quote_literal,
+    Catalog, Column, Command, Head, Relation, RelationId, RelationKind, quote_identifier as q,
+    quote_literal,
 };
 use pg_query::protobuf::RangeVar;
 use report::Report;
@@ -11,6 +12,7 @@ use report::Report;
 use crate::facts::TableRef;
 use crate::merge::{self, Scan, System, Wanted};
 use crate::plan::{Context, Plan};
+use crate::policies;
 use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
 use crate::rewrite::storing::cast_type;
@@ -37,6 +39,8 @@ pub(crate) struct Changed {
     pub(crate) with_children: bool,
     /// Its system columns that the change names.
     pub(crate) system: System,
+    /// What policies are asked for its rows.
+    pub(crate) command: Command,
 }
 
 /// What resolving a target leads to.
@@ -78,6 +82,10 @@ pub(crate) fn target(
         Target::Unknown if context.fresh => return Err(missing_relation(name)),
         Target::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
     };
+    if let Some(way) = way.as_ref().filter(|_| relation.row_security) {
+        policies::as_owner(&way.view)?;
+    }
+    policies::settled(context, &relation)?;
     if relation.kind == RelationKind::Partitioned && !name.inh && view.is_some() {
         return Err(Box::new(
             crate::classify::unsupported("ONLY of a partitioned table")
@@ -100,6 +108,12 @@ pub(crate) fn target(
         through: way,
         renamed: None,
         system: System::default(),
+        command: match view {
+            Some(through::Verb::Insert) => Command::Insert,
+            Some(through::Verb::Update) => Command::Update,
+            Some(through::Verb::Delete) => Command::Delete,
+            None => Command::Select,
+        },
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,
@@ -299,8 +313,18 @@ impl Changed {
             scan,
             with_new: true,
             truncated: context.draft.truncated.contains(&self.drafted.id),
+            // a new row meets rows that nobody is shown
+            hidden: self.command == Command::Insert,
         };
-        merge::merged_with(&self.relation, &self.head, (wanted, &self.system))
+        let only = match self.command {
+            Command::Update | Command::Delete => policies::changeable(&self.relation, self.command),
+            Command::Select | Command::Insert => String::new(),
+        };
+        let system = System {
+            only,
+            ..self.system.clone()
+        };
+        merge::merged_with(&self.relation, &self.head, (wanted, &system))
     }
 
     /// What a column gets where nothing is given: a view's own default goes before the table's.

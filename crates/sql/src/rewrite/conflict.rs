@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use catalog::{Column, quote_identifier as q};
+use catalog::{Column, Command, quote_identifier as q};
 use pg_query::NodeEnum as Node;
 use pg_query::protobuf::{InsertStmt, OnConflictAction, OnConflictClause, Token as Kind};
 use report::Report;
@@ -248,9 +248,12 @@ fn update<'a>(
     let writable = changed.writable();
     let values = (0..writable.len()).map(|i| image(&writable, &assignments, i));
     let mut insert = work.splice();
+    let mut checks = work.met_row();
+    checks.extend(work.new_images(Command::Update, true, |i| image(&writable, &assignments, i)));
+    let checked = of_hits(&checks);
     let live = live(work, own_key)?;
     insert.ours(&format!(
-        "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE NOT pgdraft_hit OR pgdraft_wanted ORDER BY pgdraft_n{upsert}",
+        "INSERT INTO {head} AS {alias}({columns}, pgdraft_live, pgdraft_new) SELECT {values}, {live}, CASE WHEN pgdraft_hit THEN pgdraft_new ELSE true END FROM {src} WHERE (NOT pgdraft_hit OR pgdraft_wanted){checked} ORDER BY pgdraft_n{upsert}",
         head = changed.head.table(),
         alias = changed.alias(),
         columns = changed.writable_list(),
@@ -260,6 +263,17 @@ fn update<'a>(
         upsert = changed.upsert_with_key(),
     ));
     returning.close(work, out, &insert, true)
+}
+
+/// ` AND …`: of a row that is met these hold, or raise.
+fn of_hits(checks: &[String]) -> String {
+    match checks {
+        [] => String::new(),
+        checks => format!(
+            " AND CASE WHEN pgdraft_hit THEN {} ELSE true END",
+            checks.join(" AND ")
+        ),
+    }
 }
 
 /// Columns of `SET column = excluded.column`. Of those by which the row was found the value stays
@@ -370,13 +384,14 @@ fn move_keys<'a>(
     };
     out.cascades |= fires.is_some() && !work.changed.drafted.referenced_by.is_empty();
     out.cte().ours(&format!(
-        "{src} AS MATERIALIZED ({of_fired}SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {values}{lifted} FROM {found} WHERE NOT pgdraft_hit OR pgdraft_wanted{end})",
+        "{src} AS MATERIALIZED ({of_fired}SELECT {old}, pgdraft_new, CASE WHEN pgdraft_hit THEN 'U' ELSE 'I' END AS pgdraft_kind, {once} AS pgdraft_once, {values}{lifted} FROM {found} WHERE (NOT pgdraft_hit OR pgdraft_wanted){checked}{end})",
+        checked = of_hits(&work.met_row()),
         src = work.src(),
         lifted = returning.lifted_names(),
     ));
     moving::finish(
         work,
-        Rows::Mixed,
+        (Rows::Mixed, true),
         |i| format!("pgdraft_w{i}"),
         returning,
         out,

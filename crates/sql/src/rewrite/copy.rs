@@ -134,6 +134,7 @@ fn to(
         scan: Scan::Whole,
         with_new: false,
         truncated: context.draft.truncated.contains(&item.relation.id),
+        hidden: false,
     };
     let source = merge::merged(&item.relation, head, wanted).ok_or_else(mismatch)?;
     let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));
@@ -172,6 +173,12 @@ fn from(
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };
+    if changed.relation.row_security {
+        return Err(Box::new(
+            Report::error("0A000", "COPY FROM not supported with row-level security")
+                .hint("Use INSERT statements instead."),
+        ));
+    }
     if Fires::of_insert(&changed).is_some() {
         return Err(Box::new(
             crate::classify::unsupported(&format!(

@@ -20,6 +20,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
         tree.returning_clause.as_ref(),
         (Does::Delete, &tree.using_clause),
     )?;
+    work.finds_all(work.reads_target(None))?;
     let mut out = work.written(Verb::Delete);
     out.cascades = true;
     work.source(out.cte(), &returning.rows(), |splice| {

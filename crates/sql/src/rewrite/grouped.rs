@@ -279,6 +279,7 @@ impl Grouping<'_> {
             scan: Scan::Sought,
             with_new: false,
             truncated: draft.truncated.contains(&relation.id),
+            hidden: false,
         };
         let rows = merge::merged(relation, head, wanted).ok_or_else(lost)?;
         let same = same.join(" AND ");

@@ -27,6 +27,7 @@ pub(crate) enum Children {
 
 /// The tables that inherit from the target, each as a target.
 pub(crate) fn children(context: &Context<'_>, parent: &Changed) -> Result<Children, Box<Report>> {
+    resolve::one_security(context, &parent.relation)?;
     let mut all = Vec::new();
     let mut undrafted = Vec::new();
     for id in &parent.relation.children {

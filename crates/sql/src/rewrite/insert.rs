@@ -29,7 +29,8 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     }
     known_columns(work, tree)?;
     let fires = Fires::of_insert(&work.changed).is_some();
-    if fires || takes_view_default(work, tree)? || overrides_query(work, tree)? {
+    let secured = work.changed.relation.row_security;
+    if fires || secured || takes_view_default(work, tree)? || overrides_query(work, tree)? {
         return conflict::rows(work, tree);
     }
     let tokens = &work.statement.tokens;

@@ -38,6 +38,15 @@ const TWICE: &str = "pgdraft.second_time('MERGE', 'Ensure that not more than one
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>, Box<Report>> {
     work.needs_key()?;
     let changed = &work.changed;
+    if changed.relation.row_security {
+        return Err(Box::new(
+            unsupported(&format!(
+                "MERGE into \"{}\", which has row-level security,",
+                changed.relation.name
+            ))
+            .hint("write an UPDATE, a DELETE and an INSERT, or INSERT … ON CONFLICT"),
+        ));
+    }
     let merge = Merge::of(work, tree)?;
     let source: Vec<Node> = tree.source_relation.iter().map(|n| (**n).clone()).collect();
     let action = merge.actions("pg_catalog.text", ["INSERT", "UPDATE", "DELETE"]);
@@ -101,10 +110,16 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
             fires.source(&src, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
-        moving::finish(work, Rows::Mixed, new, &returning, &mut out)?;
+        moving::finish(work, (Rows::Mixed, true), new, &returning, &mut out)?;
         return Ok(out);
     }
-    moving::finish(work, Rows::Mixed, |i| format!("n{i}"), &returning, &mut out)?;
+    moving::finish(
+        work,
+        (Rows::Mixed, true),
+        |i| format!("n{i}"),
+        &returning,
+        &mut out,
+    )?;
     Ok(out)
 }
 

@@ -4,7 +4,7 @@
 //! Where keys are shifted over each other (`id = id + 1`) one key can be left and taken in the same
 //! statement: then it has no tombstone. Two rows that come to one key are PostgreSQL's 23505.
 
-use catalog::quote_identifier as q;
+use catalog::{Command, quote_identifier as q};
 use report::Report;
 
 use crate::merge;
@@ -21,16 +21,17 @@ pub(crate) enum Rows {
     Mixed,
 }
 
-/// Appends everything behind the source; `new` names the source's columns with the new images.
+/// Appends everything behind the source; `new` names the source's columns with the new images. `reads`:
+/// the change reads columns of its target.
 pub(crate) fn finish(
     work: &Work<'_>,
-    kind: Rows,
+    (kind, reads): (Rows, bool),
     new: impl Fn(usize) -> String,
     returning: &Returning,
     out: &mut Written<'_>,
 ) -> Result<(), Box<Report>> {
     let keys = Keys::of(work, &new).ok_or_else(mismatch)?;
-    out.cte().ours(&images(work, kind, &keys, &new));
+    out.cte().ours(&images(work, (kind, reads), &keys, &new));
     out.cte().ours(&log(work, kind, &keys));
     out.cte().ours(&rows(work, kind, &keys));
     out.counted = work.clauses.returning.is_none();
@@ -97,7 +98,12 @@ impl Keys {
 }
 
 /// The images to be written, live ones and tombstones.
-fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> String) -> String {
+fn images(
+    work: &Work<'_>,
+    (kind, reads): (Rows, bool),
+    keys: &Keys,
+    new: impl Fn(usize) -> String,
+) -> String {
     let changed = &work.changed;
     let writable = changed.writable();
     let named = |of: &dyn Fn(usize) -> String| {
@@ -105,6 +111,14 @@ fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> Strin
         list(columns.map(|(i, c)| format!("{} AS {}", of(i), q(&c.name))))
     };
     let same = &keys.same;
+    let checks = work.new_images(Command::Update, reads, &new).join(" AND ");
+    let checked = match (kind, checks.is_empty()) {
+        (_, true) => String::new(),
+        (Rows::Updated, false) => format!(" WHERE {checks}"),
+        (Rows::Mixed, false) => {
+            format!(" AND CASE WHEN pgdraft_kind = 'U' THEN {checks} ELSE true END")
+        }
+    };
     let (once, stays, gone, moved, taker) = match kind {
         Rows::Updated => ("true", "", format!("NOT ({same})"), "true", ""),
         Rows::Mixed => (
@@ -118,7 +132,7 @@ fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> Strin
     format!(
         "{image} AS (\
          SELECT CASE WHEN pg_catalog.count(*) OVER (PARTITION BY {targets}) > 1 AND {given} THEN {duplicate} ELSE {once} END AS pgdraft_live, false AS pgdraft_moved, \
-         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src}{stays} \
+         CASE WHEN {same} THEN pgdraft_new ELSE true END AS pgdraft_new, {new_images} FROM {src}{stays}{checked} \
          UNION ALL SELECT false, {moved}, pgdraft_new, {old_images} FROM {src} WHERE {gone} AND NOT EXISTS (SELECT 1 FROM {src} t WHERE {taker}{taken}))",
         image = work.name("image"),
         src = work.src(),

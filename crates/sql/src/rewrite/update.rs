@@ -1,6 +1,6 @@
 //! UPDATE: the rows found in the merged read are written to the head with their new values.
 
-use catalog::Column;
+use catalog::{Column, Command};
 use pg_query::protobuf::UpdateStmt;
 use report::Report;
 
@@ -34,7 +34,10 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     )?;
     // new images stand beside old ones then, as values of one type
     let fires = Fires::of_update(changed, &assignments);
+    let reads = work.reads_target(None);
+    work.finds_all(reads)?;
     let moves = fires.is_some() || assignments.iter().any(|a| changed.is_key(&a.column));
+    let typed = moves || changed.relation.row_security;
     let mut out = work.written(Verb::Update);
     let source = match fires {
         Some(_) => work.name("raw"),
@@ -45,7 +48,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         splice.ours(&fires.as_ref().map_or_else(String::new, Fires::generated));
         for (i, assignment) in assignments.iter().enumerate() {
             let column = changed.relation.column(&assignment.column);
-            let (open, close) = match column.filter(|_| moves && !assignment.value.is_typed()) {
+            let (open, close) = match column.filter(|_| typed && !assignment.value.is_typed()) {
                 Some(column) => assigned(work.context.catalog, &column.declared),
                 None => Default::default(),
             };
@@ -65,18 +68,18 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
             fires.source(&source, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
-        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
+        moving::finish(work, (Rows::Updated, reads), new, &returning, &mut out)?;
         return Ok(out);
     }
     if moves {
         let writable = changed.writable();
         let new = |i: usize| image(&writable, &assignments, i);
-        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
+        moving::finish(work, (Rows::Updated, reads), new, &returning, &mut out)?;
         return Ok(out);
     }
     out.cte().ours(&work.log('U', ""));
     let mut insert = work.splice();
-    insert.ours(&images(work, &assignments));
+    insert.ours(&images(work, &assignments, reads));
     returning.close(work, &mut out, &insert, true)?;
     Ok(out)
 }
@@ -93,12 +96,17 @@ fn image(writable: &[&Column], assignments: &[Assignment], i: usize) -> String {
 }
 
 /// INSERT of the new images into the head.
-fn images(work: &Work<'_>, assignments: &[Assignment]) -> String {
+fn images(work: &Work<'_>, assignments: &[Assignment], reads: bool) -> String {
     let changed = &work.changed;
     let writable = changed.writable();
     let values = (0..writable.len()).map(|i| image(&writable, assignments, i));
+    let checks = work.new_images(Command::Update, reads, |i| image(&writable, assignments, i));
+    let checked = match checks.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", checks.join(" AND ")),
+    };
     format!(
-        "INSERT INTO {} AS {}({}, pgdraft_live, pgdraft_new) SELECT {}, true, pgdraft_new FROM {}{}",
+        "INSERT INTO {} AS {}({}, pgdraft_live, pgdraft_new) SELECT {}, true, pgdraft_new FROM {}{checked}{}",
         changed.head.table(),
         changed.alias(),
         changed.writable_list(),

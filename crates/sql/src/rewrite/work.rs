@@ -575,7 +575,7 @@ impl<'a> Work<'a> {
     }
 
     /// It stands in the query of an INSERT, which does not see the target.
-    fn is_inserted(&self, column: &ColumnUse) -> bool {
+    pub(crate) fn is_inserted(&self, column: &ColumnUse) -> bool {
         let (tokens, clauses) = (&self.statement.tokens, &self.clauses);
         let inserts = tokens.get(clauses.verb).is_some_and(|t| t.is(Kind::Insert));
         let rest = clauses.target_end..clauses.end;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use catalog::{
-    Before, Catalog, Column, DraftTableId, ForeignKey, Function, FunctionBody, Generated, Gives,
-    Head, Identity, Key, ReferentialAction, Relation, RelationId, RelationKind, View, Volatility,
+    Before, Catalog, Column, Command, DraftTableId, ForeignKey, Function, FunctionBody, Generated,
+    Gives, Head, Identity, Key, Policy, ReferentialAction, Relation, RelationId, RelationKind,
+    View, Volatility,
 };
 
 fn column(number: i16, name: &str, type_id: u32, type_name: &str) -> Column {
@@ -109,6 +110,39 @@ fn posts() -> Relation {
     posts
 }
 
+/// notes(id, tenant, body) under row-level security: by tenant, those of others are read where users has
+/// their tenant, and no body is empty.
+fn notes() -> Relation {
+    let columns = vec![
+        column(1, "id", 23, "integer"),
+        column(2, "tenant", 23, "integer"),
+        column(3, "body", 25, "text"),
+    ];
+    let key = Some(key("notes_pkey", &["id"]));
+    let mut notes = table(13, "public", "notes", columns, key);
+    notes.row_security = true;
+    let own = "(tenant = (current_setting('app.tenant'::text))::integer)";
+    let others = "(EXISTS ( SELECT FROM public.users u WHERE (u.id = notes.tenant)))";
+    let policy = |name: &str, command, using: &str| Policy {
+        name: name.into(),
+        permissive: true,
+        command,
+        using: Some(using.into()),
+        check: None,
+        reads: Vec::new(),
+        functions: Vec::new(),
+    };
+    notes.policies.push(policy("of_tenant", None, own));
+    let mut others = policy("others", Some(Command::Select), others);
+    others.reads.push(RelationId(1));
+    notes.policies.push(others);
+    let mut said = policy("said", Some(Command::Update), "true");
+    said.permissive = false;
+    said.check = Some("(body <> ''::text)".into());
+    notes.policies.push(said);
+    notes
+}
+
 /// users(id, name, age), teams(id, label), lines(order_id, no, qty), log without key, view adults,
 /// houses with a column of each type that has parts.
 pub(crate) fn shop() -> Catalog {
@@ -205,6 +239,7 @@ pub(crate) fn shop() -> Catalog {
     relations.push(view);
     relations.extend(towns());
     relations.push(posts());
+    relations.push(notes());
     let foreign = Arc::new(ForeignKey {
         id: 1,
         name: "lines_order".into(),
@@ -282,6 +317,7 @@ pub(crate) fn shop() -> Catalog {
                 security_definer: false,
                 language: "sql".into(),
                 extension: false,
+                source: None,
                 body: None,
                 types: Vec::new(),
             });
@@ -312,6 +348,7 @@ pub(crate) fn shop() -> Catalog {
             security_definer: false,
             language: "sql".into(),
             extension: false,
+            source: None,
             body: Some(Arc::new(body)),
             types: Vec::new(),
         };

@@ -48,6 +48,9 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
                     &neighbour.primary_key,
                     &neighbour.columns,
                 ));
+                if neighbour.row_security {
+                    add(&"row security");
+                }
             }
         }
     }

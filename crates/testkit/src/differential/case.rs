@@ -9,6 +9,8 @@
 //! SELECT * FROM t WHERE id = $1;
 //! ```
 //! Lines before the script: `-- needs: PostgreSQL 15` keeps the case from older servers;
+//! `-- as writer` lets the plain side work as a role that may read and write all tables of schema public
+//! and that row-level security holds for, instead of a superuser;
 //! `-- config: …` is a line of pgdraft's configuration; `-- shows: …` and `-- differs: …` go into docs/COMPATIBILITY.md ([`crate::compatibility`]).
 //!
 //! Directives stand on lines of their own before a statement and hold for it alone, but
@@ -136,6 +138,8 @@ pub struct Case {
     pub setup: String,
     /// Oldest major version of PostgreSQL that has all it uses.
     pub needs: u32,
+    /// The plain side is no superuser.
+    pub as_writer: bool,
     /// Lines of pgdraft's configuration.
     pub config: String,
     /// The script.
@@ -167,6 +171,7 @@ impl Case {
         let config = setup.lines().filter_map(|l| l.strip_prefix("-- config: "));
         Self {
             name: name.to_owned(),
+            as_writer: setup.lines().any(|l| l == "-- as writer"),
             config: config.map(|line| format!("{line}\n")).collect(),
             needs: needs.map_or(0, |version| {
                 version.trim().parse().expect("a major version")

@@ -41,6 +41,9 @@ pub fn cases() -> Vec<Case> {
 pub fn check(case: &Case, modes: &[Mode], committed: &[Mode]) -> Result<(), String> {
     let template = Cluster::shared().create_database("template");
     template.run(&case.setup);
+    if case.as_writer {
+        template.run(WRITER);
+    }
     let mut faults: Vec<(String, String)> = Vec::new();
     {
         let mut bench = Bench::new(case, &template);
@@ -180,8 +183,12 @@ impl<'a> Bench<'a> {
             mode.name(),
             self.rounds
         );
+        let mut plain = Lane::new(Cluster::shared().login(copy.name()));
+        if self.case.as_writer {
+            plain = plain.as_role("testkit_writer");
+        }
         Pair {
-            plain: Lane::new(Cluster::shared().login(copy.name())),
+            plain,
             draft: Lane::new(self.draft_login(&session)),
             session,
             copy,
@@ -351,6 +358,12 @@ impl<'a> Bench<'a> {
         Err(format!("the rows of session {session} are kept for ever"))
     }
 }
+
+/// The role of `-- as writer`: it is the whole cluster's, so another case may just have made it.
+const WRITER: &str = "DO $$ BEGIN CREATE ROLE testkit_writer; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+GRANT ALL ON SCHEMA public TO testkit_writer;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO testkit_writer;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO testkit_writer;";
 
 /// Differences of one round that are told.
 const DIFFERENCES_MAX: usize = 10;

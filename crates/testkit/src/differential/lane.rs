@@ -43,6 +43,7 @@ pub struct Outcome(pub Vec<Exchange>);
 #[derive(Debug)]
 pub struct Lane {
     login: Login,
+    role: Option<&'static str>,
     connections: HashMap<usize, Peer>,
 }
 
@@ -57,8 +58,15 @@ impl Lane {
     pub fn new(login: Login) -> Self {
         Self {
             login,
+            role: None,
             connections: HashMap::new(),
         }
+    }
+
+    /// The same with that role's rights.
+    pub fn as_role(mut self, role: &'static str) -> Self {
+        self.role = Some(role);
+        self
     }
 
     /// Closes all connections.
@@ -122,8 +130,12 @@ impl Lane {
 
     fn peer(&mut self, number: usize) -> Result<&mut Peer> {
         if !self.connections.contains_key(&number) {
+            let mut connection = Connection::open(&self.login)?;
+            if let Some(role) = self.role {
+                connection.simple(&format!("SET ROLE {role}"))?;
+            }
             let peer = Peer {
-                connection: Connection::open(&self.login)?,
+                connection,
                 prepared: HashMap::new(),
             };
             self.connections.insert(number, peer);

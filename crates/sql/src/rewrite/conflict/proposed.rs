@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use catalog::{Catalog, Column, Generated, Identity, Relation, quote_identifier as q};
+use catalog::{Catalog, Column, Command, Generated, Identity, Relation, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, OverridingKind, SelectStmt, Token as Kind};
 use report::Report;
@@ -67,7 +67,7 @@ pub(super) fn write(
         work.name("in"),
         named(relation),
         arbiters.iter().map(Arbiter::computed).collect::<String>(),
-        checked(relation),
+        checked(work, tree),
         computed(work.context.catalog, relation),
         row.join(", "),
     ));
@@ -148,9 +148,12 @@ fn named(relation: &Relation) -> String {
     list(names.map(|(i, c)| format!("r.{} AS pgdraft_i{i}", q(&c.name))))
 }
 
-/// NOT NULL and CHECK, each true or PostgreSQL's error.
-fn checked(relation: &Relation) -> String {
-    let conditions: Vec<String> = relation.conditions().map(|c| format!("({c})")).collect();
+/// Policies, NOT NULL and CHECK, each true or PostgreSQL's error.
+fn checked(work: &Work<'_>, tree: &InsertStmt) -> String {
+    let relation = &work.changed.relation;
+    let reads = work.reads_target(tree.on_conflict_clause.as_deref());
+    let mut conditions = work.new_row(Command::Insert, reads, |name| format!("r.{}", q(name)));
+    conditions.extend(relation.conditions().map(|c| format!("({c})")));
     if conditions.is_empty() {
         return String::new();
     }

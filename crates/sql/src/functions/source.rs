@@ -1,0 +1,101 @@
+//! What a function's own text says that it may do.
+//!
+//! A function in SQL or PL/pgSQL can do what the words of its text can say. One that has no word for
+//! writing, nothing that is put together as it runs, no name of a table that the session has changed, and
+//! calls only what may be called, gives in a draft what it gives without one. The text is not understood:
+//! any doubt is a no.
+
+use catalog::{Catalog, Function, RelationKind};
+
+use crate::functions;
+use crate::plan::Context;
+use crate::resolve;
+
+/// Words that write, that change the connection, or whose meaning is only known as the function runs.
+const ACTS: [&str; 32] = [
+    "insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop", "grant",
+    "revoke", "execute", "prepare", "call", "do", "lock", "notify", "listen", "unlisten", "set",
+    "reset", "discard", "import", "refresh", "reindex", "cluster", "vacuum", "analyze", "comment",
+    "security", "nextval", "setval",
+];
+
+/// Functions that are the session's own in a draft, or change the connection.
+const OWN: [&str; 5] = ["currval", "lastval", "set_config", "dblink", "refcursor"];
+
+/// Functions called by functions, so deep.
+const DEPTH_MAX: usize = 8;
+
+/// Whether a function reads nothing that the session has changed, and writes nothing.
+pub(crate) fn is_quiet(context: &Context<'_>, function: &Function) -> bool {
+    quiet(context, function, DEPTH_MAX)
+}
+
+fn quiet(context: &Context<'_>, function: &Function, depth: usize) -> bool {
+    let Some(source) = &function.source else {
+        return false;
+    };
+    let text = source.to_lowercase();
+    if depth == 0 || text.contains("u&") || names_changed(context, &text) {
+        return false;
+    }
+    let runs =
+        |f: &Function| functions::is_harmless(f) || functions::is_allowed(context.functions, f);
+    let mut operators = context.catalog.operators.iter();
+    if operators.any(|(symbol, all)| text.contains(symbol.as_str()) && !all.iter().all(runs)) {
+        return false;
+    }
+    words(&text).all(|word| {
+        !ACTS.contains(&word)
+            && !OWN.contains(&word)
+            && !word.starts_with("pg_advisory")
+            && !word.starts_with("pg_try_advisory")
+            && !is_system(context.catalog, word)
+            && calls(context, function, (word, depth))
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let apart = |c: char| !c.is_alphanumeric() && c != '_' && c != '$';
+    text.split(apart).filter(|word| !word.is_empty())
+}
+
+/// A system catalog, which shows what is pgdraft's own.
+fn is_system(catalog: &Catalog, word: &str) -> bool {
+    let known = word == "pg_catalog" || catalog.functions.contains_key(word);
+    word == "information_schema" || word == "pgdraft" || word.starts_with("pg_") && !known
+}
+
+/// All functions of that name may be called, if there are any.
+fn calls(context: &Context<'_>, from: &Function, (word, depth): (&str, usize)) -> bool {
+    let named = context.catalog.functions.get(word);
+    let mut named = named.into_iter().flatten();
+    named.all(|called| {
+        called.name == from.name && called.schema == from.schema
+            || functions::is_harmless(called)
+            || functions::is_allowed(context.functions, called)
+            || quiet(context, called, depth - 1)
+    })
+}
+
+/// Whether the text may name a table that the session has changed, or a view over one.
+fn names_changed(context: &Context<'_>, text: &str) -> bool {
+    if context.draft.dirty.is_empty() && !context.draft.sequences {
+        return false;
+    }
+    let relations = context.catalog.relations.values();
+    let mut changed = relations.filter(|relation| match (&relation.view, relation.kind) {
+        (Some(view), RelationKind::View) => {
+            let mut tables = view.relations.iter();
+            tables.any(|id| !resolve::dirty_members(context, *id, false).is_empty())
+        }
+        _ => !resolve::dirty_members(context, relation.id, false).is_empty(),
+    });
+    changed.any(|relation| {
+        let name = relation.name.to_lowercase();
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        match plain {
+            true => words(text).any(|word| word == name),
+            false => text.contains(&name.replace('"', "\"\"")),
+        }
+    })
+}

@@ -1,0 +1,43 @@
+//! The policies of tables under row-level security.
+
+use std::collections::HashMap;
+
+use catalog::{Command, Function, Policy, RelationId};
+use tokio_postgres::GenericClient;
+
+use super::{Parts, letter};
+use crate::Error;
+
+pub(super) async fn policies(
+    client: &impl GenericClient,
+    parts: &mut Parts,
+    functions: &HashMap<u32, Function>,
+) -> Result<(), Error> {
+    let rows = client
+        .query(include_str!("../../queries/policies.sql"), &[])
+        .await?;
+    for row in rows {
+        let Some(relation) = parts.get_mut(&RelationId(row.try_get("relation")?)) else {
+            continue;
+        };
+        let reads: Vec<u32> = row.try_get("reads")?;
+        let called: Vec<u32> = row.try_get("functions")?;
+        let called = called.iter().filter_map(|oid| functions.get(oid));
+        relation.policies.push(Policy {
+            name: row.try_get("name")?,
+            permissive: row.try_get("permissive")?,
+            command: match letter(&row, "command")? {
+                'r' => Some(Command::Select),
+                'a' => Some(Command::Insert),
+                'w' => Some(Command::Update),
+                'd' => Some(Command::Delete),
+                _ => None,
+            },
+            using: row.try_get("using_text")?,
+            check: row.try_get("check_text")?,
+            reads: reads.into_iter().map(RelationId).collect(),
+            functions: called.cloned().collect(),
+        });
+    }
+    Ok(())
+}
