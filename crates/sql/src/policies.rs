@@ -12,8 +12,9 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::functions;
+use crate::parse::Statement;
 use crate::plan::Context;
-use crate::resolve;
+use crate::resolve::{self, Resolved};
 
 /// What a row is checked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,13 +214,44 @@ pub(crate) fn expanded(context: &Context<'_>, view: &Relation) -> Result<(), Rep
 ///
 /// # Errors
 /// 0A000 where the policies for UPDATE ask for more than those for SELECT.
-pub(crate) fn lockable(relation: &Relation) -> Result<(), Report> {
-    if is_read_alike(relation, Command::Update) {
+pub(crate) fn lockable(statement: &Statement, context: &Context<'_>) -> Result<(), Report> {
+    if statement.facts.locking == 0 {
+        return Ok(());
+    }
+    for reference in &statement.facts.relations {
+        let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name)?;
+        if let Resolved::Known(relation) = found
+            && !is_read_alike(&relation, Command::Update)
+        {
+            return Err(unsupported(&format!(
+                "FOR UPDATE or FOR SHARE of \"{}\", whose policies for UPDATE and SELECT differ,",
+                relation.name
+            ))
+            .hint(
+                "read the rows without a lock: writers of one session wait for each other anyway",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// MERGE asks policies of several commands about one row.
+pub(crate) fn no_merge(relation: &Relation) -> Result<(), Report> {
+    if !relation.row_security {
         return Ok(());
     }
     Err(unsupported(&format!(
-        "FOR UPDATE or FOR SHARE of \"{}\", whose policies for UPDATE and SELECT differ,",
+        "MERGE into \"{}\", which has row-level security,",
         relation.name
     ))
-    .hint("read the rows without a lock: writers of one session wait for each other anyway"))
+    .hint("write an UPDATE, a DELETE and an INSERT, or INSERT … ON CONFLICT"))
+}
+
+/// COPY FROM as PostgreSQL refuses it itself.
+pub(crate) fn no_copy(relation: &Relation) -> Result<(), Report> {
+    if !relation.row_security {
+        return Ok(());
+    }
+    let message = "COPY FROM not supported with row-level security";
+    Err(Report::error("0A000", message).hint("Use INSERT statements instead."))
 }

@@ -367,16 +367,7 @@ impl Edits {
             edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
-        if statement.facts.locking > 0 {
-            for reference in references {
-                let schema = reference.schema.as_deref();
-                if let Resolved::Known(relation) =
-                    resolve::resolve(context, schema, &reference.name)?
-                {
-                    policies::lockable(&relation)?;
-                }
-            }
-        }
+        policies::lockable(statement, context)?;
         for reference in references {
             edits
                 .list

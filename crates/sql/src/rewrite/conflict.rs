@@ -391,7 +391,7 @@ fn move_keys<'a>(
     ));
     moving::finish(
         work,
-        (Rows::Mixed, true),
+        Rows::Mixed,
         |i| format!("pgdraft_w{i}"),
         returning,
         out,

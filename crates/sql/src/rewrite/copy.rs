@@ -10,6 +10,7 @@ use crate::facts::TableRef;
 use crate::merge::{self, Scan, Wanted};
 use crate::parse::{Copy, Statement};
 use crate::plan::{Context, Doubled, Effect, KeyName, Locks, Plan, Relay, Rewritten, Verb, Write};
+use crate::policies;
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
 use crate::rewrite::before::Fires;
@@ -173,12 +174,7 @@ fn from(
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };
-    if changed.relation.row_security {
-        return Err(Box::new(
-            Report::error("0A000", "COPY FROM not supported with row-level security")
-                .hint("Use INSERT statements instead."),
-        ));
-    }
+    policies::no_copy(&changed.relation)?;
     if Fires::of_insert(&changed).is_some() {
         return Err(Box::new(
             crate::classify::unsupported(&format!(

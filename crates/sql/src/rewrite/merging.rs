@@ -16,6 +16,7 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::plan::Verb;
+use crate::policies;
 use crate::rewrite::assign::{Assignment, assignments, default_of};
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
@@ -38,15 +39,6 @@ const TWICE: &str = "pgdraft.second_time('MERGE', 'Ensure that not more than one
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>, Box<Report>> {
     work.needs_key()?;
     let changed = &work.changed;
-    if changed.relation.row_security {
-        return Err(Box::new(
-            unsupported(&format!(
-                "MERGE into \"{}\", which has row-level security,",
-                changed.relation.name
-            ))
-            .hint("write an UPDATE, a DELETE and an INSERT, or INSERT … ON CONFLICT"),
-        ));
-    }
     let merge = Merge::of(work, tree)?;
     let source: Vec<Node> = tree.source_relation.iter().map(|n| (**n).clone()).collect();
     let action = merge.actions("pg_catalog.text", ["INSERT", "UPDATE", "DELETE"]);
@@ -110,16 +102,10 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &MergeStmt) -> Result<Written<'a>
             fires.source(&src, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
-        moving::finish(work, (Rows::Mixed, true), new, &returning, &mut out)?;
+        moving::finish(work, Rows::Mixed, new, &returning, &mut out)?;
         return Ok(out);
     }
-    moving::finish(
-        work,
-        (Rows::Mixed, true),
-        |i| format!("n{i}"),
-        &returning,
-        &mut out,
-    )?;
+    moving::finish(work, Rows::Mixed, |i| format!("n{i}"), &returning, &mut out)?;
     Ok(out)
 }
 
@@ -170,6 +156,7 @@ enum Sees<'a> {
 
 impl Merge {
     fn of(work: &Work<'_>, tree: &MergeStmt) -> Result<Self, Box<Report>> {
+        policies::no_merge(&work.changed.relation)?;
         let tokens = &work.statement.tokens;
         let using = work.clauses.from.ok_or_else(mismatch)?;
         let end = work.clauses.returning.unwrap_or(work.clauses.end);

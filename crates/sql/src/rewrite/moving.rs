@@ -21,17 +21,16 @@ pub(crate) enum Rows {
     Mixed,
 }
 
-/// Appends everything behind the source; `new` names the source's columns with the new images. `reads`:
-/// the change reads columns of its target.
+/// Appends everything behind the source; `new` names the source's columns with the new images.
 pub(crate) fn finish(
     work: &Work<'_>,
-    (kind, reads): (Rows, bool),
+    kind: Rows,
     new: impl Fn(usize) -> String,
     returning: &Returning,
     out: &mut Written<'_>,
 ) -> Result<(), Box<Report>> {
     let keys = Keys::of(work, &new).ok_or_else(mismatch)?;
-    out.cte().ours(&images(work, (kind, reads), &keys, &new));
+    out.cte().ours(&images(work, kind, &keys, &new));
     out.cte().ours(&log(work, kind, &keys));
     out.cte().ours(&rows(work, kind, &keys));
     out.counted = work.clauses.returning.is_none();
@@ -98,12 +97,7 @@ impl Keys {
 }
 
 /// The images to be written, live ones and tombstones.
-fn images(
-    work: &Work<'_>,
-    (kind, reads): (Rows, bool),
-    keys: &Keys,
-    new: impl Fn(usize) -> String,
-) -> String {
+fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> String) -> String {
     let changed = &work.changed;
     let writable = changed.writable();
     let named = |of: &dyn Fn(usize) -> String| {
@@ -111,6 +105,7 @@ fn images(
         list(columns.map(|(i, c)| format!("{} AS {}", of(i), q(&c.name))))
     };
     let same = &keys.same;
+    let reads = kind == Rows::Mixed || work.reads_target(None);
     let checks = work.new_images(Command::Update, reads, &new).join(" AND ");
     let checked = match (kind, checks.is_empty()) {
         (_, true) => String::new(),

@@ -68,13 +68,13 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
             fires.source(&source, &fired)
         ));
         let new = |i: usize| format!("pgdraft_w{i}");
-        moving::finish(work, (Rows::Updated, reads), new, &returning, &mut out)?;
+        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
         return Ok(out);
     }
     if moves {
         let writable = changed.writable();
         let new = |i: usize| image(&writable, &assignments, i);
-        moving::finish(work, (Rows::Updated, reads), new, &returning, &mut out)?;
+        moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
         return Ok(out);
     }
     out.cte().ours(&work.log('U', ""));
