@@ -176,25 +176,31 @@ fn fixed(view: &Relation, verb: Verb, why: &str) -> Box<Report> {
     )
 }
 
+/// The text of a view and its one SELECT.
+fn defined(view: &Relation) -> Option<(Arc<Statement>, Box<SelectStmt>)> {
+    let definition = view.view.as_ref().map_or("", |v| v.definition.as_str());
+    let script = parse(definition).ok()?;
+    let [statement] = script.statements.as_slice() else {
+        return None;
+    };
+    let parsed = pg_query::parse(&statement.text, 0).ok()?;
+    let node = parsed.protobuf.stmts.into_iter().next();
+    match node.and_then(|s| s.stmt).and_then(|n| n.node) {
+        Some(NodeEnum::SelectStmt(select)) if matches!(statement.body, Body::Query) => {
+            Some((Arc::clone(statement), select))
+        }
+        _ => None,
+    }
+}
+
 fn level(
     inside: &Context<'_>,
     view: &Arc<Relation>,
     verb: Verb,
 ) -> Result<Option<(Level, Arc<Relation>)>, Box<Report>> {
     let refused = || lost(view);
-    let definition = view.view.as_ref().map_or("", |v| v.definition.as_str());
-    let script = parse(definition).map_err(|_| refused())?;
-    let [statement] = script.statements.as_slice() else {
-        return Err(refused());
-    };
-    let parsed = pg_query::parse(&statement.text, 0).map_err(|_| refused())?;
-    let node = parsed.protobuf.stmts.into_iter().next();
-    let Some(NodeEnum::SelectStmt(select)) = node.and_then(|s| s.stmt).and_then(|n| n.node) else {
-        return Err(refused());
-    };
-    if !matches!(statement.body, Body::Query) {
-        return Err(refused());
-    }
+    let (statement, select) = defined(view).ok_or_else(refused)?;
+    let statement = &statement;
     if let Some(why) = obstacle(&select) {
         return Err(fixed(view, verb, why));
     }
