@@ -9,7 +9,7 @@ COPY t FROM STDIN;
 11	\N2	11
 \.
 SELECT * FROM t ORDER BY id;
-COPY t (id, qty) FROM STDIN;
+COPY t (id, qty) FROM STDOUT;
 20	5
 \.
 DELETE FROM t WHERE id IN (2, 20);

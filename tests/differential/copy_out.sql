@@ -19,3 +19,8 @@ COPY t (v, id) TO STDOUT (FORMAT csv, HEADER true);
 SELECT * FROM t ORDER BY id;
 -- expect error 42P01
 COPY missing TO STDOUT;
+-- the direction is FROM's and TO's to say, not the stream's name
+COPY t TO STDIN;
+COPY clean (id) TO STDIN WITH DELIMITER ',' NULL AS 'none';
+COPY (SELECT id, 'stdin' AS "from stdin" FROM t ORDER BY id) TO STDOUT;
+COPY (SELECT id, v FROM t ORDER BY id) TO STDOUT (DELIMITER ';', NULL 'stdin');

@@ -40,6 +40,20 @@ if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
   rm -rf asyncpg/asyncpg
   echo "$sqlalchemy $asyncpg" >pytest/version
 fi
+# Interpreters and their ORMs as Debian packs them.
+packages=(libdbd-pg-perl php-cli php-doctrine-orm php-pgsql php-symfony-cache ruby ruby-activerecord ruby-pg ruby-sequel)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+  as_root apt-get -qq update >/dev/null
+  as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" >"$target/apt.log" 2>&1 ||
+    { cat "$target/apt.log"; exit 1; }
+fi
 # ORMs and query builders: what `orms` runs is copied there, beside the modules.
 wanted=$(cat "$root/tests/programs/orms/package.json" "$root/tests/programs/orms/requirements.txt" | sha256sum)
 if [ "$(cat orms/version 2>/dev/null)" != "$wanted" ]; then

@@ -10,7 +10,7 @@ use sql::{Effect, Plan};
 use tokio::io::AsyncWrite;
 
 use crate::conn::Failure;
-use crate::planner::{Piece, Script};
+use crate::planner::Script;
 use crate::queue::Want;
 use crate::request::Requests;
 
@@ -66,17 +66,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 }
 
 /// Whether the client's data must follow the statement.
-pub(crate) fn copies_in(plan: &Plan, piece: &Piece) -> bool {
+pub(crate) fn copies_in(plan: &Plan) -> bool {
     match plan {
         Plan::Write(write) => write.verb == sql::Verb::Copy,
-        Plan::Relay(relay) => relay.effect == Effect::Copy && says_stdin(piece),
-        Plan::Read(read) => read.effect == Effect::Copy && says_stdin(piece),
+        Plan::Relay(relay) => relay.effect == Effect::CopyIn,
+        Plan::Read(read) => read.effect == Effect::CopyIn,
         _ => false,
     }
-}
-
-fn says_stdin(piece: &Piece) -> bool {
-    let text = piece.text.to_ascii_lowercase();
-    text.split_whitespace()
-        .any(|word| word.starts_with("stdin"))
 }

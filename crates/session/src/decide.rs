@@ -273,7 +273,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut lane = self.conn.lane();
         let group = lane.replies.group() + 1;
         match effect {
-            Effect::None | Effect::Copy | Effect::Skip(_) => Vec::new(),
+            Effect::None | Effect::CopyIn | Effect::CopyOut | Effect::Skip(_) => Vec::new(),
             Effect::Temporary => {
                 lane.temporary.changes(group);
                 Vec::new()

@@ -173,7 +173,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.poison(&report);
                 break;
             }
-            let copies = copies_in(&plan, piece);
+            let copies = copies_in(&plan);
             let none = Values {
                 types: &[],
                 given: Some(&[]),
@@ -329,7 +329,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let undo = self.take_effect(effect);
         let note = match effect {
             Effect::Transaction => Some(Note::Transaction),
-            Effect::Copy => Some(Note::CopyOver),
+            Effect::CopyIn | Effect::CopyOut => Some(Note::CopyOver),
             Effect::None
             | Effect::Skip(_)
             | Effect::Settings

@@ -145,8 +145,10 @@ pub enum Effect {
     Temporary,
     /// Nothing, because what it would make is there: the command tag that the client must see.
     Skip(&'static str),
-    /// COPY … TO STDOUT or FROM STDIN: CopyOut/CopyIn responses follow.
-    Copy,
+    /// COPY … FROM: the client's data must follow, whether it says STDIN or STDOUT.
+    CopyIn,
+    /// COPY … TO: rows follow as CopyData.
+    CopyOut,
 }
 
 impl Effect {

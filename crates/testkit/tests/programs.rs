@@ -1,7 +1,7 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
 //! balance invariant, a Django application that migrates while its work is a draft, and Django's own
 //! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly;
-//! and ORMs of npm and PyPI, step by step.
+//! and ORMs of npm, PyPI and Debian, step by step.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -13,7 +13,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use testkit::cluster::Database;
@@ -296,7 +296,11 @@ fn run_suite(
 }
 
 /// Programs of `tests/programs/orms`: each prints a line for each step.
-const ORMS: [&str; 7] = [
+const ORMS: [&str; 11] = [
+    "active_record.rb",
+    "sequel.rb",
+    "doctrine.php",
+    "dbd_pg.pl",
     "sequelize.js",
     "typeorm.js",
     "knex.js",
@@ -322,10 +326,7 @@ fn orm(program: &str) -> Result<(), String> {
     let schema = std::fs::read_to_string(sources.join("schema.sql")).unwrap();
     let cluster = Cluster::shared();
     let lines = |database: &Database, words: &[&str]| {
-        let mut command = Command::new(match program.ends_with(".py") {
-            true => folder.join("venv/bin/python"),
-            false => PathBuf::from("node"),
-        });
+        let mut command = interpreter(program, &folder);
         command.current_dir(&folder).arg(program).args(words);
         let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
         let text = String::from_utf8_lossy(&output.stdout).replace(database.name(), "DATABASE");
@@ -357,6 +358,17 @@ fn orm(program: &str) -> Result<(), String> {
     match pairs.find(|(own, draft)| own != draft && !known(own)) {
         None => Ok(()),
         Some((own, draft)) => Err(format!("PostgreSQL: {own}\nin a draft: {draft}")),
+    }
+}
+
+/// What runs a program of that name.
+fn interpreter(program: &str, folder: &Path) -> Command {
+    match program.rsplit_once('.').map(|(_, language)| language) {
+        Some("py") => Command::new(folder.join("venv/bin/python")),
+        Some("rb") => Command::new("ruby"),
+        Some("php") => Command::new("php"),
+        Some("pl") => Command::new("perl"),
+        _ => Command::new("node"),
     }
 }
 

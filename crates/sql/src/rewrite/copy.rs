@@ -52,7 +52,7 @@ fn query(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repor
     };
     if edits.list.is_empty() {
         return Ok(Plan::Relay(Relay {
-            effect: Effect::Copy,
+            effect: Effect::CopyOut,
         }));
     }
     Ok(rewritten(statement, &edits.list, edits.merged))
@@ -66,7 +66,7 @@ fn rewritten(statement: &Statement, edits: &[Edit], merged: Vec<catalog::Relatio
         text,
         positions,
         merged,
-        effect: Effect::Copy,
+        effect: Effect::CopyOut,
         locks: Locks::of(statement),
     }))
 }
@@ -121,7 +121,7 @@ fn to(
     };
     let Some(item) = dirty.first() else {
         return Ok(Plan::Relay(Relay {
-            effect: Effect::Copy,
+            effect: Effect::CopyOut,
         }));
     };
     let head = context

@@ -30,7 +30,10 @@ pub(crate) fn change(
         Body::Query => parts.filter_map(changed).collect(),
         Body::Change(change) => parts.chain([change]).filter_map(changed).collect(),
         Body::Copy(copy) => {
-            effect = Effect::Copy;
+            effect = match copy.from {
+                true => Effect::CopyIn,
+                false => Effect::CopyOut,
+            };
             let name = copy.relation.iter().map(|(schema, name, location)| Name {
                 schema: schema.clone(),
                 name: name.clone(),

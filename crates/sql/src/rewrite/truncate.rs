@@ -22,6 +22,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, Box<Report>> {
     let mut tables: Vec<Arc<Relation>> = Vec::new();
     let mut partitions = Vec::new();
+    let mut undrafted: Vec<RelationId> = Vec::new();
     for node in &tree.relations {
         let Some(NodeEnum::RangeVar(name)) = node.node.as_ref() else {
             continue;
@@ -42,6 +43,10 @@ pub(crate) fn plan(
                 continue;
             }
             Found::Changed(changed) => changed.relation,
+            Found::Instead(Plan::NeedsDraft(more)) => {
+                undrafted.extend(more);
+                continue;
+            }
             Found::Instead(plan) => return Ok(plan),
         };
         for id in context.catalog.members(relation.id, !name.inh) {
@@ -51,6 +56,11 @@ pub(crate) fn plan(
                 tables.push(member);
             }
         }
+    }
+    if !undrafted.is_empty() {
+        undrafted.sort_unstable();
+        undrafted.dedup();
+        return Ok(Plan::NeedsDraft(undrafted));
     }
     if let Some(changed) = partitions.first() {
         if !tables.is_empty() {

@@ -33,7 +33,7 @@
 //! * `-- production`: production does it, not an agent; with `-- session` each session has a draft
 //!   and a plain copy of its own, and the first one's is what a commit is compared with
 //! * `-- batch` … `-- end`: all lines between go as one simple Query
-//! * after `COPY … FROM STDIN;` the data follows up to a line `\.`
+//! * after `COPY … FROM STDIN;` (or `STDOUT`, which says the same) the data follows up to a line `\.`
 
 use super::split::split;
 
@@ -307,7 +307,7 @@ impl Reader<'_> {
             return;
         };
         let upper = step.text.to_ascii_uppercase();
-        if !upper.starts_with("COPY") || !upper.contains("FROM STDIN") || step.copy.is_some() {
+        if !upper.starts_with("COPY") || !upper.contains("FROM STD") || step.copy.is_some() {
             return;
         }
         let mut data = Vec::new();
