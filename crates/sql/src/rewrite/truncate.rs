@@ -11,7 +11,7 @@ use report::Report;
 use crate::parse::Statement;
 use crate::plan::{Context, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::resolve;
-use crate::rewrite::change::{Found, list, redact, target};
+use crate::rewrite::change::{Changed, Found, list, redact, target};
 
 mod partition;
 
@@ -20,48 +20,10 @@ pub(crate) fn plan(
     tree: &TruncateStmt,
     context: &Context<'_>,
 ) -> Result<Plan, Box<Report>> {
-    let mut tables: Vec<Arc<Relation>> = Vec::new();
-    let mut partitions = Vec::new();
-    let mut undrafted: Vec<RelationId> = Vec::new();
-    for node in &tree.relations {
-        let Some(NodeEnum::RangeVar(name)) = node.node.as_ref() else {
-            continue;
-        };
-        is_table(context, name)?;
-        // TRUNCATE is not analysed before it runs, so its errors have no position
-        let found = target(context, Some(name), None).map_err(|mut report| {
-            report.position = None;
-            report
-        });
-        let found = found?;
-        if let Found::Changed(changed) = &found {
-            not_only_partitioned(&changed.relation, name)?;
-        }
-        let relation = match found {
-            Found::Changed(changed) if changed.relation.partition.is_some() => {
-                partitions.push(changed);
-                continue;
-            }
-            Found::Changed(changed) => changed.relation,
-            Found::Instead(Plan::NeedsDraft(more)) => {
-                undrafted.extend(more);
-                continue;
-            }
-            Found::Instead(plan) => return Ok(plan),
-        };
-        for id in context.catalog.members(relation.id, !name.inh) {
-            let member = context.catalog.relations.get(&id);
-            let member = resolve::drafted(Arc::clone(member.unwrap_or(&relation)))?;
-            if !tables.iter().any(|t| t.id == id) {
-                tables.push(member);
-            }
-        }
-    }
-    if !undrafted.is_empty() {
-        undrafted.sort_unstable();
-        undrafted.dedup();
-        return Ok(Plan::NeedsDraft(undrafted));
-    }
+    let (mut tables, partitions) = match named(tree, context)? {
+        Ok(named) => named,
+        Err(first) => return Ok(first),
+    };
     if let Some(changed) = partitions.first() {
         if !tables.is_empty() {
             return Err(partition::refused(&changed.relation, "beside other tables"));
@@ -97,6 +59,56 @@ pub(crate) fn plan(
         counted: true,
         sequences: tree.restart_seqs,
     })))
+}
+
+/// Tables with what inherits from them, and partitions that stand there by their names.
+type Named = (Vec<Arc<Relation>>, Vec<Box<Changed>>);
+
+/// What the statement names, or the plan that comes first: all that have no head get theirs at once.
+fn named(tree: &TruncateStmt, context: &Context<'_>) -> Result<Result<Named, Plan>, Box<Report>> {
+    let mut tables: Vec<Arc<Relation>> = Vec::new();
+    let mut partitions = Vec::new();
+    let mut undrafted: Vec<RelationId> = Vec::new();
+    for node in &tree.relations {
+        let Some(NodeEnum::RangeVar(name)) = node.node.as_ref() else {
+            continue;
+        };
+        is_table(context, name)?;
+        // TRUNCATE is not analysed before it runs, so its errors have no position
+        let found = target(context, Some(name), None).map_err(|mut report| {
+            report.position = None;
+            report
+        });
+        let found = found?;
+        if let Found::Changed(changed) = &found {
+            not_only_partitioned(&changed.relation, name)?;
+        }
+        let relation = match found {
+            Found::Changed(changed) if changed.relation.partition.is_some() => {
+                partitions.push(changed);
+                continue;
+            }
+            Found::Changed(changed) => changed.relation,
+            Found::Instead(Plan::NeedsDraft(more)) => {
+                undrafted.extend(more);
+                continue;
+            }
+            Found::Instead(plan) => return Ok(Err(plan)),
+        };
+        for id in context.catalog.members(relation.id, !name.inh) {
+            let member = context.catalog.relations.get(&id);
+            let member = resolve::drafted(Arc::clone(member.unwrap_or(&relation)))?;
+            if !tables.iter().any(|t| t.id == id) {
+                tables.push(member);
+            }
+        }
+    }
+    if !undrafted.is_empty() {
+        undrafted.sort_unstable();
+        undrafted.dedup();
+        return Ok(Err(Plan::NeedsDraft(undrafted)));
+    }
+    Ok(Ok((tables, partitions)))
 }
 
 /// The statement; `told` are the tables that PostgreSQL tells of.
