@@ -153,11 +153,12 @@ impl Stage {
             (Fires::NewRow, _) => {
                 "FOR EACH ROW WHEN (NEW.pgdraft_new AND NEW.pgdraft_live)".to_owned()
             }
-            (Fires::Statement, Some(Event::Update)) => format!(
-                "REFERENCING OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ({OPERATION})"
-            ),
+            (Fires::Statement, Some(Event::Update)) => {
+                "REFERENCING OLD TABLE AS pgdraft_o NEW TABLE AS pgdraft_n FOR EACH STATEMENT"
+                    .to_owned()
+            }
             (Fires::Statement, _) => {
-                format!("REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT WHEN ({OPERATION})")
+                "REFERENCING NEW TABLE AS pgdraft_n FOR EACH STATEMENT".to_owned()
             }
         };
         format!(

@@ -40,6 +40,7 @@ mod merging;
 mod moving;
 mod noted;
 mod parts;
+mod plain;
 mod returning;
 mod rows;
 mod secured;

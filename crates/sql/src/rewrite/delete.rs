@@ -5,6 +5,7 @@ use report::Report;
 
 use crate::plan::Verb;
 use crate::rewrite::change::{list, mismatch};
+use crate::rewrite::plain;
 use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::work::{Work, Written};
 
@@ -24,7 +25,8 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
     let mut out = work.written(Verb::Delete);
     out.cascades = true;
     work.source(out.cte(), &returning.rows(), |splice| {
-        splice.ours(&returning.lifted())
+        splice.ours(&returning.lifted());
+        splice.ours(plain::deletes(work));
     })?;
     out.cte().ours(&work.log('D', ""));
     let mut insert = work.splice();

@@ -9,6 +9,7 @@ use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
+use crate::rewrite::plain;
 use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Work, Written};
@@ -45,6 +46,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     };
     work.source_as(&source, out.cte(), &returning.rows(), |splice| {
         splice.ours(&returning.lifted());
+        splice.ours(plain::updates(work, &assignments));
         splice.ours(&fires.as_ref().map_or_else(String::new, Fires::generated));
         for (i, assignment) in assignments.iter().enumerate() {
             let column = changed.relation.column(&assignment.column);
