@@ -86,6 +86,22 @@ INSERT INTO t VALUES ('z');
 TABLE t;
 ROLLBACK;
 SELECT * FROM t ORDER BY id;
+-- changes under WITH
+CREATE TEMP TABLE one (id int, v text);
+CREATE TEMP TABLE two (id int, v text);
+INSERT INTO one SELECT id, 'from t' FROM t;
+WITH gone AS (DELETE FROM one WHERE id = 1 RETURNING *) INSERT INTO two SELECT * FROM gone RETURNING *;
+WITH gone AS (DELETE FROM one RETURNING *) SELECT g.id, g.v FROM gone g JOIN t USING (id) ORDER BY 1;
+WITH a AS (INSERT INTO one VALUES (7, 'x') RETURNING *), b AS (INSERT INTO two SELECT id, v FROM a RETURNING *) SELECT * FROM a, b;
+WITH a AS (UPDATE one SET v = upper(v) RETURNING *), o AS (SELECT * FROM t) SELECT a.*, (SELECT count(*) FROM o) FROM a;
+WITH RECURSIVE n (i) AS (SELECT 20 UNION ALL SELECT i + 1 FROM n WHERE i < 22), made AS (INSERT INTO two SELECT i, 'r' FROM n RETURNING id) SELECT count(*) FROM made;
+WITH a AS (INSERT INTO two VALUES (1, 'again') RETURNING *) UPDATE one SET v = a.v FROM a RETURNING one.*;
+SELECT * FROM one ORDER BY id;
+SELECT * FROM two ORDER BY id, v;
+-- expect refused 0A000
+WITH a AS (DELETE FROM t RETURNING *) INSERT INTO one SELECT id, 'moved' FROM a;
+-- expect refused 0A000
+WITH a AS (DELETE FROM one RETURNING *) UPDATE t SET v = v FROM a WHERE a.id = t.id;
 -- batch
 CREATE TEMP TABLE m AS SELECT id FROM t WHERE id < 3; INSERT INTO m VALUES (50); SELECT * FROM m ORDER BY 1; DROP TABLE m;
 -- end

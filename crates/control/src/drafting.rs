@@ -123,7 +123,7 @@ impl Control {
         let transaction = client.transaction().await?;
         transaction.batch_execute(&self.lock_timeout()).await?;
         transaction.batch_execute(LOCK).await?;
-        if in_use(&transaction, id).await? {
+        if rows(&transaction, id).await? == Rows::Live {
             return Ok(());
         }
         history::head_goes(&transaction, id).await?;
@@ -176,6 +176,18 @@ fn why_stuck(error: &ControlError) -> String {
     )
 }
 
+/// Whether it is the rows that an error is about: values, constraints, types; or how they are told apart.
+fn misfit(error: &ControlError) -> bool {
+    let of_rows = |code: &str| {
+        ["22", "23", "42"]
+            .iter()
+            .any(|class| code.starts_with(class))
+    };
+    let said = error.database();
+    matches!(error, ControlError::SchemaMoved(_))
+        || said.is_some_and(|said| of_rows(said.code().code()))
+}
+
 /// The tables and all that they reach by actions, as far as that can be drafted; the triggers
 /// refuse an action on the rest.
 fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId>, ControlError> {
@@ -195,9 +207,18 @@ fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId
     Ok(all)
 }
 
-/// Whether a live session has rows in a head; the history of ended ones is in nobody's way. Takes the head for itself first, so that the answer
-/// stays true until the transaction ends.
-async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool, ControlError> {
+/// Whose rows a head holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Of sessions that go on.
+    Live,
+    /// Of sessions that have ended: what is committed can be taken back by them.
+    History,
+    None,
+}
+
+/// Takes the head for itself first, so that the answer stays true until the transaction ends.
+async fn rows(transaction: &Transaction<'_>, id: DraftTableId) -> Result<Rows, ControlError> {
     let text = format!(
         "LOCK TABLE pgdraft.d{0}, pgdraft.d{0}_log IN ACCESS EXCLUSIVE MODE",
         id.0
@@ -206,11 +227,16 @@ async fn in_use(transaction: &Transaction<'_>, id: DraftTableId) -> Result<bool,
     let row = transaction
         .query_typed_one(
             &format!(
-                "SELECT EXISTS (SELECT FROM pgdraft.sessions s JOIN pgdraft.d{} h ON h.pgdraft_sid = s.sid WHERE s.ended_at IS NULL)",
+                "SELECT EXISTS (SELECT FROM pgdraft.sessions s JOIN pgdraft.d{0} h ON h.pgdraft_sid = s.sid WHERE s.ended_at IS NULL),
+                        EXISTS (SELECT FROM pgdraft.d{0})",
                 id.0
             ), &[])
         .await?;
-    Ok(row.try_get(0)?)
+    Ok(match (row.try_get(0)?, row.try_get(1)?) {
+        (true, _) => Rows::Live,
+        (false, true) => Rows::History,
+        (false, false) => Rows::None,
+    })
 }
 
 /// One transaction's worth of head making.
@@ -254,14 +280,19 @@ impl<'a> Work<'a> {
                     // Only what the triggers check has changed: the rows can stay.
                     let draft = self.draft(relation, id);
                     self.run(&trigger::drop(&draft)).await?;
-                } else if in_use(self.transaction, id).await? {
-                    self.follow(relation, id, &ddl).await?;
                 } else {
-                    history::head_goes(self.transaction, id).await?;
-                    self.run(&head::drop(id)).await?;
-                    let draft = self.draft(relation, id);
-                    self.run(&trigger::drop(&draft)).await?;
-                    self.run(&ddl).await?;
+                    let whose = rows(self.transaction, id).await?;
+                    let followed = match whose {
+                        Rows::None => false,
+                        _ => self.follow(relation, id, whose).await?,
+                    };
+                    if !followed {
+                        history::head_goes(self.transaction, id).await?;
+                        self.run(&head::drop(id)).await?;
+                        let draft = self.draft(relation, id);
+                        self.run(&trigger::drop(&draft)).await?;
+                        self.run(&ddl).await?;
+                    }
                 }
                 id
             }
@@ -291,13 +322,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Makes a head anew and brings its rows along.
+    /// Makes a head anew and brings its rows along; `false`: it holds history alone, which does not
+    /// fit any more.
     async fn follow(
         &self,
         relation: &Relation,
         id: DraftTableId,
-        ddl: &str,
-    ) -> Result<(), ControlError> {
+        whose: Rows,
+    ) -> Result<bool, ControlError> {
         let draft = self.draft(relation, id);
         let present = self.present.get(&relation.id);
         let noted = present.into_iter().flat_map(|table| &table.columns);
@@ -312,28 +344,37 @@ impl<'a> Work<'a> {
             // Made by a pgdraft that noted nothing, and rebuilt for its sake.
             old = follow::noted(relation);
         }
-        let make = follow::keep(id) + &trigger::drop(&draft) + &head::drop(id) + ddl;
+        let make = follow::keep(id)
+            + &trigger::drop(&draft)
+            + &head::drop(id)
+            + &head::unchecked_ddl(relation, id, self.agent);
         let text = |casts| {
             let restore = follow::restore(&draft, &old, casts);
             let restore =
                 restore.ok_or_else(|| ControlError::SchemaMoved(relation.name.clone()))?;
-            Ok::<_, ControlError>(make.clone() + &restore)
+            Ok::<_, ControlError>(make.clone() + &restore + &head::late_checks(relation, id))
         };
         self.transaction
             .batch_execute("SAVEPOINT pgdraft_follow")
             .await?;
-        let direct = self.run(&text(Casts::Direct)?).await;
+        let back = || self.transaction.batch_execute("ROLLBACK TO pgdraft_follow");
+        let run = async |casts| self.run(&text(casts)?).await;
+        let mut done = run(Casts::Direct).await;
         let no_cast = |error: &ControlError| {
             let said = error.database();
             said.is_some_and(|said| *said.code() == SqlState::CANNOT_COERCE)
         };
-        match direct {
-            Err(error) if no_cast(&error) => {
-                let back = "ROLLBACK TO pgdraft_follow";
-                self.transaction.batch_execute(back).await?;
-                self.run(&text(Casts::ByText)?).await
+        if done.as_ref().is_err_and(no_cast) {
+            back().await?;
+            done = run(Casts::ByText).await;
+        }
+        match done {
+            Ok(()) => Ok(true),
+            Err(error) if whose == Rows::History && misfit(&error) => {
+                back().await?;
+                Ok(false)
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 

@@ -62,6 +62,9 @@ pub struct Failed {
     pub message: String,
 }
 
+/// The catalog is read again so often where it has moved.
+const LOOKS_MAX: usize = 3;
+
 impl Failed {
     fn of(own: Option<&Own<'_>>, primary_key: Option<String>, error: &ControlError) -> Self {
         let report = error.report();
@@ -142,7 +145,7 @@ impl Control {
             }
             Err(error) => {
                 transaction.rollback().await?;
-                rehearsal.errors = self.errors(&catalog, &mut client, session).await?;
+                rehearsal.errors = self.errors(&mut client, session).await?;
                 if rehearsal.errors.is_empty() {
                     // of the statements together, not of any row
                     rehearsal.errors.push(Failed::of(None, None, &error));
@@ -155,18 +158,20 @@ impl Control {
     /// All that stops the commit of a draft without conflicts.
     async fn errors(
         &self,
-        catalog: &Catalog,
         client: &mut Pooled,
         session: &str,
     ) -> Result<Vec<Failed>, ControlError> {
-        let transaction = client.transaction().await?;
-        let found = self.locked(&transaction, session).await?;
-        let heads = head_numbers(catalog);
-        let drafts = drafts(&transaction, catalog, &heads, found.sid).await?;
-        match self.begin(&transaction, catalog, &found, &drafts).await? {
-            Some(work) => work.every_error(&transaction).await,
-            None => Ok(Vec::new()),
+        for _ in 0..LOOKS_MAX {
+            let catalog = self.refresh_catalog().await?;
+            let transaction = client.transaction().await?;
+            let found = self.locked(&transaction, session).await?;
+            let heads = head_numbers(&catalog);
+            let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+            if let Some(work) = self.begin(&transaction, &catalog, &found, &drafts).await? {
+                return work.every_error(&transaction).await;
+            }
         }
+        Err(ControlError::Busy("production's schema is changing".into()))
     }
 }
 

@@ -32,6 +32,26 @@ const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scal
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
+    let checks = checks(relation, id).map(|check| format!(",\n    {check}"));
+    with_checks(relation, id, agent, &checks.collect::<String>())
+}
+
+/// The same for rows that were there before it: conditions that they need not fulfil come afterwards, by
+/// [`late_checks`].
+pub fn unchecked_ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
+    with_checks(relation, id, agent, "")
+}
+
+/// The conditions for rows that are yet to come; what they say of the others a commit looks at.
+pub fn late_checks(relation: &Relation, id: DraftTableId) -> String {
+    let mut out = String::new();
+    for check in checks(relation, id) {
+        let _ = writeln!(out, "ALTER TABLE {} ADD {check} NOT VALID;", head_table(id));
+    }
+    out
+}
+
+fn with_checks(relation: &Relation, id: DraftTableId, agent: &str, checks: &str) -> String {
     let (head, log) = (head_table(id), log_table(id));
     let mut out = format!("CREATE TABLE {head} (\n");
     for column in &relation.columns {
@@ -46,7 +66,7 @@ pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     pgdraft_moved boolean NOT NULL DEFAULT false{}{}
 ) WITH (fillfactor = 85, {VACUUM});",
         row_number(relation),
-        checks(relation, id)
+        checks
     );
     let key = columns("", key_columns(relation));
     // No PRIMARY KEY, whose NOT NULL would fail before our own checks can say why. Without one
@@ -227,18 +247,18 @@ fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
     all
 }
 
-/// `,\n CONSTRAINT …` for each condition, named in the order in which PostgreSQL looks at them.
-fn checks(relation: &Relation, id: DraftTableId) -> String {
-    let mut out = String::new();
-    let head = short_name(id);
-    for (number, condition) in relation.head_conditions(&head).enumerate() {
-        // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
-        let _ = write!(
-            out,
-            ",\n    CONSTRAINT pgdraft_{number:04} CHECK (NOT pgdraft_live OR {condition})"
-        );
-    }
-    out
+/// `CONSTRAINT …` for each condition, named in the order in which PostgreSQL looks at them.
+fn checks(relation: &Relation, id: DraftTableId) -> impl Iterator<Item = String> {
+    let conditions = relation
+        .head_conditions(&short_name(id))
+        .collect::<Vec<_>>();
+    // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
+    conditions
+        .into_iter()
+        .enumerate()
+        .map(|(number, condition)| {
+            format!("CONSTRAINT pgdraft_{number:04} CHECK (NOT pgdraft_live OR {condition})")
+        })
 }
 
 /// The number of a row whose base has no key.

@@ -188,6 +188,86 @@ INSERT INTO t (n, m, s) SELECT i, 'sad', i FROM generate_series(1, 10) i;",
     proxy.assert_sound();
 }
 
+/// What production asks of its rows since a draft began holds for what is written from then on; the rows
+/// that do not fulfil it are in nobody's way, and the review tells which they are.
+#[test]
+fn a_draft_goes_on_with_rows_that_a_new_constraint_forbids() {
+    let (database, mut proxy) = over_with(
+        "CREATE TABLE t (id int PRIMARY KEY, n int, m int);
+CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE part_1 PARTITION OF parts FOR VALUES IN (1, 2);
+CREATE TABLE part_3 PARTITION OF parts FOR VALUES IN (3, 4);
+INSERT INTO t VALUES (100, 1, 1);",
+        &Settings::default(),
+    );
+    let (mut one, mut other) = (proxy.connect("one"), proxy.connect("other"));
+    one.run("INSERT INTO t VALUES (1, -1, 1), (2, NULL, 2); INSERT INTO parts VALUES (1), (3)");
+    other.run("INSERT INTO t VALUES (3, 3, 3)");
+    database.connect().run(
+        "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0), ALTER n SET NOT NULL; ALTER TABLE parts DETACH PARTITION part_3",
+    );
+    assert_eq!(
+        one.value("SELECT count(*) FROM t WHERE n IS NULL OR n < 0"),
+        "2"
+    );
+    assert_eq!(
+        one.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM parts"),
+        "1 3"
+    );
+    assert_eq!(one.fail("INSERT INTO t VALUES (4, -4, 4)").code(), "23514");
+    assert_eq!(one.fail("UPDATE t SET m = 5 WHERE id = 2").code(), "23502");
+    assert_eq!(other.fail("INSERT INTO parts VALUES (4)").code(), "23514");
+    other.run("UPDATE t SET n = 4 WHERE id = 3");
+    proxy.review("COMMIT SESSION 'other'");
+    let told = proxy.review("REHEARSE SESSION 'one'");
+    let told: Vec<String> = (0..told.rows.len())
+        .map(|row| {
+            [2, 5]
+                .map(|column| told.value(row, column).unwrap())
+                .join(" ")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "{\"id\": 3} 23514: no partition of relation \"parts\" found for row",
+            "{\"id\": 1} 23514: new row for relation \"t\" violates check constraint \"positive\"",
+            "{\"id\": 2} 23502: null value in column \"n\" of relation \"t\" violates not-null constraint",
+        ]
+    );
+    one.run("UPDATE t SET n = 1 WHERE id = 1; DELETE FROM t WHERE id = 2; DELETE FROM parts WHERE id = 3");
+    proxy.review("COMMIT SESSION 'one'");
+    let rows = "SELECT string_agg(t::text, ' ' ORDER BY id) FROM t";
+    assert_eq!(database.connect().value(rows), "(1,1,1) (3,4,3) (100,1,1)");
+    proxy.assert_sound();
+}
+
+/// The rows of ended sessions follow their table too.
+#[test]
+fn a_commit_is_taken_back_after_its_table_has_changed() {
+    let (database, mut proxy) = over_with(
+        "CREATE TABLE t (id int PRIMARY KEY, n int, gone int DEFAULT 7);
+INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);",
+        &Settings::default(),
+    );
+    let mut agent = proxy.connect("s");
+    agent.run(
+        "UPDATE t SET n = 10 WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (4, 4)",
+    );
+    proxy.review("COMMIT SESSION 's'");
+    let mut owner = database.connect();
+    owner.run("ALTER TABLE t ADD COLUMN added text DEFAULT 'a', DROP COLUMN gone; ALTER TABLE t RENAME n TO number");
+    assert_eq!(
+        proxy.connect("later").value("SELECT count(added) FROM t"),
+        "3"
+    );
+    proxy.review("REVERT SESSION 's' AS 'undo'");
+    proxy.review("COMMIT SESSION 'undo'");
+    let rows = "SELECT string_agg(t::text, ' ' ORDER BY id) FROM t";
+    assert_eq!(owner.value(rows), "(1,1,a) (2,2,a) (3,3,a)");
+    proxy.assert_sound();
+}
+
 /// The catalog is not polled here: a client that paused looks by itself, and one that met an error of
 /// a table that has changed does so at its next statement.
 #[test]
