@@ -32,6 +32,7 @@ mod done;
 mod look;
 mod net;
 mod order;
+mod parts;
 mod replay;
 mod rounds;
 mod taken_back;
@@ -269,7 +270,11 @@ impl Control {
         sid: SessionId,
     ) -> Result<Own<'a>, ControlError> {
         let look = Look::at(client, draft, sid).await?;
-        self.own_as(client, draft, sid, &look).await
+        let own = self.own_as(client, draft, sid, &look).await?;
+        match look.is_small() {
+            true => Ok(own),
+            false => prepared(client, own).await,
+        }
     }
 
     async fn own_as<'a>(
@@ -283,14 +288,15 @@ impl Control {
             draft,
             sid,
             only: look.only,
-            prepared: look.only.is_none() && !look.is_small(),
+            prepared: false,
             delta: self.delta(draft.relation),
             slice: None,
+            part: None,
         };
-        if own.prepared {
-            keeper::run(client, &own.prepare(), None).await?;
+        match look.only.is_none() && !look.is_small() {
+            true => prepared(client, own).await,
+            false => Ok(own),
         }
-        Ok(own)
     }
 
     /// The counters of a table.
@@ -302,6 +308,17 @@ impl Control {
             .find(|d| d.schema == relation.schema && d.table == relation.name);
         found.map_or(&[], |d| &d.columns)
     }
+}
+
+/// The same draft with its work table ([`Own::prepare`]).
+async fn prepared<'a>(client: &impl GenericClient, own: Own<'a>) -> Result<Own<'a>, ControlError> {
+    if !own.prepared {
+        keeper::run(client, &own.prepare(), None).await?;
+    }
+    Ok(Own {
+        prepared: true,
+        ..own
+    })
 }
 
 /// Locks a session for a change of its state: nobody else writes, commits or discards it now, and
@@ -484,16 +501,47 @@ impl Work<'_> {
                 continue;
             }
             self.lock(own, removed_only).await?;
-            for query in conflict::followers(own, CONFLICT_ROWS_MAX, true) {
+            let all = self.for_any_join(own).await?;
+            for query in conflict::followers(&all, CONFLICT_ROWS_MAX, true) {
                 let told = found.collect(self.transaction, query.relation, &query.text);
                 told.await
                     .map_err(|e| busy(e, &is_locked(query.relation)))?;
             }
+            self.finish_beside(own, &all).await?;
         }
         if found.count > 0 {
-            found = conflicts(self.transaction, &self.own).await?;
+            let mut all = Vec::with_capacity(self.own.len());
+            for own in &self.own {
+                all.push(self.for_any_join(own).await?);
+            }
+            found = conflicts(self.transaction, &all).await?;
         }
         found.none()
+    }
+
+    fn is_large(&self, own: &Own<'_>) -> bool {
+        let look = self.looks.get(&own.draft.id);
+        look.is_some_and(|look| !look.is_small())
+    }
+
+    /// The same draft, so that the planner knows how large it is.
+    pub(super) async fn for_any_join<'o>(&self, own: &Own<'o>) -> Result<Own<'o>, ControlError> {
+        match self.is_large(own) {
+            true => prepared(self.transaction, *own).await,
+            false => Ok(*own),
+        }
+    }
+
+    /// Takes back what [`Work::for_any_join`] made.
+    pub(super) async fn finish_beside(
+        &self,
+        own: &Own<'_>,
+        beside: &Own<'_>,
+    ) -> Result<(), ControlError> {
+        if beside.prepared && !own.prepared {
+            keeper::run(self.transaction, &beside.finish(), None).await?;
+        }
+        Ok(())
     }
 
     async fn removes(&self, own: &Own<'_>) -> Result<bool, ControlError> {

@@ -147,7 +147,7 @@ pub fn numbered(relation: &Relation) -> bool {
     whole && key_columns(relation).len() == 1
 }
 
-fn first_key(relation: &Relation) -> Option<&Column> {
+pub(crate) fn first_key(relation: &Relation) -> Option<&Column> {
     let usual = |c: &&Column| c.type_id < FIRST_USER_OID && c.collation.is_none();
     let key = relation.key().filter(|key| operator(key, 0) == EQUAL)?;
     relation.column(key.columns.first()?).filter(usual)
@@ -258,13 +258,14 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
         }
     };
     format!(
-        "{} AND {rows}{unmoved}{within}",
+        "{} AND {rows}{unmoved}{within}{part}",
         update_modified(own, &assignments.join(", ")),
         within = hold.within(),
+        part = own.within("b"),
     )
 }
 
-/// Inserts the new rows in the order they were made; `later` columns are left NULL for
+/// Inserts the new rows in the order they were made, in each part; `later` columns are left NULL for
 /// [`fill_later`].
 pub fn insert(own: &Own<'_>, later: &[String]) -> String {
     insert_where(own, later, "")
@@ -336,7 +337,7 @@ pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}",
+        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}{part}",
         own.first(),
         relation.only(),
         own.head(),
@@ -345,7 +346,8 @@ pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
         own.sid.0,
         replaced(own),
         crate::rekey::goes(own),
-        within = hold.within()
+        within = hold.within(),
+        part = own.within("b"),
     )
 }
 

@@ -21,6 +21,7 @@ pub mod follow;
 pub mod head;
 mod inlet;
 mod limits;
+pub mod part;
 pub mod places;
 pub mod rebase;
 pub mod rehearse;
@@ -55,6 +56,8 @@ pub struct Own<'a> {
     pub delta: &'a [String],
     /// Only these rows of the head: places (`ctid`) with commas between them.
     pub slice: Option<&'a str>,
+    /// Only rows of this part.
+    pub part: Option<&'a part::Part>,
 }
 
 impl Own<'_> {
@@ -62,11 +65,18 @@ impl Own<'_> {
     /// kind `I` for a row that the draft made.
     pub(crate) fn first(&self) -> String {
         match self.only {
-            _ if self.prepared => format!("SELECT l.* FROM {} l", self.work()),
+            _ if self.prepared => {
+                format!(
+                    "SELECT l.* FROM {} l WHERE true{}",
+                    self.work(),
+                    self.within("l")
+                )
+            }
             Some(op) => format!(
-                "SELECT l.* FROM {} l WHERE l.pgdraft_sid = {} AND l.pgdraft_op = {op}",
+                "SELECT l.* FROM {} l WHERE l.pgdraft_sid = {} AND l.pgdraft_op = {op}{}",
                 self.draft.log(),
-                self.sid.0
+                self.sid.0,
+                self.within("l")
             ),
             None => self.draft.first(self.sid),
         }
@@ -74,13 +84,25 @@ impl Own<'_> {
 
     /// The rows of the head that are meant.
     pub(crate) fn head(&self) -> String {
-        match self.slice {
-            None => self.draft.table(),
-            Some(places) => format!(
+        match (self.slice, self.part) {
+            (None, None) => self.draft.table(),
+            (Some(places), _) => format!(
                 "(SELECT * FROM {} WHERE ctid = ANY ('{{{places}}}'::tid[]))",
                 self.draft.table()
             ),
+            (None, Some(_)) => format!(
+                "(SELECT * FROM {} z WHERE true{})",
+                self.draft.table(),
+                self.within("z")
+            ),
         }
+    }
+
+    /// ` AND …`: a row of the base, the log or the head is in the part that is meant.
+    pub(crate) fn within(&self, alias: &str) -> String {
+        self.part.map_or_else(String::new, |part| {
+            part.condition(self.draft.relation, alias)
+        })
     }
 
     /// Makes a work table of the first images, with an index and statistics: a head has none on

@@ -147,6 +147,7 @@ impl World {
             prepared: false,
             delta: &[],
             slice: None,
+            part: None,
         };
         let lines = |texts: Vec<String>| texts.join(";\n");
         match what {

@@ -83,6 +83,59 @@ fn a_large_commit_tells_how_far_it_is() {
     proxy.assert_sound();
 }
 
+/// A large table is written in parts of its key, which are told; one with triggers in one statement each,
+/// as its triggers are to see it.
+#[test]
+fn a_large_table_tells_how_many_of_its_rows_are_done() {
+    let (database, mut proxy) = over(
+        "CREATE TABLE pair (a int, b int, n int NOT NULL, PRIMARY KEY (a, b));
+         INSERT INTO pair SELECT n / 3, n % 3, n FROM generate_series(1, 45000) n;
+         CREATE TABLE seen (n bigint);
+         CREATE TABLE heard (id int PRIMARY KEY, n int NOT NULL);
+         INSERT INTO heard SELECT n, n FROM generate_series(1, 45000) n;
+         CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO seen SELECT count(*) FROM made; RETURN NULL; END $$;
+         CREATE TRIGGER hear AFTER UPDATE ON heard REFERENCING NEW TABLE AS made
+            FOR EACH STATEMENT EXECUTE FUNCTION hear();",
+    );
+    let mut rita = proxy.connect_reviewer();
+    let mut base = database.connect();
+    let steps = |rita: &mut Connection, name: &str| -> Vec<String> {
+        let all = told(rita, &format!("COMMIT SESSION '{name}'"));
+        let rows = |said: &String| said.split(' ').nth(2).map(ToOwned::to_owned);
+        all.iter()
+            .filter(|said| said.contains("rows written"))
+            .filter_map(rows)
+            .collect()
+    };
+    proxy.connect("u").run("UPDATE pair SET n = -n");
+    assert_eq!(steps(&mut rita, "u"), ["0", "20003", "40004"]);
+    assert_eq!(base.value("SELECT sum(n) FROM pair"), "-1012522500");
+    // beside rows of production's own, in another column of other rows, and rows that come and go
+    let mut agent = proxy.connect("v");
+    agent.run("DELETE FROM pair WHERE a < 14000");
+    agent.run("INSERT INTO pair SELECT n, -1, n FROM generate_series(1, 41000) n");
+    base.run("INSERT INTO pair VALUES (7, 7, 7)");
+    let counted = steps(&mut rita, "v");
+    assert_eq!(counted.first().map(String::as_str), Some("0"));
+    assert!(counted.len() > 5, "{counted:?}");
+    assert_eq!(
+        base.value("SELECT concat_ws(' ', count(*), sum(a::bigint), sum(n::bigint)) FROM pair"),
+        base.value(
+            "SELECT concat_ws(' ', count(*), sum(a), sum(n)) FROM (
+                SELECT n / 3 AS a, -n AS n FROM generate_series(1, 45000) n WHERE n / 3 >= 14000
+                UNION ALL SELECT n, n FROM generate_series(1, 41000) n UNION ALL SELECT 7, 7) x"
+        )
+    );
+    proxy.connect("w").run("UPDATE heard SET n = 0");
+    assert_eq!(steps(&mut rita, "w"), ["0"]);
+    assert_eq!(
+        base.value("SELECT string_agg(n::text, ' ') FROM seen"),
+        "45000"
+    );
+    proxy.assert_sound();
+}
+
 fn web(proxy: &Proxy) -> String {
     use std::io::{Read as _, Write as _};
     let mut socket = std::net::TcpStream::connect(("127.0.0.1", proxy.metrics_port())).unwrap();

@@ -18,9 +18,14 @@ impl Work<'_> {
         for own in &self.own {
             self.lock(own, false).await?;
         }
-        conflicts(self.transaction, &self.own).await?.none()?;
+        let mut all = Vec::with_capacity(self.own.len());
         for own in &self.own {
-            self.rebase(own).await?;
+            all.push(self.for_any_join(own).await?);
+        }
+        conflicts(self.transaction, &all).await?.none()?;
+        for (own, beside) in self.own.iter().zip(&all) {
+            self.rebase(beside).await?;
+            self.finish_beside(own, beside).await?;
             self.prepare_again(own).await?;
         }
         self.savepoint(COMMIT).await?;

@@ -25,7 +25,7 @@ const MERGE_JOIN: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_merg
      SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
 
 /// The draft in the order of the key, production's rows looked up.
-const NESTED_LOOP: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; \
+pub(super) const NESTED_LOOP: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
 
 /// Which columns updates change.
@@ -161,7 +161,9 @@ impl Work<'_> {
             Some(guess) => guess,
             None => {
                 let text = apply::summary(own);
+                self.side_by_side(own).await?;
                 let row = self.transaction.query_typed_one(&text, &[]).await?;
+                self.transaction.batch_execute(ANY_JOIN).await?;
                 let columns: Vec<i64> = row.try_get(3)?;
                 let columns = columns.into_iter().map(count).collect();
                 let number = |at| row.try_get(at).map(count);
@@ -194,6 +196,15 @@ impl Work<'_> {
             within,
             applied: nothing(own.draft.relation),
         })
+    }
+
+    /// A large head and its log are joined in the order of the key: by statistics that do not know the
+    /// session yet, the planner would go through the log for each row.
+    async fn side_by_side(&self, own: &Own<'_>) -> Result<(), ControlError> {
+        if self.is_large(own) {
+            self.transaction.batch_execute(MERGE_JOIN).await?;
+        }
+        Ok(())
     }
 
     /// What there is to do, as the head tells without the images that it began with: comparing the
@@ -298,10 +309,9 @@ impl Work<'_> {
         after: &[RelationId],
     ) -> Result<Option<(&'o Draft<'o>, String)>, ControlError> {
         let later = apply::back_columns(todo.own.draft.relation, after);
-        let text = apply::insert(todo.own, &later);
-        self.tell("inserting into", todo.own.draft.relation);
-        todo.applied.inserted = self.write(ANY_JOIN, &text, todo.own.draft).await?;
-        self.told(todo.applied.inserted);
+        let text = |own: &Own<'_>| apply::insert(own, &later);
+        let what = ("inserting into", todo.inserts);
+        todo.applied.inserted = self.write_parts(ANY_JOIN, todo.own, what, text).await?;
         complete(todo.own.draft, todo.inserts, todo.applied.inserted)?;
         let fill = || (todo.own.draft, apply::fill_later(todo.own, &later));
         Ok((!later.is_empty()).then(fill))
@@ -321,10 +331,9 @@ impl Work<'_> {
 
     async fn update(&self, todo: &mut Todo<'_>, held: bool) -> Result<(), ControlError> {
         for (set, which, expected) in self.sets(todo).await? {
-            let text = apply::update(todo.own, &set, which, todo.hold(held));
-            self.tell("updating", todo.own.draft.relation);
-            let written = self.write(todo.join, &text, todo.own.draft).await?;
-            self.told(written);
+            let text = |own: &Own<'_>| apply::update(own, &set, which, todo.hold(held));
+            let what = ("updating", expected);
+            let written = self.write_parts(todo.join, todo.own, what, text).await?;
             complete(todo.own.draft, expected, written)?;
             todo.applied.updated += written;
         }
@@ -344,10 +353,10 @@ impl Work<'_> {
         if changed.iter().all(|(_, rows)| *rows == todo.updates) {
             return Ok(vec![(names(), Which::All, todo.updates)]);
         }
-        let rows = self
-            .transaction
-            .query_typed(&apply::update_sets(todo.own), &[])
-            .await?;
+        self.side_by_side(todo.own).await?;
+        let text = apply::update_sets(todo.own);
+        let rows = self.transaction.query_typed(&text, &[]).await?;
+        self.transaction.batch_execute(ANY_JOIN).await?;
         if rows.len() > SETS_MAX {
             return Ok(vec![(names(), Which::Union, todo.updates)]);
         }
@@ -357,10 +366,9 @@ impl Work<'_> {
     }
 
     async fn delete(&self, todo: &mut Todo<'_>, held: bool) -> Result<(), ControlError> {
-        let text = apply::delete(todo.own, todo.hold(held));
-        self.tell("deleting from", todo.own.draft.relation);
-        let written = self.write(todo.join, &text, todo.own.draft).await?;
-        self.told(written);
+        let text = |own: &Own<'_>| apply::delete(own, todo.hold(held));
+        let what = ("deleting from", todo.deletes);
+        let written = self.write_parts(todo.join, todo.own, what, text).await?;
         if written != todo.deletes && held {
             // In a circle of foreign keys a parent's removal took some of them along.
             let text = apply::not_deleted(todo.own);
