@@ -162,8 +162,17 @@ async fn told_apart(
 /// What stops a head, without the values of any session's rows: everybody who drafts the table may
 /// read it.
 fn why_stuck(error: &ControlError) -> String {
+    if let ControlError::Misfit { why, .. } = error {
+        return why.clone();
+    }
     let Some(said) = error.database() else {
-        return format!("The head is out of date: {}.", error.report().code);
+        return match error {
+            ControlError::SchemaMoved(_) => {
+                "Rows of open drafts are told apart by another key than the table's rows now."
+                    .to_owned()
+            }
+            other => format!("The head is out of date: {}.", other.report().code),
+        };
     };
     let of = |what: &str, name: Option<&str>| {
         name.map_or_else(String::new, |name| format!(", {what} \"{name}\""))
@@ -281,13 +290,7 @@ impl<'a> Work<'a> {
                     let draft = self.draft(relation, id);
                     self.run(&trigger::drop(&draft)).await?;
                 } else {
-                    let whose = rows(self.transaction, id).await?;
-                    let followed = match whose {
-                        Rows::None => false,
-                        _ => self.follow(relation, id, whose).await?,
-                    };
-                    if !followed {
-                        history::head_goes(self.transaction, id).await?;
+                    if !self.follow(relation, id).await? {
                         self.run(&head::drop(id)).await?;
                         let draft = self.draft(relation, id);
                         self.run(&trigger::drop(&draft)).await?;
@@ -322,14 +325,37 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Makes a head anew and brings its rows along; `false`: it holds history alone, which does not
-    /// fit any more.
-    async fn follow(
-        &self,
-        relation: &Relation,
-        id: DraftTableId,
-        whose: Rows,
-    ) -> Result<bool, ControlError> {
+    /// Makes a head anew and brings its rows along; `false`: it has none. Where history does not fit
+    /// it goes.
+    async fn follow(&self, relation: &Relation, id: DraftTableId) -> Result<bool, ControlError> {
+        let whose = rows(self.transaction, id).await?;
+        if whose == Rows::None {
+            return Ok(false);
+        }
+        let savepoint = "SAVEPOINT pgdraft_follow";
+        self.transaction.batch_execute(savepoint).await?;
+        let mut done = self.bring(relation, id).await;
+        if done.as_ref().is_err_and(misfit) {
+            let back = "ROLLBACK TO pgdraft_follow";
+            self.transaction.batch_execute(back).await?;
+            history::leaves_head(self.transaction, id).await?;
+            if whose == Rows::History {
+                return Ok(false);
+            }
+            self.transaction.batch_execute(savepoint).await?;
+            done = self.bring(relation, id).await;
+        }
+        match done {
+            Ok(()) => Ok(true),
+            Err(error) if misfit(&error) => Err(ControlError::Misfit {
+                table: relation.name.clone(),
+                why: why_stuck(&error),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn bring(&self, relation: &Relation, id: DraftTableId) -> Result<(), ControlError> {
         let draft = self.draft(relation, id);
         let present = self.present.get(&relation.id);
         let noted = present.into_iter().flat_map(|table| &table.columns);
@@ -348,33 +374,24 @@ impl<'a> Work<'a> {
             + &trigger::drop(&draft)
             + &head::drop(id)
             + &head::unchecked_ddl(relation, id, self.agent);
-        let text = |casts| {
+        let run = async |casts| {
             let restore = follow::restore(&draft, &old, casts);
             let restore =
                 restore.ok_or_else(|| ControlError::SchemaMoved(relation.name.clone()))?;
-            Ok::<_, ControlError>(make.clone() + &restore + &head::late_checks(relation, id))
+            let text = make.clone() + &restore + &head::late_checks(relation, id);
+            self.run(&text).await
         };
-        self.transaction
-            .batch_execute("SAVEPOINT pgdraft_follow")
-            .await?;
-        let back = || self.transaction.batch_execute("ROLLBACK TO pgdraft_follow");
-        let run = async |casts| self.run(&text(casts)?).await;
-        let mut done = run(Casts::Direct).await;
         let no_cast = |error: &ControlError| {
             let said = error.database();
             said.is_some_and(|said| *said.code() == SqlState::CANNOT_COERCE)
         };
-        if done.as_ref().is_err_and(no_cast) {
-            back().await?;
-            done = run(Casts::ByText).await;
-        }
-        match done {
-            Ok(()) => Ok(true),
-            Err(error) if whose == Rows::History && misfit(&error) => {
-                back().await?;
-                Ok(false)
+        match run(Casts::Direct).await {
+            Err(error) if no_cast(&error) => {
+                let back = "ROLLBACK TO pgdraft_follow";
+                self.transaction.batch_execute(back).await?;
+                run(Casts::ByText).await
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 

@@ -143,6 +143,14 @@ pub enum ControlError {
     /// A table changed its shape after the draft was made.
     #[error("table \"{0}\" changed its shape after the draft was made")]
     SchemaMoved(String),
+    /// The same, where values of an open draft do not fit it any more.
+    #[error("table \"{table}\" changed its shape after the draft was made")]
+    Misfit {
+        /// The table.
+        table: String,
+        /// Without the values of any session's rows: everybody who drafts the table may read it.
+        why: String,
+    },
     /// Production changed what the draft changes.
     #[error("the draft has {count} conflict{} with production", if *.count == 1 { "" } else { "s" })]
     Conflict {
@@ -320,6 +328,7 @@ impl ControlError {
             Self::TableDropped(_) | Self::SchemaMoved(_) => Report::error(code::SCHEMA_MOVED, message)
                 .detail("The draft's rows no longer have the table, or its columns.")
                 .hint("Discard the session and do its work again in a new one."),
+            Self::Misfit { why, .. } => misfit(why, message),
             Self::Conflict { count, rows } => conflict(*count, rows, message),
             Self::NoSuchOperations { .. } => Report::error(code::NO_SUCH_OPERATION, message)
                 .hint("SHOW OPERATIONS lists the operations of a session and their states."),
@@ -432,6 +441,11 @@ fn bad_key(table: bool, columns: &[String], message: String) -> Report {
 fn quoted(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
     quoted.join(", ")
+}
+
+fn misfit(why: &str, message: String) -> Report {
+    let report = Report::error(code::SCHEMA_MOVED, message).detail(why);
+    report.hint("Ask a reviewer to commit or discard the sessions in the way, then run the statement again.")
 }
 
 fn not_closed(because: &[Dependency], message: String) -> Report {

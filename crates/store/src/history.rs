@@ -135,3 +135,21 @@ pub async fn head_goes(client: &impl GenericClient, id: DraftTableId) -> Result<
         .await?;
     Ok(())
 }
+
+/// Removes what a head and its log hold of ended sessions, as [`head_goes`].
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn leaves_head(client: &impl GenericClient, id: DraftTableId) -> Result<(), Error> {
+    head_goes(client, id).await?;
+    for table in [
+        format!("pgdraft.d{}_log", id.0),
+        format!("pgdraft.d{}", id.0),
+    ] {
+        let text = format!(
+            "DELETE FROM {table} h WHERE NOT EXISTS (SELECT FROM pgdraft.sessions s WHERE s.sid = h.pgdraft_sid AND s.ended_at IS NULL)"
+        );
+        client.execute(&text, &[]).await?;
+    }
+    Ok(())
+}

@@ -242,6 +242,30 @@ INSERT INTO t VALUES (100, 1, 1);",
     proxy.assert_sound();
 }
 
+/// A value that has no place in its column's new type keeps others from the table until its session has
+/// ended; the error does not tell it.
+#[test]
+fn a_value_that_does_not_fit_is_in_the_way_of_others() {
+    let (database, mut proxy) = over_with(
+        "CREATE TABLE t (id int PRIMARY KEY, v text)",
+        &Settings::default(),
+    );
+    let (mut one, mut other) = (proxy.connect("one"), proxy.connect("other"));
+    one.run("INSERT INTO t VALUES (1, 'secret')");
+    other.run("INSERT INTO t VALUES (2, '2')");
+    let mut owner = database.connect();
+    owner.run("ALTER TABLE t ALTER v TYPE int USING v::int");
+    let told = other.fail("INSERT INTO t VALUES (3, 3)");
+    assert_eq!(told.code(), "ZD006");
+    assert!(!format!("{told:?}").contains("secret"), "{told:?}");
+    proxy.review("DISCARD SESSION 'one'");
+    assert_eq!(other.value("SELECT sum(v) FROM t"), "2");
+    other.run("INSERT INTO t VALUES (3, 3)");
+    proxy.review("COMMIT SESSION 'other'");
+    assert_eq!(owner.value("SELECT sum(v) FROM t"), "5");
+    proxy.assert_sound();
+}
+
 /// The rows of ended sessions follow their table too.
 #[test]
 fn a_commit_is_taken_back_after_its_table_has_changed() {
