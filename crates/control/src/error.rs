@@ -296,13 +296,7 @@ impl ControlError {
                 }))
                 .hint("Try again when PostgreSQL is up."),
             Self::Stopped => Report::error("57P01", message).hint("Connect again later."),
-            Self::Exposed { tables, .. } => Report::error("42501", message)
-                .detail(format!(
-                    "INSERT, UPDATE, DELETE or TRUNCATE is granted to PUBLIC or to that role on {} of them, for example {}.",
-                    tables.len(),
-                    tables.iter().take(20).cloned().collect::<Vec<_>>().join(", ")
-                ))
-                .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again."),
+            Self::Exposed { tables, .. } => exposed(tables, message),
             Self::BadTableKeys(_) => Report::error("F0000", message)
                 .hint("Name columns of an ordinary table without a primary key: [\"public.readings.sensor\", \"public.readings.at\"]."),
             Self::BadTriggers(_) => Report::error("F0000", message)
@@ -441,6 +435,17 @@ fn bad_key(table: bool, columns: &[String], message: String) -> Report {
 fn quoted(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
     quoted.join(", ")
+}
+
+fn exposed(tables: &[String], message: String) -> Report {
+    let some: Vec<&str> = tables.iter().take(20).map(String::as_str).collect();
+    Report::error("42501", message)
+        .detail(format!(
+            "INSERT, UPDATE, DELETE or TRUNCATE is granted to PUBLIC or to that role on {} of them, for example {}.",
+            tables.len(),
+            some.join(", ")
+        ))
+        .hint("REVOKE those rights, so that the database itself keeps agents away from production, and start pgdraft again.")
 }
 
 fn misfit(why: &str, message: String) -> Report {

@@ -26,7 +26,9 @@ WITH own AS (
     UNION ALL SELECT 16, a.oid::bigint, a.xmin FROM pg_amop a WHERE a.oid >= 16384
     UNION ALL SELECT 17, k.place::bigint, k.xmin FROM pgdraft.keys k
     UNION ALL SELECT 19, y.oid::bigint, y.xmin FROM pg_policy y
-    UNION ALL SELECT 20, k.oid::bigint, (CASE WHEN k.rolbypassrls THEN '1' ELSE '2' END)::xid FROM pg_roles k WHERE k.rolname LIKE 'pgdraft\_%'
+    UNION ALL SELECT 20, k.oid::bigint, (CASE WHEN k.rolbypassrls THEN '1' ELSE '2' END)::xid FROM pg_roles k
+              WHERE k.oid IN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'pgdraft'
+                              UNION SELECT p.proowner FROM pg_proc p WHERE p.pronamespace = 'pgdraft'::regnamespace AND p.proname = 'run')
     UNION ALL SELECT 18, hashtext(t.trigger_name)::bigint, t.xmin FROM pgdraft.triggers t
 )
 SELECT md5(count(*)::text || ' ' || coalesce(sum(hashint8extended(kind * 281474976710656 + id, version::text::bigint)), 0)::text) AS schema,
