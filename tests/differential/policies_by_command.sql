@@ -26,6 +26,15 @@ ALTER TABLE closed ENABLE ROW LEVEL SECURITY;
 CREATE TABLE keyless (v int);
 ALTER TABLE keyless ENABLE ROW LEVEL SECURITY;
 CREATE POLICY positive ON keyless USING (v > 0);
+CREATE FUNCTION in_team(n int) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM members WHERE team = n AND person = me());
+END $$;
+CREATE TABLE plans (id int PRIMARY KEY, team int, v text);
+INSERT INTO plans SELECT n, n % 3 + 1, 'plan ' || n FROM generate_series(1, 6) n;
+ALTER TABLE plans ENABLE ROW LEVEL SECURITY;
+ALTER TABLE plans FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_team ON plans USING (in_team(team));
 CREATE VIEW owners_view AS SELECT * FROM docs;
 CREATE VIEW callers_view WITH (security_invoker = true) AS SELECT id, team, owner, title, rank FROM docs WHERE rank < 15;
 -- script
@@ -112,7 +121,14 @@ SELECT * FROM owners_view;
 UPDATE owners_view SET title = 'x' WHERE id = 8;
 -- expect refused 0A000
 MERGE INTO docs USING teams t ON docs.team = t.id WHEN MATCHED THEN DELETE;
+UPDATE plans SET v = 'changed' WHERE id < 5 RETURNING *;
+INSERT INTO plans VALUES (7, 3, 'new') RETURNING *;
+-- expect error 42501
+INSERT INTO plans VALUES (8, 1, 'not bob''s');
+SELECT * FROM plans ORDER BY id;
 INSERT INTO teams VALUES (4, 'four');
 INSERT INTO members VALUES (4, 'cid');
 -- expect refused 0A000
 SELECT * FROM docs;
+-- expect refused 0A000
+SELECT * FROM plans;

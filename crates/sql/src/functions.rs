@@ -110,6 +110,33 @@ const READS_BY_NAME: [&str; 20] = [
     "pg_stat_statements",
 ];
 
+/// Volatile functions in C of extensions that come with PostgreSQL, without an effect outside the
+/// connection: random values, and encryption, which takes a random salt.
+const SAFE_OF_EXTENSIONS: [&str; 12] = [
+    "gen_random_bytes",
+    "gen_random_uuid",
+    "gen_salt",
+    "pgp_sym_encrypt",
+    "pgp_sym_encrypt_bytea",
+    "pgp_pub_encrypt",
+    "pgp_pub_encrypt_bytea",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "normal_rand",
+    "set_limit",
+];
+
+/// Functions of extensions that run a query given as text.
+const RUNS_TEXT: [&str; 6] = [
+    "crosstab",
+    "crosstab2",
+    "crosstab3",
+    "crosstab4",
+    "connectby",
+    "xpath_table",
+];
+
 /// Input functions that take the type as a number: a way around its name. Nothing but PostgreSQL
 /// itself has a use for them.
 const INPUT_BY_NUMBER: [&str; 6] = [
@@ -335,10 +362,17 @@ pub(crate) fn is_harmless(function: &Function) -> bool {
         // C functions of extensions: stable ones read settings, not tables
         (_, Volatility::Stable) => {
             schema == "information_schema"
-                || (function.extension && function.language == "c" && !function.security_definer)
+                || in_extension(function) && !RUNS_TEXT.contains(&name.as_str())
         }
-        (_, Volatility::Volatile) => false,
+        (_, Volatility::Volatile) => {
+            in_extension(function) && SAFE_OF_EXTENSIONS.contains(&name.as_str())
+        }
     }
+}
+
+/// In C, with the caller's rights, and made by CREATE EXTENSION.
+fn in_extension(function: &Function) -> bool {
+    function.extension && function.language == "c" && !function.security_definer
 }
 
 /// Whether a function may be called as far as its types go, of which one may run something by itself.

@@ -5,18 +5,48 @@
 //! calls only what may be called, gives in a draft what it gives without one. The text is not understood:
 //! any doubt is a no.
 
-use catalog::{Catalog, Function, RelationKind};
+use catalog::{Catalog, Function, Relation, RelationId};
 
 use crate::functions;
 use crate::plan::Context;
 use crate::resolve;
 
 /// Words that write, that change the connection, or whose meaning is only known as the function runs.
-const ACTS: [&str; 32] = [
-    "insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop", "grant",
-    "revoke", "execute", "prepare", "call", "do", "lock", "notify", "listen", "unlisten", "set",
-    "reset", "discard", "import", "refresh", "reindex", "cluster", "vacuum", "analyze", "comment",
-    "security", "nextval", "setval",
+const ACTS: [&str; 34] = [
+    "temp",
+    "temporary",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "truncate",
+    "copy",
+    "create",
+    "alter",
+    "drop",
+    "grant",
+    "revoke",
+    "execute",
+    "prepare",
+    "call",
+    "do",
+    "lock",
+    "notify",
+    "listen",
+    "unlisten",
+    "set",
+    "reset",
+    "discard",
+    "import",
+    "refresh",
+    "reindex",
+    "cluster",
+    "vacuum",
+    "analyze",
+    "comment",
+    "security",
+    "nextval",
+    "setval",
 ];
 
 /// Functions that are the session's own in a draft, or change the connection.
@@ -35,11 +65,11 @@ fn quiet(context: &Context<'_>, function: &Function, depth: usize) -> bool {
         return false;
     };
     let text = source.to_lowercase();
-    if depth == 0 || text.contains("u&") || names_changed(context, &text) {
+    let types = functions::check_text(context, &text);
+    if depth == 0 || text.contains("u&") || types.is_err() || names_changed(context, &text) {
         return false;
     }
-    let runs =
-        |f: &Function| functions::is_harmless(f) || functions::is_allowed(context.functions, f);
+    let runs = |f: &Function| runs(context, f);
     let mut operators = context.catalog.operators.iter();
     if operators.any(|(symbol, all)| text.contains(symbol.as_str()) && !all.iter().all(runs)) {
         return false;
@@ -70,32 +100,38 @@ fn calls(context: &Context<'_>, from: &Function, (word, depth): (&str, usize)) -
     let named = context.catalog.functions.get(word);
     let mut named = named.into_iter().flatten();
     named.all(|called| {
-        called.name == from.name && called.schema == from.schema
-            || functions::is_harmless(called)
-            || functions::is_allowed(context.functions, called)
+        called.source.is_some() && called.source == from.source
+            || runs(context, called)
             || quiet(context, called, depth - 1)
     })
 }
 
-/// Whether the text may name a table that the session has changed, or a view over one.
+fn runs(context: &Context<'_>, function: &Function) -> bool {
+    functions::is_harmless(function) || functions::is_allowed(context.functions, function)
+}
+
+/// Whether the text may name a table that the session has changed, or a view over one, or what asks such
+/// a table or calls an unknown function when it is read.
 fn names_changed(context: &Context<'_>, text: &str) -> bool {
-    if context.draft.dirty.is_empty() && !context.draft.sequences {
-        return false;
+    let mut relations = context.catalog.relations.values();
+    relations.any(|relation| changes(context, relation) && names(text, &relation.name))
+}
+
+fn changes(context: &Context<'_>, relation: &Relation) -> bool {
+    let dirty = |id: &RelationId| !resolve::dirty_members(context, *id, false).is_empty();
+    let asks = relation.policies.iter();
+    let asks = asks.flat_map(|policy| &policy.reads).any(&dirty);
+    let behind = relation.view.iter();
+    asks || dirty(&relation.id)
+        || behind.into_iter().any(|view| {
+            view.relations.iter().any(&dirty) || !view.functions.iter().all(|f| runs(context, f))
+        })
+}
+
+fn names(text: &str, name: &str) -> bool {
+    let name = name.to_lowercase();
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        true => words(text).any(|word| word == name),
+        false => text.contains(&name.replace('"', "\"\"")),
     }
-    let relations = context.catalog.relations.values();
-    let mut changed = relations.filter(|relation| match (&relation.view, relation.kind) {
-        (Some(view), RelationKind::View) => {
-            let mut tables = view.relations.iter();
-            tables.any(|id| !resolve::dirty_members(context, *id, false).is_empty())
-        }
-        _ => !resolve::dirty_members(context, relation.id, false).is_empty(),
-    });
-    changed.any(|relation| {
-        let name = relation.name.to_lowercase();
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        match plain {
-            true => words(text).any(|word| word == name),
-            false => text.contains(&name.replace('"', "\"\"")),
-        }
-    })
 }
