@@ -94,7 +94,6 @@ SELECT * FROM child ORDER BY id;
 -- through views
 INSERT INTO named VALUES (1, 'via') ON CONFLICT (key) DO NOTHING;
 INSERT INTO named VALUES (1, 'via') ON CONFLICT (key) DO UPDATE SET name = excluded.name || '!', val = named.val + excluded.val RETURNING *;
-INSERT INTO named VALUES (2, 'hidden', 5) ON CONFLICT (key) DO UPDATE SET name = 'seen ' || named.name RETURNING *;
 INSERT INTO named VALUES (80, 'fresh', DEFAULT) ON CONFLICT (key) DO UPDATE SET val = 0 RETURNING *;
 INSERT INTO named AS n (name, key) VALUES ('again', 80) ON CONFLICT (key) DO UPDATE SET val = DEFAULT WHERE n.val > 0 RETURNING n.*;
 INSERT INTO small VALUES (50, 'in view', 'k') ON CONFLICT (id) DO UPDATE SET note = excluded.note RETURNING *;
