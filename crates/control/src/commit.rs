@@ -458,7 +458,8 @@ impl Work<'_> {
         }
         if done.as_ref().is_err_and(another_way) {
             self.back_to(COMMIT).await?;
-            done = self.another_way().await;
+            let round = self.another_way().await;
+            done = round.map_err(ControlError::in_every_order);
         }
         let done = done?;
         for own in self.own.iter().filter(|o| o.prepared) {

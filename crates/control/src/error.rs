@@ -87,6 +87,9 @@ pub enum ControlError {
     /// No connection to the upstream.
     #[error(transparent)]
     Upstream(#[from] upstream::UpstreamError),
+    /// What PostgreSQL said of the changes of a draft when none of their orders was left.
+    #[error("{0}")]
+    NoOrder(Box<ControlError>),
     /// The program is stopping.
     #[error("pgdraft is stopping")]
     Stopped,
@@ -281,6 +284,7 @@ impl ControlError {
     pub fn database(&self) -> Option<&tokio_postgres::error::DbError> {
         match self {
             Self::Store(store::Error::Database(error)) => error.as_db_error(),
+            Self::NoOrder(error) => error.database(),
             _ => None,
         }
     }
@@ -290,6 +294,7 @@ impl ControlError {
         let message = self.to_string();
         match self {
             Self::Store(error) => error.report(),
+            Self::NoOrder(error) => no_order(error.report()),
             Self::Upstream(error) => Report::error(code::CONTROL_UNAVAILABLE, message)
                 .detail(error.report().detail.unwrap_or_else(|| {
                     "The control connection to PostgreSQL could not be opened.".into()
@@ -348,15 +353,21 @@ impl ControlError {
                 .hint("Commit again when production's other transactions on these rows have ended."),
             Self::Sealed(_) => sealed(message),
             Self::Circle(_) => circle(message),
-            Self::Incomplete { .. } => Report::error("09000", message)
-                .detail("A trigger or rule of production kept rows from being written; nothing was committed.")
-                .hint("Look at the triggers of that table, or discard the session."),
+            Self::Incomplete { .. } => incomplete(message),
         }
     }
 
     /// A lock that was not free in time, or a deadlock: doing it again may help.
     pub(crate) fn others_in_the_way(&self) -> bool {
         matches!(self, Self::Busy(_)) || matches!(self.sqlstate(), Some("40P01" | "40001"))
+    }
+
+    /// The same of a draft that was tried in every order.
+    pub(crate) fn in_every_order(self) -> Self {
+        match self.sqlstate() {
+            Some(_) => Self::NoOrder(Box::new(self)),
+            None => self,
+        }
     }
 
     /// The same, after so many attempts.
@@ -383,6 +394,21 @@ fn sealed(message: String) -> Report {
     Report::error("55000", message)
         .detail("They were sealed with a key that this process does not have.")
         .hint("Set operations.parameters = \"encrypted\" and operations.key as they were, or use SHOW OPERATIONS without FULL.")
+}
+
+fn incomplete(message: String) -> Report {
+    Report::error("09000", message)
+        .detail(
+            "A trigger or rule of production kept rows from being written; nothing was committed.",
+        )
+        .hint("Look at the triggers of that table, or discard the session.")
+}
+
+fn no_order(report: Report) -> Report {
+    match report.hint {
+        Some(_) => report,
+        None => report.hint("Its changes were tried in every order, also one row at a time. REHEARSE SESSION lists the rows; a trigger of production may give them other values than the draft has."),
+    }
 }
 
 fn circle(message: String) -> Report {

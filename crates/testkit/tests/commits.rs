@@ -320,6 +320,7 @@ fn rows_that_a_trigger_changes_do_not_go_round_for_ever() {
     proxy.review("REVERT SESSION 's' AS 'undo'");
     let failure = proxy.connect_reviewer().fail("COMMIT SESSION 'undo'");
     assert_eq!(failure.code(), "23505", "{failure}");
+    assert!(failure.field('H').contains("in every order"), "{failure}");
     assert_eq!(owner.value(see), "1B,2A");
     proxy.assert_sound();
 }
