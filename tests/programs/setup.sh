@@ -41,7 +41,7 @@ if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
   echo "$sqlalchemy $asyncpg" >pytest/version
 fi
 # Interpreters and their ORMs as Debian packs them.
-packages=(libdbd-pg-perl php-cli php-doctrine-orm php-pgsql php-symfony-cache ruby ruby-activerecord ruby-pg ruby-sequel)
+packages=(golang-go golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev libdbd-pg-perl php-cli php-doctrine-orm php-pgsql php-symfony-cache ruby ruby-activerecord ruby-pg ruby-sequel)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

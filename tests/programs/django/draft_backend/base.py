@@ -3,6 +3,8 @@
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.creation import DatabaseCreation
 
+from .features import DatabaseFeatures
+
 
 class MadeBeforehand(DatabaseCreation):
     def _get_test_db_name(self):
@@ -17,3 +19,4 @@ class MadeBeforehand(DatabaseCreation):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     creation_class = MadeBeforehand
+    features_class = DatabaseFeatures
