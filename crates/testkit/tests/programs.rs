@@ -47,7 +47,15 @@ fn main() -> ExitCode {
             move || orm(program),
         ));
     }
-    trials.push(Trial::new("programs::django", django));
+    for (name, modules) in DJANGO {
+        trials.push(Trial::new(format!("programs::django::{name}"), move || {
+            django(modules)
+        }));
+    }
+    if let Some(modules) = environment("DJANGO") {
+        trials.retain(|trial| !trial.name.starts_with("programs::django"));
+        trials.push(Trial::new("programs::django", move || django(&modules)));
+    }
     for suite in SUITES {
         trials.push(Trial::new(format!("programs::{}", suite.name), move || {
             of_pytest(&suite)
@@ -383,28 +391,46 @@ fn interpreter(program: &str, folder: &Path) -> Command {
 
 /// What of Django's suite is run without a word: queries and changes. Modules of DDL are left out, and
 /// so are those of a second database; single tests in `tests/programs/django/draft_backend/features.py`.
-const DJANGO: &str = "\
-    aggregation aggregation_regress annotations basic bulk_create composite_pk constraints \
-    contenttypes_tests.test_fields contenttypes_tests.test_models custom_columns custom_lookups \
-    custom_managers custom_methods custom_pk datatypes dates datetimes db_functions defer defer_regress \
-    delete delete_regress distinct_on_fields expressions expressions_case expressions_window extra_regress \
-    field_defaults filtered_relation force_insert_update foreign_object from_db_value generic_relations \
-    generic_relations_regress get_earliest_or_latest get_object_or_404 get_or_create known_related_objects \
-    lookup m2m_and_m2o m2m_intermediary m2m_multiple m2m_recursive m2m_regress m2m_signals m2m_through \
-    m2m_through_regress m2o_recursive many_to_many many_to_one many_to_one_null max_lengths model_fields \
-    model_forms model_formsets model_formsets_regress model_inheritance model_inheritance_regress \
-    model_regress mutually_referential nested_foreign_keys null_fk null_fk_ordering null_queries one_to_one \
-    or_lookups order_with_respect_to ordering pagination postgres_tests.test_aggregates \
-    postgres_tests.test_array postgres_tests.test_bulk_update \
-    postgres_tests.test_functions postgres_tests.test_hstore postgres_tests.test_ranges \
-    postgres_tests.test_search postgres_tests.test_trigram postgres_tests.test_unaccent prefetch_related \
-    proxy_model_inheritance proxy_models queries queryset_pickle raw_query reserved_names reverse_lookup \
-    save_delete_hooks select_for_update select_related select_related_onetoone select_related_regress \
-    serializers sessions_tests string_lookup timezones transaction_hooks transactions unmanaged_models \
-    update update_only_fields xor_lookups";
+const DJANGO: [(&str, &str); 5] = [
+    (
+        "queries",
+        "aggregation aggregation_regress annotations basic db_functions distinct_on_fields expressions \
+         expressions_case expressions_window extra_regress get_earliest_or_latest get_object_or_404 \
+         lookup custom_lookups null_queries or_lookups ordering pagination queries raw_query \
+         reverse_lookup string_lookup update xor_lookups",
+    ),
+    (
+        "changes",
+        "bulk_create constraints defer defer_regress delete delete_regress field_defaults \
+         force_insert_update from_db_value get_or_create save_delete_hooks select_for_update \
+         transaction_hooks transactions update_only_fields",
+    ),
+    (
+        "relations",
+        "contenttypes_tests.test_fields contenttypes_tests.test_models filtered_relation foreign_object \
+         generic_relations generic_relations_regress known_related_objects m2m_and_m2o m2m_intermediary \
+         m2m_multiple m2m_recursive m2m_regress m2m_signals m2m_through m2m_through_regress \
+         m2o_recursive many_to_many many_to_one many_to_one_null mutually_referential \
+         nested_foreign_keys null_fk null_fk_ordering one_to_one order_with_respect_to prefetch_related \
+         select_related select_related_onetoone select_related_regress",
+    ),
+    (
+        "models",
+        "composite_pk custom_columns custom_managers custom_methods custom_pk datatypes dates datetimes \
+         max_lengths model_fields model_forms model_formsets model_formsets_regress model_inheritance \
+         model_inheritance_regress model_regress proxy_model_inheritance proxy_models queryset_pickle \
+         reserved_names serializers sessions_tests timezones unmanaged_models",
+    ),
+    (
+        "postgres",
+        "postgres_tests.test_aggregates postgres_tests.test_array postgres_tests.test_bulk_update \
+         postgres_tests.test_functions postgres_tests.test_hstore postgres_tests.test_ranges \
+         postgres_tests.test_search postgres_tests.test_trigram postgres_tests.test_unaccent",
+    ),
+];
 
 /// Django's suite directly, which makes its tables, and then the same through a draft.
-fn django() -> Result<(), String> {
+fn django(modules: &str) -> Result<(), String> {
     let folder = target().join("programs");
     let suite = folder.join("django/tests");
     if !suite.exists() {
@@ -413,7 +439,6 @@ fn django() -> Result<(), String> {
             suite.display()
         ));
     }
-    let modules = environment("DJANGO").unwrap_or_else(|| DJANGO.to_owned());
     let django = |port: u16, database: &str, user: &str, options: &str| {
         let mut command = Command::new(folder.join("venv/bin/python"));
         command
