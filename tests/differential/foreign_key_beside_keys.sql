@@ -25,7 +25,7 @@ UPDATE users SET email = 'BOB@x' WHERE id = 44;
 UPDATE users SET is_root = true WHERE id = 2;
 -- expect refused 0A000
 UPDATE users SET id = 22 WHERE id = 2;
--- expect error 23503
+-- expect error 23503 or 23001
 DELETE FROM users WHERE id = 1;
 SELECT * FROM users ORDER BY id;
 SELECT * FROM posts ORDER BY id;

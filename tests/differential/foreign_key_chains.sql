@@ -20,10 +20,10 @@ DELETE FROM orders WHERE id = 1;
 DELETE FROM orders WHERE id = 3;
 DELETE FROM orders WHERE id = 2;
 SELECT * FROM items ORDER BY id;
--- expect error 23503
+-- expect error 23503 or 23001
 DELETE FROM a WHERE id = 1;
 DELETE FROM a WHERE id = 2;
--- expect error 23503
+-- expect error 23503 or 23001
 DELETE FROM a WHERE id = 3;
 -- expect error 23503
 DELETE FROM a WHERE id = 4;
@@ -40,7 +40,7 @@ DELETE FROM d WHERE id = 1;
 DELETE FROM a WHERE id = 7;
 DELETE FROM a WHERE id = 9;
 DELETE FROM d WHERE id = 1;
--- expect error 23503
+-- expect error 23503 or 23001
 -- error data
 DELETE FROM a;
 DELETE FROM b WHERE id = 8;

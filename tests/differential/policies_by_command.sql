@@ -1,6 +1,7 @@
 -- setup
 -- shows: tables: restrictive policies, policies for one command, policies with subqueries and functions; INSERT … ON CONFLICT, FOR UPDATE, keys and foreign keys under row-level security
 -- differs: ON CONFLICT with a row of production that policies hide | 23505 | the draft does not see the row it would have to leave alone; PostgreSQL does nothing, or raises 42501
+-- needs: PostgreSQL 15
 -- as writer
 CREATE TABLE teams (id int PRIMARY KEY, name text);
 INSERT INTO teams VALUES (1, 'one'), (2, 'two'), (3, 'three');

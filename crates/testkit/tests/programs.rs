@@ -3,7 +3,7 @@
 //! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly;
 //! and ORMs of npm, PyPI and Debian, step by step.
 //!
-//! `DJANGO="basic update"` chooses the modules of Django's suite (`tests/programs/setup.sh` installs it).
+//! `DJANGO="basic update"` chooses the modules of Django's suite, else all of `DJANGO` are run (`tests/programs/setup.sh` installs it).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
