@@ -24,3 +24,8 @@ COPY t TO STDIN;
 COPY clean (id) TO STDIN WITH DELIMITER ',' NULL AS 'none';
 COPY (SELECT id, 'stdin' AS "from stdin" FROM t ORDER BY id) TO STDOUT;
 COPY (SELECT id, v FROM t ORDER BY id) TO STDOUT (DELIMITER ';', NULL 'stdin');
+-- columns that cannot be
+-- expect error 42703
+COPY t (nosuch) TO STDOUT;
+-- expect error 42701
+COPY t (id, v, id) TO STDOUT;

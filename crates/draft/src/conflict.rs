@@ -9,7 +9,7 @@ use catalog::{
 use crate::apply::{merged, merges, ours, stays};
 use crate::text::{
     column, columns, differ, equal, head_table, key_columns, object, operator, plain,
-    reference_operators, same, same_base, same_key, shown_key, truncated,
+    reference_operators, referring, same, same_base, same_key, shown_key, truncated,
 };
 use crate::{Draft, Own};
 
@@ -248,13 +248,25 @@ fn followers_by(own: &Own<'_>, rows_max: usize, key: &ForeignKey, child: &Relati
     let refers: Vec<String> = operators
         .iter()
         .zip(key.parent_columns.iter().zip(&key.child_columns))
-        .map(|(op, (p, c))| equal(op, &column("f", p), &column("c", c)))
+        .map(|(op, (p, c))| {
+            equal(
+                op,
+                &column("f", p),
+                &referring((relation, p), (child, c), "c"),
+            )
+        })
         .collect();
     // another row of the draft may have taken the key over
     let kept: Vec<String> = operators
         .iter()
         .zip(key.parent_columns.iter().zip(&key.child_columns))
-        .map(|(op, (p, c))| equal(op, &column("y", p), &column("c", c)))
+        .map(|(op, (p, c))| {
+            equal(
+                op,
+                &column("y", p),
+                &referring((relation, p), (child, c), "c"),
+            )
+        })
         .collect();
     let taken_over = if acts(key.on_delete) || acts(key.on_update) {
         String::new()
@@ -343,7 +355,13 @@ fn orphans(own: &Own<'_>, key: &ForeignKey, rows_max: usize) -> Option<String> {
         let parts: Vec<String> = reference_operators(Some(parent), key)
             .iter()
             .zip(key.parent_columns.iter().zip(&key.child_columns))
-            .map(|(op, (p, c))| equal(op, &column(alias, p), &column("h", c)))
+            .map(|(op, (p, c))| {
+                equal(
+                    op,
+                    &column(alias, p),
+                    &referring((parent, p), (relation, c), "h"),
+                )
+            })
             .collect();
         parts.join(" AND ")
     };

@@ -9,7 +9,7 @@ use catalog::{ForeignKey, Key, SessionId};
 use crate::Draft;
 use crate::diff::Images;
 use crate::text::{
-    NOT_IDENTICAL, column, columns, equal, key_columns, key_detail, operator, record,
+    NOT_IDENTICAL, collated, column, columns, equal, key_columns, key_detail, operator, record,
     reference_operators, shown_key,
 };
 
@@ -153,6 +153,22 @@ fn matches(operators: &[&str], left: &str, right: &str) -> String {
 /// parent may also come later in the same one.
 fn foreign_key(child: &Draft<'_>, parent: &Draft<'_>, key: &ForeignKey, sid: SessionId) -> String {
     let operators = reference_operators(Some(parent.relation), key);
+    let columns = key.parent_columns.iter().zip(&key.child_columns);
+    let collated: Vec<String> = columns
+        .map(|(p, c)| collated((parent.relation, p), (child.relation, c)))
+        .collect();
+    let refers = |which: &str| {
+        let each = operators.iter().zip(&collated).enumerate();
+        let each = each.map(|(i, (op, collated))| {
+            let i = i + 1;
+            equal(
+                op,
+                &format!("p.{which}{i}"),
+                &format!("c.{which}{i}{collated}"),
+            )
+        });
+        each.collect::<Vec<_>>().join(" AND ")
+    };
     let later = if key.deferrable {
         format!(
             " OR EXISTS (SELECT FROM pgdraft.operations a JOIN pgdraft.operations b ON b.sid = a.sid AND b.xid = a.xid WHERE a.sid = {} AND a.op = c.op AND b.op = p.op)",
@@ -168,8 +184,8 @@ fn foreign_key(child: &Draft<'_>, parent: &Draft<'_>, key: &ForeignKey, sid: Ses
     let from = format!(
         "SELECT c.op, max(p.op) AS needs, 'row ' || min(c.row) || ' refers to ' || {name} || ' ' || min(p.row) AS why FROM c JOIN p ON {} AND (p.op < c.op{later}) GROUP BY c.op, c.row
 UNION ALL SELECT p.op, c.op, 'row ' || min(c.row) || ' referred to ' || {name} || ' ' || min(p.row) FROM c JOIN p ON {} AND c.op < p.op GROUP BY c.op, p.op",
-        matches(&operators, "p.t", "c.t"),
-        matches(&operators, "p.f", "c.f"),
+        refers("t"),
+        refers("f"),
     );
     format!(
         "WITH c AS MATERIALIZED ({}), p AS MATERIALIZED ({}) {}",

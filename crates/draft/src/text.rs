@@ -78,6 +78,30 @@ pub(crate) fn equal(operator: &str, left: &str, right: &str) -> String {
     format!("{left} OPERATOR({operator}) {right}")
 }
 
+/// The value of a column that refers to one of `parent`.
+pub(crate) fn referring(
+    parent: (&Relation, &str),
+    child: (&Relation, &str),
+    alias: &str,
+) -> String {
+    column(alias, child.1) + &collated(parent, child)
+}
+
+/// ` COLLATE …` behind such a value: PostgreSQL compares by the collation of the column that is referred to
+/// (ri_triggers.c), and where the two differ nothing else says which it is.
+pub(crate) fn collated(parent: (&Relation, &str), child: (&Relation, &str)) -> String {
+    let collation = |(relation, name): (&Relation, &str)| {
+        let column = relation.column(name)?;
+        column.collation.clone()
+    };
+    let wanted = collation(parent);
+    if wanted == collation(child) {
+        return String::new();
+    }
+    let wanted = wanted.unwrap_or_else(|| "pg_catalog.\"default\"".to_owned());
+    format!(" COLLATE {wanted}")
+}
+
 /// Equality of two elements of a unique key.
 pub(crate) fn equal_in(key: &Key, place: usize, left: &str, right: &str) -> String {
     key.same(equal(operator(key, place), left, right), left, right)

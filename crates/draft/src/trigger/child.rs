@@ -7,6 +7,7 @@ use super::{Event, Raise, Step, acts};
 use crate::Draft;
 use crate::text::{
     NOT_IDENTICAL, column, columns, equal, head_table, key_detail, record, reference_operators,
+    referring,
 };
 
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
@@ -102,7 +103,10 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
         .iter()
         .zip(&key.child_columns)
         .zip(operators)
-        .map(|((p, c), op)| equal(op, &column("p", p), &column("c", c)))
+        .map(|((p, c), op)| {
+            let child = referring((parent, p), (draft.relation, c), "c");
+            equal(op, &column("p", p), &child)
+        })
         .collect();
     let matches = matches.join(" AND ");
     let filled: Vec<String> = key

@@ -8,7 +8,7 @@ use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
     NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, key_columns, key_detail,
-    record, reference_operators, same_key,
+    record, reference_operators, referring, same_key,
 };
 
 /// Which of the changed parent rows.
@@ -134,7 +134,10 @@ fn kept_unique(draft: &Draft<'_>, key: &ForeignKey, child: &Relation) -> Vec<Ste
     let follows: Vec<String> = reference_operators(Some(draft.relation), key)
         .iter()
         .zip(key.parent_columns.iter().zip(&key.child_columns))
-        .map(|(op, (p, c))| equal(op, &column("r", p), &column("c", c)))
+        .map(|(op, (p, c))| {
+            let child = referring((draft.relation, p), (child, c), "c");
+            equal(op, &column("r", p), &child)
+        })
         .collect();
     let primary = key_columns(draft.relation);
     let values: Vec<String> = primary.iter().map(|c| column("n", c)).collect();
@@ -268,11 +271,19 @@ pub(super) fn left_with_the_key(draft: &Draft<'_>, key: &ForeignKey) -> String {
 
 /// `c` refers to the old key of `g`.
 pub(super) fn refers(draft: &Draft<'_>, key: &ForeignKey) -> String {
+    let columns = key.parent_columns.iter().zip(&key.child_columns);
+    let child = draft.relation(key.child);
     let parts: Vec<String> = reference_operators(Some(draft.relation), key)
         .iter()
-        .zip(&key.child_columns)
+        .zip(columns)
         .enumerate()
-        .map(|(i, (op, name))| equal(op, &format!("g.pgdraft_k{}", i + 1), &column("c", name)))
+        .map(|(i, (op, (p, c)))| {
+            let child = match child {
+                Some(child) => referring((draft.relation, p), (child, c), "c"),
+                None => column("c", c),
+            };
+            equal(op, &format!("g.pgdraft_k{}", i + 1), &child)
+        })
         .collect();
     parts.join(" AND ")
 }

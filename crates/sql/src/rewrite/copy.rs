@@ -71,18 +71,37 @@ fn rewritten(statement: &Statement, edits: &[Edit], merged: Vec<catalog::Relatio
     }))
 }
 
-/// Columns COPY takes when none are named: all that are not generated.
-fn columns(relation: &Relation, named: &[String]) -> Vec<String> {
-    if named.is_empty() {
-        relation
-            .columns
-            .iter()
-            .filter(|c| c.generated == Generated::No)
-            .map(|c| c.name.clone())
-            .collect()
-    } else {
-        named.to_vec()
+/// The columns that COPY takes: those that are named, else all that are not generated.
+fn columns(relation: &Relation, named: &[String]) -> Result<Vec<String>, Box<Report>> {
+    for (place, name) in named.iter().enumerate() {
+        let refused = match relation.column(name) {
+            None => Report::error(
+                "42703",
+                format!(
+                    "column \"{name}\" of relation \"{}\" does not exist",
+                    relation.name
+                ),
+            ),
+            Some(column) if column.generated != Generated::No => {
+                Report::error("42P10", format!("column \"{name}\" is a generated column"))
+                    .detail("Generated columns cannot be used in COPY.")
+            }
+            Some(_) if named.iter().take(place).any(|before| before == name) => Report::error(
+                "42701",
+                format!("column \"{name}\" specified more than once"),
+            ),
+            Some(_) => continue,
+        };
+        return Err(Box::new(refused));
     }
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let stored = relation
+        .columns
+        .iter()
+        .filter(|c| c.generated == Generated::No);
+    Ok(stored.map(|c| c.name.clone()).collect())
 }
 
 /// The bytes of `table [(columns)]`.
@@ -138,7 +157,7 @@ fn to(
         hidden: false,
     };
     let source = merge::merged(&item.relation, head, wanted).ok_or_else(mismatch)?;
-    let select = list(columns(&item.relation, &copy.columns).iter().map(|c| q(c)));
+    let select = list(columns(&item.relation, &copy.columns)?.iter().map(|c| q(c)));
     let edit = Edit::new(
         table_and_columns(statement, copy, location).ok_or_else(mismatch)?,
         format!("(SELECT {select} FROM {source} AS {})", q(name)),
@@ -185,7 +204,7 @@ fn from(
         ));
     }
     let names = list(
-        columns(&changed.relation, &copy.columns)
+        columns(&changed.relation, &copy.columns)?
             .iter()
             .map(|c| q(c)),
     );
