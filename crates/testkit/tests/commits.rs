@@ -236,7 +236,7 @@ fn a_commit_that_a_deadlock_ended_is_done_again() {
         ).table(),
         ["S|7|1"]
     );
-    assert!(proxy.log().contains("others are in the way of a commit"));
+    assert!(proxy.log().contains(" a commit: once more"));
     proxy.assert_sound();
 }
 
