@@ -27,8 +27,8 @@ fn told(connection: &mut Connection, text: &str) -> Vec<String> {
 
 /// Waits until a backend of this database waits for a lock.
 fn someone_waits(watcher: &mut Connection) {
-    let text =
-        "SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.locktype = 'transactionid'";
+    // in this database: other tests wait in theirs
+    let text = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.locktype = 'transactionid' AND a.datname = current_database()";
     while watcher.value(text) == "0" {
         std::thread::yield_now();
     }
