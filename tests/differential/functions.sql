@@ -4,6 +4,17 @@ CREATE TABLE t (id int PRIMARY KEY, s text, n numeric, d date);
 CREATE FUNCTION add_one(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
 CREATE AGGREGATE product(int) (sfunc = int4mul, stype = int, initcond = 1);
 INSERT INTO t VALUES (1, 'Abc', 1.25, '2024-01-31'), (2, 'dé f', -2.5, '2024-02-29'), (3, NULL, NULL, NULL);
+-- each calls all of the next storey: there are more ways down than can be gone
+DO $$ BEGIN
+    FOR i IN 1..7 LOOP
+        FOR k IN 1..10 LOOP
+            EXECUTE format('CREATE FUNCTION storey_%s_%s(n int) RETURNS int LANGUAGE plpgsql AS %L', i, k,
+                'BEGIN IF n > 0 THEN RETURN 0'
+                || coalesce((SELECT string_agg(format(' + storey_%s_%s(n)', i + 1, j), '') FROM generate_series(1, 10) j WHERE i < 7), '')
+                || '; END IF; RETURN 1; END');
+        END LOOP;
+    END LOOP;
+END $$;
 -- script
 UPDATE t SET s = s || ' ' WHERE id = 1;
 SELECT upper(s), lower(s), length(s), trim(s), substring(s FROM 2 FOR 2), position('b' IN s), overlay(s PLACING 'X' FROM 1), left(s, 1), replace(s, 'A', 'Z'), md5(s), initcap(s) FROM t ORDER BY id;
@@ -23,3 +34,4 @@ SELECT E'tab\tnew\nline\\ \x41', U&'\0041', 'it''s', $q$dollar 'quote'$q$, B'101
 SELECT current_date = now()::date, pg_typeof(now()), localtimestamp IS NOT NULL, current_user = session_user;
 SELECT -id AS neg, +id, id ^ 2, id % 2, id & 1, id | 4, ~id, id << 1, @ -5, |/ 16 FROM t ORDER BY id;
 SELECT product(id), product(add_one(id)) FROM t;
+SELECT storey_1_1(0);

@@ -5,6 +5,8 @@
 //! calls only what may be called, gives in a draft what it gives without one. The text is not understood:
 //! any doubt is a no.
 
+use std::collections::HashMap;
+
 use catalog::{Catalog, Function, Relation, RelationId};
 
 use crate::functions;
@@ -57,16 +59,35 @@ const DEPTH_MAX: usize = 8;
 
 /// Whether a function reads nothing that the session has changed, and writes nothing.
 pub(crate) fn is_quiet(context: &Context<'_>, function: &Function) -> bool {
-    quiet(context, function, DEPTH_MAX)
+    let mut known = Known::new();
+    quiet(context, function, (DEPTH_MAX, &mut known))
 }
 
-fn quiet(context: &Context<'_>, function: &Function, depth: usize) -> bool {
+/// What was found of each function at each depth: functions that call each other would be looked at along
+/// every way from one to another.
+type Known = HashMap<(*const Function, usize), bool>;
+
+fn quiet(context: &Context<'_>, function: &Function, (depth, known): (usize, &mut Known)) -> bool {
+    let place = (std::ptr::from_ref(function), depth);
+    if let Some(found) = known.get(&place) {
+        return *found;
+    }
+    let found = depth > 0 && says_nothing(context, function, (depth, known));
+    known.insert(place, found);
+    found
+}
+
+fn says_nothing(
+    context: &Context<'_>,
+    function: &Function,
+    (depth, known): (usize, &mut Known),
+) -> bool {
     let Some(source) = &function.source else {
         return false;
     };
     let text = source.to_lowercase();
     let types = functions::check_text(context, &text);
-    if depth == 0 || text.contains("u&") || types.is_err() || names_changed(context, &text) {
+    if text.contains("u&") || types.is_err() || names_changed(context, &text) {
         return false;
     }
     let runs = |f: &Function| runs(context, f);
@@ -80,7 +101,7 @@ fn quiet(context: &Context<'_>, function: &Function, depth: usize) -> bool {
             && !word.starts_with("pg_advisory")
             && !word.starts_with("pg_try_advisory")
             && !is_system(context.catalog, word)
-            && calls(context, function, (word, depth))
+            && calls(context, (function, word), (depth, known))
     })
 }
 
@@ -96,13 +117,17 @@ fn is_system(catalog: &Catalog, word: &str) -> bool {
 }
 
 /// All functions of that name may be called, if there are any.
-fn calls(context: &Context<'_>, from: &Function, (word, depth): (&str, usize)) -> bool {
+fn calls(
+    context: &Context<'_>,
+    (from, word): (&Function, &str),
+    (depth, known): (usize, &mut Known),
+) -> bool {
     let named = context.catalog.functions.get(word);
     let mut named = named.into_iter().flatten();
     named.all(|called| {
         called.source.is_some() && called.source == from.source
             || runs(context, called)
-            || quiet(context, called, depth - 1)
+            || quiet(context, called, (depth - 1, known))
     })
 }
 
