@@ -17,6 +17,10 @@ use crate::{Control, ControlError};
 /// an advisory lock is anybody's to take.
 const LOCK: &str = "LOCK TABLE pgdraft.migrations IN EXCLUSIVE MODE";
 
+/// A head as it was before an attempt to make it anew, and the way back to it.
+const BEFORE: &str = "SAVEPOINT pgdraft_follow";
+const BACK: &str = "ROLLBACK TO pgdraft_follow";
+
 impl Control {
     /// Makes heads for these tables and for those they reach by ON DELETE / ON UPDATE actions.
     /// Idempotent, and safe against other processes. Returns a snapshot that knows the heads.
@@ -291,6 +295,7 @@ impl<'a> Work<'a> {
                     self.run(&trigger::drop(&draft)).await?;
                 } else {
                     if !self.follow(relation, id).await? {
+                        history::head_goes(self.transaction, id).await?;
                         self.run(&head::drop(id)).await?;
                         let draft = self.draft(relation, id);
                         self.run(&trigger::drop(&draft)).await?;
@@ -325,24 +330,22 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Makes a head anew and brings its rows along; `false`: it has none. Where history does not fit
-    /// it goes.
+    /// Makes a head anew and brings its rows along; `false`: there are none to bring, or history alone,
+    /// which does not fit. Beside rows that go on such history goes.
     async fn follow(&self, relation: &Relation, id: DraftTableId) -> Result<bool, ControlError> {
         let whose = rows(self.transaction, id).await?;
         if whose == Rows::None {
             return Ok(false);
         }
-        let savepoint = "SAVEPOINT pgdraft_follow";
-        self.transaction.batch_execute(savepoint).await?;
+        self.transaction.batch_execute(BEFORE).await?;
         let mut done = self.bring(relation, id).await;
         if done.as_ref().is_err_and(misfit) {
-            let back = "ROLLBACK TO pgdraft_follow";
-            self.transaction.batch_execute(back).await?;
-            history::leaves_head(self.transaction, id).await?;
+            self.transaction.batch_execute(BACK).await?;
             if whose == Rows::History {
                 return Ok(false);
             }
-            self.transaction.batch_execute(savepoint).await?;
+            history::leaves_head(self.transaction, id).await?;
+            self.transaction.batch_execute(BEFORE).await?;
             done = self.bring(relation, id).await;
         }
         match done {
@@ -355,6 +358,7 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// One attempt of it, within [`BEFORE`].
     async fn bring(&self, relation: &Relation, id: DraftTableId) -> Result<(), ControlError> {
         let draft = self.draft(relation, id);
         let present = self.present.get(&relation.id);
@@ -387,8 +391,7 @@ impl<'a> Work<'a> {
         };
         match run(Casts::Direct).await {
             Err(error) if no_cast(&error) => {
-                let back = "ROLLBACK TO pgdraft_follow";
-                self.transaction.batch_execute(back).await?;
+                self.transaction.batch_execute(BACK).await?;
                 run(Casts::ByText).await
             }
             other => other,
