@@ -200,6 +200,8 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             taken = self.frames(bytes) => taken,
             () = slot.stopped_without(from, &mut more) => Err(Failure::Gone(End::Lost)),
         };
+        let received = &self.conn.shared.metrics.from_client;
+        received.inc_by(more.len() as u64);
         (taken, more)
     }
 

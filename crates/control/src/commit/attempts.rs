@@ -57,12 +57,12 @@ impl Attempts {
         match tried {
             Ok(None) => {
                 self.moved += 1;
-                tracing::info!("production's schema moved under a commit: once more");
                 if self.moved == MOVED_MAX {
                     return Err(ControlError::Busy(
                         "production's schema kept changing".into(),
                     ));
                 }
+                tracing::info!("production's schema moved under a commit: once more");
                 Ok(None)
             }
             Err(error) if error.others_in_the_way() => {

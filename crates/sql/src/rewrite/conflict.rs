@@ -467,18 +467,10 @@ fn proposed(work: &Work<'_>, name: &str) -> Result<String, Box<Report>> {
     Ok(format!("excluded.pgdraft_i{i}"))
 }
 
-/// The proposed values of all its columns.
-fn proposed_columns(work: &Work<'_>) -> Result<String, Box<Report>> {
-    let columns = work.changed.shown().columns.iter();
-    let values = columns.map(|c| proposed(work, &c.name));
-    Ok(list(values.collect::<Result<Vec<_>, _>>()?))
-}
-
-/// They as a row of its type.
+/// The proposed values as a row of its type.
 fn row(work: &Work<'_>) -> Result<String, Box<Report>> {
-    let columns = proposed_columns(work)?;
-    Ok(format!(
-        "ROW({columns})::{}",
-        work.changed.shown().qualified()
-    ))
+    let shown = work.changed.shown();
+    let values = shown.columns.iter().map(|c| proposed(work, &c.name));
+    let values = list(values.collect::<Result<Vec<_>, _>>()?);
+    Ok(format!("ROW({values})::{}", shown.qualified()))
 }
