@@ -120,7 +120,7 @@ SELECT v FROM lines WHERE doc = 9 FOR UPDATE;
 SELECT * FROM owners_view;
 -- expect refused 0A000
 UPDATE owners_view SET title = 'x' WHERE id = 8;
--- expect refused 0A000
+-- expect error 42501
 MERGE INTO docs USING teams t ON docs.team = t.id WHEN MATCHED THEN DELETE;
 UPDATE plans SET v = 'changed' WHERE id < 5 RETURNING *;
 INSERT INTO plans VALUES (7, 3, 'new') RETURNING *;

@@ -148,27 +148,31 @@ fn only_reads(with: Option<&WithClause>) -> Result<(), String> {
     })
 }
 
+/// Heads, and what is named as a temporary relation.
 fn writes_heads_only(node: &NodeEnum) -> Result<(), String> {
-    match node {
-        NodeEnum::InsertStmt(insert) => {
-            let to_head = insert
-                .relation
-                .as_ref()
-                .is_some_and(|r| r.schemaname == "pgdraft");
-            if !to_head {
-                return Err("It inserts into a base table.".to_owned());
-            }
-            ctes(insert.with_clause.as_ref()).try_for_each(cte_is_safe)
+    let (relation, with) = match node {
+        NodeEnum::SelectStmt(select) => {
+            return ctes(select.with_clause.as_ref()).try_for_each(cte_is_safe);
         }
-        NodeEnum::SelectStmt(select) => ctes(select.with_clause.as_ref()).try_for_each(cte_is_safe),
-        _ => Err("It is a change of another kind.".to_owned()),
+        NodeEnum::InsertStmt(s) => (s.relation.as_ref(), s.with_clause.as_ref()),
+        NodeEnum::UpdateStmt(s) => (s.relation.as_ref(), s.with_clause.as_ref()),
+        NodeEnum::DeleteStmt(s) => (s.relation.as_ref(), s.with_clause.as_ref()),
+        NodeEnum::MergeStmt(s) => (s.relation.as_ref(), s.with_clause.as_ref()),
+        _ => return Err("It is a change of another kind.".to_owned()),
+    };
+    match relation.map(|r| r.schemaname.as_str()) {
+        Some("pg_temp") => {}
+        Some("pgdraft") if matches!(node, NodeEnum::InsertStmt(_)) => {}
+        Some("pgdraft") => return Err("It is a change of another kind.".to_owned()),
+        _ => return Err("It inserts into a base table.".to_owned()),
     }
+    ctes(with).try_for_each(cte_is_safe)
 }
 
 fn cte_is_safe(cte: Option<&NodeEnum>) -> Result<(), String> {
     match cte {
         Some(NodeEnum::SelectStmt(_)) => Ok(()),
-        Some(node @ NodeEnum::InsertStmt(_)) => writes_heads_only(node),
-        _ => Err("A part of it is a change of another kind.".to_owned()),
+        Some(node) => writes_heads_only(node),
+        None => Err("A part of it is a change of another kind.".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use crate::policies;
 
 mod tree;
 
-pub(crate) use tree::{Member, tree};
+pub(crate) use tree::{Member, OWN, tree};
 
 /// Rows in a draft above which probing beats hashing.
 const LARGE_DRAFT: u64 = 10_000;

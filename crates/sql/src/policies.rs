@@ -23,6 +23,8 @@ pub(crate) enum Checked {
     New,
     /// It is there, and ON CONFLICT would change it.
     Met,
+    /// It is there, and MERGE would change it.
+    Target,
 }
 
 /// ` AND …` over the merged row `m`: of rows that do not come from the base (`m.pgdraft_shown`, whose
@@ -80,8 +82,12 @@ pub(crate) fn checks(
         .map(|condition| {
             let policy = condition.policy.as_deref();
             let failed = format!(
-                "pgdraft.policy_failed('new', {}, {}, {}, pg_catalog.num_nulls({}))",
-                checked == Checked::Met,
+                "pgdraft.policy_failed({}, {}, {}, {}, pg_catalog.num_nulls({}))",
+                match checked {
+                    Checked::New | Checked::Met => "'new'",
+                    Checked::Target => "'target'",
+                },
+                checked != Checked::New,
                 policy.map_or_else(|| "NULL".to_owned(), quote_literal),
                 quote_literal(&relation.name),
                 q(of_row),
@@ -233,18 +239,6 @@ pub(crate) fn lockable(statement: &Statement, context: &Context<'_>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// MERGE asks policies of several commands about one row.
-pub(crate) fn no_merge(relation: &Relation) -> Result<(), Report> {
-    if !relation.row_security {
-        return Ok(());
-    }
-    Err(unsupported(&format!(
-        "MERGE into \"{}\", which has row-level security,",
-        relation.name
-    ))
-    .hint("write an UPDATE, a DELETE and an INSERT, or INSERT … ON CONFLICT"))
 }
 
 /// COPY FROM as PostgreSQL refuses it itself.

@@ -10,8 +10,11 @@ use catalog::{Column, Head, Key, Relation, quote_identifier as q};
 
 use super::{LARGE_DRAFT, Scan, System, Wanted, columns, equals};
 
+/// Where new rows are told too: whether a row is one of the first member.
+pub(crate) const OWN: &str = "pgdraft_own";
+
 /// One table of the tree, the parent too.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) relation: Arc<Relation>,
     /// Where the session has changed it.
@@ -41,19 +44,28 @@ pub(crate) fn tree(
         let [system_out, system_base, system_head] = of_member.lists();
         out = system_out;
         let keys: String = carried.iter().map(|key| key.of_base(n)).collect();
+        let told = |new: &str| match wanted.with_new {
+            true => format!(", {new} AS pgdraft_new, {} AS {OWN}", n == 1),
+            false => String::new(),
+        };
+        let new = told("false");
         arms.push(format!(
-            "SELECT {}, true AS pgdraft_live, {n} AS pgdraft_arm{keys}{system_base} FROM {} b",
+            "SELECT {}, true AS pgdraft_live, {n} AS pgdraft_arm{keys}{new}{system_base} FROM {} b",
             columns(parent, "b"),
             member.relation.only()
         ));
         let Some(head) = &member.head else { continue };
         let keys: String = carried.iter().map(Carried::nothing).collect();
+        let new = told("h.pgdraft_new");
         arms.push(format!(
-            "SELECT {}, h.pgdraft_live, 0{keys}{system_head} FROM {} h",
+            "SELECT {}, h.pgdraft_live, 0{keys}{new}{system_head} FROM {} h",
             columns(parent, "h"),
             head.table()
         ));
         hidden.push_str(&conditions(member, head, (n, wanted), &carried));
+    }
+    if wanted.with_new {
+        out.insert_str(0, &format!(", m.pgdraft_new, m.{OWN}"));
     }
     format!(
         "(SELECT {}{out} FROM ({}) m WHERE m.pgdraft_live{hidden}{})",

@@ -10,7 +10,7 @@ use pg_query::protobuf::RangeVar;
 use report::Report;
 
 use crate::facts::TableRef;
-use crate::merge::{self, Scan, System, Wanted};
+use crate::merge::{self, Member, Scan, System, Wanted};
 use crate::plan::{Context, Plan};
 use crate::policies;
 use crate::resolve::{self, Target};
@@ -37,6 +37,8 @@ pub(crate) struct Changed {
     pub(crate) reference: TableRef,
     /// What inherits from it is meant too.
     pub(crate) with_children: bool,
+    /// The tables of its tree, itself first, where a new row is one that none of them has.
+    pub(crate) rivals: Vec<Member>,
     /// Its system columns that the change names.
     pub(crate) system: System,
     /// What policies are asked for its rows.
@@ -104,16 +106,12 @@ pub(crate) fn target(
     Ok(Found::Changed(Box::new(Changed {
         head,
         drafted: drafted(context, &relation),
+        rivals: Vec::new(),
         with_children: with_children && !relation.children.is_empty(),
         through: way,
         renamed: None,
         system: System::default(),
-        command: match view {
-            Some(through::Verb::Insert) => Command::Insert,
-            Some(through::Verb::Update) => Command::Update,
-            Some(through::Verb::Delete) => Command::Delete,
-            None => Command::Select,
-        },
+        command: view.map_or(Command::Select, through::Verb::command),
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,
@@ -234,6 +232,10 @@ impl Changed {
                 .position(at + 1),
             ));
         }
+        let does = match self.command {
+            Command::Select => "merge into",
+            _ => does,
+        };
         let own = match &self.through {
             None => Some(name),
             Some(through) => through.column(name),
@@ -324,6 +326,10 @@ impl Changed {
             only,
             ..self.system.clone()
         };
+        if !self.rivals.is_empty() {
+            let tree = merge::tree(&self.relation, &self.rivals, (wanted, &system));
+            return Some(tree);
+        }
         merge::merged_with(&self.relation, &self.head, (wanted, &system))
     }
 

@@ -8,16 +8,15 @@
 use std::sync::Arc;
 
 use catalog::RelationId;
-use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
-use crate::facts::Change;
+use crate::facts::{Change, Part};
 use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::noted::Notes;
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
-use crate::rewrite::{Edits, delete, inherited, insert, merging, sequences, update};
+use crate::rewrite::{Edits, delete, inherited, insert, merging, sequences, temporary, update};
 use crate::splice::{Edit, Splice};
 
 /// Plans a statement whose outermost part is `outermost`, or a query.
@@ -38,31 +37,15 @@ pub(crate) fn plan(
         instead: None,
     };
     let mut edits = Vec::new();
-    for (i, part) in statement.facts.parts.iter().enumerate() {
-        let place = Place::under_with(statement, part, i + 1).ok_or_else(mismatch)?;
-        let bytes = statement.tokens.bytes(place.tokens.clone());
-        let bytes = bytes.ok_or_else(mismatch)?;
-        let begun = begin((statement, context), place, &part.change, &reads)?;
-        let Some((work, written)) = parts.take(begun, &part.change)? else {
-            continue;
-        };
-        let mut before = work.splice();
-        if let Some(own) = work.own_with()? {
-            before.copy_edited(own, &work.edits);
-            before.ours(", ");
-        }
-        if !written.ctes.is_empty() {
-            before.append(&written.ctes);
-            before.ours(", ");
-        }
-        edits.push(Edit::built(part.name..part.name, before));
-        edits.push(Edit::built(bytes, written.body));
+    for part in statement.facts.parts.iter().enumerate() {
+        edits.extend(parts.under_with((statement, context), part, &reads)?);
     }
-    let own = match outermost {
+    let direct = outermost.and_then(|change| temporary::part(change, context));
+    let own = match outermost.filter(|_| direct.is_none()) {
         None => None,
         Some(change) => {
             let place = Place::outermost(statement);
-            let begun = begin((statement, context), place, change, &reads)?;
+            let begun = Work::begin((statement, context), place, change, &reads)?;
             parts.take(begun, change)?
         }
     };
@@ -77,6 +60,7 @@ pub(crate) fn plan(
         notes.ours(", ");
         edits.insert(0, Edit::built(first.name..first.name, notes));
     }
+    edits.extend(direct.flatten());
     let inside = |e: &&Edit| !edits.iter().any(|part: &Edit| contains(part, e));
     let mut all: Vec<Edit> = reads.list.iter().filter(inside).cloned().collect();
     all.extend(edits);
@@ -91,7 +75,8 @@ pub(crate) fn plan(
         }
     }
     let own = own.as_ref().map(|(_, written)| written);
-    Ok(parts.finish(statement, splice, reads, own))
+    let verb = outermost.map_or(Verb::Select, Change::verb);
+    Ok(parts.finish(statement, splice, reads, (verb, own)))
 }
 
 fn contains(part: &Edit, other: &Edit) -> bool {
@@ -117,21 +102,6 @@ fn outer(
         splice.ours(" ");
     }
     splice.append(&written.body);
-}
-
-fn begin<'a>(
-    of: (&'a Statement, &'a Context<'a>),
-    place: Place,
-    change: &Change,
-    reads: &Edits,
-) -> Result<Begun<'a>, Box<Report>> {
-    let (relation, keywords): (&Option<RangeVar>, _) = match change {
-        Change::Insert(tree) => (&tree.relation, (Kind::Insert, Kind::Using)),
-        Change::Update(tree) => (&tree.relation, (Kind::Update, Kind::From)),
-        Change::Delete(tree) => (&tree.relation, (Kind::DeleteP, Kind::Using)),
-        Change::Merge(tree) => (&tree.relation, (Kind::Merge, Kind::Using)),
-    };
-    Work::begin(of, place, relation.as_ref(), keywords, reads)
 }
 
 fn write<'a>(work: &Work<'a>, change: &Change) -> Result<Written<'a>, Box<Report>> {
@@ -160,6 +130,38 @@ struct Parts<'n> {
 type Done<'a> = (Work<'a>, Written<'a>);
 
 impl Parts<'_> {
+    /// What becomes of a change under WITH: what is put before its CTE, and what stands in it.
+    fn under_with<'a>(
+        &mut self,
+        (statement, context): (&'a Statement, &'a Context<'a>),
+        (i, part): (usize, &Part),
+        reads: &Edits,
+    ) -> Result<Vec<Edit>, Box<Report>> {
+        if let Some(named) = temporary::part(&part.change, context) {
+            return Ok(named.into_iter().collect());
+        }
+        let place = Place::under_with(statement, part, i + 1).ok_or_else(mismatch)?;
+        let bytes = statement.tokens.bytes(place.tokens.clone());
+        let bytes = bytes.ok_or_else(mismatch)?;
+        let begun = Work::begin((statement, context), place, &part.change, reads)?;
+        let Some((work, written)) = self.take(begun, &part.change)? else {
+            return Ok(Vec::new());
+        };
+        let mut before = work.splice();
+        if let Some(own) = work.own_with()? {
+            before.copy_edited(own, &work.edits);
+            before.ours(", ");
+        }
+        if !written.ctes.is_empty() {
+            before.append(&written.ctes);
+            before.ours(", ");
+        }
+        Ok(vec![
+            Edit::built(part.name..part.name, before),
+            Edit::built(bytes, written.body),
+        ])
+    }
+
     /// Writes one part, or notes what it needs first.
     fn take<'a>(
         &mut self,
@@ -180,7 +182,7 @@ impl Parts<'_> {
         let tree = works.len() > 1;
         let (mut parts, mut keyless) = (Vec::new(), Vec::new());
         for work in works {
-            if tree && work.changed.relation.key().is_none() {
+            if tree && work.changed.relation.key().is_none() && work.changed.rivals.is_empty() {
                 keyless.push(work);
                 continue;
             }
@@ -192,7 +194,7 @@ impl Parts<'_> {
             parts.push((work, written));
         }
         if tree {
-            return inherited::together(parts, &keyless).map(Some);
+            return inherited::together(change, parts, &keyless).map(Some);
         }
         Ok(parts.pop())
     }
@@ -239,7 +241,7 @@ impl Parts<'_> {
         statement: &Statement,
         splice: Splice<'_>,
         reads: Edits,
-        own: Option<&Written<'_>>,
+        (verb, own): (Verb, Option<&Written<'_>>),
     ) -> Plan {
         let (text, positions) = splice.finish();
         let whole = self.notes.whole(&reads.merged);
@@ -254,7 +256,7 @@ impl Parts<'_> {
             doubled: self.doubled(),
             changes: self.changes,
             reads: whole,
-            verb: own.map_or(Verb::Select, |o| o.verb),
+            verb,
             redacted: redact(&statement.text),
             returning: own.is_none_or(|o| o.returning),
             counted: own.is_some_and(|o| o.counted),

@@ -10,7 +10,6 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::merge::Scan;
-use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
@@ -38,7 +37,7 @@ pub(crate) fn write<'a>(
     let updates = clause.action != OnConflictAction::OnconflictNothing as i32;
     let arbiters = arbiter::find(work, clause.infer.as_deref(), updates)?;
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
-    let mut out = work.written(Verb::Insert);
+    let mut out = work.written();
     proposed::write(work, tree, (&places, &arbiters), out.cte())?;
     let does = if updates { Does::Upsert } else { Does::Insert };
     let returning = Returning::find(work, tree.returning_clause.as_ref(), (does, &[]))?;
@@ -55,7 +54,7 @@ pub(crate) fn write<'a>(
 /// none of which may meet another.
 pub(crate) fn rows<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>, Box<Report>> {
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
-    let mut out = work.written(Verb::Insert);
+    let mut out = work.written();
     proposed::write(work, tree, (&places, &[]), out.cte())?;
     let returning = Returning::find(work, tree.returning_clause.as_ref(), (Does::Insert, &[]))?;
     let insert = nothing(work, &[], &mut out)?;

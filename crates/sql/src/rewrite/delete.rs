@@ -3,7 +3,6 @@
 use pg_query::protobuf::DeleteStmt;
 use report::Report;
 
-use crate::plan::Verb;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::plain;
 use crate::rewrite::returning::{Does, Returning};
@@ -22,7 +21,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
         (Does::Delete, &tree.using_clause),
     )?;
     work.finds_all(work.reads_target(None))?;
-    let mut out = work.written(Verb::Delete);
+    let mut out = work.written();
     out.cascades = true;
     work.source(out.cte(), &returning.rows(), |splice| {
         splice.ours(&returning.lifted());

@@ -1,4 +1,4 @@
-//! UPDATE and DELETE of a table that others inherit from: each of them is changed in its own head, by
+//! UPDATE, DELETE and MERGE of a table that others inherit from: each of them is changed in its own head, by
 //! a part of its own, and the parts stand in one statement.
 //!
 //! A child is changed as if it were a view of it with the parent's columns: no other name of its own
@@ -10,10 +10,13 @@ use catalog::{Relation, View, quote_identifier as q, quote_literal};
 use report::Report;
 
 use crate::classify::unsupported;
+use crate::facts::Change;
+use crate::merge::Member;
 use crate::plan::{Context, Plan};
 use crate::resolve;
 use crate::rewrite::assign::default_of;
 use crate::rewrite::change::{Changed, Headed, head_of, list, mismatch};
+use crate::rewrite::merging;
 use crate::rewrite::through::Through;
 use crate::rewrite::work::{Work, Written};
 use crate::shadowed;
@@ -58,6 +61,20 @@ pub(crate) fn children(context: &Context<'_>, parent: &Changed) -> Result<Childr
     Ok(Children::Instead(Plan::NeedsDraft(undrafted)))
 }
 
+/// A MERGE adds rows to the table that it names, where none of the tree has them.
+pub(crate) fn rivals(context: &Context<'_>, parent: &mut Changed, children: &[Changed]) {
+    let member = |changed: &Changed| Member {
+        relation: Arc::clone(&changed.relation),
+        head: Some(Arc::clone(&changed.head)),
+        truncated: context.draft.truncated.contains(&changed.relation.id),
+    };
+    let members = std::iter::once(member(parent)).chain(children.iter().map(member));
+    parent.rivals = members.collect();
+    if let Some(through) = &mut parent.through {
+        Arc::make_mut(through).tells_own = true;
+    }
+}
+
 /// The parent's columns of a child as a view. What a column is set to by DEFAULT is the parent's.
 fn as_parent(context: &Context<'_>, parent: &Relation, child: &Relation) -> Arc<Relation> {
     let mut seen = parent.clone();
@@ -74,6 +91,7 @@ fn as_parent(context: &Context<'_>, parent: &Relation, child: &Relation) -> Arc<
 
 /// One statement out of those of each table.
 pub(crate) fn together<'a>(
+    change: &Change,
     parts: Vec<(Work<'a>, Written<'a>)>,
     keyless: &[Work<'a>],
 ) -> Result<(Work<'a>, Written<'a>), Box<Report>> {
@@ -81,7 +99,7 @@ pub(crate) fn together<'a>(
     for (work, part) in parts {
         let arm = work.name("part");
         let (_, out) = all.get_or_insert_with(|| {
-            let out = work.written(part.verb);
+            let out = work.written();
             (work, out)
         });
         if !part.ctes.is_empty() {
@@ -107,7 +125,7 @@ pub(crate) fn together<'a>(
     };
     let mut condition = String::new();
     for work in keyless {
-        let refusal = refuse_rows(work, &mut out)?;
+        let refusal = refuse_rows(change, work, &mut out)?;
         let word = if condition.is_empty() { "WHERE" } else { "AND" };
         condition.push_str(&format!(
             " {word} (SELECT pg_catalog.count(*) FROM {refusal}) = 0"
@@ -128,10 +146,17 @@ pub(crate) fn together<'a>(
 
 /// Rows of a table without a key cannot be told apart: a change that comes to one of them is refused
 /// when it runs. Gives the name of the CTE that does it.
-fn refuse_rows(work: &Work<'_>, out: &mut Written<'_>) -> Result<String, Box<Report>> {
+fn refuse_rows(
+    change: &Change,
+    work: &Work<'_>,
+    out: &mut Written<'_>,
+) -> Result<String, Box<Report>> {
     let relation = &work.changed.relation;
     let name = work.name("refused");
-    work.source(out.cte(), "", |_| {})?;
+    match change {
+        Change::Merge(tree) => merging::rows(work, tree, out.cte())?,
+        _ => work.source(out.cte(), "", |_| {})?,
+    }
     out.cte().ours(&format!(
         "{name} AS (SELECT pgdraft.not_told_apart({}, {}) FROM {})",
         quote_literal(&relation.schema),
@@ -139,17 +164,6 @@ fn refuse_rows(work: &Work<'_>, out: &mut Written<'_>) -> Result<String, Box<Rep
         work.src()
     ));
     Ok(name)
-}
-
-/// MERGE would have to find its source's rows in all tables before it adds one to the first.
-pub(crate) fn no_merge(parent: &Relation) -> Box<Report> {
-    Box::new(
-        unsupported(&format!(
-            "MERGE into \"{}\", a table that others inherit from",
-            parent.name
-        ))
-        .hint("write MERGE INTO ONLY, or an UPDATE and an INSERT"),
-    )
 }
 
 /// What is said of no single row of a tree.

@@ -10,7 +10,6 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::parse::Statement;
-use crate::plan::Verb;
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
@@ -60,7 +59,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     let mut insert = work.splice();
     insert.copy_edited(body, &edits);
     insert.ours(&work.changed.guard());
-    let mut out = work.written(Verb::Insert);
+    let mut out = work.written();
     out.twice = work.key_name();
     returning.close(work, &mut out, &insert, true)?;
     Ok(out)

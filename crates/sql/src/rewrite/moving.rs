@@ -105,13 +105,24 @@ fn images(work: &Work<'_>, kind: Rows, keys: &Keys, new: impl Fn(usize) -> Strin
         list(columns.map(|(i, c)| format!("{} AS {}", of(i), q(&c.name))))
     };
     let same = &keys.same;
-    let reads = kind == Rows::Mixed || work.reads_target(None);
-    let checks = work.new_images(Command::Update, reads, &new).join(" AND ");
-    let checked = match (kind, checks.is_empty()) {
-        (_, true) => String::new(),
-        (Rows::Updated, false) => format!(" WHERE {checks}"),
-        (Rows::Mixed, false) => {
-            format!(" AND CASE WHEN pgdraft_kind = 'U' THEN {checks} ELSE true END")
+    let reads = work.reads_target(None);
+    let checks = |command, reads| work.new_images(command, reads, &new).join(" AND ");
+    let updated = checks(Command::Update, reads);
+    let checked = match kind {
+        Rows::Updated if updated.is_empty() => String::new(),
+        Rows::Updated => format!(" WHERE {updated}"),
+        Rows::Mixed => {
+            // what a new row shows is asked where it is shown
+            let shown = reads && work.clauses.returning.is_some();
+            let kinds = [('U', updated), ('I', checks(Command::Insert, shown))];
+            let arms = kinds.iter().filter(|(_, checks)| !checks.is_empty());
+            let arms: String = arms
+                .map(|(kind, checks)| format!(" WHEN '{kind}' THEN {checks}"))
+                .collect();
+            match arms.is_empty() {
+                true => arms,
+                false => format!(" AND CASE pgdraft_kind{arms} ELSE true END"),
+            }
         }
     };
     let (once, stays, gone, moved, taker) = match kind {

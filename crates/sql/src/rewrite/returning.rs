@@ -161,7 +161,10 @@ impl Returning {
                 None if self.joined => return Err(star_refused()),
                 None => return Ok(()),
             },
-            [name] if changed.shown().column(name).is_some() => return Ok(()),
+            // the row itself, which has an edit of its own
+            [name] if changed.shown().column(name).is_some() || *name == changed.label => {
+                return Ok(());
+            }
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
             fields => {
                 // a derived table has no schema

@@ -1,6 +1,6 @@
 //! What policies ask of the rows that a change finds and makes.
 
-use catalog::Command;
+use catalog::{Command, Condition};
 use pg_query::protobuf::OnConflictClause;
 use report::Report;
 
@@ -79,9 +79,17 @@ impl Work<'_> {
 
     /// What raises where the row `o0, o1, …` that ON CONFLICT met may not be changed.
     pub(crate) fn met_row(&self) -> Vec<String> {
+        self.old_row(&policies::of_met(&self.changed.relation), Checked::Met)
+    }
+
+    /// What raises where the row `o0, o1, …` that MERGE found may not be changed so.
+    pub(crate) fn target_row(&self, command: Command) -> Vec<String> {
+        self.old_row(&self.changed.relation.using(command), Checked::Target)
+    }
+
+    fn old_row(&self, conditions: &[Condition], checked: Checked) -> Vec<String> {
         let (relation, writable) = (&self.changed.relation, self.changed.writable());
-        let conditions = policies::of_met(relation);
-        policies::checks(relation, &conditions, Checked::Met, |name| {
+        policies::checks(relation, conditions, checked, |name| {
             let place = writable.iter().position(|c| c.name == name);
             place.map_or_else(|| "NULL".to_owned(), |i| format!("o{i}"))
         })

@@ -55,15 +55,28 @@ pub(crate) fn change(
         return Ok(None);
     }
     if !targets.iter().all(own) {
-        let what = match &statement.body {
-            Body::Truncate(_) => "TRUNCATE of temporary and other tables at once",
-            _ => "a change of temporary and other tables at once",
+        return match &statement.body {
+            Body::Truncate(_) => Err(Box::new(
+                unsupported("TRUNCATE of temporary and other tables at once")
+                    .hint("truncate them in statements of their own"),
+            )),
+            // each part goes its own way
+            _ => Ok(None),
         };
-        return Err(Box::new(
-            unsupported(what).hint("change them in statements of their own"),
-        ));
     }
     direct(statement, &targets, effect, context).map(Some)
+}
+
+/// What becomes of one change among others where its target is temporary; `None` where it is not.
+pub(crate) fn part(change: &Change, context: &Context<'_>) -> Option<Option<Edit>> {
+    let target = Name::of(change.relation()?);
+    is_temporary(context, target.schema.as_deref(), &target.name).then(|| qualified(&target))
+}
+
+/// The schema before a name that has none.
+fn qualified(target: &Name) -> Option<Edit> {
+    let at = target.location.filter(|_| target.schema.is_none())?;
+    Some(Edit::new(at..at, "pg_temp."))
 }
 
 /// The plan of a definition.
@@ -150,10 +163,7 @@ fn direct(
     let Some(mut edits) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
-    let bare = targets.iter().filter(|t| t.schema.is_none());
-    edits
-        .list
-        .extend(bare.filter_map(|t| Some(Edit::new(t.location?..t.location?, "pg_temp."))));
+    edits.list.extend(targets.iter().filter_map(qualified));
     if edits.list.is_empty() {
         return Ok(Plan::Relay(Relay { effect }));
     }

@@ -8,14 +8,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use catalog::{CheckOption, Relation, RelationKind, quote_identifier as q, quote_literal};
+use catalog::{CheckOption, Command, Relation, RelationKind, quote_identifier as q, quote_literal};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, SelectStmt, SetOperation, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
 use crate::facts::TableRef;
-use crate::merge::System;
+use crate::merge::{OWN, System};
 use crate::parse::{Body, Statement, parse};
 use crate::plan::Context;
 use crate::resolve::{self, Merged, Resolved};
@@ -31,6 +31,24 @@ pub(crate) enum Verb {
     Insert,
     Update,
     Delete,
+    Merge {
+        /// One of its clauses adds rows.
+        adds: bool,
+        /// What the first clause that does something does.
+        first: Command,
+    },
+}
+
+impl Verb {
+    /// The command whose policies are asked for the rows it finds: MERGE finds those that can be read.
+    pub(crate) fn command(self) -> Command {
+        match self {
+            Self::Insert => Command::Insert,
+            Self::Update => Command::Update,
+            Self::Delete => Command::Delete,
+            Self::Merge { .. } => Command::Select,
+        }
+    }
 }
 
 /// A view down to its table.
@@ -44,6 +62,8 @@ pub(crate) struct Through {
     levels: Vec<Level>,
     /// Further columns of the table's merged read that go all the way.
     pub(crate) carried: Vec<String>,
+    /// The table's merged read tells its own rows from those of what inherits from it.
+    pub(crate) tells_own: bool,
 }
 
 /// One view on the way.
@@ -93,6 +113,7 @@ impl Through {
             table,
             levels,
             carried: Vec::new(),
+            tells_own: false,
         })
     }
 }
@@ -140,6 +161,7 @@ pub(crate) fn follow(
                 table: next,
                 levels,
                 carried: Vec::new(),
+                tells_own: false,
             }));
         }
         at = next;
@@ -155,18 +177,21 @@ fn lost(view: &Relation) -> Box<Report> {
 
 /// PostgreSQL's error for a view that no change can go through.
 fn fixed(view: &Relation, verb: Verb, why: &str) -> Box<Report> {
-    let (does, hint) = match verb {
-        Verb::Insert => (
-            "insert into",
-            "To enable inserting into the view, provide an INSTEAD OF INSERT trigger or an unconditional ON INSERT DO INSTEAD rule.",
-        ),
-        Verb::Update => (
-            "update",
-            "To enable updating the view, provide an INSTEAD OF UPDATE trigger or an unconditional ON UPDATE DO INSTEAD rule.",
-        ),
-        Verb::Delete => (
-            "delete from",
-            "To enable deleting from the view, provide an INSTEAD OF DELETE trigger or an unconditional ON DELETE DO INSTEAD rule.",
+    let command = match verb {
+        Verb::Merge { first, .. } => first,
+        other => other.command(),
+    };
+    let (does, doing, on) = match command {
+        Command::Update => ("update", "updating", "UPDATE"),
+        Command::Delete => ("delete from", "deleting from", "DELETE"),
+        Command::Insert | Command::Select => ("insert into", "inserting into", "INSERT"),
+    };
+    let hint = match verb {
+        Verb::Merge { .. } => {
+            format!("To enable {doing} the view using MERGE, provide an INSTEAD OF {on} trigger.")
+        }
+        _ => format!(
+            "To enable {doing} the view, provide an INSTEAD OF {on} trigger or an unconditional ON {on} DO INSTEAD rule."
         ),
     };
     Box::new(
@@ -416,6 +441,9 @@ impl Through {
             hidden.push(format!("{}.pgdraft_new", level.alias));
             let carried = self.carried.iter();
             hidden.extend(carried.map(|name| format!("{}.{name}", level.alias)));
+            if self.tells_own && filtered {
+                hidden.push(format!("{}.{OWN}", level.alias));
+            }
             if !filtered {
                 let below =
                     (n + 1..count).filter(|m| self.levels.get(*m).is_some_and(Level::filters));

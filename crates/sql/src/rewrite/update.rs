@@ -4,7 +4,6 @@ use catalog::{Column, Command};
 use pg_query::protobuf::UpdateStmt;
 use report::Report;
 
-use crate::plan::Verb;
 use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
@@ -39,7 +38,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
     work.finds_all(reads)?;
     let moves = fires.is_some() || assignments.iter().any(|a| changed.is_key(&a.column));
     let typed = moves || changed.relation.row_security;
-    let mut out = work.written(Verb::Update);
+    let mut out = work.written();
     let source = match fires {
         Some(_) => work.name("raw"),
         None => work.src(),

@@ -6,18 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use catalog::{RelationKind, quote_identifier as q};
-use pg_query::protobuf::{RangeVar, Token as Kind};
+use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{ColumnUse, Part, TableRef};
+use crate::facts::{Change, ColumnUse, Part, TableRef};
 use crate::merge::Scan;
 use crate::parse::Statement;
-use crate::plan::{Context, KeyName, Plan, Verb};
+use crate::plan::{Context, KeyName, Plan};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
 use crate::rewrite::inherited::{self, Children};
-use crate::rewrite::{Edits, cursor, merging, system, through, unqualify};
+use crate::rewrite::through::Verb;
+use crate::rewrite::{Edits, cursor, merging, system, unqualify};
 use crate::sought;
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
@@ -137,7 +138,6 @@ impl Clauses {
 pub(crate) struct Written<'a> {
     pub(crate) ctes: Splice<'a>,
     pub(crate) body: Splice<'a>,
-    pub(crate) verb: Verb,
     pub(crate) returning: bool,
     /// A key that children may reference goes or changes.
     pub(crate) cascades: bool,
@@ -209,42 +209,50 @@ impl<'a> Work<'a> {
         ))
     }
 
-    /// Resolves target and clauses. `from` is the keyword of the join list; `reads` are the edits
-    /// that merge the statement's reads.
+    /// Resolves target and clauses of a change; `reads` are the edits that merge the statement's reads.
     pub(crate) fn begin(
         (statement, context): (&'a Statement, &'a Context<'a>),
         place: Place,
-        relation: Option<&RangeVar>,
-        keywords: (Kind, Kind),
+        change: &Change,
         reads: &Edits,
     ) -> Result<Begun<'a>, Box<Report>> {
-        if keywords.0 == Kind::Merge {
-            merging::refuse_view(context, relation)?;
-        }
-        let view = match keywords.0 {
-            Kind::Insert => Some(through::Verb::Insert),
-            Kind::Update => Some(through::Verb::Update),
-            Kind::DeleteP => Some(through::Verb::Delete),
-            _ => None,
+        let (relation, keywords, verb) = match change {
+            Change::Insert(tree) => {
+                let keywords = (Kind::Insert, Kind::Using);
+                (tree.relation.as_ref(), keywords, Verb::Insert)
+            }
+            Change::Update(tree) => {
+                let keywords = (Kind::Update, Kind::From);
+                (tree.relation.as_ref(), keywords, Verb::Update)
+            }
+            Change::Delete(tree) => {
+                let keywords = (Kind::DeleteP, Kind::Using);
+                (tree.relation.as_ref(), keywords, Verb::Delete)
+            }
+            Change::Merge(tree) => {
+                merging::refuse_view(context, tree.relation.as_ref())?;
+                let keywords = (Kind::Merge, Kind::Using);
+                (tree.relation.as_ref(), keywords, merging::verb(tree))
+            }
         };
-        let changed = match target(context, relation, view)? {
+        let mut changed = match target(context, relation, Some(verb))? {
             Found::Changed(changed) => *changed,
             Found::Instead(plan) => return Ok(Begun::Instead(plan)),
         };
-        let mut targets = vec![changed];
-        if let Some(parent) = targets.first().filter(|c| c.with_children) {
-            match keywords.0 {
-                Kind::Update | Kind::DeleteP => match inherited::children(context, parent)? {
-                    Children::All(children) => targets.extend(children),
-                    Children::Instead(plan) => return Ok(Begun::Instead(plan)),
-                },
-                Kind::Merge => return Err(inherited::no_merge(&parent.relation)),
-                _ => {}
+        let mut children = Vec::new();
+        if changed.with_children && !matches!(verb, Verb::Insert) {
+            match inherited::children(context, &changed)? {
+                Children::All(all) => children = all,
+                Children::Instead(plan) => return Ok(Begun::Instead(plan)),
+            }
+            if matches!(verb, Verb::Merge { adds: true, .. }) {
+                inherited::rivals(context, &mut changed, &children);
             }
         }
+        let targets = std::iter::once(changed).chain(children);
         let name = relation.map_or(0, |r| byte(r.location));
         let clauses = Clauses::find(statement, &place, name, keywords).ok_or_else(mismatch)?;
-        let works = targets.into_iter().enumerate().map(|(child, changed)| {
+        let works = targets.enumerate().map(|(child, changed)| {
             let work = Self {
                 statement,
                 context,
@@ -339,11 +347,10 @@ impl<'a> Work<'a> {
     }
 
     /// Nothing written yet.
-    pub(crate) fn written(&self, verb: Verb) -> Written<'a> {
+    pub(crate) fn written(&self) -> Written<'a> {
         Written {
             ctes: self.splice(),
             body: self.splice(),
-            verb,
             returning: self.clauses.returning.is_some(),
             cascades: false,
             counted: false,

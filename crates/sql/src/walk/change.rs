@@ -7,6 +7,7 @@ use pg_query::protobuf::{
 
 use super::{Walked, Walker, unknown};
 use crate::facts::{Change, Part, Under, Unknown};
+use crate::plan::Verb;
 
 impl Change {
     /// The change that a node is.
@@ -18,6 +19,16 @@ impl Change {
             NodeEnum::MergeStmt(tree) => Self::Merge(tree.clone()),
             _ => return None,
         })
+    }
+
+    /// The word of its command tag.
+    pub(crate) fn verb(&self) -> Verb {
+        match self {
+            Self::Insert(_) => Verb::Insert,
+            Self::Update(_) => Verb::Update,
+            Self::Delete(_) => Verb::Delete,
+            Self::Merge(_) => Verb::Merge,
+        }
     }
 
     /// The table it changes.

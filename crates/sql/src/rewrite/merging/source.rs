@@ -3,7 +3,7 @@
 
 use catalog::{RelationKind, quote_identifier as q};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Alias, JoinExpr, JoinType, Node, RangeVar};
+use pg_query::protobuf::{Alias, JoinExpr, JoinType, Node, RangeSubselect, RangeVar};
 use report::Report;
 
 use crate::classify::unsupported;
@@ -170,8 +170,70 @@ impl Source {
     }
 }
 
-/// The columns of an item that is a table or a view.
+/// Names a subquery that has no name, which PostgreSQL takes since 16.
+pub(super) fn name(context: &Context<'_>, item: &mut Node) -> &'static str {
+    let named = context.catalog.server_version < 160_000;
+    match item.node.as_mut() {
+        Some(NodeEnum::RangeSubselect(sub)) if sub.alias.is_none() && !named => {
+            sub.alias = Some(Alias {
+                aliasname: "pgdraft_source".to_owned(),
+                ..Alias::default()
+            });
+            " AS pgdraft_source"
+        }
+        _ => "",
+    }
+}
+
+/// The names of a subquery's columns, as far as its text says them.
+fn of_query(work: &Work<'_>, sub: &RangeSubselect) -> Result<Option<Vec<String>>, Box<Report>> {
+    let given = sub.alias.as_ref().map(|a| string_fields(&a.colnames));
+    let given = given.unwrap_or_default();
+    let mut select = match sub.subquery.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) => select.as_ref(),
+        _ => return Ok(None),
+    };
+    while let Some(left) = select.larg.as_deref() {
+        select = left;
+    }
+    let mut names = Vec::new();
+    for target in &select.target_list {
+        let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() else {
+            return Ok(None);
+        };
+        let value = target.val.as_deref().and_then(|v| v.node.as_ref());
+        match value {
+            _ if !target.name.is_empty() => names.push(target.name.clone()),
+            Some(NodeEnum::ColumnRef(column)) => match string_fields(&column.fields).as_slice() {
+                [.., name] if name != "*" => names.push(name.clone()),
+                [_] => {
+                    for item in &select.from_clause {
+                        let Some(of_item) = columns(work, item)? else {
+                            return Ok(None);
+                        };
+                        names.extend(of_item);
+                    }
+                }
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        }
+    }
+    if let Some(NodeEnum::List(row)) = select.values_lists.first().and_then(|n| n.node.as_ref()) {
+        names.extend((1..=row.items.len()).map(|i| format!("column{i}")));
+    }
+    for (name, given) in names.iter_mut().zip(given) {
+        *name = given;
+    }
+    let twice = |(i, name): (usize, &String)| names.iter().skip(i + 1).any(|n| n == name);
+    Ok((!names.iter().enumerate().any(twice)).then_some(names))
+}
+
+/// The columns of an item that is a table, a view or a subquery.
 fn columns(work: &Work<'_>, item: &Node) -> Result<Option<Vec<String>>, Box<Report>> {
+    if let Some(NodeEnum::RangeSubselect(sub)) = item.node.as_ref() {
+        return of_query(work, sub);
+    }
     let Some(NodeEnum::RangeVar(table)) = item.node.as_ref() else {
         return Ok(None);
     };
