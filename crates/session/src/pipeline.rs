@@ -392,7 +392,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// What is done with the end of a write.
     pub(crate) fn written(&self, write: &sql::Write) -> Fix {
         Fix {
-            verb: Some(write.verb),
+            // COPY is told as PostgreSQL tells it, whatever it copies
+            verb: (write.rewritten.effect != Effect::CopyOut).then_some(write.verb),
             drop_rows: write.counted,
             note: Some(Note::Wrote {
                 draft: Arc::clone(&self.session.draft),

@@ -46,7 +46,10 @@ fn holds(text: &str, verb: Option<Verb>) -> Result<(), String> {
             (Some(table), true) if ["pgdraft", "pg_temp"].contains(&table.schemaname.as_str()) => {
                 Ok(())
             }
-            (_, false) => read_only(copy.query.as_deref()),
+            (_, false) => match (copy.query.as_deref().and_then(|q| q.node.as_ref()), verb) {
+                (Some(node), Some(_)) => writes_heads_only(node),
+                _ => read_only(copy.query.as_deref()),
+            },
             _ => Err("It copies into a base table.".to_owned()),
         },
         (Some(node), None) => read_only(Some(&Node { node: Some(node) })),

@@ -1,14 +1,16 @@
-//! Statements that hold another statement: PREPARE and EXPLAIN. The inner one is read and planned as
+//! Statements that hold another statement: PREPARE, EXPLAIN, and COPY of a change. The inner one is read and planned as
 //! a text of its own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{DefElem, ExplainStmt, Node, SelectStmt, Token as Kind};
+use pg_query::protobuf::{CopyStmt, DefElem, ExplainStmt, Node, SelectStmt, Token as Kind};
 use report::Report;
 
+use crate::facts::Change;
 use crate::parse::{Body, ParseFailure, Statement, refused, statement};
-use crate::plan::{Effect, Plan, PositionMap, Relay, Rewritten, Verb, Write};
+use crate::plan::{self, Effect, Plan, PositionMap, Relay, Rewritten, Verb, Write};
 use crate::tokens::Tokens;
 
 /// PREPARE.
@@ -24,6 +26,12 @@ pub(crate) struct Explain {
     pub(crate) inner: Arc<Statement>,
     /// It runs what it explains.
     pub(crate) analyze: bool,
+}
+
+/// COPY of a statement that changes rows.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) inner: Arc<Statement>,
 }
 
 impl Statement {
@@ -91,7 +99,7 @@ pub(crate) fn body(
             let word = tokens.find(2..tokens.len(), 0, |_, t| t.is(Kind::As));
             Some(Body::Prepare(Prepare {
                 name: prepare.name.clone(),
-                inner: inner(text, tokens, word.map(|w| w + 1))?,
+                inner: inner(text, tokens, word.map(|w| w + 1..tokens.len()))?,
             }))
         }
         NodeEnum::ExplainStmt(explain) if !is_query(explain.query.as_deref()) => {
@@ -99,12 +107,29 @@ pub(crate) fn body(
                 EXPLAINED.iter().any(|kind| t.is(*kind))
             });
             Some(Body::Explain(Explain {
-                inner: inner(text, tokens, word)?,
+                inner: inner(text, tokens, word.map(|w| w..tokens.len()))?,
                 analyze: analyzes(explain),
+            }))
+        }
+        NodeEnum::CopyStmt(copy) if copies_change(copy) => {
+            let close = tokens.find(2..tokens.len(), 0, |_, t| t.is(Kind::Ascii41));
+            Some(Body::Copied(Copied {
+                inner: inner(text, tokens, close.map(|close| 2..close))?,
             }))
         }
         _ => None,
     })
+}
+
+/// Whether it copies out what a change returns.
+fn copies_change(copy: &CopyStmt) -> bool {
+    let to_client = !copy.is_from && !copy.is_program && copy.filename.is_empty();
+    to_client
+        && match copy.query.as_deref().and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::SelectStmt(select)) => changes_under_with(select),
+            Some(node) => Change::of(node).is_some(),
+            None => false,
+        }
 }
 
 /// What EXPLAIN takes begins with one of these words.
@@ -162,11 +187,11 @@ fn is_off(option: &DefElem) -> bool {
     }
 }
 
-/// The statement from that token on.
+/// The statement of these tokens.
 fn inner(
     text: &str,
     tokens: &Tokens,
-    first: Option<usize>,
+    range: Option<Range<usize>>,
 ) -> Result<Arc<Statement>, ParseFailure> {
     let lost = || {
         refused(
@@ -175,16 +200,14 @@ fn inner(
             "send it by itself",
         )
     };
-    let start = first.and_then(|f| tokens.get(f)).ok_or_else(lost)?.start;
-    let own = text.get(start..).ok_or_else(lost)?;
+    let bytes = range
+        .and_then(|range| tokens.bytes(range))
+        .ok_or_else(lost)?;
+    let own = text.get(bytes.clone()).ok_or_else(lost)?;
     let parsed = pg_query::parse(own, 0).map_err(|e| ParseFailure::Syntax(e.to_string()))?;
     let mut nodes = parsed.protobuf.stmts.into_iter();
     match (nodes.next().and_then(|s| s.stmt?.node), nodes.next()) {
-        (Some(node), None) => Ok(Arc::new(statement(
-            start..text.len(),
-            own.to_owned(),
-            node,
-        )?)),
+        (Some(node), None) => Ok(Arc::new(statement(bytes, own.to_owned(), node)?)),
         _ => Err(lost()),
     }
 }
@@ -203,34 +226,71 @@ pub(crate) fn refusal(outer: &Statement, inner: &Statement, mut report: Report) 
 
 /// EXPLAIN of a statement with that plan: what stands before it is the client's.
 pub(crate) fn explain(outer: &Statement, explain: &Explain, plan: Plan) -> Plan {
-    let prefix = outer
-        .text
-        .get(..explain.inner.range.start)
-        .unwrap_or_default();
-    let shift = before(outer, &explain.inner);
-    let behind = |rewritten: &Rewritten| {
-        let mut positions = PositionMap::whole(prefix);
-        positions.copied.extend(
-            rewritten
-                .positions
-                .copied
-                .iter()
-                .map(|c| crate::plan::Copied {
-                    new_start: c.new_start + shift,
-                    old_start: c.old_start + shift,
-                    length: c.length,
-                }),
-        );
-        Rewritten {
-            text: format!("{prefix}{}", rewritten.text),
-            positions,
-            ..rewritten.clone()
-        }
-    };
+    let around = |rewritten: &Rewritten| around(outer, &explain.inner, rewritten);
     match plan {
-        Plan::Read(read) => Plan::Read(Arc::new(behind(&read))),
-        Plan::Write(write) => explained(&write, behind(&write.rewritten), explain.analyze),
+        Plan::Read(read) => Plan::Read(Arc::new(around(&read))),
+        Plan::Write(write) => explained(&write, around(&write.rewritten), explain.analyze),
         other => other,
+    }
+}
+
+/// COPY of a change with that plan.
+///
+/// # Errors
+/// PostgreSQL's own, where the change gives no rows.
+pub(crate) fn copied(
+    outer: &Statement,
+    copied: &Copied,
+    (plan, server_version): (Plan, u32),
+) -> Result<Plan, Box<Report>> {
+    if let Body::Change(change) = &copied.inner.body {
+        if matches!(change, Change::Merge(_)) && server_version < 170_000 {
+            let message = "MERGE not supported in COPY";
+            return Err(Box::new(Report::error("0A000", message)));
+        }
+        if !change.returns() && !matches!(plan, Plan::NeedsCatalog) {
+            let message = "COPY query must have a RETURNING clause";
+            return Err(Box::new(Report::error("0A000", message)));
+        }
+    }
+    let effect = Effect::CopyOut;
+    let around = |rewritten: &Rewritten| Rewritten {
+        effect: effect.clone(),
+        ..around(outer, &copied.inner, rewritten)
+    };
+    Ok(match plan {
+        Plan::Relay(_) => Plan::Relay(Relay { effect }),
+        Plan::Read(read) => Plan::Read(Arc::new(around(&read))),
+        Plan::Write(write) => Plan::Write(Arc::new(Write {
+            rewritten: around(&write.rewritten),
+            ..write.as_ref().clone()
+        })),
+        other => other,
+    })
+}
+
+/// The inner statement's new text, between what the client has before and behind it.
+fn around(outer: &Statement, inner: &Statement, rewritten: &Rewritten) -> Rewritten {
+    let part = |range: Range<usize>| outer.text.get(range).unwrap_or_default();
+    let prefix = part(0..inner.range.start);
+    let suffix = part(inner.range.end..outer.text.len());
+    let shift = before(outer, inner);
+    let mut positions = PositionMap::whole(prefix);
+    let own = rewritten.positions.copied.iter();
+    positions.copied.extend(own.map(|c| plan::Copied {
+        new_start: c.new_start + shift,
+        old_start: c.old_start + shift,
+        length: c.length,
+    }));
+    positions.copied.push(plan::Copied {
+        new_start: shift + rewritten.text.chars().count(),
+        old_start: shift + inner.text.chars().count(),
+        length: suffix.chars().count(),
+    });
+    Rewritten {
+        text: format!("{prefix}{}{suffix}", rewritten.text),
+        positions,
+        ..rewritten.clone()
     }
 }
 

@@ -13,7 +13,7 @@ use report::Report;
 
 use crate::facts::{Change, Facts};
 use crate::leaves::{self, Leaves};
-use crate::nested::{self, Explain, Prepare};
+use crate::nested::{self, Copied, Explain, Prepare};
 use crate::plan::TableLock;
 use crate::rewrite::{catalogs, lock};
 use crate::skipped::Skipped;
@@ -68,6 +68,8 @@ pub(crate) enum Body {
     Prepare(Prepare),
     /// EXPLAIN of anything but a plain query.
     Explain(Explain),
+    /// COPY of a statement that changes rows.
+    Copied(Copied),
     /// What makes, changes or drops a relation: only temporary ones.
     Definition(Definition),
     /// EXECUTE of the prepared statement of that name.

@@ -12,7 +12,7 @@ use crate::facts::{Block, ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Member, System, Wanted};
-use crate::nested::{self, Explain, Prepare};
+use crate::nested::{self, Copied, Explain, Prepare};
 use crate::parse::{Body, Setting, Statement, parse};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::policies;
@@ -101,6 +101,7 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
         Body::Truncate(tree) => truncate::plan(statement, tree, context),
         Body::Prepare(prepare) => prepared(statement, prepare, context),
         Body::Explain(explain) => explained(statement, explain, context),
+        Body::Copied(copied) => nested_copy(statement, copied, context),
         Body::Skipped(skipped, refusal) => Ok(temporary::skip(skipped, refusal)),
         Body::Definition(definition) => temporary::define(statement, definition, context),
         Body::Lock(lock) => lock::plan(statement, lock, context),
@@ -158,6 +159,16 @@ fn explained(
     let inner = choose(&explain.inner, context)
         .map_err(|report| nested::refusal(statement, &explain.inner, *report))?;
     Ok(nested::explain(statement, explain, inner))
+}
+
+fn nested_copy(
+    statement: &Statement,
+    copied: &Copied,
+    context: &Context<'_>,
+) -> Result<Plan, Box<Report>> {
+    let inner = choose(&copied.inner, context)
+        .map_err(|report| nested::refusal(statement, &copied.inner, *report))?;
+    nested::copied(statement, copied, (inner, context.catalog.server_version))
 }
 
 fn relay(effect: Effect) -> Plan {

@@ -102,7 +102,9 @@ pub(crate) fn check(statement: &Statement, context: &Context<'_>) -> Result<(), 
                 .detail("This session has restarted or set sequences, which are its own now.")
                 .hint("draw from it by a statement of its own"),
         )),
-        Body::Query | Body::Change(_) | Body::Prepare(_) | Body::Explain(_) => Ok(()),
+        Body::Query | Body::Change(_) | Body::Prepare(_) | Body::Explain(_) | Body::Copied(_) => {
+            Ok(())
+        }
         _ if sets(statement) => Err(refused()),
         _ => Ok(()),
     }

@@ -31,6 +31,16 @@ impl Change {
         }
     }
 
+    /// It has a RETURNING.
+    pub(crate) fn returns(&self) -> bool {
+        match self {
+            Self::Insert(tree) => tree.returning_clause.is_some(),
+            Self::Update(tree) => tree.returning_clause.is_some(),
+            Self::Delete(tree) => tree.returning_clause.is_some(),
+            Self::Merge(tree) => tree.returning_clause.is_some(),
+        }
+    }
+
     /// The table it changes.
     pub(crate) fn relation(&self) -> Option<&RangeVar> {
         match self {
