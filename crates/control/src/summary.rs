@@ -57,6 +57,10 @@ impl Control {
         let transaction = reading(&mut client).await?;
         let view = View::of(&transaction, &catalog, &heads, session).await?;
         let filter = view.filter(&transaction, asked).await?;
+        // it groups and sorts every changed value
+        transaction
+            .batch_execute("SET LOCAL work_mem = '32MB'")
+            .await?;
         let mut rows = Vec::new();
         for draft in view.tables(asked.table) {
             let text = draft::diff::summary(draft, view.session.sid, &filter);

@@ -130,6 +130,8 @@ pub(crate) struct Block {
     /// What its WHERE and ON ask of columns alone: each holds of every row that it uses, unless a join
     /// is an outer one.
     pub(crate) tests: Vec<Test>,
+    /// They ask more than that.
+    pub(crate) asks_more: bool,
     /// It has a LEFT, RIGHT or FULL JOIN.
     pub(crate) outer: bool,
 }

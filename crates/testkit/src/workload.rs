@@ -66,7 +66,7 @@ pub fn history(seed: u64, streams: usize, length: usize) -> History {
         .map(|_| stream(&mut random, &schema, length))
         .collect();
     // whatever is done with a history is done with such tables too
-    if (seed / 6) % 2 == 1 {
+    if (seed / 8) % 2 == 1 {
         schema.setup.push_str(&linked::setup(&mut random));
         for text in streams.iter_mut().flatten() {
             if random.percent(70) {

@@ -267,6 +267,81 @@ const CASES: &[Case] = &[
         &["b needs a (read)", "e needs c (read)"],
     ),
     (
+        "rows named by their key that were not there any more",
+        &[
+            ("a", "DELETE FROM cities WHERE id = 1"),
+            ("b", "UPDATE parents SET n = 7 WHERE id IN (1, 2)"),
+            ("c", "INSERT INTO parents VALUES (9, 'p9', 9)"),
+            (
+                "d",
+                "UPDATE cities SET x = 2, y = 1 WHERE id = 1; UPDATE children SET tag = 'd' WHERE a = 3",
+            ),
+            (
+                "e",
+                "DELETE FROM parents WHERE id = 2 AND n = 0; UPDATE children SET tag = 'e' WHERE a = 4",
+            ),
+            (
+                "f",
+                "UPDATE parents SET note = 'f' WHERE id = 9 AND n = 9 AND note IS NULL; UPDATE parents SET note = 'f' WHERE id = 8",
+            ),
+        ],
+        &[
+            "d needs a (read)",
+            "e needs b (read)",
+            "f needs c (same row)",
+        ],
+    ),
+    (
+        "a row that was there already",
+        &[
+            ("a", "INSERT INTO parents VALUES (9, 'p9', 9)"),
+            ("b", "UPDATE parents SET code = 'new' WHERE id = 1"),
+            (
+                "c",
+                "INSERT INTO parents VALUES (9, 'c', 1), (20, 'p20', 2) ON CONFLICT (id) DO NOTHING",
+            ),
+            (
+                "d",
+                "INSERT INTO parents VALUES (21, 'new', 1) ON CONFLICT DO NOTHING; UPDATE children SET tag = 'd' WHERE a = 3",
+            ),
+            (
+                "e",
+                "INSERT INTO parents VALUES (9, 'e', 1) ON CONFLICT (id) DO UPDATE SET n = 1 WHERE parents.n > 100; UPDATE children SET tag = 'e' WHERE a = 4",
+            ),
+            (
+                "f",
+                "INSERT INTO parents VALUES (2, 'f', 1), (22, 'f', 1) ON CONFLICT (id) DO NOTHING",
+            ),
+        ],
+        &["c needs a (read)", "d needs b (read)", "e needs a (read)"],
+    ),
+    (
+        "a row that a MERGE met",
+        &[
+            ("a", "INSERT INTO parents VALUES (9, 'p9', 9)"),
+            (
+                "b",
+                "MERGE INTO parents p USING (VALUES (9), (23)) v (id) ON p.id = v.id WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'm' || v.id)",
+            ),
+        ],
+        &["b needs a (read)"],
+    ),
+    (
+        "rows that a truncation took away",
+        &[
+            ("a", "TRUNCATE cities"),
+            (
+                "b",
+                "UPDATE cities SET x = 2, y = 1 WHERE id = 1; UPDATE children SET tag = 'b' WHERE a = 3",
+            ),
+            (
+                "c",
+                "DELETE FROM cities WHERE x = 1; UPDATE children SET tag = 'c' WHERE a = 4",
+            ),
+        ],
+        &["b needs a (read)", "c needs a (read)"],
+    ),
+    (
         "truncate",
         &[
             ("a", "UPDATE cities SET x = 1, y = 1"),

@@ -187,8 +187,10 @@ impl Parts<'_> {
                 continue;
             }
             let written = write(&work, change)?;
-            if matches!(change, Change::Update(_) | Change::Delete(_)) {
-                self.notes.target(&work);
+            match change {
+                Change::Update(_) | Change::Delete(_) => self.notes.target(&work),
+                Change::Merge(_) => self.notes.joined(&work),
+                Change::Insert(_) => {}
             }
             self.note(&work, &written);
             parts.push((work, written));

@@ -14,6 +14,7 @@ use crate::rewrite::assign::{Assignment, assignments};
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::moving::{self, Rows};
+use crate::rewrite::noted;
 use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Twice, Work, Written};
@@ -39,6 +40,14 @@ pub(crate) fn write<'a>(
     let places = Places::find(work, tree).ok_or_else(mismatch)?;
     let mut out = work.written();
     proposed::write(work, tree, (&places, &arbiters), out.cte())?;
+    // a row that DO UPDATE changes is its own reason
+    if !updates || places.filter.is_some() {
+        let ways = arbiters.iter();
+        let ways = ways.map(|a| a.matches("i", |column| format!("h.{}", q(column))));
+        let ways: Vec<String> = ways.collect();
+        out.ctes
+            .ours(&noted::met(work, &work.name("in"), &ways, updates));
+    }
     let does = if updates { Does::Upsert } else { Does::Insert };
     let returning = Returning::find(work, tree.returning_clause.as_ref(), (does, &[]))?;
     if updates {

@@ -14,6 +14,7 @@ use crate::facts::{Block, Piece, Test};
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Merged};
+use crate::rewrite::through::Through;
 use crate::rewrite::work::Work;
 use crate::splice::Splice;
 use crate::tokens::Token;
@@ -28,6 +29,8 @@ pub(crate) struct Notes<'a> {
     count: usize,
     /// Tables of which all changed rows count.
     whole: Vec<RelationId>,
+    /// Those that it changes and looks for rows in.
+    searched: Vec<RelationId>,
     narrow: Vec<RelationId>,
 }
 
@@ -42,6 +45,7 @@ impl<'a> Notes<'a> {
             ctes: Splice::new(&statement.text),
             count: 0,
             whole: Vec::new(),
+            searched: Vec::new(),
             narrow: Vec::new(),
         };
         let read = resolve::dirty_reads(context, &statement.facts.relations)?;
@@ -54,7 +58,11 @@ impl<'a> Notes<'a> {
     /// The tables of which all changed rows count, among those that are merged.
     pub(crate) fn whole(&self, merged: &[RelationId]) -> Vec<RelationId> {
         let by_rows = |id: &RelationId| self.narrow.contains(id) && !self.whole.contains(id);
-        merged.iter().copied().filter(|id| !by_rows(id)).collect()
+        let read = merged.iter().copied().filter(|id| !by_rows(id));
+        let mut whole: Vec<RelationId> = read.chain(self.searched.iter().copied()).collect();
+        whole.sort_unstable();
+        whole.dedup();
+        whole
     }
 
     fn read(&mut self, context: &Context<'_>, item: &Merged) {
@@ -81,26 +89,42 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// A MERGE, which finds its rows by its ON.
+    pub(crate) fn joined(&mut self, work: &Work<'_>) {
+        if resolve::is_dirty(work.context, work.changed.relation.id) {
+            self.searched.push(work.changed.drafted.id);
+        }
+    }
+
     /// An UPDATE or DELETE, which finds its own rows by a condition: a row that another operation had
-    /// moved out of it, or removed, it did not find. Rows that it names by their key it found, or
-    /// changed nothing.
+    /// moved out of it, or removed, it did not find. Of rows that it names by their key only these
+    /// count: what it found it changed.
     pub(crate) fn target(&mut self, work: &Work<'_>) {
         let changed = &work.changed;
-        let context = work.context;
         let block = self.statement.facts.blocks.get(work.place.block);
-        let (Some(block), None) = (block, &changed.through) else {
+        let Some(block) = block.filter(|_| !work.is_positioned()) else {
             return;
         };
-        if !resolve::is_dirty(context, changed.relation.id) || work.is_positioned() {
+        if !resolve::is_dirty(work.context, changed.relation.id) {
             return;
         }
-        let images = Images::of(context, changed.relation.id);
-        let asked = self.asked(block, (&changed.label, images.as_ref()));
-        let (Some(images), Some(key)) = (images, changed.relation.key()) else {
+        let Some(images) = Images::of(work.context, changed.relation.id) else {
+            self.searched.push(changed.drafted.id);
             return;
         };
+        let images = images.through(changed.through.clone());
+        let Some(key) = changed.relation.key() else {
+            return;
+        };
+        let asked = self.asked(block, (&changed.label, Some(&images)));
         let all = work.clauses.filter.is_none() && work.clauses.from.is_none();
-        if all || !asked.is_empty() && !is_named(key, &asked) {
+        let (of_key, others): (Vec<&Test>, Vec<&Test>) =
+            asked.iter().partition(|test| images.names(key, test));
+        if !all && images.is_named(key, &of_key) {
+            let told = !block.asks_more && asked.len() == block.tests.len();
+            let said = images.through.is_none() && told;
+            self.missed(&images, &of_key, said.then_some(others.as_slice()));
+        } else if all || !asked.is_empty() {
             self.note((&images, true), &asked);
         }
     }
@@ -112,7 +136,7 @@ impl<'a> Notes<'a> {
         };
         let known = |piece: &Piece| match piece {
             Piece::Ours(_) => true,
-            Piece::Column(fields) => images.has(label, fields),
+            Piece::Column(fields) => images.column(label, fields).is_some(),
             Piece::Constant(at) => self.constant(*at).is_some(),
         };
         let tests = block.tests.iter();
@@ -140,45 +164,91 @@ impl<'a> Notes<'a> {
 
     /// `sought`: rows that are looked for to change them.
     fn note(&mut self, (images, sought): (&Images, bool), tests: &[&Test]) {
+        self.begin();
+        self.ctes.ours(&images.before(self.count, sought));
+        for test in tests {
+            self.ctes.ours(" AND ");
+            self.test(images, test);
+        }
+        self.ctes.ours(&images.after());
+    }
+
+    /// Rows that are named by their key, which other operations had changed so that they were not
+    /// found: `others` is what they were to be besides, if that can be asked. The head has each of them,
+    /// and finds it by its key.
+    fn missed(&mut self, images: &Images, of_key: &[&Test], others: Option<&[&Test]>) {
+        self.begin();
+        self.ctes.ours(&images.before_missed(self.count));
+        for test in of_key {
+            self.ctes.ours(" AND ");
+            self.test(images, test);
+        }
+        if let Some(others) = others {
+            self.ctes.ours(" AND (i.pgdraft_live");
+            for test in others {
+                self.ctes.ours(" AND (");
+                self.test(images, test);
+                self.ctes.ours(")");
+            }
+            self.ctes.ours(") IS NOT TRUE");
+        }
+        self.ctes
+            .ours(" GROUP BY i.pgdraft_op ON CONFLICT DO NOTHING)");
+    }
+
+    fn begin(&mut self) {
         self.count += 1;
         if self.count > 1 {
             self.ctes.ours(", ");
         }
-        self.ctes.ours(&images.before(self.count, sought));
-        for test in tests {
-            self.ctes.ours(" AND ");
-            for piece in *test {
-                match piece {
-                    Piece::Ours(text) => self.ctes.ours(text),
-                    Piece::Column(fields) => {
-                        let name = fields.last().map_or("", String::as_str);
-                        self.ctes.ours(&format!("i.{}", q(name)));
-                    }
-                    Piece::Constant(at) => {
-                        if let Some(bytes) = self.constant(*at) {
-                            self.ctes.copy(bytes);
-                        }
+    }
+
+    fn test(&mut self, images: &Images, test: &Test) {
+        for piece in test {
+            match piece {
+                Piece::Ours(text) => self.ctes.ours(text),
+                Piece::Column(fields) => {
+                    let name = fields.last().and_then(|name| images.stored(name));
+                    self.ctes
+                        .ours(&format!("i.{}", q(name.unwrap_or_default())));
+                }
+                Piece::Constant(at) => {
+                    if let Some(bytes) = self.constant(*at) {
+                        self.ctes.copy(bytes);
                     }
                 }
             }
         }
-        self.ctes.ours(&images.after());
     }
 }
 
-/// Whether each column of the key is given: the rows are named, not searched for.
-fn is_named(key: &Key, asked: &[&Test]) -> bool {
-    let given = |name: &String| {
-        asked.iter().any(|test| match test.as_slice() {
-            [Piece::Column(fields), Piece::Ours(sign), rest @ ..] => {
-                fields.last() == Some(name)
-                    && (sign.starts_with(" = ") || sign.starts_with(" IN "))
-                    && !rest.iter().any(|piece| matches!(piece, Piece::Column(_)))
-            }
-            _ => false,
-        })
+/// `, …`: a CTE that notes the rows of the draft which proposed rows, those of `input`, meet in one of
+/// these ways (of the row `h` of the head): what becomes of a proposed row is theirs to say.
+pub(crate) fn met(work: &Work<'_>, input: &str, ways: &[String], sought: bool) -> String {
+    let id = work.changed.drafted.id;
+    let images = Images::kept(work.context, id).filter(|_| resolve::is_dirty(work.context, id));
+    let Some(images) = images.filter(|_| !ways.is_empty()) else {
+        return String::new();
     };
-    key.columns.iter().all(given)
+    let each: Vec<String> = ways
+        .iter()
+        .map(|way| {
+            format!(
+                "SELECT h.pgdraft_op, ARRAY[{keys}] AS keys FROM {input} AS i JOIN {head} AS h ON {way} \
+                 WHERE h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
+                keys = images.shown_key("h"),
+                head = images.head,
+            )
+        })
+        .collect();
+    format!(
+        ", {name} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
+         SELECT {number}, g.pgdraft_op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM ({each}) g \
+         GROUP BY g.pgdraft_op ON CONFLICT DO NOTHING)",
+        name = work.name("met"),
+        number = images.number,
+        each = each.join(" UNION "),
+    )
 }
 
 /// The images that a session's operations made of rows of a table, and those before.
@@ -187,32 +257,73 @@ struct Images {
     number: i32,
     head: String,
     log: String,
+    /// The view whose columns the tests name.
+    through: Option<Arc<Through>>,
 }
 
 impl Images {
     /// None of a table that was truncated: what became of its rows is not in head and log.
     fn of(context: &Context<'_>, id: RelationId) -> Option<Self> {
         let drafted = context.catalog.drafted_as(id);
-        if context.draft.truncated.contains(&drafted) {
-            return None;
-        }
+        let truncated = context.draft.truncated.contains(&drafted);
+        Self::kept(context, id).filter(|_| !truncated)
+    }
+
+    /// Those that head and log hold, truncated or not.
+    fn kept(context: &Context<'_>, id: RelationId) -> Option<Self> {
+        let drafted = context.catalog.drafted_as(id);
         let head = context.catalog.head(drafted)?;
         Some(Self {
             relation: Arc::clone(context.catalog.relations.get(&drafted)?),
             number: head.id.0,
             head: head.table(),
             log: head.log(),
+            through: None,
         })
     }
 
+    fn through(self, through: Option<Arc<Through>>) -> Self {
+        Self { through, ..self }
+    }
+
     /// A column that heads and logs store, by its name alone or behind the table's.
-    fn has(&self, label: &str, fields: &[String]) -> bool {
-        let name = match fields {
-            [name] => name,
-            [table, name] if table == label => name,
-            _ => return false,
+    fn column<'s>(&'s self, label: &str, fields: &'s [String]) -> Option<&'s str> {
+        match fields {
+            [name] => self.stored(name),
+            [table, name] if table == label => self.stored(name),
+            _ => None,
+        }
+    }
+
+    fn stored<'s>(&'s self, name: &'s str) -> Option<&'s str> {
+        let name = match &self.through {
+            Some(through) => through.column(name)?,
+            None => name,
         };
-        self.relation.writable().any(|column| column.name == *name)
+        let mut writable = self.relation.writable();
+        writable.any(|column| column.name == name).then_some(name)
+    }
+
+    /// Whether a test gives a column of the key its values.
+    fn names(&self, key: &Key, test: &Test) -> bool {
+        key.columns.iter().any(|name| self.gives(test, name))
+    }
+
+    /// Whether each column of the key is given: the rows are named, not searched for.
+    fn is_named(&self, key: &Key, tests: &[&Test]) -> bool {
+        let given = |name: &String| tests.iter().any(|test| self.gives(test, name));
+        key.columns.iter().all(given)
+    }
+
+    fn gives(&self, test: &Test, name: &str) -> bool {
+        match test.as_slice() {
+            [Piece::Column(fields), Piece::Ours(sign), rest @ ..] => {
+                fields.last().and_then(|f| self.stored(f)) == Some(name)
+                    && (sign.starts_with(" = ") || sign.starts_with(" IN "))
+                    && !rest.iter().any(|piece| matches!(piece, Piece::Column(_)))
+            }
+            _ => false,
+        }
     }
 
     fn key(&self) -> Vec<String> {
@@ -234,10 +345,6 @@ impl Images {
             }
         }
         let columns = columns.join(", ");
-        let keys: Vec<String> = key
-            .iter()
-            .map(|name| format!("i.{name}::pg_catalog.text"))
-            .collect();
         format!(
             "pgdraft_read{count} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
              SELECT {number}, g.op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM \
@@ -246,10 +353,31 @@ impl Images {
              UNION ALL SELECT {columns}, pgdraft_op FROM {head} WHERE pgdraft_live) i \
              WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
             number = self.number,
-            keys = keys.join(", "),
+            keys = self.shown_key("i"),
             log = self.log,
             head = self.head,
         )
+    }
+
+    /// Up to the conditions on the key.
+    fn before_missed(&self, count: usize) -> String {
+        format!(
+            "pgdraft_read{count} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
+             SELECT {number}, i.pgdraft_op, pg_catalog.min(ARRAY[{keys}]), pg_catalog.count(*), true FROM {head} i \
+             WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
+            number = self.number,
+            keys = self.shown_key("i"),
+            head = self.head,
+        )
+    }
+
+    fn shown_key(&self, alias: &str) -> String {
+        let key = self.key();
+        let keys: Vec<String> = key
+            .iter()
+            .map(|name| format!("{alias}.{name}::pg_catalog.text"))
+            .collect();
+        keys.join(", ")
     }
 
     fn after(&self) -> String {

@@ -9,16 +9,14 @@ use pg_query::protobuf::{
 use super::bindable::COMPARISONS;
 use super::expression::string_fields;
 use super::{Walker, byte};
-use crate::facts::{Piece, Test};
+use crate::facts::{Block, Piece, Test};
 
 impl Walker {
     /// Notes what a WHERE or an ON asks of columns, each condition that has to hold by itself.
     pub(super) fn note_tests(&mut self, node: &Node) {
-        let mut tests = Vec::new();
-        gather(node, &mut tests);
         let block = self.block();
         if let Some(block) = self.facts.blocks.get_mut(block) {
-            block.tests.extend(tests);
+            gather(node, block);
         }
     }
 
@@ -31,12 +29,15 @@ impl Walker {
     }
 }
 
-fn gather(node: &Node, tests: &mut Vec<Test>) {
+fn gather(node: &Node, block: &mut Block) {
     match node.node.as_ref() {
         Some(NodeEnum::BoolExpr(both)) if both.boolop == BoolExprType::AndExpr as i32 => {
-            both.args.iter().for_each(|arg| gather(arg, tests));
+            both.args.iter().for_each(|arg| gather(arg, block));
         }
-        _ => tests.extend(test(node)),
+        _ => match test(node) {
+            Some(test) => block.tests.push(test),
+            None => block.asks_more = true,
+        },
     }
 }
 
