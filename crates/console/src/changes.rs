@@ -110,7 +110,8 @@ async fn answer(call: &Call<'_>, change: &Change) -> Result<Rows, Report> {
         (Changed::Rebased(rows), _) => rebased(call.session, rows),
         (Changed::Rehearsed(rehearsal), _) => rehearsed(call.session, rehearsal),
         (Changed::Made { session, rows }, _) => {
-            told(format!("session \"{session}\" made with {rows} rows"))
+            let word = if rows == 1 { "row" } else { "rows" };
+            told(format!("session \"{session}\" made with {rows} {word}"))
                 .fact("made", session.as_str())
                 .fact("rows", rows)
         }

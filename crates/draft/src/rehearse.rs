@@ -22,6 +22,9 @@ pub fn effects(
         key => format!("{}::text", object("b", key)),
     };
     let row = |alias| object(alias, relation.columns.iter().map(|c| &c.name));
+    if let (None, Some(draft)) = (relation.key(), draft) {
+        return effects_without_key(draft, sid, &row("b"), rows_max);
+    }
     let (drafted, join, unlike) = match draft {
         Some(draft) => {
             let any: Vec<String> = relation
@@ -46,6 +49,24 @@ pub fn effects(
         "SELECT {key}, {drafted}, {}::text FROM {} b{join} WHERE pg_catalog.age(b.xmin) <= 0{unlike} LIMIT {rows_max}",
         row("b"),
         relation.only()
+    )
+}
+
+/// The same of a table without a key: as many of equal rows are the draft's as it has.
+fn effects_without_key(draft: &Draft<'_>, sid: SessionId, row: &str, rows_max: usize) -> String {
+    let names: Vec<&String> = draft.relation.columns.iter().map(|c| &c.name).collect();
+    let text = |alias: &str| {
+        let values: Vec<String> = names.iter().map(|name| column(alias, name)).collect();
+        format!("ROW({})::text", values.join(", "))
+    };
+    format!(
+        "SELECT NULL::text, NULL::text, {row}::text FROM (SELECT b.*, row_number() OVER (PARTITION BY {base}) AS pgdraft_number FROM {table} b WHERE pg_catalog.age(b.xmin) <= 0) b
+WHERE b.pgdraft_number > (SELECT count(*) FROM {head} h WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND {drafted} = {base}) LIMIT {rows_max}",
+        base = text("b"),
+        drafted = text("h"),
+        table = draft.relation.only(),
+        head = draft.table(),
+        sid = sid.0,
     )
 }
 

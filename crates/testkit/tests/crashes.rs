@@ -319,3 +319,171 @@ fn the_command_line_is_interrupted() {
     again(&proxy, &database, step);
     proxy.assert_sound();
 }
+
+/// Commands besides the commit of a session; what goes before them, and what they are.
+const COMMANDS: [(&str, &str); 4] = [
+    ("", "COMMIT OPERATIONS 'one' IN SESSION 's' CASCADE"),
+    ("", "DISCARD OPERATIONS 'two' IN SESSION 's' CASCADE"),
+    ("COMMIT SESSION 's'", "REVERT SESSION 's' AS 'undo'"),
+    ("", "REBASE SESSION 's'"),
+];
+
+/// A command stands still at its first write to each of these.
+const WRITTEN: [&str; 6] = [
+    "pgdraft.sessions",
+    "pgdraft.operations",
+    "pgdraft.touched",
+    "pgdraft.d1",
+    "pgdraft.d1_log",
+    "t",
+];
+
+fn world(cluster: &'static Cluster, name: &str, first: &str) -> (Database, Proxy) {
+    let database = cluster.create_database(name);
+    database.run(SETUP);
+    let proxy = Proxy::start(&database);
+    let mut agent = proxy.connect("s");
+    agent.run("SET pgdraft.operation = 'one'; UPDATE t SET v = 'one' WHERE id <= 20");
+    agent.run("SET pgdraft.operation = 'two'; UPDATE t SET v = 'two' WHERE id BETWEEN 30 AND 60; DELETE FROM t WHERE id > 190");
+    agent.run("SET pgdraft.operation = 'three'; UPDATE c SET t_id = 1 WHERE id <= 10; INSERT INTO t VALUES (700, 'three')");
+    database
+        .connect()
+        .run("INSERT INTO t VALUES (800, 'theirs')");
+    if first.is_empty() {
+        database
+            .connect()
+            .run("UPDATE c SET t_id = 1 WHERE id = 5; UPDATE t SET v = 'one' WHERE id = 7");
+    } else {
+        proxy.review(first);
+    }
+    (database, proxy)
+}
+
+/// Production, what the sessions are and what they hold.
+fn state(database: &Database, proxy: &Proxy) -> Vec<String> {
+    let mut all = database
+        .connect()
+        .run("SELECT 't', id, v FROM t UNION ALL SELECT 'c', id, t_id::text FROM c ORDER BY 1, 2")
+        .table();
+    let sessions = proxy.review("SHOW SESSIONS");
+    for row in 0..sessions.rows.len() {
+        let (name, told) = (sessions.value(row, 0).unwrap(), sessions.value(row, 2));
+        all.push(format!("{name} {told:?}"));
+        // neither times nor what moves with them
+        for (shown, columns) in [("OPERATIONS", &[0, 5][..]), ("DIFF", &[0, 1, 2, 3, 4, 5])] {
+            let text = format!("SHOW {shown} IN SESSION '{name}'");
+            let answer = proxy.connect_reviewer().simple(&text).unwrap();
+            let reply = answer.last();
+            for row in 0..reply.rows.len() {
+                let cells = columns.iter().map(|column| reply.value(row, *column));
+                all.push(format!("{shown} {:?}", cells.collect::<Vec<_>>()));
+            }
+        }
+    }
+    all
+}
+
+type Kill = fn(&mut Proxy, &str);
+type Recover = fn(&mut Connection, &Database);
+
+/// Where a command is cut off at each table that it writes, all is as before or as after, and the
+/// command asked for again does what it had done undisturbed.
+fn cut_off(cluster: &'static Cluster, kill: Kill, recover: Recover) {
+    for (number, (first, command)) in COMMANDS.iter().enumerate() {
+        let (database, proxy) = world(cluster, &format!("whole{number}"), first);
+        proxy.review(command);
+        let after = state(&database, &proxy);
+        drop(proxy);
+        for (step, table) in WRITTEN.iter().enumerate() {
+            let told = format!("{command} at {table}");
+            let (database, mut proxy) = world(cluster, &format!("cut{number}_{step}"), first);
+            let before = state(&database, &proxy);
+            let mut blocker = database.connect();
+            blocker.run(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE"));
+            let mut reviewer = proxy.connect_reviewer();
+            let asked = std::thread::spawn(move || reviewer.simple(command));
+            let Some(pid) = stands_still(&database, &asked) else {
+                // it does not write that table
+                asked.join().unwrap().unwrap();
+                continue;
+            };
+            kill(&mut proxy, &pid);
+            let done = matches!(asked.join().unwrap(), Ok(e) if e.error().is_none());
+            assert!(!done, "{told}: what was cut off was told as done");
+            recover(&mut blocker, &database);
+            let found = eventually(|| state_if_up(&database, &proxy));
+            assert!(found == before || found == after, "{told}: {found:#?}");
+            eventually(|| {
+                let opened = Connection::try_open(&proxy.reviewer()).ok()?.ok();
+                let answer = opened?.simple(command).ok()?;
+                answer.error().is_none().then_some(())
+            });
+            assert_eq!(state(&database, &proxy), after, "{told}");
+            proxy.assert_sound();
+        }
+    }
+}
+
+/// The process that waits, unless the command is done without.
+fn stands_still(
+    database: &Database,
+    asked: &JoinHandle<std::io::Result<Exchange>>,
+) -> Option<String> {
+    let mut watcher = database.connect();
+    while !asked.is_finished() {
+        let found = watcher.run(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        if let Some(pid) = found.table().first() {
+            return Some(pid.clone());
+        }
+        watcher.run("SELECT pg_sleep(0.01)");
+    }
+    None
+}
+
+fn state_if_up(database: &Database, proxy: &Proxy) -> Option<Vec<String>> {
+    let up = Connection::try_open(&proxy.reviewer()).ok()?.ok();
+    up?.simple("SHOW SESSIONS")
+        .ok()?
+        .error()
+        .is_none()
+        .then(|| state(database, proxy))
+}
+
+fn eventually<T>(ask: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "never");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn pgdraft_is_killed_within_other_commands() {
+    // A server of its own: the names of the databases are.
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    cut_off(
+        cluster,
+        |proxy, _| proxy.crash_and_restart(),
+        |blocker, _| {
+            blocker.run("ROLLBACK");
+        },
+    );
+}
+
+#[test]
+fn postgresql_is_killed_within_other_commands() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    cut_off(
+        cluster,
+        |_, pid| {
+            let killed = Command::new("kill").args(["-9", pid]).status().unwrap();
+            assert!(killed.success());
+        },
+        recovered,
+    );
+}

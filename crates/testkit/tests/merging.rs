@@ -427,6 +427,26 @@ fn a_rehearsal_shows_what_production_adds_and_leaves_nothing() {
     proxy.assert_sound();
 }
 
+/// Of rows that nothing tells apart, as many are the draft's as it has.
+#[test]
+fn a_rehearsal_knows_rows_without_a_key() {
+    let (_database, mut proxy) = over("CREATE TABLE heap (x int, y json);
+        CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO heap VALUES (NEW.x, NEW.y); RETURN NULL; END $$;
+        CREATE TRIGGER more AFTER INSERT ON heap FOR EACH ROW WHEN (pg_trigger_depth() = 0 AND NEW.x = 2) EXECUTE FUNCTION more();
+        INSERT INTO heap VALUES (1, '{}')");
+    let mut agent = proxy.connect("s");
+    agent.run("INSERT INTO heap VALUES (1, '{}'), (1, '{}'), (2, NULL), (2, NULL), (2, '{}')");
+    let mut shown = rows(&mut proxy.connect_reviewer(), "REHEARSE SESSION 's'");
+    shown.retain(|line| line.starts_with("side effect|"));
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(
+        shown.iter().all(|line| line.contains("\"x\": 2")),
+        "{shown:?}"
+    );
+    proxy.assert_sound();
+}
+
 #[test]
 fn a_proposed_session_waits() {
     let (_database, mut proxy) = over(SETUP);

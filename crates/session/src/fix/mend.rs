@@ -44,18 +44,20 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
     let mut changed = lead_position(fields, positions);
     changed |= own_duplicate(fields, positions);
     changed |= read_only(fields, positions);
-    changed |= super::secured::hide(fields, catalog);
     let ours = |value: &[u8]| contains(value, b"pgdraft") || names_head(value);
-    if !fields.iter().any(|(code, value)| {
+    let names_ours = fields.iter().any(|(code, value)| {
         matches!(
             code,
             b'M' | b'D' | b'H' | b'W' | b'q' | b's' | b't' | b'n' | b'c'
         ) && ours(value)
-    }) {
+    });
+    if names_ours {
+        changed |= lead_names(fields, catalog);
+    }
+    changed |= super::secured::hide(fields, catalog);
+    if !names_ours {
         return changed;
     }
-    changed |= lead_names(fields, catalog);
-    changed |= super::secured::hide(fields, catalog);
     let checks = fields.iter().any(|(c, v)| *c == b'C' && v == b"44000");
     for (code, value) in fields.iter_mut() {
         let Ok(text) = std::str::from_utf8(value) else {
