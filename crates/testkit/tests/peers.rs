@@ -10,7 +10,7 @@
 )]
 
 use testkit::cluster::Database;
-use testkit::proxy::{Proxy, over};
+use testkit::proxy::{Proxy, Settings, over_with};
 use testkit::wire::Connection;
 
 const SHOP: &str = "\
@@ -38,7 +38,15 @@ fn shop() -> Shop {
 }
 
 fn shop_with(more: &str) -> Shop {
-    let (database, proxy) = over(&format!("{SHOP}{more}"));
+    shop_as(more, "")
+}
+
+fn shop_as(more: &str, config: &str) -> Shop {
+    let settings = Settings {
+        config: config.to_owned(),
+        ..Settings::default()
+    };
+    let (database, proxy) = over_with(&format!("{SHOP}{more}"), &settings);
     Shop {
         agent: proxy.connect("s"),
         production: database.connect(),
@@ -328,6 +336,43 @@ fn c_the_rehearsal_shows_triggers_and_sequences_go_on() {
     shop.committed("SELECT seen FROM users WHERE id = 1", &["1"]);
 }
 
+/// 2c. A BEFORE trigger's value was not to be seen in the draft.
+#[test]
+fn c_a_before_trigger_in_the_draft() {
+    let mut shop = shop_as(
+        "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.seen := 1; RETURN NEW; END';
+         CREATE TRIGGER stamp BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION stamp();",
+        "[triggers]\ndraft = [\"public.users.stamp\"]\n",
+    );
+    shop.agent.run("UPDATE users SET name = 'x' WHERE id = 1");
+    shop.drafted("SELECT name, seen FROM users WHERE id = 1", &["x|1"]);
+    shop.committed("SELECT name, seen FROM users WHERE id = 1", &["x|1"]);
+}
+
+/// 2c. The draft kept a stale row when production changed another column of it; here it takes that in
+/// when it is asked to, and loses it at no time.
+#[test]
+fn c_production_changes_another_column() {
+    let mut shop = shop();
+    shop.agent.run("UPDATE users SET name = 'x' WHERE id = 1");
+    shop.production
+        .run("UPDATE users SET balance = 55 WHERE id = 1");
+    shop.agent.run("REBASE SESSION 's'");
+    let seen = shop.agent.run(USERS).table();
+    assert_eq!(seen, ["1|x|55", "2|u2|20"]);
+    shop.committed(USERS, &["1|x|55", "2|u2|20"]);
+}
+
+/// 2c. A draft set production's sequence back.
+#[test]
+fn c_setval_is_the_drafts_own() {
+    let mut shop = shop();
+    shop.agent.run("SELECT setval('users_id_seq', 100)");
+    assert_eq!(shop.agent.value("SELECT nextval('users_id_seq')"), "101");
+    let next = "SELECT nextval('users_id_seq')";
+    assert_eq!(shop.production.value(next), "6");
+}
+
 /// 2c. Each of these wrote production, or another agent's draft.
 #[test]
 fn c_ways_out() {
@@ -604,4 +649,77 @@ fn d_circles_and_generated_columns() {
         &["1|4|8", "2|6|12"],
     );
     assert_eq!(shop.production.value("SELECT tail FROM heads"), "1");
+}
+
+/// 2d. It knew nothing of reads, and saw dependencies between rows of a composite foreign key that had
+/// nothing to do with each other.
+#[test]
+fn d_dependencies_of_reads_and_composite_keys() {
+    let mut shop = shop_with(
+        "CREATE TABLE places (x int, y int, PRIMARY KEY (x, y));
+         CREATE TABLE things (id int PRIMARY KEY, x int, y int, FOREIGN KEY (x, y) REFERENCES places);",
+    );
+    for (name, text) in [
+        ("one", "INSERT INTO places VALUES (1, 2)"),
+        ("other", "INSERT INTO places VALUES (2, 1), (1, 1), (2, 2)"),
+        ("child", "INSERT INTO things VALUES (1, 1, 2)"),
+        ("name", "UPDATE users SET name = 'named' WHERE id = 4"),
+        (
+            "copy",
+            "INSERT INTO users (name) SELECT name FROM users WHERE id = 4",
+        ),
+        (
+            "beside",
+            "INSERT INTO users (name) SELECT name FROM users WHERE id = 5",
+        ),
+    ] {
+        shop.agent.run(&format!(
+            "BEGIN; SET LOCAL pgdraft.operation = '{name}'; {text}; COMMIT"
+        ));
+    }
+    let mut edges = shop
+        .proxy
+        .review("SHOW DEPENDENCIES IN SESSION 's'")
+        .table();
+    edges.sort();
+    assert_eq!(edges.len(), 2, "{edges:?}");
+    assert!(edges[0].starts_with("child|one|foreign key"), "{edges:?}");
+    assert!(edges[1].starts_with("copy|name|read"), "{edges:?}");
+}
+
+/// 2d. Rows that refer to their own table, in an order that no key gives.
+#[test]
+fn d_self_references() {
+    let mut shop = shop_with(
+        "CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree);
+         INSERT INTO tree VALUES (5, NULL), (4, 5), (3, 4);",
+    );
+    shop.agent.run("INSERT INTO tree VALUES (9, NULL), (2, 9), (1, 2); UPDATE tree SET up = 1 WHERE id = 3; DELETE FROM tree WHERE id IN (4, 5)");
+    shop.committed(
+        "SELECT id, up FROM tree ORDER BY id",
+        &["1|2", "2|9", "3|1", "9|∅"],
+    );
+}
+
+/// 2d. Two commits of the same rows at once: one is first, the other one meets what it wrote.
+#[test]
+fn d_two_commits_of_the_same_rows() {
+    let mut shop = shop();
+    let mut second = shop.proxy.connect("t");
+    shop.agent.run("UPDATE users SET name = 'a'");
+    second.run("UPDATE users SET nick = 'b'; UPDATE users SET name = 'b' WHERE id = 3");
+    let asked = ["s", "t"].map(|session| {
+        let mut reviewer = shop.proxy.connect_reviewer();
+        std::thread::spawn(move || {
+            let text = format!("COMMIT SESSION '{session}'");
+            let exchange = reviewer.simple(&text).unwrap();
+            exchange.error().map(|failure| failure.code().to_owned())
+        })
+    });
+    let mut answers = asked.map(|thread| thread.join().unwrap());
+    answers.sort();
+    assert_eq!(answers, [None, Some("ZD001".to_owned())]);
+    let held = "SELECT DISTINCT name, nick = 'b' FROM users WHERE id <> 3";
+    let held = shop.production.run(held).table().len();
+    assert!(held == 1 || held == 4, "neither a part of one nor of both");
 }
