@@ -55,6 +55,19 @@ enum Step {
     Gone(Box<Step>),
     /// A step about rows that are new to the table alone, left out in the same way.
     New(Box<Step>),
+    /// A step that refuses none of a few new rows `n` for which the condition does not hold: one look at
+    /// all of them spares the steps themselves.
+    Doubt(String, Box<Step>),
+}
+
+impl Step {
+    /// In a statement of new rows alone, only where that may hold of one of them.
+    fn where_in_doubt(self, event: Event, condition: String) -> Self {
+        match event {
+            Event::Insert => Self::Doubt(condition, Box::new(self)),
+            Event::Update => self,
+        }
+    }
 }
 
 /// Fields of an error, as PostgreSQL would raise it for the base.

@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 23] = [
+const MIGRATIONS: [(i32, &str, &str); 24] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -46,13 +46,18 @@ const MIGRATIONS: [(i32, &str, &str); 23] = [
     (21, "agents", include_str!("../migrations/0021_agents.sql")),
     (22, "rls", include_str!("../migrations/0022_rls.sql")),
     (23, "speed", include_str!("../migrations/0023_speed.sql")),
+    (
+        24,
+        "operations",
+        include_str!("../migrations/0024_operations.sql"),
+    ),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 23;
+pub const VERSION: i32 = 24;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,7 +83,7 @@ fn row_step(tables: &str, step: &Step) -> String {
             "    pgdraft_detail := ({tables} SELECT * FROM ({query}) pgdraft_q);\n{}\n",
             raise(error)
         ),
-        Step::Gone(step) | Step::New(step) => row_step(tables, step),
+        Step::Gone(step) | Step::New(step) | Step::Doubt(_, step) => row_step(tables, step),
     }
 }
 
@@ -92,6 +92,7 @@ fn row_step(tables: &str, step: &Step) -> String {
 pub(super) fn statement(steps: &[Step]) -> String {
     let small: String = steps.iter().map(static_step).collect();
     let large: String = steps.iter().map(dynamic_step).collect();
+    let look = look(steps);
     format!(
         "
 {COLUMNS_FIRST}
@@ -99,6 +100,7 @@ DECLARE
     pgdraft_count bigint;
     pgdraft_gone boolean;
     pgdraft_fresh boolean;
+    pgdraft_doubt boolean;
     pgdraft_detail text;
     pgdraft_at record;
 BEGIN
@@ -106,8 +108,8 @@ BEGIN
         OR current_setting('pgdraft.plain', true) = statement_timestamp()::text THEN
         RETURN NULL;
     END IF;
-    SELECT count(*), bool_or(NOT n.pgdraft_live), bool_or(n.pgdraft_new) INTO pgdraft_count, pgdraft_gone, pgdraft_fresh
-    FROM (SELECT n.pgdraft_live, n.pgdraft_new FROM pgdraft_n n LIMIT {}) n;
+    SELECT count(*), bool_or(NOT n.pgdraft_live), bool_or(n.pgdraft_new){look}
+    FROM (SELECT n.* FROM pgdraft_n n LIMIT {}) n;
     IF pgdraft_count = 0 THEN
         RETURN NULL;
     END IF;
@@ -118,6 +120,31 @@ BEGIN
 END
 ",
         STATIC_ROWS_MAX + 1
+    )
+}
+
+/// The end of the query that looks at a few rows: whether a step may refuse one of them, and where its
+/// answers go. A row that is not new a step may always refuse.
+fn look(steps: &[Step]) -> String {
+    let mut doubts = Vec::new();
+    for step in steps {
+        let step = match step {
+            Step::New(step) => step,
+            other => other,
+        };
+        if let Step::Doubt(condition, _) = step {
+            doubts.push(condition.as_str());
+        }
+    }
+    let said = "pgdraft_count, pgdraft_gone, pgdraft_fresh";
+    if doubts.is_empty() {
+        return format!(" INTO {said}");
+    }
+    doubts.retain(|condition| *condition != "false");
+    doubts.insert(0, "NOT (n.pgdraft_new AND n.pgdraft_live)");
+    format!(
+        ", bool_or({}) INTO {said}, pgdraft_doubt",
+        doubts.join(" OR ")
     )
 }
 
@@ -135,6 +162,10 @@ fn static_step(step: &Step) -> String {
             "        IF pgdraft_fresh THEN\n{}        END IF;\n",
             static_step(step)
         ),
+        Step::Doubt(_, step) => format!(
+            "        IF pgdraft_doubt THEN\n{}        END IF;\n",
+            static_step(step)
+        ),
     }
 }
 
@@ -146,7 +177,7 @@ fn dynamic_step(step: &Step) -> String {
             quote_literal(query),
             raise(error)
         ),
-        Step::Gone(step) | Step::New(step) => dynamic_step(step),
+        Step::Gone(step) | Step::New(step) | Step::Doubt(_, step) => dynamic_step(step),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use catalog::{ForeignKey, Relation, RelationId, quote_literal};
 
-use super::keys::{first_of, same_head_row};
+use super::keys::{first_of, in_table, same_head_row};
 use super::{Event, Raise, Step, acts};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, column, columns, equal, head_table, key_detail, record, reference_operators,
-    referring,
+    NOT_IDENTICAL, column, columns, equal, head_table, key_columns, key_detail, record,
+    reference_operators, referring, truncated,
 };
 
 pub(super) fn checks(draft: &Draft<'_>, event: Event) -> Vec<Step> {
@@ -97,18 +97,7 @@ fn comes_back(draft: &Draft<'_>) -> bool {
 
 /// The parent is live in the head, or in the base and not replaced or removed by the session.
 fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation) -> Step {
-    let operators = reference_operators(Some(parent), key);
-    let matches: Vec<String> = key
-        .parent_columns
-        .iter()
-        .zip(&key.child_columns)
-        .zip(operators)
-        .map(|((p, c), op)| {
-            let child = referring((parent, p), (draft.relation, c), "c");
-            equal(op, &column("p", p), &child)
-        })
-        .collect();
-    let matches = matches.join(" AND ");
+    let matches = refers(draft, key, parent, ("p", "c"));
     let filled: Vec<String> = key
         .child_columns
         .iter()
@@ -136,7 +125,54 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
         parent.only(),
         draft.not_shadowed(parent, "p", "c"),
     );
-    refusal(draft, key, query)
+    let doubt = format!(
+        "{} AND NOT {}",
+        filled.join(" AND "),
+        surely_there(draft, key, parent)
+    );
+    refusal(draft, key, query).where_in_doubt(event, doubt)
+}
+
+/// The row `child` refers to the row `to` of its parent by this key.
+fn refers(
+    draft: &Draft<'_>,
+    key: &ForeignKey,
+    parent: &Relation,
+    (to, child): (&str, &str),
+) -> String {
+    let columns = key.parent_columns.iter().zip(&key.child_columns);
+    let operators = reference_operators(Some(parent), key);
+    let parts: Vec<String> = columns
+        .zip(operators)
+        .map(|((p, c), op)| {
+            let child = referring((parent, p), (draft.relation, c), child);
+            equal(op, &column(to, p), &child)
+        })
+        .collect();
+    parts.join(" AND ")
+}
+
+/// What a new row `n` refers to is there. Of a parent that the session has changed, by another key than
+/// the one that tells its rows apart, it may be there all the same.
+fn surely_there(draft: &Draft<'_>, key: &ForeignKey, parent: &Relation) -> String {
+    let matches = refers(draft, key, parent, ("b", "n"));
+    let Some(id) = draft.heads.get(&parent.id) else {
+        return in_table(&parent.only(), &matches);
+    };
+    let own = key_columns(parent);
+    let by_own = parent.key().is_some()
+        && own.len() == key.parent_columns.len()
+        && own.iter().all(|name| key.parent_columns.contains(name));
+    if !by_own {
+        let shown = matches + &draft.not_shadowed(parent, "b", "n");
+        return in_table(&parent.only(), &shown);
+    }
+    format!(
+        "coalesce((SELECT b.pgdraft_live FROM {} b WHERE b.pgdraft_sid = n.pgdraft_sid AND {matches} LIMIT 1), {} AND NOT {})",
+        head_table(*id),
+        in_table(&parent.only(), &matches),
+        truncated(*id, "n.pgdraft_sid")
+    )
 }
 
 /// MATCH FULL: all columns or none.
@@ -154,7 +190,7 @@ fn whole(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Step {
         )),
         changed(draft, event, key, &which)
     );
-    refusal(draft, key, query)
+    refusal(draft, key, query).where_in_doubt(event, which)
 }
 
 fn refusal(draft: &Draft<'_>, key: &ForeignKey, query: String) -> Step {

@@ -68,7 +68,14 @@ pub(super) fn primary(draft: &Draft<'_>, event: Event) -> Option<Step> {
         same_base(draft.relation, "b", "n"),
         truncated(draft.id, "n.pgdraft_sid")
     );
-    Some(refusal(draft, key, query))
+    let doubt = in_table(&draft.relation.only(), &same_base(draft.relation, "b", "n"));
+    Some(refusal(draft, key, query).where_in_doubt(event, doubt))
+}
+
+/// Whether the table has a row `b` of which that holds. Looked for row by row: the plan is kept, and
+/// a table that is small today would be read whole for ever.
+pub(super) fn in_table(table: &str, condition: &str) -> String {
+    format!("EXISTS (SELECT FROM {table} b WHERE {condition} OFFSET 0)")
 }
 
 /// The row that is changed first is the only one of the base with that key: nothing but the
@@ -88,7 +95,7 @@ pub(super) fn ambiguous(draft: &Draft<'_>, event: Event) -> Option<Step> {
         relation.only(),
         same_base(relation, "b", "n"),
     );
-    Some(refusal(draft, key, query))
+    Some(refusal(draft, key, query).where_in_doubt(event, "false".to_owned()))
 }
 
 /// Keys besides the one that tells rows apart, in PostgreSQL's order; exclusion constraints last.
@@ -139,7 +146,23 @@ pub(super) fn check(draft: &Draft<'_>, event: Event, key: &Key, excludes: bool) 
         arm(&draft.relation.only(), &shadow),
         arm(&draft.table(), &own)
     );
-    refusal_of(draft, key, excludes, query)
+    let step = refusal_of(draft, key, excludes, query);
+    if evaluates(key, excludes) {
+        return step;
+    }
+    let matches = key.columns.iter().enumerate();
+    let matches = matches.map(|(i, name)| equal_in(key, i, &column("b", name), &column("n", name)));
+    let matches = matches.collect::<Vec<_>>().join(" AND ");
+    let other = format!(
+        "b.pgdraft_sid = n.pgdraft_sid AND b.pgdraft_live AND {matches} AND NOT ({})",
+        same_key(draft.relation, "b", "n")
+    );
+    let doubt = format!(
+        "{} OR {}",
+        in_table(&draft.relation.only(), &matches),
+        in_table(&draft.table(), &other)
+    );
+    step.where_in_doubt(event, doubt)
 }
 
 /// The texts of one check: `c` has the changed rows (`pgdraft_k<n>` their keys, `pgdraft_e<n>` the

@@ -84,7 +84,7 @@ fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey, deferred: bool) -> 
                 error: refusal(draft, key, child, action, drafted),
             };
             steps.push(if changes.contains(&Change::Updated) {
-                step
+                step.where_in_doubt(event, "false".to_owned())
             } else {
                 Step::Gone(Box::new(step))
             });
@@ -117,10 +117,11 @@ fn taken_over(draft: &Draft<'_>, event: Event, key: &ForeignKey, child: &Relatio
         draft.log(),
         same_key(draft.relation, "l", "n")
     );
-    Step::Refuse {
+    let step = Step::Refuse {
         query: children_of(draft, key, child, &gone, ("still ", "")),
         error: refusal(draft, key, child, ReferentialAction::Cascade, true),
-    }
+    };
+    step.where_in_doubt(event, "false".to_owned())
 }
 
 /// A row whose primary key changes while others follow it and a unique key of it stays could not
