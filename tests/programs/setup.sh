@@ -55,14 +55,21 @@ if [ ${#missing[@]} -gt 0 ]; then
     { cat "$target/apt.log"; exit 1; }
 fi
 # ORMs and query builders: what `orms` runs is copied there, beside the modules.
-wanted=$(cat "$root/tests/programs/orms/package.json" "$root/tests/programs/orms/requirements.txt" | sha256sum)
+steps=$root/tests/programs/orms
+wanted=$(cat "$steps"/{package.json,requirements.txt,Cargo.toml} "$steps"/prisma/{package.json,schema.prisma} | sha256sum)
 if [ "$(cat orms/version 2>/dev/null)" != "$wanted" ]; then
-  echo "installing ORMs of npm and PyPI"
+  echo "installing ORMs of npm, PyPI and crates.io"
   rm -rf orms
-  mkdir orms
-  cp "$root/tests/programs/orms/package.json" orms/
+  mkdir -p orms/prisma
+  cp "$steps"/{package.json,Cargo.toml,sqlx.rs} orms/
   (cd orms && npm install --silent --no-audit --no-fund)
+  cp "$steps"/prisma/{package.json,schema.prisma} orms/prisma/
+  # The client is made without Prisma's engine for migrations, which it would download.
+  (cd orms/prisma && npm install --silent --no-audit --no-fund &&
+    PRISMA_SCHEMA_ENGINE_BINARY=/bin/true DATABASE_URL=postgres://x/x node_modules/.bin/prisma generate >prisma.log 2>&1) ||
+    { cat orms/prisma/prisma.log; exit 1; }
+  CARGO_TARGET_DIR=orms/cargo cargo build --quiet --manifest-path orms/Cargo.toml
   python3 -m venv orms/venv
-  orms/venv/bin/pip --quiet --disable-pip-version-check install -r "$root/tests/programs/orms/requirements.txt"
+  orms/venv/bin/pip --quiet --disable-pip-version-check install -r "$steps/requirements.txt"
   echo "$wanted" >orms/version
 fi

@@ -435,6 +435,14 @@ pub static COMMANDS: &[Spec] = &[
         handler: handlers::show_version,
     },
     Spec {
+        pieces: &[Piece::Word("SHOW"), Piece::Word("VERSION")],
+        privilege: Privilege::Anyone,
+        columns: &[column("pgdraft_version", ColumnType::Text)],
+        tag: "SHOW",
+        about: "The same, by the name that pgbouncer gives it.",
+        handler: handlers::show_version,
+    },
+    Spec {
         pieces: &[
             Piece::Word("SHOW"),
             Piece::Word("PGDRAFT"),

@@ -162,7 +162,7 @@ pub(crate) fn own_columns(name: &str) -> Vec<AnswerColumn> {
 pub(crate) fn console_only() -> Report {
     Report::error("0A000", "only admin commands run here")
         .detail("This connection is the admin console: it does not reach any table.")
-        .hint("Use SHOW SESSIONS, SHOW OPERATIONS, SHOW DIFF, COMMIT SESSION or DISCARD SESSION; for SQL connect as an agent to the served database.")
+        .hint("SHOW PGDRAFT COMMANDS lists them, with who may use each; for SQL connect as an agent to the served database.")
 }
 
 /// The session's name is not free.

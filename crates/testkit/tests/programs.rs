@@ -1,7 +1,7 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
 //! balance invariant, a Django application that migrates while its work is a draft, and Django's own
 //! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly;
-//! and ORMs of npm, PyPI and Debian, step by step.
+//! and ORMs of npm, PyPI, crates.io and Debian, step by step.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite, else all of `DJANGO` are run (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -304,7 +304,7 @@ fn run_suite(
 }
 
 /// Programs of `tests/programs/orms`: each prints a line for each step.
-const ORMS: [&str; 12] = [
+const ORMS: [&str; 14] = [
     "active_record.rb",
     "sequel.rb",
     "doctrine.php",
@@ -315,6 +315,8 @@ const ORMS: [&str; 12] = [
     "knex.js",
     "drizzle.mjs",
     "mikro.js",
+    "prisma/steps.ts",
+    "sqlx.rs",
     "synchronous.py",
     "asynchronous.py",
 ];
@@ -385,6 +387,14 @@ fn interpreter(program: &str, folder: &Path) -> Command {
                 .env("GOCACHE", folder.join("go"));
             go
         }
+        Some("rs") => {
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(["run", "--quiet", "--"])
+                .env("CARGO_TARGET_DIR", folder.join("cargo"));
+            cargo
+        }
+        Some("ts") => Command::new(folder.join("prisma/node_modules/.bin/tsx")),
         _ => Command::new("node"),
     }
 }

@@ -1,4 +1,4 @@
--- What the programs here find. Times are given, so that two runs show the same.
+-- What the programs here find. Times are given, so that two runs show the same. The tables with capital letters are what Prisma makes of prisma/schema.prisma.
 CREATE TABLE authors (id serial PRIMARY KEY, name text NOT NULL, email varchar(200) UNIQUE, born date, rating numeric(5,2) DEFAULT 1.5, "createdAt" timestamptz NOT NULL DEFAULT now(), "updatedAt" timestamptz NOT NULL DEFAULT now());
 CREATE TABLE books (id bigserial PRIMARY KEY, author_id int REFERENCES authors(id) ON DELETE CASCADE, title text NOT NULL, tags text[] DEFAULT '{}', meta jsonb DEFAULT '{}', price money, published boolean DEFAULT false, "createdAt" timestamptz NOT NULL DEFAULT now(), "updatedAt" timestamptz NOT NULL DEFAULT now());
 CREATE TABLE genres (id serial PRIMARY KEY, name text UNIQUE NOT NULL);
@@ -14,3 +14,15 @@ INSERT INTO book_genres SELECT i, 1 + i % 3 FROM generate_series(1, 60) i;
 INSERT INTO items (id, sku, qty, kind) SELECT md5(i::text)::uuid, 'sku' || i, i, 'k' || i % 4 FROM generate_series(1, 30) i;
 INSERT INTO people (name, parent_id) VALUES ('root', NULL), ('child', 1), ('grandchild', 2);
 INSERT INTO counters VALUES ('a', 1), ('b', 2);
+CREATE TYPE "Role" AS ENUM ('USER', 'ADMIN');
+CREATE TABLE "User" (id SERIAL PRIMARY KEY, email TEXT NOT NULL, name TEXT, role "Role" NOT NULL DEFAULT 'USER', "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP, meta JSONB, score DECIMAL(65,30) NOT NULL DEFAULT 0, tags TEXT[]);
+CREATE UNIQUE INDEX "User_email_key" ON "User"(email);
+CREATE TABLE "Profile" (id SERIAL PRIMARY KEY, bio TEXT NOT NULL, "userId" INTEGER NOT NULL REFERENCES "User"(id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE UNIQUE INDEX "Profile_userId_key" ON "Profile"("userId");
+CREATE TABLE "Post" (id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, content TEXT, published BOOLEAN NOT NULL DEFAULT false, "authorId" INTEGER REFERENCES "User"(id) ON DELETE SET NULL ON UPDATE CASCADE, views BIGINT NOT NULL DEFAULT 0, "updatedAt" TIMESTAMP(3) NOT NULL);
+CREATE INDEX "Post_title_idx" ON "Post"(title);
+CREATE TABLE "Category" (id SERIAL PRIMARY KEY, name TEXT NOT NULL);
+CREATE UNIQUE INDEX "Category_name_key" ON "Category"(name);
+CREATE TABLE "_CategoryToPost" ("A" INTEGER NOT NULL REFERENCES "Category"(id) ON DELETE CASCADE ON UPDATE CASCADE, "B" TEXT NOT NULL REFERENCES "Post"(id) ON DELETE CASCADE ON UPDATE CASCADE, CONSTRAINT "_CategoryToPost_AB_pkey" PRIMARY KEY ("A","B"));
+CREATE INDEX "_CategoryToPost_B_index" ON "_CategoryToPost"("B");
+CREATE TABLE "Comp" (a INTEGER NOT NULL, b TEXT NOT NULL, data BYTEA, n INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (a,b));
