@@ -167,7 +167,9 @@ fn first_pid() -> i32 {
 /// The tables a session has changed, shared by all its connections.
 #[derive(Debug, Default)]
 pub(crate) struct SessionDraft {
-    /// Grows whenever a plan could change: a table became dirty or its draft grew tenfold.
+    /// Another one whenever a plan could change: a table became dirty or its draft grew tenfold. No draft
+    /// of this process has had it before: plans are kept by it beyond the last connection of a session, and
+    /// the next one learns all at once.
     version: AtomicU64,
     view: Mutex<Arc<DraftView>>,
 }
@@ -255,11 +257,13 @@ impl SessionDraft {
         });
     }
 
-    /// Changes the estimates; where the change matters to plans the version grows.
+    /// Changes the estimates; where the change matters to plans the version is another one.
     fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut view = lock(&self.view);
         if change(Arc::make_mut(&mut view)) {
-            self.version.fetch_add(1, Ordering::AcqRel);
+            let version = NEXT.fetch_add(1, Ordering::Relaxed);
+            self.version.store(version, Ordering::Release);
         }
     }
 }

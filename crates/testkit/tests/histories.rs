@@ -158,6 +158,9 @@ impl World {
                 if done {
                     self.log.push(format!("{session} o{number}: {text}"));
                     taken.push(text.clone());
+                } else {
+                    self.log
+                        .push(format!("{session} o{number} -- refused: {text}"));
                 }
             }
             self.done.push(taken);
@@ -443,8 +446,8 @@ fn revert_of_operations(world: &mut World) -> Result<(), String> {
                 after.last().unwrap(),
                 &world.production(),
             )?;
-            let constraint = !conflicts(world, "undo").is_empty() && expected.is_ok();
             let keyless = why.contains("has no key") && world.keyless_changed("s");
+            let constraint = why.contains("ZD001") && !conflicts(world, "undo").is_empty();
             match expected {
                 Err(_) => Ok(()),
                 Ok(_) if constraint || keyless || world.truncated("s") => Ok(()),

@@ -325,3 +325,36 @@ fn statements_of_one_transaction_are_one_operation() {
     assert_eq!(superuser.value(logged), "0");
     proxy.assert_sound();
 }
+
+/// A statement that was planned before a table was changed is planned anew by the next connection of the
+/// session, although that one learns of all changed tables at once.
+#[test]
+fn a_session_that_comes_back_sees_all_that_it_changed() {
+    let (_database, mut proxy) = over(
+        "CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v int);
+         INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1), (2, 1);",
+    );
+    let read = "SELECT sum(v) FROM b";
+    let write = "UPDATE b SET v = v + 1 WHERE id = 1";
+    let mut agent = proxy.connect("back");
+    agent.run("UPDATE a SET v = 2 WHERE id = 1");
+    assert_eq!(agent.value(read), "2");
+    agent.run(write);
+    assert_eq!(agent.value(read), "3");
+    drop(agent);
+    // the process forgets the session with its last connection
+    let begun = std::time::Instant::now();
+    while proxy
+        .review("SHOW CLIENTS")
+        .table()
+        .iter()
+        .any(|c| c.contains("agent"))
+    {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    }
+    let mut agent = proxy.connect("back");
+    assert_eq!(agent.value(read), "3");
+    agent.run(write);
+    assert_eq!(agent.value(read), "4");
+    proxy.assert_sound();
+}
