@@ -44,15 +44,20 @@ pub fn summary(draft: &Draft<'_>, sid: SessionId, filter: &Filter) -> String {
     format!(
         "{with}{comma}d AS MATERIALIZED (SELECT {kind} AS diff_type, k.key, c.* FROM {from} CROSS JOIN LATERAL (SELECT {key}::text COLLATE \"C\" AS key OFFSET 0) k CROSS JOIN LATERAL (SELECT 0 AS place, NULL::text COLLATE \"C\" AS name, NULL::text COLLATE \"C\" AS f, NULL::text COLLATE \"C\" AS t, NULL::text COLLATE \"C\" AS delta{cells}) c WHERE {which}{hidden}),
 g AS (SELECT diff_type, place, name, f, t, delta, count(*)::int AS n, min(key) AS key FROM d WHERE place > 0 GROUP BY 1, 2, 3, 4, 5, 6),
-m AS (SELECT g.*, sum(n) OVER c AS total, count(*) OVER c AS changes, n > 1 AND n * 20 >= sum(n) OVER c AS big, sum(n) FILTER (WHERE delta IS NOT NULL) OVER (PARTITION BY diff_type, place, delta) AS alike FROM g WINDOW c AS (PARTITION BY diff_type, place)),
-k AS (SELECT m.*, coalesce(sum(n) FILTER (WHERE big) OVER c, 0) * 10 >= total * 9 AS clear, changes > 1 AND max(alike) OVER c * 10 >= total * 9 AS moved, max(alike) OVER c = alike AS most, row_number() OVER (PARTITION BY diff_type, place, big ORDER BY n, key) AS number FROM m WINDOW c AS (PARTITION BY diff_type, place)),
-w AS (SELECT k.*, CASE
+s AS (SELECT diff_type, place, sum(n) AS total, count(*) AS changes FROM g GROUP BY 1, 2),
+l AS (SELECT diff_type, place, delta, sum(n) AS alike FROM g WHERE delta IS NOT NULL GROUP BY 1, 2, 3),
+m AS (SELECT g.*, total, changes, n > 1 AND n * 20::bigint >= total AS big, alike FROM g JOIN s USING (diff_type, place) LEFT JOIN l USING (diff_type, place, delta)),
+c AS (SELECT diff_type, place, coalesce(sum(n) FILTER (WHERE big), 0) AS in_clusters, max(alike) AS alike_most FROM m GROUP BY 1, 2),
+k AS (SELECT m.*, in_clusters * 10 >= total * 9 AS clear, coalesce(changes > 1 AND alike_most * 10 >= total * 9, false) AS moved, alike = alike_most AS most FROM m JOIN c USING (diff_type, place)),
+v AS (SELECT k.*, CASE
         WHEN diff_type <> 'modified' THEN CASE WHEN big AND changes * 2 <= total THEN 'cluster' END
         WHEN moved AND most THEN 'others'
-        WHEN moved AND number <= {OUTLIERS_MAX} THEN 'outlier'
+        WHEN moved THEN 'outlier'
         WHEN big OR changes <= 5 AND NOT clear THEN 'cluster'
-        WHEN clear AND number <= {OUTLIERS_MAX} THEN 'outlier'
-        ELSE 'others' END AS what FROM k),
+        WHEN clear THEN 'outlier'
+        ELSE 'others' END AS may FROM k),
+w AS (SELECT v.*, may AS what FROM v WHERE may <> 'outlier'
+    UNION ALL SELECT v.*, CASE WHEN row_number() OVER (PARTITION BY place ORDER BY n, key) <= {OUTLIERS_MAX} THEN 'outlier' ELSE 'others' END FROM v WHERE may = 'outlier'),
 o AS (SELECT diff_type, place, name, delta, sum(n) AS n, count(*) AS changes, min(key) AS key, max(total) AS total FROM w WHERE what = 'others' GROUP BY 1, 2, 3, 4),
 b AS (SELECT o.*, coalesce(delta IS NOT NULL AND n > 1 AND n * 20 >= total, false) AS big FROM o)
 SELECT q.diff_type, q.what, q.name AS column_name, q.f AS from_value, q.t AS to_value, q.delta AS difference, q.n::bigint AS rows, q.changes::bigint AS changes, q.key AS primary_key
