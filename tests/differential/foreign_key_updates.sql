@@ -8,6 +8,10 @@ CREATE TABLE cas (id int PRIMARY KEY, p_id int REFERENCES p ON UPDATE CASCADE ON
 CREATE TABLE code (id int PRIMARY KEY, p_code text REFERENCES coded ON UPDATE SET NULL);
 CREATE TABLE grand (cas_id int REFERENCES cas ON UPDATE CASCADE, n int, PRIMARY KEY (cas_id, n));
 CREATE TABLE follows (id int PRIMARY KEY, both_id int REFERENCES both_keys ON UPDATE CASCADE);
+CREATE TABLE shifted (id int PRIMARY KEY, n int UNIQUE);
+CREATE TABLE holds (id int PRIMARY KEY, shifted_id int REFERENCES shifted ON UPDATE RESTRICT, n int REFERENCES shifted (n) ON UPDATE RESTRICT);
+CREATE TABLE lets (id int PRIMARY KEY, shifted_id int REFERENCES shifted);
+INSERT INTO shifted VALUES (11, 21), (10, 20);
 INSERT INTO p SELECT n, 'v' || n FROM generate_series(1, 6) n;
 INSERT INTO coded SELECT 'c' || n FROM generate_series(1, 6) n;
 INSERT INTO cas SELECT n, 1 + n % 6 FROM generate_series(1, 12) n;
@@ -41,3 +45,15 @@ SELECT * FROM cas ORDER BY id;
 SELECT * FROM code ORDER BY id;
 SELECT * FROM grand ORDER BY cas_id, n;
 SELECT * FROM both_keys ORDER BY id;
+-- RESTRICT does not ask whether another row takes the key; NO ACTION does
+INSERT INTO lets VALUES (1, 11);
+UPDATE shifted SET id = id + 1;
+SELECT * FROM shifted ORDER BY id;
+-- expect error 23503
+UPDATE shifted SET id = id - 1 WHERE id = 11;
+DELETE FROM lets;
+INSERT INTO holds VALUES (1, 12, 21);
+-- expect error 23503 or 23001
+UPDATE shifted SET id = id + 1;
+-- expect error 23503 or 23001
+UPDATE shifted SET n = n + 1 WHERE id IN (10, 12);

@@ -14,6 +14,8 @@ CREATE VIEW totals AS SELECT city, count(*) AS n FROM people GROUP BY city;
 CREATE VIEW several AS SELECT p.id, v.place FROM people p JOIN visits v ON v.person = p.id;
 CREATE VIEW firsts AS SELECT DISTINCT name FROM people;
 CREATE VIEW ruled AS SELECT * FROM people;
+CREATE VIEW placed AS SELECT p.id, p.name, p.ctid AS place, p AS whole, p.age * 2 AS twice FROM people p;
+CREATE VIEW outer_placed AS SELECT place, twice, name || '?' AS asked, id, name FROM placed;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD INSERT INTO visits VALUES (1, 1, 'x');
 CREATE TABLE with_rule (id int PRIMARY KEY);
 CREATE RULE r AS ON INSERT TO with_rule DO INSTEAD NOTHING;
@@ -75,6 +77,23 @@ WITH a AS (INSERT INTO renamed (person, label) VALUES (50, 'fifty') RETURNING *)
 UPDATE renamed SET shout = 'x';
 -- expect error 0A000
 INSERT INTO renamed (person, shout) VALUES (1, 'x');
+-- which column, of which view, and why
+-- expect error 0A000
+UPDATE placed SET place = NULL;
+-- expect error 0A000
+INSERT INTO placed (id, twice, place) VALUES (1, 2, NULL);
+-- expect error 0A000
+INSERT INTO placed (whole) VALUES (NULL);
+-- expect error 0A000
+INSERT INTO outer_placed VALUES (NULL, 1, 'x', 1);
+-- expect error 0A000
+INSERT INTO outer_placed (twice, place) VALUES (1, NULL);
+-- expect error 0A000
+UPDATE outer_placed SET name = 'x', (twice, asked) = (1, 'x');
+-- expect error 0A000
+INSERT INTO placed (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET twice = 1;
+-- expect error 42703
+UPDATE placed SET twice = 1, nothing = 2;
 -- expect error 55000
 UPDATE firsts SET name = 'x';
 -- expect error 55000

@@ -89,7 +89,8 @@ fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey, deferred: bool) -> 
                 Step::Gone(Box::new(step))
             });
         }
-        if drafted && acts(key.on_update) && !deferred {
+        let follows = drafted && acts(key.on_update);
+        if (follows || key.on_update == ReferentialAction::Restrict) && !deferred {
             steps.push(taken_over(draft, event, key, child));
         }
         if drafted && !deferred && key.on_update == ReferentialAction::Cascade {
@@ -100,7 +101,8 @@ fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey, deferred: bool) -> 
 }
 
 /// A key that one row left and another took in the same statement has no tombstone, so nothing
-/// tells its followers where to go. It is known by its log row, which says that the row left.
+/// tells its followers where to go, and RESTRICT does not ask whether the key is there again. It is
+/// known by its log row, which says that the row left.
 fn taken_over(draft: &Draft<'_>, event: Event, key: &ForeignKey, child: &Relation) -> Step {
     let news = aliased("n", &key.parent_columns, "pgdraft_k");
     let from = match event {
@@ -117,9 +119,10 @@ fn taken_over(draft: &Draft<'_>, event: Event, key: &ForeignKey, child: &Relatio
         draft.log(),
         same_key(draft.relation, "l", "n")
     );
+    let still = still(draft, key.on_update);
     let step = Step::Refuse {
-        query: children_of(draft, key, child, &gone, ("still ", "")),
-        error: refusal(draft, key, child, ReferentialAction::Cascade, true),
+        query: children_of(draft, key, child, &gone, (still, "")),
+        error: refusal(draft, key, child, key.on_update, true),
     };
     step.where_in_doubt(event, "false".to_owned())
 }
@@ -309,18 +312,17 @@ fn left_behind(
     } else {
         String::new()
     };
-    let still = if restricts(draft, action) {
+    let arms = arms.join(" UNION ALL ");
+    children_of(draft, key, child, &arms, (still(draft, action), &taken))
+}
+
+/// What PostgreSQL says before "referenced from".
+fn still(draft: &Draft<'_>, action: ReferentialAction) -> &'static str {
+    if restricts(draft, action) {
         ""
     } else {
         "still "
-    };
-    children_of(
-        draft,
-        key,
-        child,
-        &arms.join(" UNION ALL "),
-        (still, &taken),
-    )
+    }
 }
 
 /// The detail for the first of the merged children of `gone`, a query of sessions and keys.

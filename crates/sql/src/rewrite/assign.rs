@@ -102,6 +102,10 @@ pub(crate) fn assignments(
             _ => None,
         })
         .collect();
+    let place = |target: &&ResTarget| crate::walk::byte(target.location);
+    let named = targets.iter().map(|t| (t.name.as_str(), place(t)));
+    let named: Vec<(&str, usize)> = named.collect();
+    work.changed.all_assigned(&named, "update")?;
     let mut out = Vec::with_capacity(targets.len());
     let mut remaining = targets.as_slice();
     for item in items {

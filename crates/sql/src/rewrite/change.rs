@@ -238,17 +238,29 @@ impl Changed {
         };
         let own = match &self.through {
             None => Some(name),
-            Some(through) => through.column(name),
+            Some(through) => {
+                through.writable(&[name], does)?;
+                through.column(name)
+            }
         };
-        own.and_then(|name| self.relation.column(name)).ok_or_else(|| {
-            Box::new(
-                Report::error(
-                    "0A000",
-                    format!("cannot {does} column \"{name}\" of view \"{}\"", shown.name),
-                )
-                .detail("View columns that are not columns of their base relation are not updatable."),
-            )
-        })
+        let own = own.and_then(|name| self.relation.column(name));
+        own.ok_or_else(mismatch)
+    }
+
+    /// That all of these columns, each with its place, are there and that the view the client names, if
+    /// it is one, lets them be written.
+    pub(crate) fn all_assigned(
+        &self,
+        names: &[(&str, usize)],
+        does: &str,
+    ) -> Result<(), Box<Report>> {
+        let missing = |(name, _): &&(&str, usize)| self.shown().column(name).is_none();
+        if let Some((name, at)) = names.iter().find(missing) {
+            self.assigned(name, (does, *at))?;
+        }
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        let way = self.through.as_ref();
+        way.map_or(Ok(()), |way| way.writable(&names, does))
     }
 
     /// Rows of the head as rows of what the client names.

@@ -71,12 +71,15 @@ fn known_columns(work: &Work<'_>, tree: &InsertStmt) -> Result<(), Box<Report>> 
     if work.context.fresh {
         return Ok(());
     }
-    for target in &tree.cols {
-        if let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() {
-            work.changed.assigned(&target.name, ("insert into", 0))?;
-        }
-    }
-    Ok(())
+    let names = tree
+        .cols
+        .iter()
+        .filter_map(|target| match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) => Some((target.name.as_str(), 0)),
+            _ => None,
+        });
+    let names: Vec<(&str, usize)> = names.collect();
+    work.changed.all_assigned(&names, "insert into")
 }
 
 /// Into a partition: its columns named, because the head has those of the root in the root's order.
@@ -211,6 +214,23 @@ pub(crate) struct Given {
 
 /// The columns that the source gives, in its order.
 pub(crate) fn given_columns(
+    work: &Work<'_>,
+    tree: &InsertStmt,
+    select: Option<&SelectStmt>,
+) -> Result<Vec<Given>, Box<Report>> {
+    let given = named_columns(work, tree, select)?;
+    let conflict = tree.on_conflict_clause.iter().flat_map(|c| &c.target_list);
+    let set = conflict.filter_map(|target| match target.node.as_ref() {
+        Some(NodeEnum::ResTarget(target)) => Some(target.name.as_str()),
+        _ => None,
+    });
+    let names = given.iter().map(|g| g.name.as_str()).chain(set);
+    let names: Vec<(&str, usize)> = names.map(|name| (name, 0)).collect();
+    work.changed.all_assigned(&names, "insert into")?;
+    Ok(given)
+}
+
+fn named_columns(
     work: &Work<'_>,
     tree: &InsertStmt,
     select: Option<&SelectStmt>,

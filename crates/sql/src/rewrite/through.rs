@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use catalog::{CheckOption, Command, Relation, RelationKind, quote_identifier as q, quote_literal};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, SelectStmt, SetOperation, Token as Kind};
+use pg_query::protobuf::{ColumnRef, Node, SelectStmt, SetOperation, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
@@ -85,8 +85,8 @@ struct Level {
     from: usize,
     /// Byte of WHERE and bytes of the condition.
     filter: Option<(usize, Range<usize>)>,
-    /// Its columns: what they are called, and of which column of the next level they are.
-    columns: Vec<(String, Option<String>)>,
+    /// Its columns: what they are called, and of which column of the next level they are, or why of none.
+    columns: Vec<(String, Result<String, &'static str>)>,
     /// The condition can fail on a row that should not be seen.
     risky: bool,
     /// The system columns of the next level that its text asks for.
@@ -342,22 +342,49 @@ fn obstacle(select: &SelectStmt) -> Option<&'static str> {
     }
 }
 
-/// The view's columns; PostgreSQL lets only the first of several for one column be written.
-fn columns(view: &Relation, select: &SelectStmt, next: &Relation) -> Vec<(String, Option<String>)> {
-    let mut out: Vec<(String, Option<String>)> = Vec::new();
-    for (column, target) in view.columns.iter().zip(&select.target_list) {
-        let own = match target.node.as_ref() {
-            Some(NodeEnum::ResTarget(t)) => match t.val.as_deref().and_then(|v| v.node.as_ref()) {
-                Some(NodeEnum::ColumnRef(c)) => crate::walk::string_fields(&c.fields).pop(),
-                _ => None,
-            },
+/// The view's columns, each with the column behind it or what PostgreSQL says where it cannot be written.
+fn columns(
+    view: &Relation,
+    select: &SelectStmt,
+    next: &Relation,
+) -> Vec<(String, Result<String, &'static str>)> {
+    let behind = |target: &Node| {
+        let value = match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
             _ => None,
         };
-        let own = own.filter(|name| next.column(name).is_some());
-        out.push((column.name.clone(), own));
-    }
-    out
+        let column = match value.and_then(|v| v.node.as_ref()) {
+            Some(NodeEnum::ColumnRef(column)) => column,
+            // how a view's definition shows a whole row
+            Some(NodeEnum::TypeCast(cast)) => match cast.arg.as_deref().map(|a| &a.node) {
+                Some(Some(NodeEnum::ColumnRef(column))) if is_star(column) => {
+                    return Err(WHOLE_ROW);
+                }
+                _ => return Err(NO_COLUMN),
+            },
+            _ => return Err(NO_COLUMN),
+        };
+        match crate::walk::string_fields(&column.fields).pop() {
+            Some(name) if next.column(&name).is_some() => Ok(name),
+            Some(name) if resolve::SYSTEM_COLUMNS.contains(&name.as_str()) => Err(SYSTEM_COLUMN),
+            _ => Err(NO_COLUMN),
+        }
+    };
+    let columns = view.columns.iter().zip(&select.target_list);
+    columns
+        .map(|(column, target)| (column.name.clone(), behind(target)))
+        .collect()
 }
+
+fn is_star(column: &ColumnRef) -> bool {
+    let last = column.fields.last().and_then(|field| field.node.as_ref());
+    matches!(last, Some(NodeEnum::AStar(_)))
+}
+
+const NO_COLUMN: &str =
+    "View columns that are not columns of their base relation are not updatable.";
+const SYSTEM_COLUMN: &str = "View columns that refer to system columns are not updatable.";
+const WHOLE_ROW: &str = "View columns that return whole-row references are not updatable.";
 
 impl Through {
     /// Whether it reads what inherits from the table as well.
@@ -376,9 +403,28 @@ impl Through {
         let mut at = name;
         for level in &self.levels {
             let (_, own) = level.columns.iter().find(|(n, _)| n == at)?;
-            at = own.as_deref()?;
+            at = own.as_deref().ok()?;
         }
         Some(at)
+    }
+
+    /// That each of these columns of the view can be written: PostgreSQL looks at one view after the
+    /// other, and at the columns of each in their order.
+    pub(crate) fn writable(&self, names: &[&str], does: &str) -> Result<(), Box<Report>> {
+        let mut names = names.to_vec();
+        for level in &self.levels {
+            let written = |(name, _): &&(String, _)| names.contains(&name.as_str());
+            let mut below = Vec::new();
+            for (name, own) in level.columns.iter().filter(written) {
+                below.push(own.as_deref().map_err(|why| {
+                    let view = &level.view.name;
+                    let message = format!("cannot {does} column \"{name}\" of view \"{view}\"");
+                    Box::new(Report::error("0A000", message).detail(*why))
+                })?);
+            }
+            names = below;
+        }
+        Ok(())
     }
 
     /// The default that the view named by the client has for its column.
@@ -396,7 +442,7 @@ impl Through {
                 return Some(default);
             }
             let (_, own) = level.columns.iter().find(|(n, _)| n == at)?;
-            at = own.as_deref()?;
+            at = own.as_deref().ok()?;
         }
         None
     }
