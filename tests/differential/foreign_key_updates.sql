@@ -12,6 +12,16 @@ CREATE TABLE shifted (id int PRIMARY KEY, n int UNIQUE);
 CREATE TABLE holds (id int PRIMARY KEY, shifted_id int REFERENCES shifted ON UPDATE RESTRICT, n int REFERENCES shifted (n) ON UPDATE RESTRICT);
 CREATE TABLE lets (id int PRIMARY KEY, shifted_id int REFERENCES shifted);
 INSERT INTO shifted VALUES (11, 21), (10, 20);
+CREATE TABLE rates (rate numeric, per float8, PRIMARY KEY (rate, per));
+CREATE TABLE rated (id int PRIMARY KEY, rate numeric, per float8, FOREIGN KEY (rate, per) REFERENCES rates ON UPDATE CASCADE);
+CREATE TABLE sizes (size numeric PRIMARY KEY);
+CREATE TABLE sized (id int PRIMARY KEY, size numeric REFERENCES sizes);
+CREATE TABLE strict (id int PRIMARY KEY, size numeric REFERENCES sizes ON UPDATE RESTRICT);
+INSERT INTO rates VALUES (1.0, '-0'), (2, 1);
+INSERT INTO rated VALUES (1, 1.0, '-0'), (2, 1, 0), (3, 2, 1);
+INSERT INTO sizes VALUES (1), (2);
+INSERT INTO sized VALUES (1, 1);
+INSERT INTO strict VALUES (1, 2);
 INSERT INTO p SELECT n, 'v' || n FROM generate_series(1, 6) n;
 INSERT INTO coded SELECT 'c' || n FROM generate_series(1, 6) n;
 INSERT INTO cas SELECT n, 1 + n % 6 FROM generate_series(1, 12) n;
@@ -57,3 +67,14 @@ INSERT INTO holds VALUES (1, 12, 21);
 UPDATE shifted SET id = id + 1;
 -- expect error 23503 or 23001
 UPDATE shifted SET n = n + 1 WHERE id IN (10, 12);
+-- keys that are equal and look different
+UPDATE rates SET rate = 1.000 WHERE rate = 1;
+SELECT * FROM rated ORDER BY id;
+UPDATE rates SET per = '0' WHERE per = 0;
+UPDATE rates SET rate = rate + 0.00;
+SELECT * FROM rated ORDER BY id;
+SELECT * FROM rates ORDER BY rate;
+UPDATE sizes SET size = 1.0 WHERE size = 1;
+-- expect error 23503 or 23001
+UPDATE sizes SET size = 2.0 WHERE size = 2;
+SELECT * FROM sizes ORDER BY size;

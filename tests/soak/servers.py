@@ -76,8 +76,9 @@ class Postgres:
 class Node:
     """`pgdraft serve` on one port, one process after the other."""
 
-    def __init__(self, binary, folder, url, config):
+    def __init__(self, binary, folder, url, config, database="postgres"):
         self.binary, self.port, self.lock = binary, free_port(), threading.Lock()
+        self.database = database
         self.log = folder / f"log-{self.port}"
         self.config = folder / f"pgdraft-{self.port}.toml"
         made = subprocess.run([binary, "hash-password"], input=PASSWORD + "\n", text=True, check=True, capture_output=True)
@@ -144,7 +145,7 @@ class Node:
 
     def conninfo(self, session):
         return (
-            f"host=127.0.0.1 port={self.port} user=agent password={PASSWORD} dbname=postgres connect_timeout=60 "
+            f"host=127.0.0.1 port={self.port} user=agent password={PASSWORD} dbname={self.database} connect_timeout=60 "
             f"sslmode=disable gssencmode=disable options='-c pgdraft.session={session}'"
         )
 

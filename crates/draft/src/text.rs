@@ -244,7 +244,7 @@ pub(crate) fn same(column: &Column, left: &str, right: &str) -> String {
     }
 }
 
-fn is_identity(column: &Column) -> bool {
+pub(crate) fn is_identity(column: &Column) -> bool {
     IDENTITY_TYPES.contains(&column.type_id)
         || (TEXT_TYPES.contains(&column.type_id) && column.collation.is_none())
 }

@@ -2,7 +2,7 @@
 
 use catalog::{ForeignKey, ROW_COLUMN, ReferentialAction, Relation, RelationId, quote_literal};
 
-use super::parent::{Change, gone, in_primary_key, left_with_the_key, refers};
+use super::parent::{Change, changes_in_place, gone, left_with_the_key, refers};
 use super::{Event, Step, acts, child_head, keys};
 use crate::Draft;
 use crate::text::{
@@ -21,7 +21,7 @@ pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
                 Change::Removed => key.on_delete,
                 Change::Updated | Change::Moved => key.on_update,
             };
-            if !acts(action) || (change == Change::Updated && in_primary_key(draft, key)) {
+            if !acts(action) || (change == Change::Updated && !changes_in_place(draft, key)) {
                 continue;
             }
             let write = Write {

@@ -7,7 +7,7 @@ use super::keys::first_of;
 use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, key_columns, key_detail,
+    NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, is_identity, key_columns, key_detail,
     record, reference_operators, referring, same_key,
 };
 
@@ -64,7 +64,7 @@ fn of_key(draft: &Draft<'_>, event: Event, key: &ForeignKey, deferred: bool) -> 
             let changes: Vec<Change> = changes
                 .iter()
                 .copied()
-                .filter(|c| *c != Change::Updated || !in_primary_key(draft, key))
+                .filter(|c| *c != Change::Updated || changes_in_place(draft, key))
                 .filter(|c| {
                     // An action has been done for all but keys that moved in a way it cannot follow.
                     !acts(action)
@@ -203,8 +203,15 @@ fn both_have(unique: &Key, left: &str, right: &str) -> String {
     parts.join(" AND ")
 }
 
-/// The referenced columns are all part of the primary key, which changes only by moving.
-pub(super) fn in_primary_key(draft: &Draft<'_>, key: &ForeignKey) -> bool {
+/// The referenced columns may change while the row keeps its primary key: they are not all part of it,
+/// or two of its values are equal and look different (`1.0` and `1.00`).
+pub(super) fn changes_in_place(draft: &Draft<'_>, key: &ForeignKey) -> bool {
+    let same = |name: &String| draft.relation.column(name).is_some_and(is_identity);
+    !in_primary_key(draft, key) || !key.parent_columns.iter().all(same)
+}
+
+/// The referenced columns are all part of the primary key.
+fn in_primary_key(draft: &Draft<'_>, key: &ForeignKey) -> bool {
     let primary = key_columns(draft.relation);
     key.parent_columns.iter().all(|c| primary.contains(c))
 }
