@@ -12,6 +12,8 @@ CREATE TABLE things (tag text);
 CREATE TABLE both_of (PRIMARY KEY (id)) INHERITS (capitals, things);
 CREATE TABLE visits (city int REFERENCES cities ON DELETE CASCADE ON UPDATE CASCADE, n int PRIMARY KEY);
 CREATE TABLE factors (id int PRIMARY KEY, by_what int, state text);
+CREATE FUNCTION named(cities) RETURNS text LANGUAGE sql AS 'SELECT $1.name';
+CREATE FUNCTION shouted(cities) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN upper($1.name); END';
 CREATE VIEW big AS SELECT id, name, pop AS people FROM cities WHERE pop > 5 WITH CHECK OPTION;
 CREATE VIEW own AS SELECT id, name FROM ONLY cities;
 INSERT INTO cities VALUES (1, 'a', 10, 'x'), (2, 'b', 20, NULL), (3, 'c', 1, 'small');
@@ -118,3 +120,8 @@ TRUNCATE ports;
 INSERT INTO harbours (id, name, depth, berth) VALUES (6, 'harbour', 2, 5);
 SELECT *, tableoid::regclass FROM cities ORDER BY id, name;
 SELECT c.*, c.tableoid = 'harbours'::regclass AS h FROM cities c WHERE id = 6;
+-- a child's row as its parent's
+INSERT INTO capitals VALUES (70, 'Seventy', 100, 'cap', 'SE');
+SELECT named(capitals.*), shouted(c), capitals::cities FROM capitals, capitals c WHERE capitals.id = 70 AND c.id = 70;
+SELECT c::capitals::cities, (c::cities).name FROM capitals c WHERE id = 70;
+SELECT named(h), named(h.*) FROM harbours h ORDER BY 1;

@@ -233,8 +233,8 @@ pub(crate) struct Facts {
     pub(crate) calls: Vec<Call>,
     pub(crate) operators: Vec<String>,
     pub(crate) columns: Vec<ColumnUse>,
-    /// Bytes where a column reference starts that is a whole argument of a function, or a whole item of
-    /// an array, a row or COALESCE.
+    /// Bytes where a column reference starts that is a whole argument of a function or a cast, or a whole
+    /// item of an array, a row or COALESCE.
     pub(crate) arguments: Vec<usize>,
     /// Bytes where a `t.*` starts that stands for the columns one by one: it is a whole item of a select
     /// list, of a row or of VALUES. Elsewhere it is the row.

@@ -611,9 +611,16 @@ fn row_edits(
     };
     let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {row} END");
     let uses = facts.columns.iter().filter(|column| {
-        column.block == own
-            && column.fields.as_slice() == [name]
-            && (more || facts.arguments.contains(&column.location))
+        let argument = || facts.arguments.contains(&column.location);
+        let row = match column.fields.as_slice() {
+            [bare] => bare == name && (more || argument()),
+            // not one that stands for the columns one by one
+            [table, star] if table == name && star == "*" => {
+                argument() && !facts.spread.contains(&column.location)
+            }
+            _ => false,
+        };
+        column.block == own && row
     });
     uses.filter_map(|column| {
         let (range, _) = statement.tokens.name_at(column.location)?;

@@ -7,8 +7,8 @@ use super::keys::first_of;
 use super::{Event, Raise, Step, acts, child_head};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, is_identity, key_columns, key_detail,
-    record, reference_operators, referring, same_key,
+    NOT_IDENTICAL, aliased, column, columns, equal, equal_in, head_table, is_identity, key_columns,
+    key_detail, record, reference_operators, referring, same_key,
 };
 
 /// Which of the changed parent rows.

@@ -221,11 +221,13 @@ pub(crate) fn given_columns(
     let given = named_columns(work, tree, select)?;
     let conflict = tree.on_conflict_clause.iter().flat_map(|c| &c.target_list);
     let set = conflict.filter_map(|target| match target.node.as_ref() {
-        Some(NodeEnum::ResTarget(target)) => Some(target.name.as_str()),
+        Some(NodeEnum::ResTarget(target)) => {
+            Some((target.name.as_str(), crate::walk::byte(target.location)))
+        }
         _ => None,
     });
-    let names = given.iter().map(|g| g.name.as_str()).chain(set);
-    let names: Vec<(&str, usize)> = names.map(|name| (name, 0)).collect();
+    let names = given.iter().map(|g| (g.name.as_str(), 0));
+    let names: Vec<(&str, usize)> = names.chain(set).collect();
     work.changed.all_assigned(&names, "insert into")?;
     Ok(given)
 }

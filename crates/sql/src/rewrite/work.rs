@@ -274,6 +274,13 @@ impl<'a> Work<'a> {
     /// Finds the edits within the change.
     fn prepare(self, reads: &Edits) -> Result<Self, Box<Report>> {
         let mut work = self;
+        if work.changed.label == "excluded" {
+            // what writes the head has ON CONFLICT, where the proposed row is called so
+            return Err(Box::new(
+                unsupported("a change of a table called \"excluded\"")
+                    .hint("give the table an alias"),
+            ));
+        }
         work.part_from_twin()?;
         if work.changed.shown().kind != RelationKind::View {
             let mut system = system::wanted(work.statement, work.context, &work.own_item());
@@ -547,13 +554,17 @@ impl<'a> Work<'a> {
                 self.changed.renamed = Some("pgdraft_target".to_owned());
                 Ok(())
             }
-            _ => Err(Box::new(
-                Report::error(
-                    "42712",
-                    format!("table name \"{}\" specified more than once", changed.label),
-                )
-                .hint("give one of the tables an alias"),
-            )),
+            _ => {
+                let message = format!("name \"{}\" specified more than once", changed.label);
+                let verb = self.statement.tokens.get(self.clauses.verb);
+                let report = if verb.is_some_and(|t| t.is(Kind::Merge)) {
+                    Report::error("42712", message)
+                        .detail("The name is used both as MERGE target table and data source.")
+                } else {
+                    Report::error("42712", format!("table {message}"))
+                };
+                Err(Box::new(report.hint("give one of the tables an alias")))
+            }
         }
     }
 

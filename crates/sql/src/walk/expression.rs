@@ -149,12 +149,14 @@ impl Walker {
 
     /// Expressions that are computed and handed on.
     fn arguments(&mut self, nodes: &[Node]) -> Shaped {
-        for node in nodes {
-            if let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() {
-                self.facts.arguments.push(byte(column.location));
-            }
-        }
+        nodes.iter().for_each(|node| self.argument(node));
         self.expressions(nodes)
+    }
+
+    fn argument(&mut self, node: &Node) {
+        if let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() {
+            self.facts.arguments.push(byte(column.location));
+        }
     }
 
     /// Notes a constant, or a list of them, in a place where its value decides nothing.
@@ -332,6 +334,9 @@ impl Walker {
     }
 
     fn cast(&mut self, cast: &TypeCast) -> Shaped {
+        if let Some(argument) = cast.arg.as_deref() {
+            self.argument(argument);
+        }
         let shape = self.optional(cast.arg.as_deref())?;
         let harmless = cast.type_name.as_ref().is_some_and(|t| {
             t.typmods.is_empty()
