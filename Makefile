@@ -4,8 +4,9 @@ SHELL := bash
 
 KEEP ?=
 ORDER_LINES ?=
+SCRIPTS ?=
 
-.PHONY: help test test-matrix test-programs check demo bench soak fuzz
+.PHONY: help test test-matrix test-programs test-regress check demo bench soak fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ test-matrix: ## The differential suite on PostgreSQL 14 to 18
 
 test-programs: ## Test suites of real programs in a draft; DJANGO="basic update" chooses its modules
 	tests/setup.sh && tests/programs/setup.sh && cargo build --workspace && cargo test --workspace --quiet --test programs
+
+test-regress: ## PostgreSQL's own regression scripts in a draft; SCRIPTS="--touched insert update" chooses
+	tests/regress/run $(SCRIPTS)
 
 check: ## Formatting, lints, documentation
 	cargo fmt --all --check
