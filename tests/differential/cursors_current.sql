@@ -2,6 +2,8 @@
 -- shows: statements: UPDATE and DELETE … WHERE CURRENT OF: cursors with FOR UPDATE and without, of several tables, WITH HOLD, over composite keys
 -- differs: WHERE CURRENT OF a cursor that does not give the key's columns, or has NO SCROLL | 0A000 | the key of the cursor's row is read from what it gives
 -- differs: WHERE CURRENT OF a cursor whose row has got another key since | 0A000 | the cursor knows the old key alone
+-- differs: WHERE CURRENT OF a cursor whose row left its key, which another row of the transaction took | 0A000 | the cursor knows the key alone
+-- differs: FETCH from a cursor FOR UPDATE of a row that the transaction changed behind it | gives the row as it was | PostgreSQL leaves it out; the draft's cursor does not lock rows
 -- differs: FETCH BACKWARD from a cursor FOR UPDATE | gives rows, where PostgreSQL raises 55000 | the cursor is declared with SCROLL, so that its row can be asked for again
 CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(5,2));
 INSERT INTO t SELECT i, 'v' || i, i FROM generate_series(1, 10) i;
@@ -145,6 +147,22 @@ FETCH e;
 SAVEPOINT s;
 -- expect refused 0A000
 UPDATE t SET v = 'x' WHERE CURRENT OF e;
+ROLLBACK;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t WHERE id IN (1, 2) ORDER BY id FOR UPDATE;
+FETCH c;
+UPDATE t SET id = 100 WHERE id = 1;
+UPDATE t SET id = 1 WHERE id = 2;
+-- expect refused 0A000
+UPDATE t SET v = 'another' WHERE CURRENT OF c;
+ROLLBACK;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t WHERE id = 1;
+FETCH c;
+DELETE FROM t WHERE CURRENT OF c;
+INSERT INTO t VALUES (1, 'another');
+-- expect refused 0A000
+DELETE FROM t WHERE CURRENT OF c;
 ROLLBACK;
 -- batch
 BEGIN; DECLARE c CURSOR FOR SELECT * FROM t WHERE id IN (6, 7) ORDER BY id FOR UPDATE; FETCH 1 FROM c; UPDATE t SET v = 'batch' WHERE CURRENT OF c; FETCH 1 FROM c; DELETE FROM t WHERE CURRENT OF c; COMMIT;

@@ -9,7 +9,18 @@ CREATE UNIQUE INDEX ON "h" ("new", "r") WHERE "old" IS NOT NULL;
 CREATE TABLE kid ("m" int REFERENCES "m" ON DELETE CASCADE ON UPDATE CASCADE, "h" int REFERENCES "h" ON DELETE SET NULL, "b" text REFERENCES "m" ("r") ON UPDATE CASCADE, "c" int, PRIMARY KEY ("c"));
 INSERT INTO kid SELECT i, i, 'r'||i, i FROM generate_series(1,9) i;
 CREATE VIEW "w" AS SELECT * FROM "m" WHERE "x" IS NOT NULL;
+CREATE TABLE excluded (id int PRIMARY KEY, v text);
+INSERT INTO excluded VALUES (1, 'a'), (2, 'b');
 -- script
+INSERT INTO excluded VALUES (3, 'c') RETURNING excluded.id, public.excluded.v, excluded.*, excluded;
+INSERT INTO excluded VALUES (1, 'b') ON CONFLICT (id) DO NOTHING;
+-- expect error 42P09
+INSERT INTO excluded VALUES (1, 'b') ON CONFLICT (id) DO UPDATE SET v = excluded.v;
+INSERT INTO excluded VALUES (1, 'b') ON CONFLICT (id) DO UPDATE SET v = 'x' RETURNING v;
+INSERT INTO excluded AS e VALUES (1, 'b') ON CONFLICT (id) DO UPDATE SET v = excluded.v || e.v RETURNING *;
+UPDATE excluded SET v = excluded.v || '!' WHERE excluded.id = 2 RETURNING *;
+-- expect error 23505
+INSERT INTO excluded VALUES (1, 'b');
 UPDATE "m" SET "a" = "b" || "h", "n" = "o" || "m" WHERE "f" = 'f' AND id < 4 RETURNING id, "a", "n", "l";
 UPDATE "m" AS "x" SET "y" = "b"."z" FROM "m" AS "b" WHERE "b".id = "x".id + 1 AND "x".id = 4 RETURNING "x".id, "x"."y", "b"."b";
 INSERT INTO "m" (id, "r") VALUES (20, 'r20'), (21, 'r21') RETURNING id, "k", "excluded", "old", "new";

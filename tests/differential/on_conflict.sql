@@ -4,12 +4,10 @@ CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int NOT NULL DEFAULT 0,
 INSERT INTO t SELECT n, 'm' || n, n FROM generate_series(1, 5) n;
 CREATE TABLE excluded (id int PRIMARY KEY, v text);
 -- script
--- a table of that name has to have an alias
--- expect refused 0A000
 INSERT INTO excluded VALUES (1, 'a');
+-- expect error 23505
 INSERT INTO excluded AS e VALUES (1, 'a') RETURNING e.id, v;
 INSERT INTO excluded AS e VALUES (1, 'b'), (2, 'c') ON CONFLICT (id) DO UPDATE SET v = excluded.v || e.v RETURNING *;
--- expect refused 0A000
 UPDATE excluded SET v = excluded.v || '!' WHERE excluded.id = 2;
 UPDATE excluded e SET v = e.v || '!' WHERE e.id = 2;
 DELETE FROM excluded AS e WHERE id = 1 RETURNING e.*;

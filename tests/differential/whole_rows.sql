@@ -1,6 +1,5 @@
 -- setup
 -- shows: queries: whole rows as values and arguments (of functions, aggregates, arrays, COALESCE), of tables and views, their type, NULL under outer joins
--- differs: a whole row of a table whose columns the FROM renames, as JSON | has the new names | PostgreSQL gives the table's own
 CREATE TABLE film (id int PRIMARY KEY, title varchar(20), gone int, tags text[]);
 ALTER TABLE film DROP COLUMN gone;
 CREATE TABLE city (id int PRIMARY KEY, name text);
@@ -10,6 +9,11 @@ INSERT INTO city SELECT g, 'c' || g FROM generate_series(1, 4) g;
 -- script
 UPDATE film SET title = 'x' WHERE id < 3;
 UPDATE city SET name = 'y' WHERE id = 2;
+SELECT to_json(f), to_json(f.*), pg_typeof(f)::text, pg_typeof(f.*)::text, f, (f).*, x FROM film f(x, y) WHERE x = 2;
+SELECT json_agg(c ORDER BY a), count(d) FROM city c(a, b) LEFT JOIN film d(p) ON p = a WHERE a < 3;
+SELECT to_json(z) FROM (SELECT * FROM city c(a, b) WHERE a = 2) z;
+SELECT to_json(id) FROM city id(c) WHERE c = 2;
+SELECT pg_typeof(film.*)::text, to_json(film.*) FROM film WHERE id = 3;
 SELECT pg_typeof(f)::text, pg_typeof(array_agg(f) OVER ())::text FROM film f WHERE id = 1;
 SELECT ((array_agg(f ORDER BY id))[1]).title FROM film f;
 SELECT array_agg(f ORDER BY id) FROM film f WHERE id < 4;

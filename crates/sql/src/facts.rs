@@ -19,6 +19,8 @@ pub(crate) struct TableRef {
     pub(crate) only: bool,
     /// It stands under TABLESAMPLE.
     pub(crate) sampled: bool,
+    /// The names that its alias gives to its first columns.
+    pub(crate) renamed: Vec<String>,
 }
 
 impl TableRef {
@@ -113,7 +115,9 @@ pub(crate) struct Block {
     /// The names among them that the select list gives to a column, which they mean where no table
     /// has a column of that name.
     pub(crate) group_aliases: Vec<(String, Vec<String>)>,
-    /// How many tables its FROM is made of; none where it is made of more, or renames columns.
+    /// How many tables its FROM is made of; none where it is made of more.
+    pub(crate) sources: Option<usize>,
+    /// The same where none of them has its columns renamed.
     pub(crate) tables: Option<usize>,
     /// It has a GROUP BY.
     pub(crate) grouped: bool,
@@ -149,6 +153,25 @@ pub(crate) enum Under {
 }
 
 impl Facts {
+    /// Whether a locking clause means the rows of that reference: it names it, or names nothing and
+    /// stands over it, also over a subquery in FROM that holds it.
+    pub(crate) fn locks(&self, reference: &TableRef) -> bool {
+        let over = |l: &Locking| {
+            let mut at = reference.block;
+            loop {
+                if at == l.block {
+                    return at == reference.block && l.of.iter().any(|of| of == reference.label())
+                        || l.of.is_empty();
+                }
+                match self.blocks.get(at).map(|b| b.under) {
+                    Some(Under::From(outer)) if outer < at => at = outer,
+                    _ => return false,
+                }
+            }
+        };
+        self.lockings.iter().any(over)
+    }
+
     /// Whether an expression that can fail may be evaluated below the merge in a block: its own, or
     /// one pushed in from outside.
     pub(crate) fn is_risky(&self, block: usize) -> bool {

@@ -5,7 +5,7 @@
 //! large drafts, and for rows that an index finds, probes the head per row instead of hashing the whole
 //! session: the planner would hash a thousand rows to find one.
 
-use catalog::{Head, Key, Relation, quote_identifier as q};
+use catalog::{Head, Key, Relation, quote_identifier as q, quote_literal};
 
 use crate::policies;
 
@@ -188,7 +188,7 @@ pub(crate) fn merged_with(
     Some(format!(
         "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{seen_base}{system_base} FROM {base} b \
          UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{new_head}{gone_head}{seen_head}{system_head} FROM {table} h) m \
-         WHERE m.pgdraft_live{gone}{bound}{seen}{only} AND {hidden}{fence})",
+         WHERE m.pgdraft_live{gone}{bound}{seen}{only}{same} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
@@ -198,6 +198,7 @@ pub(crate) fn merged_with(
         mark_head = arms.mark_head,
         bound = bound(relation),
         only = system.only,
+        same = same(relation),
         hidden = arms.hidden,
         fence = if wanted.fenced { " OFFSET 0" } else { "" },
     ))
@@ -209,6 +210,22 @@ fn bound(relation: &Relation) -> String {
     let partition = relation.partition.as_ref();
     let bound = partition.and_then(|p| p.bound.as_ref());
     bound.map_or_else(String::new, |bound| format!(" AND ({bound})"))
+}
+
+/// ` AND …`: the name still means the table that this was written for ([`is_same`]).
+fn same(relation: &Relation) -> String {
+    format!(" AND {}", is_same(relation))
+}
+
+/// Whether the name of a table still means the one that a text was written for. It does or ZD006 is
+/// raised where PostgreSQL plans the text, which it does anew when a table is dropped; nothing of it
+/// is left in the plan.
+pub(crate) fn is_same(relation: &Relation) -> String {
+    let name = quote_literal(&relation.qualified());
+    format!(
+        "CASE WHEN {name}::pg_catalog.regclass::pg_catalog.oid OPERATOR(pg_catalog.=) {} THEN true ELSE pgdraft.replaced({name}) END",
+        relation.id.0
+    )
 }
 
 /// A condition that the planner turns into one test before the base's arm is begun, if at all.
@@ -280,9 +297,10 @@ fn probing(head: &Head, key: &Key) -> Arms {
 fn counted(relation: &Relation, head: &Head, key: &Key) -> String {
     let shadow = key_equality(key, "s", "b");
     format!(
-        "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE {shadow}) \
+        "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE {shadow}){same} \
          UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_live{bound})",
         bound = bound(relation),
+        same = same(relation),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
         base = relation.only(),

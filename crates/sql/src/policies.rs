@@ -5,8 +5,8 @@
 //! meet them before it is written. The conditions are the policies' own, with the agent's settings.
 
 use catalog::{
-    Command, Condition, Function, Relation, RelationId, Volatility, quote_identifier as q,
-    quote_literal,
+    Command, Condition, Function, Relation, RelationId, RelationKind, Volatility,
+    quote_identifier as q, quote_literal,
 };
 use report::Report;
 
@@ -226,6 +226,11 @@ pub(crate) fn lockable(statement: &Statement, context: &Context<'_>) -> Result<(
     }
     for reference in &statement.facts.relations {
         let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name)?;
+        if let Resolved::Known(relation) = &found
+            && statement.facts.locks(reference)
+        {
+            has_rows_to_lock(relation)?;
+        }
         if let Resolved::Known(relation) = found
             && !is_read_alike(&relation, Command::Update)
         {
@@ -239,6 +244,21 @@ pub(crate) fn lockable(statement: &Statement, context: &Context<'_>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// PostgreSQL's error of relations whose rows are not locked; it comes as the statement begins to run.
+fn has_rows_to_lock(relation: &Relation) -> Result<(), Report> {
+    let kind = match relation.kind {
+        RelationKind::MaterializedView => "materialized view",
+        RelationKind::Sequence => "sequence",
+        RelationKind::Table
+        | RelationKind::Partitioned
+        | RelationKind::View
+        | RelationKind::Foreign
+        | RelationKind::Other => return Ok(()),
+    };
+    let message = format!("cannot lock rows in {kind} \"{}\"", relation.name);
+    Err(Report::error("42809", message))
 }
 
 /// COPY FROM as PostgreSQL refuses it itself.

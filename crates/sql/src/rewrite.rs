@@ -8,7 +8,7 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Block, ColumnUse, TableRef};
+use crate::facts::{ColumnUse, TableRef};
 use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Member, System, Wanted};
@@ -375,7 +375,7 @@ impl Edits {
                 .list
                 .push(table_edit(statement, &item.reference, &body)?);
             edits.list.extend(column_edits(statement, item, &system)?);
-            let rows = row_edits(statement, context, item, &system);
+            let rows = system::row_edits(statement, context, item, &system);
             edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
@@ -584,54 +584,6 @@ fn column_edits(
             .filter_map(|column| unqualify(statement, item, column)),
     );
     Ok(edits)
-}
-
-/// The whole row as an argument is of the table's own row type; of a derived table it would be some
-/// record, and with system columns it would have too many of them. NULL (under an outer join) stays NULL.
-fn row_edits(
-    statement: &Statement,
-    context: &Context<'_>,
-    item: &Merged,
-    system: &System,
-) -> Vec<Edit> {
-    let facts = &statement.facts;
-    let name = item.reference.label();
-    let own = item.reference.block;
-    let more = !system.names.is_empty();
-    let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [name]);
-    let grouped = !more && facts.blocks.get(own).is_some_and(grouped);
-    if grouped || grouped::is_column(statement, context, own, name) {
-        return Vec::new();
-    }
-    let label = q(name);
-    let row = if more {
-        system::row(item, &quoted_columns(&item.relation, &label))
-    } else {
-        format!("CAST({label} AS {})", item.relation.qualified())
-    };
-    let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {row} END");
-    let uses = facts.columns.iter().filter(|column| {
-        let argument = || facts.arguments.contains(&column.location);
-        let row = match column.fields.as_slice() {
-            [bare] => bare == name && (more || argument()),
-            // not one that stands for the columns one by one
-            [table, star] if table == name && star == "*" => {
-                argument() && !facts.spread.contains(&column.location)
-            }
-            _ => false,
-        };
-        column.block == own && row
-    });
-    uses.filter_map(|column| {
-        let (range, _) = statement.tokens.name_at(column.location)?;
-        let output = if column.bare {
-            format!(" AS {label}")
-        } else {
-            String::new()
-        };
-        Some(Edit::new(range, format!("{text}{output}")))
-    })
-    .collect()
 }
 
 /// `public.users.id` → `users.id`.

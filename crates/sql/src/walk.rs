@@ -296,7 +296,8 @@ impl Walker {
         if let Some(b) = self.facts.blocks.get_mut(block) {
             b.grouped = !select.group_clause.is_empty();
             b.group_aliases = uses.iter().filter_map(|u| alias(select, u)).collect();
-            b.tables = select.from_clause.iter().map(tables).sum();
+            b.sources = select.from_clause.iter().map(|f| tables(f, true)).sum();
+            b.tables = select.from_clause.iter().map(|f| tables(f, false)).sum();
             b.group_by = uses;
             b.group_some = some;
             b.group_location = location;
@@ -389,6 +390,10 @@ impl Walker {
             alias: relation.alias.as_ref().map(|a| a.aliasname.clone()),
             only: !relation.inh,
             sampled,
+            renamed: relation
+                .alias
+                .as_ref()
+                .map_or_else(Vec::new, |a| string_fields(&a.colnames)),
         });
     }
 
@@ -521,15 +526,17 @@ fn alias(select: &SelectStmt, fields: &[String]) -> Option<(String, Vec<String>)
     }
 }
 
-/// How many tables an item of FROM is made of, if of nothing else and their columns keep their names.
-fn tables(item: &Node) -> Option<usize> {
+/// How many tables an item of FROM is made of, if of nothing else and, unless `renamed`, their columns
+/// keep their names.
+fn tables(item: &Node, renamed: bool) -> Option<usize> {
     match item.node.as_ref()? {
         NodeEnum::RangeVar(table) => {
             let alias = table.alias.as_ref();
-            alias.is_none_or(|a| a.colnames.is_empty()).then_some(1)
+            (renamed || alias.is_none_or(|a| a.colnames.is_empty())).then_some(1)
         }
         NodeEnum::JoinExpr(join) if join.alias.is_none() => {
-            Some(tables(join.larg.as_deref()?)? + tables(join.rarg.as_deref()?)?)
+            let (left, right) = (join.larg.as_deref()?, join.rarg.as_deref()?);
+            Some(tables(left, renamed)? + tables(right, renamed)?)
         }
         _ => None,
     }

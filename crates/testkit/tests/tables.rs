@@ -7,6 +7,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use testkit::cluster::Cluster;
 use testkit::proxy::{Settings, over_with};
 
@@ -387,6 +390,73 @@ fn a_table_is_made_anew_while_a_draft_is_open() {
         owner.value("SELECT string_agg(v, ' ' ORDER BY id) FROM t"),
         "of the second base new"
     );
+    proxy.assert_sound();
+}
+
+/// The same while the agent sends one statement after another and never pauses, so that nobody looks: what
+/// PostgreSQL plans anew tells that the name means another table.
+#[test]
+fn a_table_is_made_anew_under_an_agent_without_pauses() {
+    let made = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 3) i";
+    let polls = Settings {
+        config: "catalog_poll_ms = 3600000\n".into(),
+        ..Settings::default()
+    };
+    let (database, mut proxy) = over_with(made, &polls);
+    for statement in [
+        "UPDATE t SET n = n + 1 WHERE id = 1 RETURNING n",
+        "SELECT sum(n) FROM t",
+        "INSERT INTO t VALUES (%, 0)",
+    ] {
+        let session = format!("s{}", statement.len());
+        let mut agent = proxy.connect(&session);
+        agent.run("UPDATE t SET n = 1000 WHERE id = 1");
+        let (warm, anew) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut done = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut owner = database.connect();
+                while !warm.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                owner.run(&format!("BEGIN; DROP TABLE t; {made}; COMMIT"));
+                anew.store(true, Ordering::SeqCst);
+            });
+            for n in 10.. {
+                warm.store(n > 60, Ordering::SeqCst);
+                let after = anew.load(Ordering::SeqCst);
+                let text = statement.replace('%', &n.to_string());
+                let exchange = agent.simple(&text).unwrap();
+                if let Some(error) = exchange.error() {
+                    assert_eq!(error.code(), "ZD006", "{text}: {}", error.message());
+                    continue;
+                }
+                let reply = exchange.replies.last().unwrap();
+                let value = reply.rows.first().and_then(|_| reply.value(0, 0));
+                let value: i64 = value.map_or(0, |v| v.parse().unwrap());
+                assert!(!after || value < 1000, "{text} gave {value}");
+                done += i64::from(after);
+                if done > 3 {
+                    break;
+                }
+            }
+        });
+        // one may have come between the two of production
+        let rows: i64 = agent
+            .value("SELECT count(*) FROM t WHERE id > 9")
+            .parse()
+            .unwrap();
+        let inserted = if statement.starts_with("INSERT") {
+            done
+        } else {
+            0
+        };
+        assert!(
+            (inserted..=inserted + 1).contains(&rows),
+            "{statement}: {rows} of {inserted}"
+        );
+        proxy.review(&format!("DISCARD SESSION '{session}'"));
+    }
     proxy.assert_sound();
 }
 

@@ -82,19 +82,19 @@ fn conditions(
     (n, wanted): (usize, Wanted),
     carried: &[Carried<'_>],
 ) -> String {
-    let mut out = String::new();
+    let mut out = super::same(&member.relation);
     if let Some(key) = member.relation.key() {
         let same = shadow(key, n, carried);
         let probe =
             wanted.scan == Scan::Sought || wanted.scan == Scan::Part && wanted.rows >= LARGE_DRAFT;
         let found = format!("SELECT 1 FROM {} s WHERE {same}", head.table());
-        out = if probe && !wanted.fenced {
+        out.push_str(&if probe && !wanted.fenced {
             format!(
                 " AND (m.pgdraft_arm <> {n} OR NULLIF(EXISTS ({found} OFFSET 0), true) IS NOT NULL)"
             )
         } else {
             format!(" AND (m.pgdraft_arm <> {n} OR NOT EXISTS ({found}))")
-        };
+        });
     }
     if member.truncated {
         out.push_str(&format!(

@@ -10,7 +10,7 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::parts::{self, Edited, Part, Step};
-use crate::rewrite::storing::cast_type;
+use crate::rewrite::storing::{cast_type, constant};
 use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
 
@@ -27,7 +27,7 @@ pub(crate) enum Value {
     /// The client's expression, cast to that type where it is a bare constant or parameter.
     Text {
         range: Range<usize>,
-        cast: Option<String>,
+        cast: Option<(String, String)>,
     },
     /// Column of a sub-select that gives several.
     Part {
@@ -55,10 +55,14 @@ impl Value {
     pub(crate) fn write(&self, splice: &mut Splice<'_>, edits: &[Edit]) {
         match self {
             Self::Text { range, cast } => {
-                splice.ours(if cast.is_some() { "CAST((" } else { "(" });
+                splice.ours(
+                    &cast
+                        .as_ref()
+                        .map_or("(".to_owned(), |c| format!("{}(", c.0)),
+                );
                 splice.copy_edited(range.clone(), edits);
                 match cast {
-                    Some(type_name) => splice.ours(&format!(") AS {type_name})")),
+                    Some((_, close)) => splice.ours(&format!("){close}")),
                     None => splice.ours(")"),
                 }
             }
@@ -206,14 +210,14 @@ fn single(
                         Some(text) => Value::Ours(text),
                         None => Value::Text {
                             range,
-                            cast: whole.then(|| cast_type(work.context.catalog, column)),
+                            cast: whole.then(|| constant(work.context.catalog, column)),
                         },
                     }
                 }
                 node => Value::Text {
                     range,
                     cast: (whole && is_untyped(node))
-                        .then(|| cast_type(work.context.catalog, column)),
+                        .then(|| constant(work.context.catalog, column)),
                 },
             }
         }

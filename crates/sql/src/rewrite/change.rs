@@ -121,6 +121,7 @@ pub(crate) fn target(
             alias,
             only: false,
             sampled: false,
+            renamed: Vec::new(),
         },
         relation,
     })))
@@ -397,7 +398,8 @@ impl Changed {
             .map(|c| format!(", {c} = EXCLUDED.{c}", c = q(&c.name)))
             .collect::<String>();
         format!(
-            " ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false, pgdraft_live = {duplicate}{assignments}",
+            " ON CONFLICT (pgdraft_sid, {key}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = NOT {same}, pgdraft_live = {duplicate}{assignments}",
+            same = merge::is_same(&self.relation),
             key = list(self.key().iter().map(|k| q(k))),
             duplicate = self.duplicate(&live, &proposed),
         )

@@ -134,6 +134,7 @@ fn to(
         // COPY takes the rows of the table alone, and a partitioned table has none
         only: true,
         sampled: false,
+        renamed: Vec::new(),
     };
     let Some(dirty) = resolve::dirty_reads(context, &[reference])? else {
         return Ok(Plan::NeedsCatalog);

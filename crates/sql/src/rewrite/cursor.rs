@@ -154,7 +154,8 @@ pub(crate) fn position(
     let key = changed.relation.key().ok_or_else(mismatch)?;
     let images = changed.key_images();
     let at = work.name("at");
-    let (mut values, mut same, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut values, mut same) = (Vec::new(), Vec::new());
+    let (mut left, mut taken) = (Vec::new(), Vec::new());
     for (i, column) in key.columns.iter().enumerate() {
         let own = changed.relation.column(column).ok_or_else(mismatch)?;
         let kind = cast_type(work.context.catalog, own);
@@ -162,16 +163,18 @@ pub(crate) fn position(
         let image = images.get(i).map_or("", String::as_str);
         let equals = equals(key, i);
         same.push(format!("{image} {equals} (SELECT k{i} FROM {at})"));
-        left.push(format!(
-            "h.{} {equals} {value}",
-            catalog::quote_identifier(column)
-        ));
+        let column = catalog::quote_identifier(column);
+        left.push(format!("h.{column} {equals} {value}"));
+        taken.push(format!("l.{column} {equals} {value}"));
         values.push(format!("{value} AS k{i}"));
     }
     let cte = format!(
-        "{at} AS MATERIALIZED (SELECT {values}, CASE WHEN EXISTS (SELECT FROM {head} h WHERE {left} AND h.pgdraft_moved AND NOT h.pgdraft_live) THEN pgdraft.key_left({name}) END FROM (SELECT pgdraft.current_of({name}, {id}, {table}) AS k OFFSET 0) AS p)",
+        "{at} AS MATERIALIZED (SELECT {values}, CASE WHEN EXISTS (SELECT FROM {head} h WHERE {left} AND h.pgdraft_moved AND NOT h.pgdraft_live) THEN pgdraft.key_left({name}) \
+         WHEN EXISTS (SELECT FROM {head} h JOIN {log} l ON {taken} WHERE {left} AND h.pgdraft_live AND l.pgdraft_kind = 'D' AND l.pgdraft_op = pgdraft.op()) THEN pgdraft.key_taken({name}) END FROM (SELECT pgdraft.current_of({name}, {id}, {table}) AS k OFFSET 0) AS p)",
         values = list(values),
         head = changed.head.table(),
+        log = changed.head.log(),
+        taken = taken.join(" AND "),
         left = left.join(" AND "),
         name = quote_literal(&folded(name)),
         id = changed.drafted.id.0,

@@ -319,10 +319,16 @@ pub(crate) fn is_column(
 ) -> bool {
     let references = statement.facts.relations.iter();
     let own: Vec<_> = references.filter(|r| r.block == block).collect();
-    let tables = statement.facts.blocks.get(block).and_then(|b| b.tables);
+    let tables = statement.facts.blocks.get(block).and_then(|b| b.sources);
     let lacks = |reference: &TableRef| {
         let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name);
-        matches!(found, Ok(Resolved::Known(relation)) if relation.column(name).is_none())
+        let renamed = &reference.renamed;
+        let kept = |relation: &Relation| {
+            let mut columns = relation.columns.iter().skip(renamed.len());
+            columns.any(|c| c.name == name)
+        };
+        matches!(found, Ok(Resolved::Known(relation)) if !kept(&relation))
+            && !renamed.iter().any(|r| r == name)
     };
     tables != Some(own.len())
         || resolve::SYSTEM_COLUMNS.contains(&name)

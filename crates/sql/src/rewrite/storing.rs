@@ -37,6 +37,20 @@ pub(crate) fn assigned(catalog: &Catalog, declared: &str) -> Around {
     ("CAST(".to_owned(), format!(" AS {kind})"))
 }
 
+/// A constant or a parameter that is assigned: PostgreSQL finds while it plans that its column does not take it,
+/// whether a row comes or not.
+pub(crate) fn constant(catalog: &Catalog, column: &Column) -> Around {
+    let declared = &column.declared;
+    if let Some(length) = Length::of(declared).filter(|l| !l.array) {
+        return length.around();
+    }
+    let kind = match declared.strip_suffix(')') {
+        Some(_) if declared.starts_with("numeric(") => declared.clone(),
+        _ => cast_type(catalog, column),
+    };
+    ("CAST(".to_owned(), format!(" AS {kind})"))
+}
+
 /// A value as a column of that type stores it.
 pub(crate) fn stored_as(catalog: &Catalog, declared: &str) -> Around {
     if let Some(base) = catalog.domains.get(declared) {

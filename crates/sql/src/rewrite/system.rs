@@ -6,12 +6,12 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::ColumnUse;
+use crate::facts::{Block, ColumnUse};
 use crate::merge::System;
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::Merged;
-use crate::rewrite::{lost, quoted_columns};
+use crate::rewrite::{grouped, lost, quoted_columns};
 use crate::splice::Edit;
 
 const NAMES: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
@@ -146,6 +146,58 @@ pub(crate) fn edits(
 /// The row of the table itself: the merged read has more columns.
 pub(crate) fn row(item: &Merged, columns: &str) -> String {
     format!("ROW({columns})::{}", item.relation.qualified())
+}
+
+/// The whole row as an argument is of the table's own row type; of a derived table it would be some
+/// record, and with system columns it would have too many of them. NULL (under an outer join) stays NULL.
+pub(crate) fn row_edits(
+    statement: &Statement,
+    context: &Context<'_>,
+    item: &Merged,
+    system: &System,
+) -> Vec<Edit> {
+    let facts = &statement.facts;
+    let name = item.reference.label();
+    let own = item.reference.block;
+    let more = !system.names.is_empty();
+    let grouped = |b: &Block| b.group_by.iter().any(|fields| fields.as_slice() == [name]);
+    let grouped = !more && facts.blocks.get(own).is_some_and(grouped);
+    if grouped || grouped::is_column(statement, context, own, name) {
+        return Vec::new();
+    }
+    let label = quote_identifier(name);
+    let whole = if more {
+        row(item, &quoted_columns(&item.relation, &label))
+    } else {
+        format!("CAST({label} AS {})", item.relation.qualified())
+    };
+    // before 15 the row as a whole has the names that its alias gives to its columns
+    if !item.reference.renamed.is_empty() && context.catalog.server_version < 150_000 {
+        return Vec::new();
+    }
+    let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {whole} END");
+    let uses = facts.columns.iter().filter(|column| {
+        let argument = || facts.arguments.contains(&column.location);
+        let is_row = match column.fields.as_slice() {
+            [bare] => bare == name && (more || argument()),
+            // not one that stands for the columns one by one
+            [table, star] if table == name && star == "*" => {
+                argument() && !facts.spread.contains(&column.location)
+            }
+            _ => false,
+        };
+        column.block == own && is_row
+    });
+    uses.filter_map(|column| {
+        let (range, _) = statement.tokens.name_at(column.location)?;
+        let output = if column.bare {
+            format!(" AS {label}")
+        } else {
+            String::new()
+        };
+        Some(Edit::new(range, format!("{text}{output}")))
+    })
+    .collect()
 }
 
 /// What those edits put for a system column, without the name of its output.

@@ -274,14 +274,8 @@ impl<'a> Work<'a> {
     /// Finds the edits within the change.
     fn prepare(self, reads: &Edits) -> Result<Self, Box<Report>> {
         let mut work = self;
-        if work.changed.label == "excluded" {
-            // what writes the head has ON CONFLICT, where the proposed row is called so
-            return Err(Box::new(
-                unsupported("a change of a table called \"excluded\"")
-                    .hint("give the table an alias"),
-            ));
-        }
         work.part_from_twin()?;
+        work.part_from_proposed();
         if work.changed.shown().kind != RelationKind::View {
             let mut system = system::wanted(work.statement, work.context, &work.own_item());
             system.table = system::table_of(work.context, &work.changed.relation);
@@ -530,15 +524,23 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// `schema.table.column` of a target that has a name of its own.
+    /// `schema.table.column` or `table.column` of a target that has a name of its own.
     fn own_name(&self, column: &ColumnUse) -> Option<Edit> {
         let renamed = self.changed.renamed.as_ref()?;
-        if !self.changed.names(&column.fields) || column.fields.len() < 3 {
+        if !self.changed.names(&column.fields) {
             return None;
         }
         let first = self.statement.tokens.at(column.location)?;
-        let table = self.statement.tokens.bytes(first..first + 3)?;
+        let qualifier = 2 * column.fields.len() - 3;
+        let table = self.statement.tokens.bytes(first..first + qualifier)?;
         Some(Edit::new(table, q(renamed)))
+    }
+
+    /// A table of the name that the proposed row has in ON CONFLICT, which every write of a head has.
+    fn part_from_proposed(&mut self) {
+        if self.changed.label == "excluded" && self.changed.reference.alias.is_none() {
+            self.changed.renamed = Some("pgdraft_target".to_owned());
+        }
     }
 
     /// A second table of the target's name, of another schema: the target, which is a derived table
