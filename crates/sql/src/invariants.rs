@@ -114,7 +114,14 @@ fn temporary_only(node: &NodeEnum) -> bool {
             made(s.into.as_ref().and_then(|i| i.rel.as_ref()))
                 && read_only(s.query.as_deref()).is_ok()
         }
-        NodeEnum::CreateStmt(s) => made(s.relation.as_ref()),
+        NodeEnum::CreateStmt(s) => {
+            let parents = s.inh_relations.iter().all(|n| match n.node.as_ref() {
+                Some(NodeEnum::RangeVar(parent)) => own(Some(parent)),
+                _ => false,
+            });
+            made(s.relation.as_ref()) && parents
+        }
+        NodeEnum::ViewStmt(s) => made(s.view.as_ref()) && read_only(s.query.as_deref()).is_ok(),
         NodeEnum::IndexStmt(s) => own(s.relation.as_ref()),
         NodeEnum::AlterTableStmt(s) => own(s.relation.as_ref()),
         NodeEnum::RenameStmt(s) => own(s.relation.as_ref()),

@@ -45,6 +45,8 @@ pub(crate) struct Definition {
     pub(crate) executes: Option<String>,
     /// Something of another relation that may be there already.
     pub(crate) skipped: Option<Skipped>,
+    /// It keeps the names of what its query reads: a view.
+    pub(crate) views: bool,
 }
 
 type Found = Result<Option<Definition>, Unknown>;
@@ -74,6 +76,16 @@ pub(crate) fn sort(node: &NodeEnum, walker: &mut Walker) -> Found {
         }
         NodeEnum::CreateSeqStmt(create) if is_temporary(create.sequence.as_ref()) => {
             Some(created("CREATE SEQUENCE"))
+        }
+        NodeEnum::ViewStmt(view) if is_temporary(view.view.as_ref()) => {
+            match view.query.as_deref().and_then(|n| n.node.as_ref()) {
+                Some(NodeEnum::SelectStmt(select)) => walker.select(select)?,
+                _ => return Ok(None),
+            };
+            walker.facts.parts.is_empty().then(|| Definition {
+                views: true,
+                ..created("CREATE VIEW")
+            })
         }
         NodeEnum::IndexStmt(index) => {
             walk_index(index, walker)?;
@@ -119,12 +131,29 @@ fn table(
 ) -> Result<Definition, Unknown> {
     /// CONSTRAINTS, DEFAULTS and GENERATED of LIKE … INCLUDING.
     const EXPRESSIONS: u32 = 1 << 2 | 1 << 3 | 1 << 4;
-    if !create.inh_relations.is_empty() || create.partbound.is_some() || create.partspec.is_some() {
-        return Err(Unknown {
-            what: "a temporary table with parents or partitions".into(),
-        });
+    for parent in &create.inh_relations {
+        match parent.node.as_ref() {
+            Some(NodeEnum::RangeVar(parent)) => definition.targets.push(Name::of(parent)),
+            _ => {
+                return Err(Unknown {
+                    what: "these parents of a temporary table".into(),
+                });
+            }
+        }
     }
     walker.open_block();
+    if let Some(spec) = &create.partspec {
+        for element in &spec.part_params {
+            if let Some(NodeEnum::PartitionElem(element)) = element.node.as_ref() {
+                walker.pushed(element.expr.as_deref())?;
+            }
+        }
+    }
+    if let Some(bound) = &create.partbound {
+        for values in [&bound.listdatums, &bound.lowerdatums, &bound.upperdatums] {
+            walker.pushed_all(values)?;
+        }
+    }
     for element in &create.table_elts {
         match element.node.as_ref() {
             Some(NodeEnum::ColumnDef(column)) => walk_column(column, walker)?,
@@ -242,6 +271,7 @@ fn walk_alter(alter: &AlterTableStmt, walker: &mut Walker) -> Result<bool, Unkno
 fn is_relation(rename: &RenameStmt) -> bool {
     let kinds = [
         ObjectType::ObjectTable as i32,
+        ObjectType::ObjectView as i32,
         ObjectType::ObjectColumn as i32,
         ObjectType::ObjectIndex as i32,
         ObjectType::ObjectSequence as i32,
@@ -253,6 +283,7 @@ fn is_relation(rename: &RenameStmt) -> bool {
 fn dropped(drop: &DropStmt) -> Option<Definition> {
     let kinds = [
         ObjectType::ObjectTable as i32,
+        ObjectType::ObjectView as i32,
         ObjectType::ObjectIndex as i32,
         ObjectType::ObjectSequence as i32,
     ];

@@ -102,6 +102,12 @@ pub(crate) fn define(
     if !own.is_empty() {
         own.append(&mut unknown);
     }
+    if definition.views {
+        match viewed(statement, context)? {
+            Some(names) => own.extend(names),
+            None => return Ok(Plan::NeedsCatalog),
+        }
+    }
     for like in &definition.likes {
         if let Resolved::Known(relation) =
             resolve::resolve(context, like.schema.as_deref(), &like.name)?
@@ -115,6 +121,33 @@ pub(crate) fn define(
         }
     }
     direct(statement, &own, Effect::Temporary, context)
+}
+
+/// What a temporary view reads: temporary relations alone. PostgreSQL keeps what a view's text names from
+/// being altered, so a view of an agent's would stand in the way of production's own schema changes, and
+/// would show production without the draft.
+fn viewed(statement: &Statement, context: &Context<'_>) -> Result<Option<Vec<Name>>, Box<Report>> {
+    let mut own = Vec::new();
+    for reference in &statement.facts.relations {
+        match resolve::resolve(context, reference.schema.as_deref(), &reference.name)? {
+            Resolved::Temporary => own.push(Name {
+                schema: reference.schema.clone(),
+                name: reference.name.clone(),
+                location: Some(reference.location),
+            }),
+            // PostgreSQL says that it does not exist
+            Resolved::Unknown if context.fresh => {}
+            Resolved::Unknown => return Ok(None),
+            Resolved::Known(_) | Resolved::System => {
+                return Err(Box::new(
+                    unsupported(&format!("a temporary view of \"{}\"", reference.name))
+                        .detail("It is production's. A view would keep production from altering it, and would show it without the draft.")
+                        .hint("write the query where it is needed, as a subquery or under WITH; or copy its rows (CREATE TEMPORARY TABLE … AS) and make the view of the copy"),
+                ));
+            }
+        }
+    }
+    Ok(Some(own))
 }
 
 /// Looks whether what the statement would make is there.
