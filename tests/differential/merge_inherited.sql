@@ -1,6 +1,7 @@
 -- setup
 -- shows: tables: MERGE into a table that others inherit from: rows of children found, changed and removed, new rows for the parent alone
 -- needs: PostgreSQL 15
+-- differs: a volatile function in FROM, USING or a subquery of a change of a table that others inherit from | 0A000 | it would be called once for each table; under WITH it is called once
 CREATE TABLE parts (id int PRIMARY KEY, name text NOT NULL DEFAULT 'none', n int DEFAULT 5 CHECK (n < 1000), note varchar(10));
 CREATE TABLE screws (len numeric NOT NULL DEFAULT 1.5, id int, PRIMARY KEY (id)) INHERITS (parts);
 CREATE TABLE wheels (rim int, n int DEFAULT 50, twice int GENERATED ALWAYS AS (n * 2) STORED, PRIMARY KEY (id, rim)) INHERITS (parts);
@@ -8,6 +9,7 @@ CREATE TABLE spoked (spokes int, PRIMARY KEY (name)) INHERITS (wheels);
 CREATE TABLE scrap (since int) INHERITS (parts);
 CREATE TABLE uses (part int REFERENCES parts ON DELETE CASCADE ON UPDATE CASCADE, k int PRIMARY KEY);
 CREATE TABLE orders (id int, name text, n int, k serial PRIMARY KEY);
+CREATE SEQUENCE fresh;
 CREATE VIEW cheap AS SELECT id, name, n FROM parts WHERE n < 40;
 INSERT INTO parts VALUES (1, 'plate', 10, 'a'), (2, 'bolt', 20, NULL), (3, 'nut', 30, 'c');
 INSERT INTO screws VALUES (1, 'screw', 11, 's', 2.5), (4, 'long screw', 12, NULL, 9);
@@ -17,6 +19,17 @@ INSERT INTO scrap VALUES (90, 'rust', 9, 'r', 1990);
 INSERT INTO uses VALUES (1, 1), (2, 2), (3, 3);
 INSERT INTO orders (id, name, n) VALUES (1, 'of one', 1), (4, 'of four', 4), (6, 'of six', 6), (7, 'of seven', 7), (8, NULL, 8);
 -- script
+-- the source would be asked once for each table
+-- expect refused 0A000
+MERGE INTO parts p USING (SELECT nextval('fresh')::int AS id) s ON p.id = s.id WHEN MATCHED THEN UPDATE SET n = p.n + 1;
+-- expect refused 0A000
+UPDATE parts p SET n = 1 FROM nextval('fresh') s WHERE p.id = s;
+-- expect refused 0A000
+UPDATE parts p SET n = (SELECT nextval('fresh')) WHERE p.id < 3;
+WITH s AS (SELECT nextval('fresh')::int AS id) MERGE INTO parts p USING s ON p.id = s.id WHEN MATCHED THEN UPDATE SET n = p.n + 1;
+UPDATE parts p SET note = substr(gen_random_uuid()::text, 1, 0) WHERE p.id < 3 AND random() >= 0;
+SELECT tableoid::regclass, * FROM parts ORDER BY id, name;
+SELECT nextval('fresh');
 MERGE INTO parts p USING orders o ON p.id = o.id WHEN MATCHED THEN UPDATE SET n = p.n + o.n, note = 'm' || o.k WHEN NOT MATCHED AND o.name IS NOT NULL THEN INSERT (id, name, n) VALUES (o.id, o.name, o.n);
 SELECT tableoid::regclass, * FROM parts ORDER BY id, name;
 SELECT * FROM screws ORDER BY id;

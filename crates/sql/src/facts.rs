@@ -49,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) bare: bool,
     /// It is an item of a FROM.
     pub(crate) source: Option<Source>,
+    /// The block in which it stands.
+    pub(crate) block: usize,
 }
 
 /// A function in a FROM.

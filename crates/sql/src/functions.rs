@@ -328,6 +328,16 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
     })
 }
 
+/// Whether a call may give another value each time. The name decides: which of several functions is
+/// meant depends on types.
+pub(crate) fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
+    let named = context.catalog.functions.get(&call.name);
+    let volatile = |f: &Function| {
+        f.volatility == Volatility::Volatile && call.schema.as_ref().is_none_or(|s| f.schema == *s)
+    };
+    named.into_iter().flatten().any(volatile)
+}
+
 /// Whether one function may run.
 ///
 /// # Errors

@@ -409,6 +409,7 @@ impl Walker {
             plain: is_plain(call),
             bare: false,
             source: None,
+            block: self.block(),
         });
     }
 }

@@ -52,9 +52,9 @@ const MIGRATIONS: [(i32, &str, &str); 25] = [
         include_str!("../migrations/0024_operations.sql"),
     ),
     (
-        27,
+        25,
         "answers",
-        include_str!("../migrations/0027_answers.sql"),
+        include_str!("../migrations/0025_answers.sql"),
     ),
 ];
 
@@ -62,7 +62,7 @@ const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 27;
+pub const VERSION: i32 = 25;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

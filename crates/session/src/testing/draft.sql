@@ -130,3 +130,8 @@ BEGIN
             lock.proname, lock.result);
     END LOOP;
 END $do$;
+
+CREATE FUNCTION pgdraft.replaced(name text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RAISE EXCEPTION '% was replaced', name USING ERRCODE = 'ZD006';
+END $$;

@@ -10,7 +10,8 @@ use catalog::{Relation, View, quote_identifier as q, quote_literal};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::Change;
+use crate::facts::{Call, Change, Under};
+use crate::functions;
 use crate::merge::Member;
 use crate::plan::{Context, Plan};
 use crate::resolve;
@@ -176,4 +177,37 @@ pub(crate) fn refuse_position(works: &[Work<'_>]) -> Result<(), Box<Report>> {
         ));
     }
     Ok(())
+}
+
+/// What stands beside the tables of a tree is evaluated once for each of them: a volatile function would be
+/// called more often than PostgreSQL calls it. Rows of WITH are made once.
+pub(crate) fn refuse_repeated(works: &[Work<'_>]) -> Result<(), Box<Report>> {
+    let [first, _, ..] = works else {
+        return Ok(());
+    };
+    let facts = &first.statement.facts;
+    let own = first.place.block;
+    let repeated = |call: &&Call| {
+        let mut at = call.block;
+        while at != own {
+            match facts.blocks.get(at).map(|b| b.under) {
+                Some(Under::With) => return false,
+                Some(Under::From(outer)) if outer < at => at = outer,
+                _ => return true,
+            }
+        }
+        call.block != own || call.source.is_some()
+    };
+    let calls = facts.calls.iter().filter(repeated);
+    match calls.into_iter().find(|call| functions::is_volatile(first.context, call)) {
+        Some(call) => Err(Box::new(
+            unsupported(&format!(
+                "{}() beside a table that others inherit from, in FROM, USING or a subquery of its change",
+                call.name
+            ))
+            .detail("It would be called once for each table of the tree, where PostgreSQL calls it once.")
+            .hint("put the query that calls it under WITH, or name one table after ONLY"),
+        )),
+        None => Ok(()),
+    }
 }

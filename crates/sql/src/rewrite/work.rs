@@ -268,6 +268,7 @@ impl<'a> Work<'a> {
         });
         let works = works.collect::<Result<Vec<_>, _>>()?;
         inherited::refuse_position(&works)?;
+        inherited::refuse_repeated(&works)?;
         Ok(Begun::Works(works))
     }
 
