@@ -1,11 +1,23 @@
 -- setup
 -- shows: statements: temporary partitioned and inherited tables, temporary views of temporary tables
+-- differs: functions that read tables, in temporary views and in defaults, checks and indexes of temporary tables | 0A000 | they would run unseen once the session has changed what they read
 -- differs: temporary views of production's tables | 0A000 | a view keeps what it reads from being altered; write its query under WITH
 CREATE TABLE t (id int PRIMARY KEY, v text, n int DEFAULT 7);
 CREATE VIEW tv AS SELECT * FROM t;
 INSERT INTO t SELECT n, 'v' || n, n FROM generate_series(1, 6) n;
+CREATE TABLE counted (id int PRIMARY KEY);
+CREATE FUNCTION how_many() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM counted); END';
 -- script
 -- origins differ
+SELECT how_many();
+-- expect refused 0A000
+CREATE TEMP VIEW later AS SELECT how_many();
+-- expect refused 0A000
+CREATE TEMP TABLE later (n bigint DEFAULT how_many(), CHECK (n = how_many()));
+CREATE TEMP TABLE at_once AS SELECT how_many() AS n;
+SELECT * FROM at_once;
+CREATE TEMP VIEW harmless AS SELECT n, upper(n::text), now() > 'epoch' AS late FROM at_once;
+SELECT * FROM harmless;
 UPDATE t SET v = 'changed' WHERE id = 1;
 CREATE TEMP TABLE parts (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY RANGE (k);
 CREATE TEMP TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (4);

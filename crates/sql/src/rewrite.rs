@@ -82,8 +82,14 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     if let Body::Refused(report) = &statement.body {
         return Err(report.clone());
     }
-    let written_out = matches!(statement.body, Body::Query) && statement.facts.parts.is_empty();
-    if functions::check(context, &statement.facts, written_out)? == Verdict::Unknown {
+    let verdict = match &statement.body {
+        Body::Definition(definition) => temporary::check(statement, definition, context)?,
+        Body::Query => {
+            functions::check(context, &statement.facts, statement.facts.parts.is_empty())?
+        }
+        _ => functions::check(context, &statement.facts, false)?,
+    };
+    if verdict == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
     }
     sequences::check(statement, context)?;

@@ -47,6 +47,8 @@ pub(crate) struct Definition {
     pub(crate) skipped: Option<Skipped>,
     /// It keeps the names of what its query reads: a view.
     pub(crate) views: bool,
+    /// It keeps its expressions, which run whenever the relation is used.
+    pub(crate) keeps: bool,
 }
 
 type Found = Result<Option<Definition>, Unknown>;
@@ -65,7 +67,11 @@ pub(crate) fn sort(node: &NodeEnum, walker: &mut Walker) -> Found {
     };
     Ok(match node {
         NodeEnum::CreateStmt(create) if is_temporary(create.relation.as_ref()) => {
-            Some(table(create, walker, created("CREATE TABLE"))?)
+            let definition = Definition {
+                keeps: true,
+                ..created("CREATE TABLE")
+            };
+            Some(table(create, walker, definition)?)
         }
         NodeEnum::CreateTableAsStmt(create) if into_temporary(create.into.as_deref()) => {
             table_as(create, walker, created("CREATE TABLE AS"))?
@@ -84,6 +90,7 @@ pub(crate) fn sort(node: &NodeEnum, walker: &mut Walker) -> Found {
             };
             walker.facts.parts.is_empty().then(|| Definition {
                 views: true,
+                keeps: true,
                 ..created("CREATE VIEW")
             })
         }
@@ -91,11 +98,13 @@ pub(crate) fn sort(node: &NodeEnum, walker: &mut Walker) -> Found {
             walk_index(index, walker)?;
             Some(Definition {
                 skipped: Skipped::of(node),
+                keeps: true,
                 ..about("CREATE INDEX", index.relation.as_ref())
             })
         }
         NodeEnum::AlterTableStmt(alter) => walk_alter(alter, walker)?.then(|| Definition {
             skipped: Skipped::of(node),
+            keeps: true,
             ..about("ALTER TABLE", alter.relation.as_ref())
         }),
         NodeEnum::RenameStmt(rename) => {

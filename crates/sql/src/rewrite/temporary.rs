@@ -9,8 +9,9 @@ use report::Report;
 
 use crate::classify::unsupported;
 use crate::facts::Change;
+use crate::functions::{self, Verdict};
 use crate::parse::{Body, Statement};
-use crate::plan::{Context, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
+use crate::plan::{Context, DraftView, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
 use crate::rewrite::Edits;
 use crate::rewrite::change::mismatch;
@@ -77,6 +78,34 @@ pub(crate) fn part(change: &Change, context: &Context<'_>) -> Option<Option<Edit
 fn qualified(target: &Name) -> Option<Edit> {
     let at = target.location.filter(|_| target.schema.is_none())?;
     Some(Edit::new(at..at, "pg_temp."))
+}
+
+/// Whether the functions of a definition may run. What it keeps runs whenever the relation is used, unseen
+/// by then and over whatever the session has changed until then: so they are asked as if it had
+/// changed every table.
+pub(crate) fn check(
+    statement: &Statement,
+    definition: &Definition,
+    context: &Context<'_>,
+) -> Result<Verdict, Report> {
+    if !definition.keeps {
+        return functions::check(context, &statement.facts, false);
+    }
+    let catalog = context.catalog;
+    let all = catalog
+        .relations
+        .keys()
+        .map(|id| (catalog.drafted_as(*id), 1));
+    let draft = DraftView {
+        dirty: all.collect(),
+        ..context.draft.clone()
+    };
+    let later = Context {
+        draft: &draft,
+        ..*context
+    };
+    functions::check_text(&later, &statement.text)?;
+    functions::check(&later, &statement.facts, false)
 }
 
 /// The plan of a definition.
