@@ -155,21 +155,21 @@ pub(crate) enum Under {
 }
 
 impl Facts {
+    /// That block, and those around it whose FROM it stands in, outwards.
+    pub(crate) fn outwards(&self, block: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(block), |at| match self.blocks.get(*at)?.under {
+            // a block stands under an earlier one, so this ends
+            Under::From(outer) if outer < *at => Some(outer),
+            _ => None,
+        })
+    }
+
     /// Whether a locking clause means the rows of that reference: it names it, or names nothing and
     /// stands over it, also over a subquery in FROM that holds it.
     pub(crate) fn locks(&self, reference: &TableRef) -> bool {
-        let over = |l: &Locking| {
-            let mut at = reference.block;
-            loop {
-                if at == l.block {
-                    return at == reference.block && l.of.iter().any(|of| of == reference.label())
-                        || l.of.is_empty();
-                }
-                match self.blocks.get(at).map(|b| b.under) {
-                    Some(Under::From(outer)) if outer < at => at = outer,
-                    _ => return false,
-                }
-            }
+        let over = |l: &Locking| match l.of.is_empty() {
+            true => self.outwards(reference.block).any(|at| at == l.block),
+            false => l.block == reference.block && l.of.iter().any(|of| of == reference.label()),
         };
         self.lockings.iter().any(over)
     }
@@ -177,17 +177,10 @@ impl Facts {
     /// Whether an expression that can fail may be evaluated below the merge in a block: its own, or
     /// one pushed in from outside.
     pub(crate) fn is_risky(&self, block: usize) -> bool {
-        let mut at = block;
-        // a block stands under an earlier one, so this ends
-        while let Some(b) = self.blocks.get(at) {
-            match b.under {
-                _ if b.risky => return true,
-                Under::Nothing => return false,
-                Under::With => return self.blocks.iter().any(|b| b.risky),
-                Under::From(outer) => at = outer,
-            }
-        }
-        false
+        let mut around = self.outwards(block).filter_map(|at| self.blocks.get(at));
+        around.any(|b| {
+            b.risky || b.under == Under::With && self.blocks.iter().any(|other| other.risky)
+        })
     }
 }
 

@@ -307,19 +307,10 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
     if sequences::is_setval(call) {
         return Ok(Verdict::Fine);
     }
-    let named = context.catalog.functions.get(&call.name);
     let mut found = false;
-    for function in named.into_iter().flatten() {
-        let reachable = match &call.schema {
-            Some(schema) => function.schema == *schema,
-            None => {
-                function.schema == "pg_catalog" || context.search_path.contains(&function.schema)
-            }
-        };
-        if reachable {
-            found = true;
-            permit(context, function)?;
-        }
+    for function in candidates(context, call) {
+        found = true;
+        permit(context, function)?;
     }
     Ok(if found {
         Verdict::Fine
@@ -328,14 +319,18 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
     })
 }
 
-/// Whether a call may give another value each time. The name decides: which of several functions is
-/// meant depends on types.
-pub(crate) fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
+/// The functions that a call may mean: which of them it does depends on types.
+fn candidates<'a>(context: &Context<'a>, call: &Call) -> impl Iterator<Item = &'a Function> {
     let named = context.catalog.functions.get(&call.name);
-    let volatile = |f: &Function| {
-        f.volatility == Volatility::Volatile && call.schema.as_ref().is_none_or(|s| f.schema == *s)
-    };
-    named.into_iter().flatten().any(volatile)
+    named.into_iter().flatten().filter(|f| match &call.schema {
+        Some(schema) => f.schema == *schema,
+        None => f.schema == "pg_catalog" || context.search_path.contains(&f.schema),
+    })
+}
+
+/// Whether a call may give another value each time.
+pub(crate) fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
+    candidates(context, call).any(|f| f.volatility == Volatility::Volatile)
 }
 
 /// Whether one function may run.

@@ -188,15 +188,13 @@ pub(crate) fn refuse_repeated(works: &[Work<'_>]) -> Result<(), Box<Report>> {
     let facts = &first.statement.facts;
     let own = first.place.block;
     let repeated = |call: &&Call| {
-        let mut at = call.block;
-        while at != own {
-            match facts.blocks.get(at).map(|b| b.under) {
-                Some(Under::With) => return false,
-                Some(Under::From(outer)) if outer < at => at = outer,
-                _ => return true,
-            }
+        let mut outwards = facts.outwards(call.block);
+        if outwards.any(|at| at == own) {
+            return call.block != own || call.source.is_some();
         }
-        call.block != own || call.source.is_some()
+        let outermost = facts.outwards(call.block).last();
+        let outermost = outermost.and_then(|at| facts.blocks.get(at));
+        outermost.is_none_or(|b| b.under != Under::With)
     };
     let calls = facts.calls.iter().filter(repeated);
     match calls.into_iter().find(|call| functions::is_volatile(first.context, call)) {
