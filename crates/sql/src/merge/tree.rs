@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catalog::{Column, Head, Key, Relation, quote_identifier as q};
 
-use super::{LARGE_DRAFT, Scan, System, Wanted, columns, equals};
+use super::{System, Wanted, columns, equals, of_session, sessions};
 
 /// Where new rows are told too: whether a row is one of the first member.
 pub(crate) const OWN: &str = "pgdraft_own";
@@ -33,6 +33,7 @@ pub(crate) fn tree(
         .enumerate()
         .flat_map(|(n, member)| keys(parent, n + 1, member))
         .collect();
+    let (session_base, session) = sessions(wanted.probes());
     let mut arms = Vec::new();
     let mut hidden = String::new();
     let mut out = String::new();
@@ -50,7 +51,7 @@ pub(crate) fn tree(
         };
         let new = told("false");
         arms.push(format!(
-            "SELECT {}, true AS pgdraft_live, {n} AS pgdraft_arm{keys}{new}{system_base} FROM {} b",
+            "SELECT {}, {session_base} AS pgdraft_sid, true AS pgdraft_live, {n} AS pgdraft_arm{keys}{new}{system_base} FROM {} b",
             columns(parent, "b"),
             member.relation.only()
         ));
@@ -58,7 +59,7 @@ pub(crate) fn tree(
         let keys: String = carried.iter().map(Carried::nothing).collect();
         let new = told("h.pgdraft_new");
         arms.push(format!(
-            "SELECT {}, h.pgdraft_live, 0{keys}{new}{system_head} FROM {} h",
+            "SELECT {}, h.pgdraft_sid, h.pgdraft_live, 0{keys}{new}{system_head} FROM {} h",
             columns(parent, "h"),
             head.table()
         ));
@@ -68,7 +69,7 @@ pub(crate) fn tree(
         out.insert_str(0, &format!(", m.pgdraft_new, m.{OWN}"));
     }
     format!(
-        "(SELECT {}{out} FROM ({}) m WHERE m.pgdraft_live{hidden}{})",
+        "(SELECT {}{out} FROM ({}) m WHERE {session} AND m.pgdraft_live{hidden}{})",
         columns(parent, "m"),
         arms.join(" UNION ALL "),
         if wanted.fenced { " OFFSET 0" } else { "" },
@@ -85,10 +86,9 @@ fn conditions(
     let mut out = super::same(&member.relation);
     if let Some(key) = member.relation.key() {
         let same = shadow(key, n, carried);
-        let probe =
-            wanted.scan == Scan::Sought || wanted.scan == Scan::Part && wanted.rows >= LARGE_DRAFT;
-        let found = format!("SELECT 1 FROM {} s WHERE {same}", head.table());
-        out.push_str(&if probe && !wanted.fenced {
+        let own = of_session("s");
+        let found = format!("SELECT 1 FROM {} s WHERE {own} AND {same}", head.table());
+        out.push_str(&if wanted.probes() {
             format!(
                 " AND (m.pgdraft_arm <> {n} OR NULLIF(EXISTS ({found} OFFSET 0), true) IS NOT NULL)"
             )

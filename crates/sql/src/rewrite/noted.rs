@@ -11,6 +11,7 @@ use catalog::{Key, ROW_COLUMN, Relation, RelationId, RelationKind, quote_identif
 use report::Report;
 
 use crate::facts::{Block, Piece, Test};
+use crate::merge::of_session;
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Merged};
@@ -235,9 +236,10 @@ pub(crate) fn met(work: &Work<'_>, input: &str, ways: &[String], sought: bool) -
         .map(|way| {
             format!(
                 "SELECT h.pgdraft_op, ARRAY[{keys}] AS keys FROM {input} AS i JOIN {head} AS h ON {way} \
-                 WHERE h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
+                 WHERE {own} AND h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
                 keys = images.shown_key("h"),
                 head = images.head,
+                own = of_session("h"),
             )
         })
         .collect();
@@ -350,12 +352,13 @@ impl Images {
              SELECT {number}, g.op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM \
              (SELECT pg_catalog.max(i.pgdraft_op) AS op, ARRAY[{keys}] AS keys FROM \
              (SELECT {columns}, pgdraft_op FROM {log} WHERE pgdraft_kind <> 'I' \
-             UNION ALL SELECT {columns}, pgdraft_op FROM {head} WHERE pgdraft_live) i \
+             UNION ALL SELECT {columns}, pgdraft_op FROM {head} h WHERE {own} AND pgdraft_live) i \
              WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
             number = self.number,
             keys = self.shown_key("i"),
             log = self.log,
             head = self.head,
+            own = of_session("h"),
         )
     }
 
@@ -364,10 +367,11 @@ impl Images {
         format!(
             "pgdraft_read{count} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
              SELECT {number}, i.pgdraft_op, pg_catalog.min(ARRAY[{keys}]), pg_catalog.count(*), true FROM {head} i \
-             WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
+             WHERE {own} AND i.pgdraft_op <> (SELECT pgdraft.op())",
             number = self.number,
             keys = self.shown_key("i"),
             head = self.head,
+            own = of_session("i"),
         )
     }
 

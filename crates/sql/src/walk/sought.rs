@@ -52,10 +52,11 @@ impl Walker {
             column: vec![name.clone()],
             by: Some(vec![name]),
         });
-        self.seek(equal.collect());
+        self.seek(equal);
     }
 
-    /// The first rows of one table in the order of a column: an index that begins with it finds them.
+    /// The first rows of one table in the order of a column, or the ends of one: an index that begins with
+    /// it finds them.
     pub(super) fn first_of(&mut self, select: &SelectStmt) {
         let of_one_table = matches!(select.from_clause.as_slice(), [table]
             if matches!(table.node.as_ref(), Some(NodeEnum::RangeVar(_))));
@@ -63,26 +64,47 @@ impl Walker {
             || !select.distinct_clause.is_empty()
             || !select.window_clause.is_empty()
             || select.having_clause.is_some();
-        if select.limit_count.is_none() || !of_one_table || reads_all {
+        if !of_one_table || reads_all {
             return;
         }
-        let sort = select
-            .sort_clause
-            .first()
-            .and_then(|sort| sort.node.as_ref());
-        if let Some(NodeEnum::SortBy(sort)) = sort
-            && let Some(column) = sort.node.as_deref().and_then(column_of)
-        {
-            self.seek(vec![Sought { column, by: None }]);
-        }
+        let sort = select.sort_clause.first().and_then(|s| s.node.as_ref());
+        let column = match sort {
+            Some(NodeEnum::SortBy(sort)) if select.limit_count.is_some() => {
+                sort.node.as_deref().and_then(column_of)
+            }
+            _ => ends_of(&select.target_list),
+        };
+        self.seek(column.map(|column| Sought { column, by: None }));
     }
 
-    fn seek(&mut self, sought: Vec<Sought>) {
+    fn seek(&mut self, sought: impl IntoIterator<Item = Sought>) {
         let block = self.block();
         if let Some(block) = self.facts.blocks.get_mut(block) {
             block.sought.extend(sought);
         }
     }
+}
+
+/// The column of which nothing but the least and the greatest value is asked for.
+fn ends_of(targets: &[Node]) -> Option<Vec<String>> {
+    let mut columns = targets.iter().map(|target| {
+        let Some(NodeEnum::ResTarget(target)) = target.node.as_ref() else {
+            return None;
+        };
+        let Some(NodeEnum::FuncCall(call)) = target.val.as_ref()?.node.as_ref() else {
+            return None;
+        };
+        let name = string_fields(&call.funcname);
+        let is_end = matches!(name.last().map(String::as_str), Some("min" | "max"));
+        match call.args.as_slice() {
+            [column] if is_end && call.over.is_none() => column_of(column),
+            _ => None,
+        }
+    });
+    let first = columns.next()??;
+    columns
+        .all(|other| other.as_ref() == Some(&first))
+        .then_some(first)
 }
 
 /// A column that is bounded by constants, and whether from above.
