@@ -196,6 +196,55 @@ pub(crate) struct Locking {
     pub(crate) command: &'static str,
 }
 
+/// The FROM of a query that has an outer join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joined {
+    /// Index into [`Facts::blocks`].
+    pub(crate) block: usize,
+    pub(crate) from: Vec<Join>,
+    /// Columns that are no NULL where its WHERE is true.
+    pub(crate) sure: Vec<Vec<String>>,
+}
+
+/// An item of such a FROM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// Byte of a table's name.
+    Table(usize),
+    /// A subquery: its name, and the bytes of the tables under it.
+    Query(String, Vec<usize>),
+    Pair(Box<Pair>),
+    /// What has no rows to lock.
+    Rest,
+}
+
+/// A join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) left: Join,
+    pub(crate) right: Join,
+    /// The sides that may be missing.
+    pub(crate) missing: Vec<Side>,
+    /// Columns that are no NULL where its condition is true.
+    pub(crate) sure: Vec<Vec<String>>,
+}
+
+impl Pair {
+    pub(crate) fn side(&self, side: Side) -> &Join {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+}
+
+/// A side of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
 /// The query of a cursor, as far as `WHERE CURRENT OF` can come to its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -268,6 +317,8 @@ pub(crate) struct Facts {
     pub(crate) locking: usize,
     /// The same, one by one.
     pub(crate) lockings: Vec<Locking>,
+    /// Each FROM that has an outer join.
+    pub(crate) joined: Vec<Joined>,
     /// ONLY was written before the target of a change.
     pub(crate) only_target: bool,
     /// Bytes where `merge_action()` stands.

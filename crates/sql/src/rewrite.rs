@@ -39,6 +39,7 @@ pub(crate) mod lock;
 mod merging;
 mod moving;
 mod noted;
+mod nullable;
 mod parts;
 mod plain;
 mod returning;
@@ -386,6 +387,7 @@ impl Edits {
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
         policies::lockable(statement, context)?;
+        nullable::check(statement, context)?;
         for reference in references {
             edits
                 .list

@@ -17,6 +17,7 @@ use crate::facts::{
 mod bindable;
 mod change;
 mod expression;
+mod joined;
 mod sought;
 mod tested;
 
@@ -223,6 +224,7 @@ impl Walker {
         }
         self.tail(select)?;
         self.first_of(select);
+        self.note_joins(block, select);
         let is_count = select.target_list.len() == 1
             && select.from_clause.len() == 1
             && select.where_clause.is_none()
