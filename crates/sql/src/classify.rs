@@ -7,6 +7,7 @@ use pg_query::protobuf::{
 use report::Report;
 
 use crate::facts::{Change, Cursor, Facts, Unknown};
+use crate::nested;
 use crate::parse::{Body, Copy, Setting};
 use crate::skipped::Skipped;
 use crate::temporary;
@@ -210,7 +211,18 @@ fn walk_copy(walker: &mut Walker, copy: &CopyStmt) -> Result<Body, Unknown> {
         }),
         columns: string_fields(&copy.attlist),
         from: copy.is_from,
+        freeze: copy.options.iter().find_map(freeze),
     }))
+}
+
+/// Where the option FREEZE stands, if it is on.
+fn freeze(option: &Node) -> Option<usize> {
+    match option.node.as_ref()? {
+        NodeEnum::DefElem(option) if option.defname == "freeze" && !nested::is_off(option) => {
+            Some(byte(option.location))
+        }
+        _ => None,
+    }
 }
 
 fn transaction(kind: i32) -> Body {

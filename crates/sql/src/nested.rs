@@ -176,7 +176,7 @@ pub(crate) fn analyzes(explain: &ExplainStmt) -> bool {
     on
 }
 
-fn is_off(option: &DefElem) -> bool {
+pub(crate) fn is_off(option: &DefElem) -> bool {
     match option.arg.as_deref().and_then(|a| a.node.as_ref()) {
         Some(NodeEnum::String(word)) => {
             ["off", "false"].contains(&word.sval.to_ascii_lowercase().as_str())

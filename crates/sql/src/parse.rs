@@ -150,6 +150,8 @@ pub(crate) struct Copy {
     pub(crate) relation: Option<(Option<String>, String, usize)>,
     pub(crate) columns: Vec<String>,
     pub(crate) from: bool,
+    /// Byte of FREEZE where it is on.
+    pub(crate) freeze: Option<usize>,
 }
 
 /// SET and RESET.

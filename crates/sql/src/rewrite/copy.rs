@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Generated, Relation, quote_identifier as q};
+use catalog::{Generated, Relation, RelationKind, quote_identifier as q};
 use pg_query::protobuf::{RangeVar, Token as Kind};
 use report::Report;
 
@@ -16,6 +16,7 @@ use crate::rewrite::Edits;
 use crate::rewrite::before::Fires;
 use crate::rewrite::change::{self, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
+use crate::tokens::Token;
 
 pub(crate) fn plan(
     statement: &Statement,
@@ -214,7 +215,22 @@ fn from(
         format!("{}({names})", changed.head.inlet()),
     );
     let mut edits = vec![edit];
-    edits.extend(bounded(statement, &changed.relation)?);
+    let mut conditions = Vec::new();
+    if let Some(at) = copy.freeze {
+        let relation = &changed.relation;
+        if relation.kind == RelationKind::Partitioned {
+            let message = "cannot perform COPY FREEZE on a partitioned table";
+            return Err(Box::new(Report::error("0A000", message)));
+        }
+        // of a table that was not truncated the server says the same of the inlet
+        if context.draft.truncated.contains(&changed.drafted.id) {
+            edits.push(unfrozen(statement, at)?);
+            conditions.push(format!("pgdraft.may_freeze({})", changed.head.id.0));
+        }
+    }
+    conditions.extend(bound(&changed.relation));
+    edits.extend(restricted(statement, &conditions)?);
+    edits.sort_by_key(|e| (e.range.start, e.range.end));
     let mut splice = Splice::new(&statement.text);
     splice.copy_edited(0..statement.text.len(), &edits);
     let (text, positions) = splice.finish();
@@ -244,21 +260,41 @@ fn from(
     })))
 }
 
-/// COPY into a partition takes its rows alone: behind the client's own WHERE, a condition that raises.
-fn bounded(statement: &Statement, relation: &Relation) -> Result<Vec<Edit>, Box<Report>> {
-    let partition = relation.partition.as_ref();
-    let Some(bound) = partition.and_then(|p| p.bound.as_ref()) else {
+/// Of rows in a head there is nothing to freeze.
+fn unfrozen(statement: &Statement, at: usize) -> Result<Edit, Box<Report>> {
+    let tokens = &statement.tokens;
+    let first = tokens.at(at).ok_or_else(mismatch)?;
+    let option = tokens.get(first).ok_or_else(mismatch)?;
+    if option.depth == 0 {
+        return Ok(Edit::new(option.start..option.end, ""));
+    }
+    let ends = |t: &Token| t.depth < option.depth || t.is(Kind::Ascii44);
+    let mut behind = first..tokens.len();
+    let end = behind.find(|&i| tokens.get(i).is_some_and(ends));
+    let bytes = tokens.bytes(first..end.ok_or_else(mismatch)?);
+    Ok(Edit::new(bytes.ok_or_else(mismatch)?, "FREEZE false"))
+}
+
+/// COPY into a partition takes its rows alone.
+fn bound(relation: &Relation) -> Option<String> {
+    let bound = relation.partition.as_ref()?.bound.as_ref()?;
+    Some(change::within(relation, bound))
+}
+
+/// Behind the client's own WHERE, conditions that raise where they do not hold.
+fn restricted(statement: &Statement, conditions: &[String]) -> Result<Vec<Edit>, Box<Report>> {
+    if conditions.is_empty() {
         return Ok(Vec::new());
-    };
+    }
+    let conditions = conditions.join(" AND ");
     let tokens = &statement.tokens;
     let end = tokens.bytes(0..tokens.len()).ok_or_else(mismatch)?.end;
-    let check = change::within(relation, bound);
     let Some(filter) = tokens.find(0..tokens.len(), 0, |_, t| t.is(Kind::Where)) else {
-        return Ok(vec![Edit::new(end..end, format!(" WHERE {check}"))]);
+        return Ok(vec![Edit::new(end..end, format!(" WHERE {conditions}"))]);
     };
     let start = tokens.get(filter + 1).ok_or_else(mismatch)?.start;
     Ok(vec![
         Edit::new(start..start, "("),
-        Edit::new(end..end, format!(") AND ({check})")),
+        Edit::new(end..end, format!(") AND ({conditions})")),
     ])
 }
