@@ -6,6 +6,11 @@ CREATE TABLE city (id int PRIMARY KEY, name text);
 CREATE VIEW tagged AS SELECT id, title FROM film WHERE tags IS NOT NULL;
 INSERT INTO film SELECT g, 'f' || g, CASE WHEN g % 2 = 0 THEN ARRAY['a', g::text] END FROM generate_series(1, 6) g;
 INSERT INTO city SELECT g, 'c' || g FROM generate_series(1, 4) g;
+CREATE TABLE being (id int, name text);
+CREATE TABLE person (shoe int PRIMARY KEY) INHERITS (being);
+CREATE FUNCTION called(being) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.name';
+CREATE FUNCTION shod(person) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.name || $1.shoe';
+INSERT INTO person VALUES (1, 'p1', 41);
 -- script
 UPDATE film SET title = 'x' WHERE id < 3;
 UPDATE city SET name = 'y' WHERE id = 2;
@@ -46,3 +51,19 @@ INSERT INTO city SELECT c.id + 100, to_json(c.*)::text FROM city c WHERE id < 3 
 SELECT f, ctid IS NULL, tableoid::regclass::text FROM film f WHERE id = 3;
 SELECT to_json(f), to_json(f.*), ctid IS NULL, row(f.*) FROM film f WHERE id = 3;
 SELECT f.*, tableoid::regclass::text FROM film f WHERE id = 3;
+SELECT * FROM city WHERE city IN (ROW(9, 'nine')::city, '(2,y)') ORDER BY id;
+SELECT city FROM city UNION SELECT '(7,x)' UNION SELECT ROW(7, 'x')::city ORDER BY 1;
+SELECT city FROM city EXCEPT SELECT ROW(2, 'y')::city ORDER BY 1;
+SELECT CASE WHEN id = 9 THEN '(7,seven)' ELSE c END, CASE WHEN id = 9 THEN c ELSE '(8,eight)' END FROM city c ORDER BY id;
+SELECT CASE c WHEN ROW(9, 'nine'::text) THEN 1 END FROM city c ORDER BY id;
+-- A function of the row, written as a column.
+INSERT INTO person VALUES (2, 'p2', 42);
+SELECT p.called FROM person p ORDER BY p.shoe;
+SELECT p.shod, p.called AS q FROM person p ORDER BY p.called;
+SELECT person.called, person.ctid IS NULL FROM person WHERE person.called = 'p2';
+SELECT (SELECT shod(p.*)), (SELECT called(p)), (SELECT p.called) FROM person p ORDER BY shoe;
+SELECT (SELECT called(p.*) FROM being LIMIT 1) FROM person p ORDER BY shoe;
+-- expect error 42703
+SELECT p.nothing FROM person p;
+SELECT b.called FROM being b ORDER BY 1;
+SELECT b.called FROM (SELECT * FROM being) b (id, called) ORDER BY 1;

@@ -173,6 +173,12 @@ impl Walker {
                 let arm = arm
                     .as_deref()
                     .ok_or_else(|| unknown("this set operation"))?;
+                // a row there is of one type with the other arm's
+                let items = arm.target_list.iter().filter_map(|t| match t.node.as_ref() {
+                    Some(NodeEnum::ResTarget(item)) => item.val.as_deref(),
+                    _ => None,
+                });
+                items.for_each(|item| self.argument(item));
                 shape = shape.and(self.select(arm)?);
             }
             self.open_block();
@@ -195,6 +201,7 @@ impl Walker {
             self.constant(Some(row));
             if let Some(NodeEnum::List(row)) = row.node.as_ref() {
                 self.spread(&row.items);
+                row.items.iter().for_each(|item| self.argument(item));
             }
             shape = shape.and(self.expression(row)?);
         }

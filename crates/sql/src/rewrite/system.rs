@@ -176,28 +176,65 @@ pub(crate) fn row_edits(
         return Vec::new();
     }
     let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {whole} END");
-    let uses = facts.columns.iter().filter(|column| {
+    let meant = |column: &ColumnUse| match column.block == own {
+        true => true,
+        false => is_outer_row(statement, context, item, column),
+    };
+    let written = |column: &ColumnUse| {
         let argument = || facts.arguments.contains(&column.location);
-        let is_row = match column.fields.as_slice() {
-            [bare] => bare == name && (more || argument()),
-            // not one that stands for the columns one by one
-            [table, star] if table == name && star == "*" => {
-                argument() && !facts.spread.contains(&column.location)
-            }
-            _ => false,
-        };
-        column.block == own && is_row
-    });
-    uses.filter_map(|column| {
-        let (range, _) = statement.tokens.name_at(column.location)?;
         let output = if column.bare {
             format!(" AS {label}")
         } else {
             String::new()
         };
-        Some(Edit::new(range, format!("{text}{output}")))
+        match column.fields.as_slice() {
+            [bare] if bare == name && (more || argument()) => Some(format!("{text}{output}")),
+            [table, field] if table == name => match field.as_str() {
+                // not one that stands for the columns one by one
+                "*" if argument() && !facts.spread.contains(&column.location) => {
+                    Some(format!("{text}{output}"))
+                }
+                "*" => None,
+                // a function of the row
+                _ if lacks(item, field) => Some(format!("({text}).{}", quote_identifier(field))),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    let uses = facts.columns.iter().filter(|column| meant(column));
+    uses.filter_map(|column| {
+        let (range, _) = statement.tokens.name_at(column.location)?;
+        Some(Edit::new(range, written(column)?))
     })
     .collect()
+}
+
+/// No column of it has that name.
+fn lacks(item: &Merged, name: &str) -> bool {
+    let renamed = &item.reference.renamed;
+    let mut kept = item.relation.columns.iter().skip(renamed.len());
+    !NAMES.contains(&name)
+        && !name.starts_with("pgdraft_")
+        && !renamed.iter().any(|r| r == name)
+        && !kept.any(|c| c.name == name)
+}
+
+/// Whether a subquery means the row: nothing else in the statement can have its name.
+fn is_outer_row(
+    statement: &Statement,
+    context: &Context<'_>,
+    item: &Merged,
+    column: &ColumnUse,
+) -> bool {
+    let facts = &statement.facts;
+    let label = item.reference.label();
+    let tables = &facts.relations;
+    let named = |block| grouped::is_column(statement, context, block, label);
+    (column.fields.len() == 2 || !(0..facts.blocks.len()).any(named))
+        && facts.ctes.is_empty()
+        && tables.iter().filter(|r| r.label() == label).count() == 1
+        && facts.blocks.iter().all(|b| b.sources.is_some() || !b.derived)
 }
 
 /// What those edits put for a system column, without the name of its output.

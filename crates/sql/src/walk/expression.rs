@@ -153,7 +153,7 @@ impl Walker {
         self.expressions(nodes)
     }
 
-    fn argument(&mut self, node: &Node) {
+    pub(super) fn argument(&mut self, node: &Node) {
         if let Some(NodeEnum::ColumnRef(column)) = node.node.as_ref() {
             self.facts.arguments.push(byte(column.location));
         }
@@ -248,12 +248,14 @@ impl Walker {
             NodeEnum::BooleanTest(e) => self.optional(e.arg.as_deref()),
             NodeEnum::CaseExpr(e) => {
                 self.constant(e.defresult.as_deref());
+                e.defresult.iter().for_each(|node| self.argument(node));
                 let shape = self.optional(e.arg.as_deref())?;
                 let shape = shape.and(self.expressions(&e.args)?);
                 Ok(shape.and(self.optional(e.defresult.as_deref())?))
             }
             NodeEnum::CaseWhen(e) => {
                 self.constant(e.result.as_deref());
+                e.result.iter().for_each(|node| self.argument(node));
                 let shape = self.optional(e.expr.as_deref())?;
                 Ok(shape.and(self.optional(e.result.as_deref())?))
             }
@@ -294,6 +296,14 @@ impl Walker {
         let name = string_fields(&e.name).pop().unwrap_or_default();
         self.constant(e.lexpr.as_deref());
         self.constant(e.rexpr.as_deref());
+        // its items are of one type with what is looked for
+        if e.kind == AExprKind::AexprIn as i32 {
+            e.lexpr.iter().for_each(|node| self.argument(node));
+            match e.rexpr.as_deref().and_then(|list| list.node.as_ref()) {
+                Some(NodeEnum::List(list)) => list.items.iter().for_each(|i| self.argument(i)),
+                _ => {}
+            }
+        }
         let inner = self.optional(e.lexpr.as_deref())?;
         let inner = inner.and(self.optional(e.rexpr.as_deref())?);
         let safe = SAFE_OPERATORS.contains(&name.as_str())
