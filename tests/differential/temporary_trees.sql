@@ -7,6 +7,10 @@ CREATE VIEW tv AS SELECT * FROM t;
 INSERT INTO t SELECT n, 'v' || n, n FROM generate_series(1, 6) n;
 CREATE TABLE counted (id int PRIMARY KEY);
 CREATE FUNCTION how_many() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM counted); END';
+CREATE TABLE tallied (id int PRIMARY KEY, n bigint DEFAULT how_many());
+CREATE TABLE looked (id int PRIMARY KEY CHECK (how_many() > id));
+CREATE SEQUENCE steps;
+CREATE TABLE plain (id int CHECK (id > 0), at text DEFAULT lower('A') || 1, step bigint DEFAULT nextval('steps'), day date DEFAULT '2026-01-01'::date);
 -- script
 -- origins differ
 SELECT how_many();
@@ -98,3 +102,13 @@ SELECT * FROM later;
 DROP TABLE parts, listed;
 DROP TABLE parent CASCADE;
 SELECT * FROM t ORDER BY id;
+-- What LIKE copies is kept as well.
+-- expect refused 0A000
+CREATE TEMP TABLE alike (LIKE tallied INCLUDING DEFAULTS);
+CREATE TEMP TABLE alike (LIKE tallied);
+CREATE TEMP TABLE alike2 (LIKE t INCLUDING ALL);
+-- expect refused 0A000
+CREATE TEMP TABLE alike3 (LIKE looked INCLUDING CONSTRAINTS);
+CREATE TEMP TABLE alike4 (LIKE plain INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+INSERT INTO alike4 (id) VALUES (3);
+SELECT * FROM alike4;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use catalog::Relation;
 use pg_query::NodeEnum;
 use pg_query::protobuf::Token as Kind;
 use report::Report;
@@ -10,7 +11,7 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::facts::Change;
 use crate::functions::{self, Verdict};
-use crate::parse::{Body, Statement};
+use crate::parse::{Body, Statement, parse};
 use crate::plan::{Context, DraftView, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
 use crate::rewrite::Edits;
@@ -105,7 +106,45 @@ pub(crate) fn check(
         ..*context
     };
     functions::check_text(&later, &statement.text)?;
+    for like in &definition.likes {
+        if let Resolved::Known(relation) =
+            resolve::resolve(context, like.schema.as_deref(), &like.name)?
+        {
+            copied(&relation, &later)?;
+        }
+    }
     functions::check(&later, &statement.facts, false)
+}
+
+/// What LIKE … INCLUDING copies from a table.
+fn copied(relation: &Relation, later: &Context<'_>) -> Result<(), Report> {
+    let defaults = relation.columns.iter().filter_map(|c| c.default.clone());
+    let checks = relation.checks.iter().map(|c| c.definition.clone());
+    let checks = checks.map(|text| text.trim_start_matches("CHECK ").to_owned());
+    for expression in defaults.chain(checks) {
+        let refused = || {
+            unsupported(&format!("LIKE \"{}\" with its expressions", relation.name))
+                .hint("leave INCLUDING out, or name the columns")
+        };
+        let text = expression.trim_end_matches(" NOT VALID").to_owned();
+        let script = parse(&format!("SELECT {text}")).map_err(|_| refused())?;
+        // names in it are qualified
+        let inside = Context {
+            search_path: &[],
+            ..*later
+        };
+        for statement in &script.statements {
+            match functions::check(&inside, &statement.facts, false) {
+                Ok(Verdict::Unknown) => return Err(refused()),
+                Ok(_) => {}
+                Err(report) => {
+                    let detail = "The copy would keep it, and call it when the draft has changed what it reads.";
+                    return Err(report.detail(detail));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The plan of a definition.
