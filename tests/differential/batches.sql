@@ -1,4 +1,5 @@
 -- setup
+-- differs: statement_timestamp() and now() of a simple query outside a transaction block, where it reads or changes what the session changed | statement_timestamp() is some microseconds later | the query goes by the extended protocol, where PostgreSQL notes the time at each message
 -- shows: statements: several statements in one Query, implicit transactions
 CREATE TABLE t (id int PRIMARY KEY, v int);
 INSERT INTO t VALUES (1, 1), (2, 2);

@@ -1,4 +1,5 @@
 -- setup
+-- differs: which of several failing rows an error names, in a statement of more than 100 rows | may be another one than the first | the rows are checked at once
 -- shows: constraints: UNIQUE and PRIMARY KEY
 -- differs: DETAIL of 23505 for two rows of one INSERT with one primary key, and its partition | left out | PostgreSQL stops the head's ON CONFLICT before the draft sees the values
 -- differs: the row that an error of a statement over several rows names | may be another of them | keys and references are checked when the statement has written all rows

@@ -174,10 +174,13 @@ impl Walker {
                     .as_deref()
                     .ok_or_else(|| unknown("this set operation"))?;
                 // a row there is of one type with the other arm's
-                let items = arm.target_list.iter().filter_map(|t| match t.node.as_ref() {
-                    Some(NodeEnum::ResTarget(item)) => item.val.as_deref(),
-                    _ => None,
-                });
+                let items = arm
+                    .target_list
+                    .iter()
+                    .filter_map(|t| match t.node.as_ref() {
+                        Some(NodeEnum::ResTarget(item)) => item.val.as_deref(),
+                        _ => None,
+                    });
                 items.for_each(|item| self.argument(item));
                 shape = shape.and(self.select(arm)?);
             }

@@ -1,8 +1,11 @@
 //! BEFORE triggers of production that run in drafts: a row on its way to the head goes through a
 //! function that fires them (`draft::before`).
 
-use catalog::{Before, Column, Generated, quote_identifier as q, quote_literal};
+use catalog::{Before, Column, Generated, Relation, quote_identifier as q, quote_literal};
+use report::Report;
 
+use crate::classify::unsupported;
+use crate::plan::Context;
 use crate::rewrite::assign::Assignment;
 use crate::rewrite::change::{Changed, list};
 
@@ -13,6 +16,29 @@ pub(crate) struct Fires<'a> {
     insert: bool,
     /// The columns that an UPDATE names, where a trigger fires for them.
     update: Option<Vec<String>>,
+}
+
+/// Whether all triggers that would fire are those of the table itself: a partition may have others of its own,
+/// and which partition a row goes to is known only when it is written.
+///
+/// # Errors
+/// 0A000 where a partition has one.
+pub(crate) fn none_of_partitions(context: &Context<'_>, drafted: &Relation) -> Result<(), Report> {
+    let inherited = |b: &Before| drafted.before.iter().any(|root| root.name == b.name);
+    for leaf in &drafted.leaves {
+        let found = context.catalog.relation(&leaf.schema, &leaf.table);
+        let Some(partition) = found.filter(|p| p.id != drafted.id) else {
+            continue;
+        };
+        if let Some(own) = partition.before.iter().find(|b| !inherited(b)) {
+            return Err(unsupported(&format!(
+                "changing \"{}\", whose partition \"{}\" has a BEFORE trigger of its own that runs in drafts, \"{}\",",
+                drafted.name, partition.name, own.name
+            ))
+            .hint("ask for the trigger on the partitioned table itself, or leave this change to a person"));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Fires<'a> {

@@ -15,6 +15,7 @@ use crate::plan::{Context, Plan};
 use crate::policies;
 use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
+use crate::rewrite::before;
 use crate::rewrite::storing::cast_type;
 use crate::rewrite::through::{self, Followed, Through};
 use crate::shadowed;
@@ -98,6 +99,9 @@ pub(crate) fn target(
         Headed::Head(head) => head,
         Headed::Instead(plan) => return Ok(Found::Instead(plan)),
     };
+    if view.is_some_and(|verb| verb.command() != Command::Delete) {
+        before::none_of_partitions(context, &drafted(context, &relation))?;
+    }
     let alias = name.alias.as_ref().map(|a| a.aliasname.clone());
     let with_children = match &way {
         Some(way) => way.with_children(),

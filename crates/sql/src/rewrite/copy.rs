@@ -13,7 +13,7 @@ use crate::plan::{Context, Doubled, Effect, KeyName, Locks, Plan, Relay, Rewritt
 use crate::policies;
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
-use crate::rewrite::before::Fires;
+use crate::rewrite::before::{self, Fires};
 use crate::rewrite::change::{self, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
@@ -196,6 +196,7 @@ fn from(
         Found::Instead(plan) => return Ok(plan),
     };
     policies::no_copy(&changed.relation)?;
+    before::none_of_partitions(context, &changed.drafted)?;
     if Fires::of_insert(&changed).is_some() {
         return Err(Box::new(
             crate::classify::unsupported(&format!(

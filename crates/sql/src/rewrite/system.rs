@@ -234,7 +234,10 @@ fn is_outer_row(
     (column.fields.len() == 2 || !(0..facts.blocks.len()).any(named))
         && facts.ctes.is_empty()
         && tables.iter().filter(|r| r.label() == label).count() == 1
-        && facts.blocks.iter().all(|b| b.sources.is_some() || !b.derived)
+        && facts
+            .blocks
+            .iter()
+            .all(|b| b.sources.is_some() || !b.derived)
 }
 
 /// What those edits put for a system column, without the name of its output.
