@@ -14,7 +14,7 @@ use crate::policies;
 use crate::resolve::{self, Resolved};
 use crate::rewrite::Edits;
 use crate::rewrite::before::{self, Fires};
-use crate::rewrite::change::{self, Found, list, mismatch};
+use crate::rewrite::change::{self, Changed, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
 
@@ -195,17 +195,7 @@ fn from(
         Found::Changed(changed) => changed,
         Found::Instead(plan) => return Ok(plan),
     };
-    policies::no_copy(&changed.relation)?;
-    before::none_of_partitions(context, &changed.drafted)?;
-    if Fires::of_insert(&changed).is_some() {
-        return Err(Box::new(
-            crate::classify::unsupported(&format!(
-                "COPY into \"{}\", whose BEFORE triggers run in drafts,",
-                changed.relation.name
-            ))
-            .hint("use INSERT with several rows"),
-        ));
-    }
+    takes_copy(context, &changed)?;
     let names = list(
         columns(&changed.relation, &copy.columns)?
             .iter()
@@ -217,17 +207,9 @@ fn from(
     );
     let mut edits = vec![edit];
     let mut conditions = Vec::new();
-    if let Some(at) = copy.freeze {
-        let relation = &changed.relation;
-        if relation.kind == RelationKind::Partitioned {
-            let message = "cannot perform COPY FREEZE on a partitioned table";
-            return Err(Box::new(Report::error("0A000", message)));
-        }
-        // of a table that was not truncated the server says the same of the inlet
-        if context.draft.truncated.contains(&changed.drafted.id) {
-            edits.push(unfrozen(statement, at)?);
-            conditions.push(format!("pgdraft.may_freeze({})", changed.head.id.0));
-        }
+    if let Some(edit) = unfrozen(statement, copy, context, &changed)? {
+        edits.push(edit);
+        conditions.push(format!("pgdraft.may_freeze({})", changed.head.id.0));
     }
     conditions.extend(bound(&changed.relation));
     edits.extend(restricted(statement, &conditions)?);
@@ -261,19 +243,49 @@ fn from(
     })))
 }
 
-/// Of rows in a head there is nothing to freeze.
-fn unfrozen(statement: &Statement, at: usize) -> Result<Edit, Box<Report>> {
+/// Tables whose new rows go another way.
+fn takes_copy(context: &Context<'_>, changed: &Changed) -> Result<(), Report> {
+    policies::no_copy(&changed.relation)?;
+    before::none_of_partitions(context, &changed.drafted)?;
+    if Fires::of_insert(changed).is_none() {
+        return Ok(());
+    }
+    Err(crate::classify::unsupported(&format!(
+        "COPY into \"{}\", whose BEFORE triggers run in drafts,",
+        changed.relation.name
+    ))
+    .hint("use INSERT with several rows"))
+}
+
+/// Takes FREEZE away where PostgreSQL may take it: of rows in a head there is nothing to freeze.
+fn unfrozen(
+    statement: &Statement,
+    copy: &Copy,
+    context: &Context<'_>,
+    changed: &Changed,
+) -> Result<Option<Edit>, Box<Report>> {
+    let Some(at) = copy.freeze else {
+        return Ok(None);
+    };
+    if changed.relation.kind == RelationKind::Partitioned {
+        let message = "cannot perform COPY FREEZE on a partitioned table";
+        return Err(Box::new(Report::error("0A000", message)));
+    }
+    // of a table that was not truncated the server says the same of the inlet
+    if !context.draft.truncated.contains(&changed.drafted.id) {
+        return Ok(None);
+    }
     let tokens = &statement.tokens;
     let first = tokens.at(at).ok_or_else(mismatch)?;
     let option = tokens.get(first).ok_or_else(mismatch)?;
     if option.depth == 0 {
-        return Ok(Edit::new(option.start..option.end, ""));
+        return Ok(Some(Edit::new(option.start..option.end, "")));
     }
     let ends = |t: &Token| t.depth < option.depth || t.is(Kind::Ascii44);
     let mut behind = first..tokens.len();
     let end = behind.find(|&i| tokens.get(i).is_some_and(ends));
     let bytes = tokens.bytes(first..end.ok_or_else(mismatch)?);
-    Ok(Edit::new(bytes.ok_or_else(mismatch)?, "FREEZE false"))
+    Ok(Some(Edit::new(bytes.ok_or_else(mismatch)?, "FREEZE false")))
 }
 
 /// COPY into a partition takes its rows alone.

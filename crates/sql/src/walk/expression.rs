@@ -299,9 +299,8 @@ impl Walker {
         // its items are of one type with what is looked for
         if e.kind == AExprKind::AexprIn as i32 {
             e.lexpr.iter().for_each(|node| self.argument(node));
-            match e.rexpr.as_deref().and_then(|list| list.node.as_ref()) {
-                Some(NodeEnum::List(list)) => list.items.iter().for_each(|i| self.argument(i)),
-                _ => {}
+            if let Some(NodeEnum::List(list)) = e.rexpr.as_deref().and_then(|l| l.node.as_ref()) {
+                list.items.iter().for_each(|item| self.argument(item));
             }
         }
         let inner = self.optional(e.lexpr.as_deref())?;
