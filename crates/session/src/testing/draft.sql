@@ -68,6 +68,7 @@ CREATE TABLE pgdraft.read_rows (
     sought boolean,
     PRIMARY KEY (sid, op, table_id, needs, sought)
 );
+CREATE FUNCTION pgdraft.note_missed(of_table int, needs bigint, keys text[]) RETURNS void LANGUAGE sql AS $$ SELECT $$;
 CREATE FUNCTION pgdraft.dup_guard(live boolean, s text, t text, c text, d text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -181,16 +181,19 @@ impl Parts<'_> {
         };
         let tree = works.len() > 1;
         let (mut parts, mut keyless) = (Vec::new(), Vec::new());
-        for work in works {
+        for mut work in works {
             if tree && work.changed.relation.key().is_none() && work.changed.rivals.is_empty() {
                 keyless.push(work);
                 continue;
             }
+            if let Change::Update(_) | Change::Delete(_) = change {
+                work.unfound = self.notes.unfound(&work);
+            }
             let written = write(&work, change)?;
             match change {
-                Change::Update(_) | Change::Delete(_) => self.notes.target(&work),
+                Change::Update(_) | Change::Delete(_) if !written.noted => self.notes.target(&work),
                 Change::Merge(_) => self.notes.joined(&work),
-                Change::Insert(_) => {}
+                Change::Insert(_) | Change::Update(_) | Change::Delete(_) => {}
             }
             self.note(&work, &written);
             parts.push((work, written));

@@ -252,7 +252,7 @@ fn update<'a>(
         return move_keys(work, (&found, &once), assigned, returning, out);
     }
     let logged = " WHERE pgdraft_hit AND pgdraft_wanted";
-    out.cte().ours(&work.log('U', logged));
+    work.log(out, 'U', logged);
     let writable = changed.writable();
     let values = (0..writable.len()).map(|i| image(&writable, &assignments, i));
     let mut insert = work.splice();

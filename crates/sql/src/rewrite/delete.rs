@@ -27,7 +27,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &DeleteStmt) -> Result<Written<'a
         splice.ours(&returning.lifted());
         splice.ours(plain::deletes(work));
     })?;
-    out.cte().ours(&work.log('D', ""));
+    work.log(&mut out, 'D', "");
     let mut insert = work.splice();
     insert.ours(&tombstones(work));
     returning.close(work, &mut out, &insert, false)?;

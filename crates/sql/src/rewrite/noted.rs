@@ -102,13 +102,9 @@ impl<'a> Notes<'a> {
     /// count: what it found it changed.
     pub(crate) fn target(&mut self, work: &Work<'_>) {
         let changed = &work.changed;
-        let block = self.statement.facts.blocks.get(work.place.block);
-        let Some(block) = block.filter(|_| !work.is_positioned()) else {
+        let Some(block) = self.searches(work) else {
             return;
         };
-        if !resolve::is_dirty(work.context, changed.relation.id) {
-            return;
-        }
         let Some(images) = Images::of(work.context, changed.relation.id) else {
             self.searched.push(changed.drafted.id);
             return;
@@ -119,8 +115,7 @@ impl<'a> Notes<'a> {
         };
         let asked = self.asked(block, (&changed.label, Some(&images)));
         let all = work.clauses.filter.is_none() && work.clauses.from.is_none();
-        let (of_key, others): (Vec<&Test>, Vec<&Test>) =
-            asked.iter().partition(|test| images.names(key, test));
+        let (of_key, others) = images.divided(key, &asked);
         if !all && images.is_named(key, &of_key) {
             let told = !block.asks_more && asked.len() == block.tests.len();
             let said = images.through.is_none() && told;
@@ -128,6 +123,45 @@ impl<'a> Notes<'a> {
         } else if all || !asked.is_empty() {
             self.note((&images, true), &asked);
         }
+    }
+
+    /// The same of one that names a single row by its key, as a condition of what it logs, which always
+    /// holds: the head is looked at where nothing was found, and written to where it has the row.
+    pub(crate) fn unfound<'w>(&self, work: &Work<'w>) -> Option<Splice<'w>> {
+        let changed = &work.changed;
+        let block = self.searches(work)?;
+        let images = Images::of(work.context, changed.relation.id)?;
+        let images = images.through(changed.through.clone());
+        let key = changed.relation.key()?;
+        let asked = self.asked(block, (&changed.label, Some(&images)));
+        let (mut of_key, _) = images.divided(key, &asked);
+        of_key.retain(|test| gives_one(test));
+        if !images.is_named(key, &of_key) {
+            return None;
+        }
+        let mut splice = work.splice();
+        splice.ours(&format!(
+            "(SELECT pg_catalog.count(pgdraft.note_missed({number}, i.pgdraft_op, ARRAY[{keys}])) FROM {head} i \
+             WHERE {own} AND NOT EXISTS (SELECT FROM {src})",
+            number = images.number,
+            keys = images.shown_key("i"),
+            head = images.head,
+            own = of_session("i"),
+            src = work.src(),
+        ));
+        for test in of_key {
+            splice.ours(" AND ");
+            written(self.statement, (&images, test), &mut splice);
+        }
+        splice.ours(") IS NOT NULL");
+        Some(splice)
+    }
+
+    /// The block of a change that looks for its rows among those of the draft.
+    fn searches(&self, work: &Work<'_>) -> Option<&'a Block> {
+        let block = self.statement.facts.blocks.get(work.place.block);
+        let is_dirty = resolve::is_dirty(work.context, work.changed.relation.id);
+        block.filter(|_| is_dirty && !work.is_positioned())
     }
 
     /// The tests of a block that ask for nothing but columns of the table.
@@ -138,29 +172,10 @@ impl<'a> Notes<'a> {
         let known = |piece: &Piece| match piece {
             Piece::Ours(_) => true,
             Piece::Column(fields) => images.column(label, fields).is_some(),
-            Piece::Constant(at) => self.constant(*at).is_some(),
+            Piece::Constant(at) => constant(self.statement, *at).is_some(),
         };
         let tests = block.tests.iter();
         tests.filter(|test| test.iter().all(known)).collect()
-    }
-
-    /// The bytes of a constant or a parameter.
-    fn constant(&self, at: usize) -> Option<std::ops::Range<usize>> {
-        const KINDS: [Kind; 7] = [
-            Kind::Sconst,
-            Kind::Iconst,
-            Kind::Fconst,
-            Kind::Param,
-            Kind::TrueP,
-            Kind::FalseP,
-            Kind::NullP,
-        ];
-        let tokens = &self.statement.tokens;
-        let first = tokens.at(at)?;
-        let minus = tokens.get(first)?.is(Kind::Ascii45);
-        let last = tokens.get(first + usize::from(minus))?;
-        let is = |token: &Token| KINDS.iter().any(|kind| token.is(*kind));
-        is(last).then_some(at..last.end)
     }
 
     /// `sought`: rows that are looked for to change them.
@@ -169,7 +184,7 @@ impl<'a> Notes<'a> {
         self.ctes.ours(&images.before(self.count, sought));
         for test in tests {
             self.ctes.ours(" AND ");
-            self.test(images, test);
+            written(self.statement, (images, test), &mut self.ctes);
         }
         self.ctes.ours(&images.after());
     }
@@ -182,13 +197,13 @@ impl<'a> Notes<'a> {
         self.ctes.ours(&images.before_missed(self.count));
         for test in of_key {
             self.ctes.ours(" AND ");
-            self.test(images, test);
+            written(self.statement, (images, test), &mut self.ctes);
         }
         if let Some(others) = others {
             self.ctes.ours(" AND (i.pgdraft_live");
             for test in others {
                 self.ctes.ours(" AND (");
-                self.test(images, test);
+                written(self.statement, (images, test), &mut self.ctes);
                 self.ctes.ours(")");
             }
             self.ctes.ours(") IS NOT TRUE");
@@ -203,24 +218,48 @@ impl<'a> Notes<'a> {
             self.ctes.ours(", ");
         }
     }
+}
 
-    fn test(&mut self, images: &Images, test: &Test) {
-        for piece in test {
-            match piece {
-                Piece::Ours(text) => self.ctes.ours(text),
-                Piece::Column(fields) => {
-                    let name = fields.last().and_then(|name| images.stored(name));
-                    self.ctes
-                        .ours(&format!("i.{}", q(name.unwrap_or_default())));
-                }
-                Piece::Constant(at) => {
-                    if let Some(bytes) = self.constant(*at) {
-                        self.ctes.copy(bytes);
-                    }
+/// The bytes of a constant or a parameter.
+fn constant(statement: &Statement, at: usize) -> Option<std::ops::Range<usize>> {
+    const KINDS: [Kind; 7] = [
+        Kind::Sconst,
+        Kind::Iconst,
+        Kind::Fconst,
+        Kind::Param,
+        Kind::TrueP,
+        Kind::FalseP,
+        Kind::NullP,
+    ];
+    let tokens = &statement.tokens;
+    let first = tokens.at(at)?;
+    let minus = tokens.get(first)?.is(Kind::Ascii45);
+    let last = tokens.get(first + usize::from(minus))?;
+    let is = |token: &Token| KINDS.iter().any(|kind| token.is(*kind));
+    is(last).then_some(at..last.end)
+}
+
+/// Appends a test of the row `i`.
+fn written(statement: &Statement, (images, test): (&Images, &Test), splice: &mut Splice<'_>) {
+    for piece in test {
+        match piece {
+            Piece::Ours(text) => splice.ours(text),
+            Piece::Column(fields) => {
+                let name = fields.last().and_then(|name| images.stored(name));
+                splice.ours(&format!("i.{}", q(name.unwrap_or_default())));
+            }
+            Piece::Constant(at) => {
+                if let Some(bytes) = constant(statement, *at) {
+                    splice.copy(bytes);
                 }
             }
         }
     }
+}
+
+/// Whether a test that gives a column its values gives it one.
+fn gives_one(test: &Test) -> bool {
+    matches!(test.get(1), Some(Piece::Ours(sign)) if sign == " = ")
 }
 
 /// `, …`: a CTE that notes the rows of the draft which proposed rows, those of `input`, meet in one of
@@ -309,6 +348,11 @@ impl Images {
     /// Whether a test gives a column of the key its values.
     fn names(&self, key: &Key, test: &Test) -> bool {
         key.columns.iter().any(|name| self.gives(test, name))
+    }
+
+    /// The tests that give columns of the key their values, and the others.
+    fn divided<'t>(&self, key: &Key, tests: &[&'t Test]) -> (Vec<&'t Test>, Vec<&'t Test>) {
+        tests.iter().partition(|test| self.names(key, test))
     }
 
     /// Whether each column of the key is given: the rows are named, not searched for.

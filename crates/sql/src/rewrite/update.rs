@@ -78,7 +78,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &UpdateStmt) -> Result<Written<'a
         moving::finish(work, Rows::Updated, new, &returning, &mut out)?;
         return Ok(out);
     }
-    out.cte().ours(&work.log('U', ""));
+    work.log(&mut out, 'U', "");
     let mut insert = work.splice();
     insert.ours(&images(work, &assignments, reads));
     returning.close(work, &mut out, &insert, true)?;

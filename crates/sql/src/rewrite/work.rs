@@ -143,6 +143,8 @@ pub(crate) struct Written<'a> {
     pub(crate) cascades: bool,
     /// Its rows are only there to be counted.
     pub(crate) counted: bool,
+    /// Its log notes what it did not find.
+    pub(crate) noted: bool,
     /// What the server's 21000 (a row of the head touched twice) means here.
     pub(crate) twice: Twice,
 }
@@ -178,6 +180,8 @@ pub(crate) struct Work<'a> {
     pub(crate) clauses: Clauses,
     /// Merged reads and the target's own edits, sorted.
     pub(crate) edits: Vec<Edit>,
+    /// What its log notes of a row that it names and does not find.
+    pub(crate) unfound: Option<Splice<'a>>,
 }
 
 /// What beginning a change leads to.
@@ -263,6 +267,7 @@ impl<'a> Work<'a> {
                 changed,
                 clauses: clauses.clone(),
                 edits: Vec::new(),
+                unfound: None,
             };
             work.prepare(reads)
         });
@@ -356,6 +361,7 @@ impl<'a> Work<'a> {
             returning: self.clauses.returning.is_some(),
             cascades: false,
             counted: false,
+            noted: false,
             twice: Twice::Never,
         }
     }
@@ -448,19 +454,26 @@ impl<'a> Work<'a> {
         own.is_some_and(|b| b.risky)
     }
 
-    /// The log of before-images, from the columns `o0, o1, …` of the source. Session and operation
+    /// Appends the log of before-images, from the columns `o0, o1, …` of the source. Session and operation
     /// come from the log's defaults: `pgdraft.sid()` verifies the token, which is too dear to do
     /// for every row.
-    pub(crate) fn log(&self, kind: char, filter: &str) -> String {
+    pub(crate) fn log(&self, out: &mut Written<'a>, kind: char, filter: &str) {
         let images = list((0..self.changed.writable().len()).map(|i| format!("o{i}")));
-        format!(
+        let cte = out.cte();
+        cte.ours(&format!(
             "{name} AS (INSERT INTO {log}(pgdraft_kind, {columns}) \
-             SELECT '{kind}', {images} FROM {src}{filter} ON CONFLICT DO NOTHING)",
+             SELECT '{kind}', {images} FROM {src}{filter}",
             name = self.name("log"),
             log = self.changed.head.log(),
             columns = self.changed.writable_list(),
             src = self.src(),
-        )
+        ));
+        if let Some(unfound) = &self.unfound {
+            cte.ours(" WHERE ");
+            cte.append(unfound);
+        }
+        cte.ours(" ON CONFLICT DO NOTHING)");
+        out.noted = self.unfound.is_some();
     }
 
     /// The constraint that two rows of a plain INSERT with one key violate.
