@@ -7,6 +7,8 @@ CREATE TABLE named (id int PRIMARY KEY, s short);
 INSERT INTO named VALUES (1, 'a');
 INSERT INTO t SELECT n, n * 10, 'row ' || n, n FROM generate_series(1, 12) n;
 INSERT INTO s SELECT n, n % 5 + 1, n * 100 FROM generate_series(1, 10) n;
+CREATE SEQUENCE drawn;
+-- differs: a volatile function in the sub-select or row of `SET (a, b) = …` | 0A000 | it would be called once for each column; under WITH or in FROM it is called once
 -- script
 UPDATE t SET a = a + 1;
 UPDATE t SET a = a * 2, b = upper(b) WHERE id < 4 RETURNING *;
@@ -54,3 +56,18 @@ SELECT * FROM t ORDER BY id;
 -- a domain over a type with a length does not cut either
 -- expect error 22001
 UPDATE named SET s = 'longer';
+-- several columns from a row with a star
+UPDATE t SET (a, b) = ROW(v.*) FROM (VALUES (7, 'starred')) v (a, b) WHERE t.id = 1;
+UPDATE t SET (id, a, n) = ROW(s.*) FROM s WHERE s.id = t.id AND s.id = 2 RETURNING t.*;
+UPDATE t SET (a, b, n) = ROW(s.t_id, upper(b), s.v / 10) FROM s WHERE s.id = t.id AND s.id < 4;
+INSERT INTO t VALUES (3, 1, 'again', 2) ON CONFLICT (id) DO UPDATE SET (id, a, b, n) = ROW(excluded.*);
+-- expect error 42601
+UPDATE t SET (a, b) = ROW(1, 'x', 3);
+-- expect error 42601
+UPDATE t SET (a, b) = ROW(s.*) FROM s;
+-- expect error 0A000
+UPDATE t SET (a, b) = (s.v) FROM s;
+-- expect refused 0A000
+UPDATE t SET (a, n) = (SELECT x, x FROM (SELECT nextval('drawn') AS x) q) WHERE id = 1;
+UPDATE t SET (a, n) = (x, x) FROM nextval('drawn') AS x WHERE id = 1;
+SELECT * FROM t ORDER BY id;

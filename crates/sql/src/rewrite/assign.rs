@@ -8,6 +8,7 @@ use pg_query::protobuf::{Node, ResTarget, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
+use crate::functions;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::parts::{self, Edited, Part, Step};
 use crate::rewrite::storing::{cast_type, constant};
@@ -29,9 +30,10 @@ pub(crate) enum Value {
         range: Range<usize>,
         cast: Option<(String, String)>,
     },
-    /// Column of a sub-select that gives several.
+    /// Column of a sub-select that gives several; `row`: of its select list alone.
     Part {
         range: Range<usize>,
+        row: bool,
         index: usize,
         count: usize,
     },
@@ -68,13 +70,15 @@ impl Value {
             }
             Self::Part {
                 range,
+                row,
                 index,
                 count,
             } => {
                 let names = list((0..*count).map(|i| format!("c{i}")));
-                splice.ours(&format!("(SELECT pgdraft_m.c{index} FROM "));
+                let (open, close) = if *row { ("(SELECT ", ")") } else { ("", "") };
+                splice.ours(&format!("(SELECT pgdraft_m.c{index} FROM {open}"));
                 splice.copy_edited(range.clone(), edits);
-                splice.ours(&format!(" AS pgdraft_m({names}))"));
+                splice.ours(&format!("{close} AS pgdraft_m({names}))"));
             }
             Self::Ours(text) => splice.ours(text),
             // written out when all of them are known
@@ -260,55 +264,107 @@ fn no_default() -> Box<Report> {
     )
 }
 
-/// `(a, b) = (1, 2)`, `(a, b) = ROW(1, 2)`, `(a, b) = (SELECT …)`.
+/// `(a, b) = (1, 2)`, `(a, b) = ROW(1, 2)`, `(a, b) = ROW(v.*)`, `(a, b) = (SELECT …)`.
 fn several(
     (work, edits): Edited<'_>,
     group: &[Goal<'_>],
     source: Option<&Node>,
     value: Range<usize>,
 ) -> Result<Vec<Assignment>, Box<Report>> {
-    let (tokens, changed) = (&work.statement.tokens, &work.changed);
-    let depth = work.place.depth;
-    let mut out = Vec::new();
-    match source.and_then(|n| n.node.as_ref()) {
-        Some(NodeEnum::RowExpr(row)) if row.args.len() == group.len() => {
-            let open = tokens
-                .find(value.clone(), depth, |_, t| t.is(Kind::Ascii40))
-                .ok_or_else(mismatch)?;
-            let inside = tokens.split_commas(open + 1..value.end - 1, depth + 1);
-            if inside.len() != group.len() {
+    let (tokens, depth) = (&work.statement.tokens, work.place.depth);
+    let node = source.and_then(|n| n.node.as_ref());
+    let inside = || {
+        let open = tokens.find(value.clone(), depth, |_, t| t.is(Kind::Ascii40));
+        let open = open.ok_or_else(mismatch)?;
+        Ok::<_, Box<Report>>(open + 1..value.end - 1)
+    };
+    match node {
+        Some(NodeEnum::RowExpr(row)) if row.args.iter().any(is_star) => {
+            if row
+                .args
+                .iter()
+                .filter_map(|n| n.node.as_ref())
+                .any(is_untyped)
+            {
+                return Err(Box::new(
+                    unsupported("a constant beside a star in a multi-column SET")
+                        .hint("name the columns instead of the star"),
+                ));
+            }
+            parted((work, edits), group, (work.bytes(inside()?)?, true))
+        }
+        Some(NodeEnum::RowExpr(row)) => {
+            let pieces = tokens.split_commas(inside()?, depth + 1);
+            if row.args.len() != group.len() {
+                let message = "number of columns does not match number of values";
+                let at = crate::walk::byte(row.location) + 1;
+                return Err(Box::new(Report::error("42601", message).position(at)));
+            }
+            if pieces.len() != group.len() {
                 return Err(mismatch());
             }
-            for ((goal, node), piece) in group.iter().zip(&row.args).zip(inside) {
-                out.extend(single(
-                    (work, edits),
-                    goal.clone(),
-                    node.node.as_ref(),
-                    piece,
-                )?);
+            let mut out = Vec::new();
+            for ((goal, node), piece) in group.iter().zip(&row.args).zip(pieces) {
+                let node = node.node.as_ref();
+                out.extend(single((work, edits), goal.clone(), node, piece)?);
             }
+            Ok(out)
         }
-        Some(NodeEnum::SubLink(_)) => {
+        Some(NodeEnum::SubLink(_)) => parted((work, edits), group, (work.bytes(value)?, false)),
+        _ => {
+            let message =
+                "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
             let range = work.bytes(value)?;
-            for (index, (target, names)) in group.iter().enumerate() {
-                let at = crate::walk::byte(target.location);
-                let column = changed.assigned(&target.name, ("update", at))?;
-                let value = Value::Part {
-                    range: range.clone(),
-                    index,
-                    count: group.len(),
-                };
-                out.push(assignment(
-                    (work, edits),
-                    (target, names.clone()),
-                    column,
-                    value,
-                )?);
-            }
+            let text = work.statement.text.get(range.clone()).unwrap_or_default();
+            let bare = text.trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+            let at = range.start + text.len() - bare.len() + 1;
+            Err(Box::new(Report::error("0A000", message).position(at)))
         }
-        _ => return Err(Box::new(unsupported("this form of multi-column SET"))),
     }
-    Ok(out)
+}
+
+fn is_star(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::ColumnRef(column))
+        if matches!(column.fields.last().and_then(|f| f.node.as_ref()), Some(NodeEnum::AStar(_))))
+}
+
+/// Each target takes its column of a sub-select, or of a row as a select list.
+fn parted(
+    (work, edits): Edited<'_>,
+    group: &[Goal<'_>],
+    (range, row): (Range<usize>, bool),
+) -> Result<Vec<Assignment>, Box<Report>> {
+    if group.len() > 1 {
+        refuse_repeated(work, &range)?;
+    }
+    let goals = group.iter().enumerate();
+    let goals = goals.map(|(index, (target, names))| {
+        let at = crate::walk::byte(target.location);
+        let column = work.changed.assigned(&target.name, ("update", at))?;
+        let value = Value::Part {
+            range: range.clone(),
+            row,
+            index,
+            count: group.len(),
+        };
+        assignment((work, edits), (target, names.clone()), column, value)
+    });
+    goals.collect()
+}
+
+/// The sub-select is evaluated for each of its columns: a volatile function would give each of them another
+/// value.
+fn refuse_repeated(work: &Work<'_>, range: &Range<usize>) -> Result<(), Box<Report>> {
+    let calls = &work.statement.facts.calls;
+    let mut calls = calls.iter().filter(|call| range.contains(&call.location));
+    match calls.find(|call| functions::is_volatile(work.context, call)) {
+        Some(call) => Err(Box::new(
+            unsupported(&format!("{}() in what a multi-column SET takes", call.name))
+                .detail("It would be called once for each column, where PostgreSQL calls it once.")
+                .hint("set each column by itself, or call it under WITH or in FROM"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Constants, parameters and rows take the type of the column they are assigned to.
