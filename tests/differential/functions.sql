@@ -3,6 +3,10 @@
 CREATE TABLE t (id int PRIMARY KEY, s text, n numeric, d date);
 CREATE FUNCTION add_one(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
 CREATE AGGREGATE product(int) (sfunc = int4mul, stype = int, initcond = 1);
+CREATE FUNCTION later(a anyelement, b anyelement) RETURNS anyelement LANGUAGE sql AS 'SELECT b';
+CREATE AGGREGATE last_of(anyelement) (sfunc = later, stype = anyelement);
+CREATE FUNCTION seen(bigint, int) RETURNS bigint LANGUAGE sql AS 'SELECT $1 + (SELECT count(*) FROM t)';
+CREATE AGGREGATE all_seen(int) (sfunc = seen, stype = bigint, initcond = '0');
 INSERT INTO t VALUES (1, 'Abc', 1.25, '2024-01-31'), (2, 'dé f', -2.5, '2024-02-29'), (3, NULL, NULL, NULL);
 -- each calls all of the next storey: there are more ways down than can be gone
 DO $$ BEGIN
@@ -35,3 +39,7 @@ SELECT current_date = now()::date, pg_typeof(now()), localtimestamp IS NOT NULL,
 SELECT -id AS neg, +id, id ^ 2, id % 2, id & 1, id | 4, ~id, id << 1, @ -5, |/ 16 FROM t ORDER BY id;
 SELECT product(id), product(add_one(id)) FROM t;
 SELECT storey_1_1(0);
+-- an aggregate of functions that write nothing and read nothing changed
+SELECT last_of(s ORDER BY id), last_of(id ORDER BY id DESC) FROM t;
+-- expect refused 0A000
+SELECT all_seen(id) FROM t;

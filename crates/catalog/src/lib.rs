@@ -423,7 +423,7 @@ pub struct Function {
     pub extension: bool,
     /// Types outside `pg_catalog` that it takes or gives.
     pub types: Vec<u32>,
-    /// The text of one in SQL or PL/pgSQL outside `pg_catalog`.
+    /// The text of one in SQL or PL/pgSQL outside `pg_catalog`; of an aggregate, those of its functions.
     pub source: Option<Arc<str>>,
     /// What it runs, where a call of it can be written out.
     pub body: Option<Arc<FunctionBody>>,

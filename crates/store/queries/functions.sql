@@ -1,6 +1,6 @@
 -- Every function, pg_catalog's included, and every operator outside it with the function behind.
 -- An aggregate is as volatile as the most volatile function it is made of ('i' < 's' < 'v'): what
--- CREATE AGGREGATE itself writes down says nothing of them.
+-- CREATE AGGREGATE itself writes down says nothing of them. Its source is theirs that are not immutable.
 SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
        (CASE WHEN p.prokind = 'a' AND p.pronamespace <> 'pg_catalog'::regnamespace THEN
             (SELECT max(f.provolatile::text) FROM pg_aggregate a JOIN pg_proc f ON f.oid IN
@@ -17,8 +17,16 @@ SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
             ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END AS types,
-       CASE WHEN l.lanname IN ('sql', 'plpgsql') AND p.pronamespace <> 'pg_catalog'::regnamespace AND p.prokind = 'f'
-            THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS source,
+       CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN NULL
+            WHEN l.lanname IN ('sql', 'plpgsql') AND p.prokind = 'f' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)
+            WHEN p.prokind = 'a' THEN
+            (SELECT CASE WHEN bool_and(t.lanname IN ('sql', 'plpgsql'))
+                    THEN string_agg(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), E'\n') END
+             FROM pg_aggregate a JOIN pg_proc f ON f.provolatile <> 'i' AND f.oid IN
+                 (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+                  a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+             JOIN pg_language t ON t.oid = f.prolang
+             WHERE a.aggfnoid = p.oid) END AS source,
        NULL::text AS operator
 FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
