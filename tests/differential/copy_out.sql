@@ -5,6 +5,7 @@ CREATE TABLE clean (id int PRIMARY KEY, v text);
 INSERT INTO t VALUES (1, 'a	tab', 1.5), (2, NULL, NULL), (3, 'line
 break', 3);
 INSERT INTO clean VALUES (1, 'x');
+CREATE VIEW seen AS SELECT id, v FROM t;
 -- script
 COPY clean TO STDOUT;
 COPY t TO STDOUT;
@@ -29,3 +30,5 @@ COPY (SELECT id, v FROM t ORDER BY id) TO STDOUT (DELIMITER ';', NULL 'stdin');
 COPY t (nosuch) TO STDOUT;
 -- expect error 42701
 COPY t (id, v, id) TO STDOUT;
+-- expect error 42809
+COPY seen TO STDOUT;

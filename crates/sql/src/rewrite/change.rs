@@ -237,14 +237,10 @@ impl Changed {
                 .position(at + 1),
             ));
         }
-        let does = match self.command {
-            Command::Select => "merge into",
-            _ => does,
-        };
         let own = match &self.through {
             None => Some(name),
             Some(through) => {
-                through.writable(&[name], does)?;
+                through.writable(&[name], self.doing(does))?;
                 through.column(name)
             }
         };
@@ -265,7 +261,15 @@ impl Changed {
         }
         let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
         let way = self.through.as_ref();
-        way.map_or(Ok(()), |way| way.writable(&names, does))
+        way.map_or(Ok(()), |way| way.writable(&names, self.doing(does)))
+    }
+
+    /// What an error about a view's column calls it.
+    fn doing<'a>(&self, does: &'a str) -> &'a str {
+        match self.command {
+            Command::Select => "merge into",
+            _ => does,
+        }
     }
 
     /// Rows of the head as rows of what the client names.

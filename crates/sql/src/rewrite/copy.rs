@@ -145,6 +145,12 @@ fn to(
             effect: Effect::CopyOut,
         }));
     };
+    if item.relation.view.is_some() {
+        // PostgreSQL says that it copies from tables alone
+        return Ok(Plan::Relay(Relay {
+            effect: Effect::CopyOut,
+        }));
+    }
     let head = context
         .catalog
         .head(item.relation.id)
