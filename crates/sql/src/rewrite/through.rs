@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use catalog::{CheckOption, Command, Relation, RelationKind, quote_identifier as q, quote_literal};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ColumnRef, Node, SelectStmt, SetOperation, Token as Kind};
+use pg_query::protobuf::{ColumnRef, Node, SelectStmt, SetOperation, Token as Kind, TypeCast};
 use report::Report;
 
 use crate::classify::unsupported;
@@ -266,9 +266,11 @@ fn level(
         (None, None) => None,
         _ => return Err(refused()),
     };
-    let alias = from.alias.as_ref().map(|a| a.aliasname.as_str());
     let outside = |e: &Edit| e.range.start < name.start || name.end < e.range.end;
-    let (system, asked) = system_columns(statement, inside, &next)?;
+    let (system, mut asked) = system_columns(statement, inside, &next)?;
+    let alias = from.alias.as_ref().map(|a| a.aliasname.as_str());
+    let label = alias.unwrap_or(&from.relname);
+    asked.extend(whole_rows(statement, &next, label));
     let read = |e: &Edit| !asked.iter().any(|own| own.range == e.range);
     let edits = reads.list.into_iter().filter(|e| outside(e) && read(e));
     let edits = edits.chain(asked.iter().cloned()).collect();
@@ -276,7 +278,7 @@ fn level(
         view: Arc::clone(view),
         statement: Arc::clone(statement),
         edits,
-        alias: q(alias.unwrap_or(&from.relname)),
+        alias: q(label),
         bare: alias.is_none(),
         with_children: from.inh,
         name,
@@ -310,6 +312,25 @@ fn system_columns(
     let wanted = system::wanted(statement, inside, &item);
     let edits = system::edits(statement, &item, &wanted)?;
     Ok((wanted, edits))
+}
+
+/// The rows of what a view reads, as values: the source has more columns. A view's definition has no other star.
+fn whole_rows<'a>(
+    statement: &'a Statement,
+    next: &'a Relation,
+    label: &'a str,
+) -> impl Iterator<Item = Edit> + 'a {
+    let stars = statement.facts.columns.iter();
+    let stars = stars.filter(move |c| c.fields.as_slice() == [label, "*"]);
+    stars.filter_map(move |column| {
+        let (range, _) = statement.tokens.name_at(column.location)?;
+        let names = next.columns.iter();
+        let values = list(names.map(|c| format!("{}.{}", q(label), q(&c.name))));
+        Some(Edit::new(
+            range,
+            format!("ROW({values})::{}", next.qualified()),
+        ))
+    })
 }
 
 /// The bytes of a table's name and of the ONLY before it.
@@ -357,7 +378,9 @@ fn columns(
             Some(NodeEnum::ColumnRef(column)) => column,
             // how a view's definition shows a whole row
             Some(NodeEnum::TypeCast(cast)) => match cast.arg.as_deref().map(|a| &a.node) {
-                Some(Some(NodeEnum::ColumnRef(column))) if is_star(column) => {
+                Some(Some(NodeEnum::ColumnRef(column)))
+                    if is_star(column) && is_row_type(cast, next) =>
+                {
                     return Err(WHOLE_ROW);
                 }
                 _ => return Err(NO_COLUMN),
@@ -379,6 +402,12 @@ fn columns(
 fn is_star(column: &ColumnRef) -> bool {
     let last = column.fields.last().and_then(|field| field.node.as_ref());
     matches!(last, Some(NodeEnum::AStar(_)))
+}
+
+fn is_row_type(cast: &TypeCast, of: &Relation) -> bool {
+    let named = cast.type_name.as_ref();
+    let named = named.and_then(|t| crate::walk::string_fields(&t.names).pop());
+    named.is_some_and(|name| name == of.name)
 }
 
 const NO_COLUMN: &str =
@@ -454,20 +483,15 @@ impl Through {
 
     /// The view's rows, in brackets, over the merged table.
     pub(crate) fn over(&self, source: &str) -> String {
-        let barrier = |l: &Level| l.view.view.as_ref().is_some_and(|v| v.security_barrier);
-        let text = self.text(source, true);
-        if self.levels.iter().any(barrier) {
-            format!("(SELECT * FROM ({text}) AS v OFFSET 0)")
-        } else {
-            format!("({text})")
-        }
+        self.text(source, true)
     }
 
     /// The view's rows, in brackets, over rows of the head, seen or not.
     pub(crate) fn written(&self, rows: &str) -> String {
-        format!("({})", self.text(rows, false))
+        self.text(rows, false)
     }
 
+    /// In brackets.
     fn text(&self, source: &str, filtered: bool) -> String {
         let mut source = source.to_owned();
         let count = self.levels.len();
@@ -496,10 +520,13 @@ impl Through {
                 hidden.push(self.shown(level, n + 1 == count));
                 hidden.extend(below.map(|m| format!("{}.pgdraft_ok{m}", level.alias)));
             }
-            source = level.render(&source, &list(hidden), (!filtered).then_some(n));
-            if n > 0 {
-                source = format!("({source})");
-            }
+            let text = level.render(&source, &list(hidden), (!filtered).then_some(n));
+            let view = level.view.view.as_ref();
+            // what stands above a barrier meets no row that it hides
+            source = match filtered && view.is_some_and(|v| v.security_barrier) {
+                true => format!("(SELECT * FROM ({text}) AS v OFFSET 0)"),
+                false => format!("({text})"),
+            };
         }
         source
     }
