@@ -313,6 +313,7 @@ impl Plans {
             functions,
             fresh,
             expanded: 0,
+            client: None,
         };
         if let Some(variant) = &piece.pattern {
             if let Some(plan) = self.patterns.plan(variant, &piece.text, stamp, context) {

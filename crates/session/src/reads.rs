@@ -83,6 +83,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             functions: &shared.functions,
             fresh: true,
             expanded: 0,
+            client: None,
         };
         let Some(name) = piece.executes() else {
             return sql::readings(&piece.text, &context);

@@ -33,6 +33,21 @@ pub struct Context<'a> {
     pub fresh: bool,
     /// How many functions the text stands in that are written out; 0 for the client's own.
     pub expanded: usize,
+    /// In a text whose names are qualified: `search_path` and `temporary` of the client's own, by which
+    /// PostgreSQL finds the names in the functions that it calls.
+    pub client: Option<(&'a [String], &'a BTreeSet<String>)>,
+}
+
+impl<'a> Context<'a> {
+    /// What it is for a text whose names are qualified.
+    pub(crate) fn qualified(&self, none: &'a BTreeSet<String>) -> Self {
+        Self {
+            search_path: &[],
+            temporary: none,
+            client: self.client.or(Some((self.search_path, self.temporary))),
+            ..*self
+        }
+    }
 }
 
 /// Names of functions an agent may call besides the safe ones.

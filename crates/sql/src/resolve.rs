@@ -217,13 +217,18 @@ pub(crate) fn is_dirty(context: &Context<'_>, id: RelationId) -> bool {
     context.draft.dirty.contains_key(&drafted)
 }
 
-/// Whether a view has to be expanded; what it calls must be allowed either way.
+/// Whether a view has to be expanded; what it calls must be allowed either way, or be a function that can be
+/// written out.
 fn view_is_dirty(context: &Context<'_>, view: &Relation) -> Result<bool, Report> {
     let Some(behind) = &view.view else {
         return Ok(false);
     };
+    let mut calls = false;
     for function in &behind.functions {
-        crate::functions::permit(context, function)?;
+        match crate::functions::permit(context, function) {
+            Err(_) if function.body.is_some() => calls = true,
+            allowed => allowed?,
+        }
     }
     for relation in behind
         .relations
@@ -233,7 +238,7 @@ fn view_is_dirty(context: &Context<'_>, view: &Relation) -> Result<bool, Report>
         policies::settled(context, relation)?;
     }
     let mut tables = behind.relations.iter();
-    Ok(tables.any(|id| !dirty_members(context, *id, false).is_empty()))
+    Ok(calls || tables.any(|id| !dirty_members(context, *id, false).is_empty()))
 }
 
 /// ZD006: the head was made for another shape of the table.

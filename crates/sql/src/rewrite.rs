@@ -455,11 +455,8 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
     }
     let none = BTreeSet::new();
     // pg_get_viewdef was asked with an empty search_path: every name is qualified
-    let inside = Context {
-        search_path: &[],
-        temporary: &none,
-        ..*context
-    };
+    let inside = context.qualified(&none);
+    inlined::all_named(inner, relation, &inside)?;
     let Some(edits) = Edits::of_reads(inner, &inside)? else {
         return Ok(None);
     };

@@ -53,6 +53,7 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
             functions: &policy,
             fresh: true,
             expanded: 0,
+            client: None,
         },
     )
 }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use catalog::{Function, FunctionBody, Gives, quote_identifier as q};
+use catalog::{Function, FunctionBody, Gives, Relation, quote_identifier as q};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
 
@@ -96,6 +96,38 @@ pub(crate) fn write_out(
     Ok(true)
 }
 
+/// That each function which a view calls, and which may not run as it is, is called by its name in the view's
+/// text or in that of a view behind it: an operator or a cast would call it unseen.
+///
+/// # Errors
+/// What [`functions::permit`] says of one that is not.
+pub(crate) fn all_named(
+    text: &Statement,
+    view: &Relation,
+    inside: &Context<'_>,
+) -> Result<(), Report> {
+    let calls = view.view.iter().flat_map(|v| &v.functions);
+    for called in calls {
+        let Err(refusal) = functions::permit(inside, called) else {
+            continue;
+        };
+        let mut named = text.facts.calls.iter();
+        if named.any(|call| function(inside, call) == Some(called)) {
+            continue;
+        }
+        let mut behind = text.facts.relations.iter();
+        let behind = behind.any(|r| {
+            let found = resolve::resolve(inside, r.schema.as_deref(), &r.name);
+            matches!(found, Ok(Resolved::Known(next))
+                if next.view.as_ref().is_some_and(|v| v.functions.contains(called)))
+        });
+        if !behind {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
 fn inside<'c>(
     context: &Context<'c>,
     body: &FunctionBody,
@@ -105,13 +137,15 @@ fn inside<'c>(
         expanded: context.expanded + 1,
         ..*context
     };
-    match body.qualified {
-        true => Context {
-            search_path: &[],
-            temporary: none,
+    match (body.qualified, context.client) {
+        (true, _) => inside.qualified(none),
+        (false, Some((search_path, temporary))) => Context {
+            search_path,
+            temporary,
+            client: None,
             ..inside
         },
-        false => inside,
+        (false, None) => inside,
     }
 }
 
