@@ -46,6 +46,8 @@ SELECT '(1,2)'::pair;
 -- expect refused 0A000
 SELECT * FROM json_to_record('{"a":1}') AS r(a evild);
 -- expect refused 0A000
+SELECT * FROM ROWS FROM (json_to_record('{"a":1}') AS (a evild)) AS r;
+-- expect refused 0A000
 SELECT * FROM xmltable('/r' PASSING ('<r><b>1</b></r>'::xml) COLUMNS b evild);
 -- expect refused 0A000
 CREATE TEMP TABLE mine (id evild);

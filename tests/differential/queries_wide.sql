@@ -48,3 +48,4 @@ SELECT id, pay OPERATOR(pg_catalog.*) 2, -pay, @ (100 - pay), dept || id, dept ~
 SELECT * FROM (VALUES (1), (5)) v (id) JOIN emp USING (id) ORDER BY id;
 SELECT id FROM emp ORDER BY pay USING > , id OFFSET 2 ROWS FETCH FIRST 3 ROWS WITH TIES;
 TABLE dept ORDER BY dept;
+SELECT e.id, x.* FROM emp e, ROWS FROM (jsonb_to_record(e.doc) AS (n int, l jsonb), generate_series(1, 2)) WITH ORDINALITY AS x (n, l, g, o) ORDER BY e.id, o;

@@ -365,8 +365,13 @@ impl Walker {
             }
             Some(NodeEnum::RangeFunction(function)) => {
                 let first = self.facts.calls.len();
-                for list in &function.functions {
-                    self.pushed(Some(list))?;
+                for item in &function.functions {
+                    // a list of column definitions, with nothing but types, may stand behind the call
+                    let call = match &item.node {
+                        Some(NodeEnum::List(list)) => list.items.first(),
+                        _ => Some(item),
+                    };
+                    self.pushed(call)?;
                 }
                 if let Some(call) = self.facts.calls.get_mut(first) {
                     call.source = Some(source(function));
