@@ -105,6 +105,15 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
+    /// The same for a statement that no other one of its Query may have made a transaction for.
+    pub(crate) async fn decide_alone(
+        &mut self,
+        piece: &Piece,
+    ) -> Result<(Arc<Plan>, Stamp), Failure> {
+        self.locks_in_transaction(piece).await?;
+        self.decide(piece).await
+    }
+
     /// Plans a statement and fetches what planning asks for, but nothing that only running needs.
     pub(crate) async fn decide_text(
         &mut self,

@@ -43,6 +43,8 @@ pub(crate) struct Lane {
     settled: u64,
     /// Extended requests were sent that no Sync follows yet.
     pub(crate) unsynced: bool,
+    /// One of them runs something.
+    pub(crate) executing: bool,
     /// Whether upstream knows the session.
     pub(crate) bound: Bound,
     /// `search_path` has to be read again before the next statement is planned.
@@ -205,6 +207,7 @@ impl Lane {
             ended: 0,
             settled: 0,
             unsynced: false,
+            executing: false,
             bound: Bound::No,
             settings_stale: true,
             set_in: None,
@@ -235,9 +238,13 @@ impl Lane {
         match self.replies.push(want, fix) {
             Ok(()) => {
                 match want {
-                    Want::Sync => self.unsynced = false,
+                    Want::Sync => {
+                        self.unsynced = false;
+                        self.executing = false;
+                    }
                     Want::Parse | Want::Bind | Want::Describe | Want::Execute | Want::Close => {
                         self.unsynced = true;
+                        self.executing |= want == Want::Execute;
                     }
                     Want::Query | Want::Local | Want::CopyEnd => {}
                 }

@@ -15,6 +15,7 @@ use crate::api::Statement;
 use crate::conn::Failure;
 use crate::fix::{Positions, command_name, not_in_read_only};
 use crate::lane::Bound;
+use crate::planner::Piece;
 use crate::prepared::Undo;
 use crate::queue::{Capture, Captured, Fix, Want};
 use crate::request::Requests;
@@ -533,6 +534,21 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             Locks::Writers | Locks::Own | Locks::Tables | Locks::No => &LOCK_SESSION,
         };
         self.wait_for(own, &[now], Some(command)).await
+    }
+
+    /// Fails as PostgreSQL does where a LOCK TABLE stands alone, outside of a transaction: from 18 on what we
+    /// send before it makes one for it.
+    pub(crate) async fn locks_in_transaction(&mut self, piece: &Piece) -> Result<(), Failure> {
+        let lock = piece.parsed.as_ref().and_then(|s| s.table_lock());
+        if lock.is_none() || self.conn.lane().executing {
+            return Ok(());
+        }
+        self.settle().await?;
+        if self.conn.lane().status != b'I' {
+            return Ok(());
+        }
+        let message = "LOCK TABLE can only be used in transaction blocks";
+        Err(Report::error("25P01", message).into())
     }
 
     /// Takes the session's part of a LOCK TABLE, and waits for it.

@@ -160,7 +160,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         for (index, piece) in script.iter().enumerate().skip(next) {
             let between = text.get(byte..piece.range.start).unwrap_or_default();
             (byte, shift) = (piece.range.start, shift + between.chars().count());
-            let (plan, stamp) = match self.decide(piece).await {
+            let decided = match script.len() {
+                1 => self.decide_alone(piece).await,
+                _ => self.decide(piece).await,
+            };
+            let (plan, stamp) = match decided {
                 Ok(decided) => decided,
                 Err(Failure::Refused(report)) => {
                     self.poison(&shifted(*report, shift));

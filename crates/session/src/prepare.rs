@@ -106,7 +106,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return Ok(prepared);
         };
         self.count_statement(kind_of(old), &piece.text);
-        let (plan, stamp) = self.decide(piece).await?;
+        let (plan, stamp) = self.decide_alone(piece).await?;
         if stamp == *old_stamp && !lost {
             return Ok(prepared);
         }
