@@ -32,6 +32,8 @@ fuzz_target!(|text: &str| {
             temporary: &BTreeSet::new(),
             functions: &functions,
             fresh: true,
+            expanded: 0,
+            client: None,
         };
         for statement in &script.statements {
             match sql::plan(statement, context) {
