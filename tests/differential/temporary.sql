@@ -103,6 +103,14 @@ CREATE TEMP TABLE m AS SELECT id FROM t WHERE id < 3; INSERT INTO m VALUES (50);
 -- end
 CREATE TEMP TABLE m AS VALUES (1), (2);
 DROP TABLE IF EXISTS m, nothere;
+CREATE TEMP TABLE m AS VALUES (1), (2);
+-- expect error 3F000
+DROP TABLE nowhere.o, m;
+-- expect error 42P01
+DROP TABLE m, public.nothere;
+DROP TABLE IF EXISTS nowhere.o, m, public.nothere;
+-- expect error 42P01
+SELECT * FROM m;
 PREPARE p AS SELECT id, v FROM t WHERE id = $1;
 CREATE TEMP TABLE x AS EXECUTE p(1);
 SELECT * FROM x;

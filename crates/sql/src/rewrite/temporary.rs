@@ -167,7 +167,11 @@ pub(crate) fn define(
             }
         }
     }
-    if !own.is_empty() {
+    // a name with another schema cannot be said to be temporary
+    let elsewhere = unknown.iter().any(|name| name.schema.is_some());
+    if elsewhere {
+        own.clear();
+    } else if !own.is_empty() {
         own.append(&mut unknown);
     }
     if definition.views {
