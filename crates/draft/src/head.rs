@@ -15,11 +15,6 @@ use crate::{before, inlet};
 /// rows).
 const OWN_ROWS: &str = "pgdraft_sid = (SELECT l.sid FROM pgdraft.live_session l)";
 
-/// The same of a head for the rows that are there, in words that the planner takes to hold for almost
-/// all of them: what reads a head names the session itself, in a way that an index can follow.
-const SEEN_ROWS: &str =
-    "NULLIF(pgdraft_sid = (SELECT l.sid FROM pgdraft.live_session l), false) IS NOT NULL";
-
 /// The session of a new row; row-level security compares it with the one the backend is bound to.
 const SESSION: &str = "pgdraft_sid bigint NOT NULL DEFAULT pgdraft.sid()";
 
@@ -92,14 +87,11 @@ ALTER TABLE {head} REPLICA IDENTITY FULL;",
         );
     }
     out.push_str(&log_ddl(relation, id));
-    for (table, seen, rights) in [
-        (head, SEEN_ROWS, "SELECT, INSERT, UPDATE"),
-        (log, OWN_ROWS, "SELECT, INSERT"),
-    ] {
+    for (table, rights) in [(head, "SELECT, INSERT, UPDATE"), (log, "SELECT, INSERT")] {
         let _ = writeln!(
             out,
             "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-CREATE POLICY pgdraft ON {table} TO {agent} USING ({seen}) WITH CHECK ({OWN_ROWS});
+CREATE POLICY pgdraft ON {table} TO {agent} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS});
 GRANT {rights} ON {table} TO {agent};"
         );
     }

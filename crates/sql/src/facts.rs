@@ -131,6 +131,8 @@ pub(crate) struct Block {
     pub(crate) derived: bool,
     /// It has a WHERE or a LIMIT: it need not scan its tables whole.
     pub(crate) selective: bool,
+    /// The column of its one table in whose order it wants the first rows, or whose ends.
+    pub(crate) ordered: Option<Vec<String>>,
     /// What its WHERE and ON look for.
     pub(crate) sought: Vec<Sought>,
     /// What its WHERE and ON ask of columns alone: each holds of every row that it uses, unless a join

@@ -17,29 +17,33 @@ pub(crate) use tree::{Member, OWN, tree};
 const LARGE_DRAFT: u64 = 10_000;
 
 /// The number of the session that the backend is bound to: the same in all of a statement, known to
-/// every worker, and read anew by a plan that another session runs too. It only finds rows; which of
-/// them an agent may see row-level security says for itself.
+/// every worker, and read anew by a plan that another session runs too. It only orders rows; which of
+/// them an agent may see row-level security says.
 const SESSION: &str = "pg_catalog.current_setting('pgdraft.sid')::pg_catalog.int8";
 
-/// The condition that a row of a head is the session's, for an index to find it by.
-pub(crate) fn of_session(alias: &str) -> String {
-    format!("{alias}.pgdraft_sid OPERATOR(pg_catalog.=) {SESSION}")
+/// What the arms give as the number of the session, and the condition on it over both, where the order
+/// of rows matters: then the number is one constant to the planner, and an index of the head that begins
+/// with it gives rows in the order of its other columns, as the base's index does.
+struct InOrder {
+    base: String,
+    head: &'static str,
+    same: String,
 }
 
-/// What the base's arm gives as the number of the session, and the condition on it over both arms.
-///
-/// `in_order`: the number is one constant to the planner, so an index of the head that begins with it
-/// gives rows in the order of its other columns, as the base's index does (measured: the first ten of
-/// a draft of 1,000 in 62 instead of 295 us). That leaves one test before the base's arm, whose rows
-/// then go through a node of their own; where all are read it is left away.
-fn sessions(in_order: bool) -> (&'static str, String) {
-    let own = of_session("m");
-    match in_order {
-        true => (SESSION, own),
-        false => (
-            "NULL::pg_catalog.int8",
-            format!("(m.pgdraft_sid IS NULL OR {own})"),
-        ),
+impl InOrder {
+    fn of(wanted: Wanted) -> Self {
+        if wanted.scan != Scan::First || wanted.fenced {
+            return Self {
+                base: String::new(),
+                head: "",
+                same: String::new(),
+            };
+        }
+        Self {
+            base: format!(", {SESSION} AS pgdraft_sid"),
+            head: ", h.pgdraft_sid",
+            same: format!(" AND m.pgdraft_sid OPERATOR(pg_catalog.=) {SESSION}"),
+        }
     }
 }
 
@@ -52,6 +56,8 @@ pub(crate) enum Scan {
     Part,
     /// Some of its rows, which an index finds.
     Sought,
+    /// The first or the last of all rows in the order of an index.
+    First,
 }
 
 /// How a relation is to be merged.
@@ -82,7 +88,7 @@ impl Wanted {
             _ if self.fenced => false,
             Scan::Whole => false,
             Scan::Part => self.rows >= LARGE_DRAFT,
-            Scan::Sought => true,
+            Scan::Sought | Scan::First => true,
         }
     }
 }
@@ -174,10 +180,10 @@ impl System {
 
 /// The derived table, in brackets, without an alias.
 ///
-/// The condition on the session is ours; that of row-level security is one that the planner takes to
-/// hold for almost every row. Of two of a kind it would believe in a two-hundredth of a two-hundredth
-/// of the rows (measured: 12 ms instead of 0.03 for a row of a draft of 20,000). Neither has the
-/// number in it, so one text serves all sessions.
+/// No condition names the session: row-level security adds it to every head, and a second one would
+/// make the planner believe in a two-hundredth of a two-hundredth of the rows (measured: 12 ms
+/// instead of 0.03 for a row of a draft of 20,000). Only where nothing but an order finds the rows there is
+/// one ([`InOrder`]). None has the number in it, so one text serves all sessions.
 pub(crate) fn merged(relation: &Relation, head: &Head, wanted: Wanted) -> Option<String> {
     merged_with(relation, head, (wanted, &System::default()))
 }
@@ -190,6 +196,7 @@ pub(crate) fn merged_with(
 ) -> Option<String> {
     let [system_out, system_base, system_head] = system.lists();
     let probe = wanted.probes();
+    let in_order = InOrder::of(wanted);
     let arms = match relation.key() {
         Some(key) if wanted.bare_count && !wanted.truncated && !relation.row_security => {
             return Some(counted(relation, head, key));
@@ -198,7 +205,6 @@ pub(crate) fn merged_with(
         Some(key) => hashing(head, key)?,
         None => Arms::beside(),
     };
-    let (session_base, session) = sessions(probe);
     let (new_out, new_base, new_head) = if wanted.with_new {
         (
             ", m.pgdraft_new",
@@ -222,9 +228,9 @@ pub(crate) fn merged_with(
         false => (", true AS pgdraft_shown", ", false"),
     };
     Some(format!(
-        "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, {session_base} AS pgdraft_sid, true AS pgdraft_live, {mark_base}{new_base}{gone_base}{seen_base}{system_base} FROM {base} b \
-         UNION ALL SELECT {h}, h.pgdraft_sid, h.pgdraft_live, {mark_head}{new_head}{gone_head}{seen_head}{system_head} FROM {table} h) m \
-         WHERE {session} AND m.pgdraft_live{gone}{bound}{seen}{only}{same} AND {hidden}{fence})",
+        "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{sid_base}{new_base}{gone_base}{seen_base}{system_base} FROM {base} b \
+         UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{sid_head}{new_head}{gone_head}{seen_head}{system_head} FROM {table} h) m \
+         WHERE m.pgdraft_live{sid}{gone}{bound}{seen}{only}{same} AND {hidden}{fence})",
         m = columns(relation, "m"),
         b = columns(relation, "b"),
         h = columns(relation, "h"),
@@ -232,6 +238,9 @@ pub(crate) fn merged_with(
         table = head.table(),
         mark_base = arms.mark_base,
         mark_head = arms.mark_head,
+        sid_base = in_order.base,
+        sid_head = in_order.head,
+        sid = in_order.same,
         bound = bound(relation),
         only = system.only,
         same = same(relation),
@@ -294,9 +303,11 @@ impl Arms {
 /// output one column twice and lose Merge Append.
 fn hashing(head: &Head, key: &Key) -> Option<Arms> {
     let (last, others) = key.columns.split_last()?;
-    let same = |(i, c): (usize, &String)| format!("s.{c} {} m.{c}", equals(key, i), c = q(c));
-    let mut shadow = vec![of_session("s")];
-    shadow.extend(others.iter().enumerate().map(same));
+    let mut shadow: Vec<String> = others
+        .iter()
+        .enumerate()
+        .map(|(i, c)| format!("s.{c} {} m.{c}", equals(key, i), c = q(c)))
+        .collect();
     let last_equals = equals(key, others.len());
     shadow.push(format!("s.{} {last_equals} m.pgdraft_key", q(last)));
     Some(Arms {
@@ -321,9 +332,8 @@ fn probing(head: &Head, key: &Key) -> Arms {
         mark_base: "true AS pgdraft_base".to_owned(),
         mark_head: "false",
         hidden: format!(
-            "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {} s WHERE {} AND {shadow} OFFSET 0), true) IS NOT NULL)",
+            "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {} s WHERE {shadow} OFFSET 0), true) IS NOT NULL)",
             head.table(),
-            of_session("s"),
         ),
     }
 }
@@ -332,10 +342,8 @@ fn probing(head: &Head, key: &Key) -> Arms {
 fn counted(relation: &Relation, head: &Head, key: &Key) -> String {
     let shadow = key_equality(key, "s", "b");
     format!(
-        "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE {own_s} AND {shadow}){same} \
-         UNION ALL SELECT {h} FROM {table} h WHERE {own_h} AND h.pgdraft_live{bound})",
-        own_s = of_session("s"),
-        own_h = of_session("h"),
+        "(SELECT {b} FROM {base} b WHERE NOT EXISTS (SELECT 1 FROM {table} s WHERE {shadow}){same} \
+         UNION ALL SELECT {h} FROM {table} h WHERE h.pgdraft_live{bound})",
         bound = bound(relation),
         same = same(relation),
         b = columns(relation, "b"),

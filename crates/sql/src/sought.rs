@@ -55,8 +55,14 @@ pub(crate) fn scan(
     let joined = tables.iter().filter(dirty).count();
     find(&mut tables, facts);
     let found = tables.iter().any(|table| is_it(table) && table.sought);
+    let in_order = |table: &Table| {
+        let column = facts.ordered.as_ref().and_then(|by| table.column(by));
+        column.is_some_and(|column| leads(relation, column))
+    };
     if found || facts.selective && joined > JOINED_MAX {
         Scan::Sought
+    } else if tables.iter().any(|table| is_it(table) && in_order(table)) {
+        Scan::First
     } else {
         part
     }

@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 28] = [
+const MIGRATIONS: [(i32, &str, &str); 27] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -56,20 +56,19 @@ const MIGRATIONS: [(i32, &str, &str); 28] = [
         "answers",
         include_str!("../migrations/0025_answers.sql"),
     ),
-    (26, "order", include_str!("../migrations/0026_order.sql")),
     (
-        27,
+        26,
         "answers",
-        include_str!("../migrations/0027_answers.sql"),
+        include_str!("../migrations/0026_answers.sql"),
     ),
-    (28, "speed", include_str!("../migrations/0028_speed.sql")),
+    (27, "speed", include_str!("../migrations/0027_speed.sql")),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 28;
+pub const VERSION: i32 = 27;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catalog::{Column, Head, Key, Relation, quote_identifier as q};
 
-use super::{System, Wanted, columns, equals, of_session, sessions};
+use super::{InOrder, System, Wanted, columns, equals};
 
 /// Where new rows are told too: whether a row is one of the first member.
 pub(crate) const OWN: &str = "pgdraft_own";
@@ -33,9 +33,9 @@ pub(crate) fn tree(
         .enumerate()
         .flat_map(|(n, member)| keys(parent, n + 1, member))
         .collect();
-    let (session_base, session) = sessions(wanted.probes());
+    let in_order = InOrder::of(wanted);
     let mut arms = Vec::new();
-    let mut hidden = String::new();
+    let mut hidden = in_order.same.clone();
     let mut out = String::new();
     for (n, member) in (1..).zip(members) {
         let of_member = System {
@@ -51,16 +51,18 @@ pub(crate) fn tree(
         };
         let new = told("false");
         arms.push(format!(
-            "SELECT {}, {session_base} AS pgdraft_sid, true AS pgdraft_live, {n} AS pgdraft_arm{keys}{new}{system_base} FROM {} b",
+            "SELECT {}, true AS pgdraft_live, {n} AS pgdraft_arm{}{keys}{new}{system_base} FROM {} b",
             columns(parent, "b"),
+            in_order.base,
             member.relation.only()
         ));
         let Some(head) = &member.head else { continue };
         let keys: String = carried.iter().map(Carried::nothing).collect();
         let new = told("h.pgdraft_new");
         arms.push(format!(
-            "SELECT {}, h.pgdraft_sid, h.pgdraft_live, 0{keys}{new}{system_head} FROM {} h",
+            "SELECT {}, h.pgdraft_live, 0{}{keys}{new}{system_head} FROM {} h",
             columns(parent, "h"),
+            in_order.head,
             head.table()
         ));
         hidden.push_str(&conditions(member, head, (n, wanted), &carried));
@@ -69,7 +71,7 @@ pub(crate) fn tree(
         out.insert_str(0, &format!(", m.pgdraft_new, m.{OWN}"));
     }
     format!(
-        "(SELECT {}{out} FROM ({}) m WHERE {session} AND m.pgdraft_live{hidden}{})",
+        "(SELECT {}{out} FROM ({}) m WHERE m.pgdraft_live{hidden}{})",
         columns(parent, "m"),
         arms.join(" UNION ALL "),
         if wanted.fenced { " OFFSET 0" } else { "" },
@@ -86,8 +88,7 @@ fn conditions(
     let mut out = super::same(&member.relation);
     if let Some(key) = member.relation.key() {
         let same = shadow(key, n, carried);
-        let own = of_session("s");
-        let found = format!("SELECT 1 FROM {} s WHERE {own} AND {same}", head.table());
+        let found = format!("SELECT 1 FROM {} s WHERE {same}", head.table());
         out.push_str(&if wanted.probes() {
             format!(
                 " AND (m.pgdraft_arm <> {n} OR NULLIF(EXISTS ({found} OFFSET 0), true) IS NOT NULL)"

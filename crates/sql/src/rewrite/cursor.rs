@@ -12,7 +12,7 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::facts::{Cursor, TableRef};
-use crate::merge::{equals, of_session};
+use crate::merge::equals;
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Resolved};
@@ -168,7 +168,6 @@ pub(crate) fn position(
         taken.push(format!("l.{column} {equals} {value}"));
         values.push(format!("{value} AS k{i}"));
     }
-    left.push(of_session("h"));
     let cte = format!(
         "{at} AS MATERIALIZED (SELECT {values}, CASE WHEN EXISTS (SELECT FROM {head} h WHERE {left} AND h.pgdraft_moved AND NOT h.pgdraft_live) THEN pgdraft.key_left({name}) \
          WHEN EXISTS (SELECT FROM {head} h JOIN {log} l ON {taken} WHERE {left} AND h.pgdraft_live AND l.pgdraft_kind = 'D' AND l.pgdraft_op = pgdraft.op()) THEN pgdraft.key_taken({name}) END FROM (SELECT pgdraft.current_of({name}, {id}, {table}) AS k OFFSET 0) AS p)",

@@ -11,7 +11,6 @@ use catalog::{Key, ROW_COLUMN, Relation, RelationId, RelationKind, quote_identif
 use report::Report;
 
 use crate::facts::{Block, Piece, Test};
-use crate::merge::of_session;
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Merged};
@@ -142,11 +141,10 @@ impl<'a> Notes<'a> {
         let mut splice = work.splice();
         splice.ours(&format!(
             "(SELECT pg_catalog.count(pgdraft.note_missed({number}, i.pgdraft_op, ARRAY[{keys}])) FROM {head} i \
-             WHERE {own} AND NOT EXISTS (SELECT FROM {src})",
+             WHERE NOT EXISTS (SELECT FROM {src})",
             number = images.number,
             keys = images.shown_key("i"),
             head = images.head,
-            own = of_session("i"),
             src = work.src(),
         ));
         for test in of_key {
@@ -275,10 +273,9 @@ pub(crate) fn met(work: &Work<'_>, input: &str, ways: &[String], sought: bool) -
         .map(|way| {
             format!(
                 "SELECT h.pgdraft_op, ARRAY[{keys}] AS keys FROM {input} AS i JOIN {head} AS h ON {way} \
-                 WHERE {own} AND h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
+                 WHERE h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
                 keys = images.shown_key("h"),
                 head = images.head,
-                own = of_session("h"),
             )
         })
         .collect();
@@ -396,13 +393,12 @@ impl Images {
              SELECT {number}, g.op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM \
              (SELECT pg_catalog.max(i.pgdraft_op) AS op, ARRAY[{keys}] AS keys FROM \
              (SELECT {columns}, pgdraft_op FROM {log} WHERE pgdraft_kind <> 'I' \
-             UNION ALL SELECT {columns}, pgdraft_op FROM {head} h WHERE {own} AND pgdraft_live) i \
+             UNION ALL SELECT {columns}, pgdraft_op FROM {head} WHERE pgdraft_live) i \
              WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
             number = self.number,
             keys = self.shown_key("i"),
             log = self.log,
             head = self.head,
-            own = of_session("h"),
         )
     }
 
@@ -411,11 +407,10 @@ impl Images {
         format!(
             "pgdraft_read{count} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
              SELECT {number}, i.pgdraft_op, pg_catalog.min(ARRAY[{keys}]), pg_catalog.count(*), true FROM {head} i \
-             WHERE {own} AND i.pgdraft_op <> (SELECT pgdraft.op())",
+             WHERE i.pgdraft_op <> (SELECT pgdraft.op())",
             number = self.number,
             keys = self.shown_key("i"),
             head = self.head,
-            own = of_session("i"),
         )
     }
 

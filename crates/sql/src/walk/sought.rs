@@ -52,7 +52,7 @@ impl Walker {
             column: vec![name.clone()],
             by: Some(vec![name]),
         });
-        self.seek(equal);
+        self.seek(equal.collect());
     }
 
     /// The first rows of one table in the order of a column, or the ends of one: an index that begins with
@@ -74,10 +74,13 @@ impl Walker {
             }
             _ => ends_of(&select.target_list),
         };
-        self.seek(column.map(|column| Sought { column, by: None }));
+        let block = self.block();
+        if let Some(block) = self.facts.blocks.get_mut(block) {
+            block.ordered = column;
+        }
     }
 
-    fn seek(&mut self, sought: impl IntoIterator<Item = Sought>) {
+    fn seek(&mut self, sought: Vec<Sought>) {
         let block = self.block();
         if let Some(block) = self.facts.blocks.get_mut(block) {
             block.sought.extend(sought);
@@ -102,9 +105,8 @@ fn ends_of(targets: &[Node]) -> Option<Vec<String>> {
         }
     });
     let first = columns.next()??;
-    columns
-        .all(|other| other.as_ref() == Some(&first))
-        .then_some(first)
+    let same = |other: Option<Vec<String>>| other.is_some_and(|o| o.last() == first.last());
+    columns.all(same).then_some(first)
 }
 
 /// A column that is bounded by constants, and whether from above.
