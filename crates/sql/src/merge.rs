@@ -24,6 +24,7 @@ const SESSION: &str = "pg_catalog.current_setting('pgdraft.sid')::pg_catalog.int
 /// What the arms give as the number of the session, and the condition on it over both, where the order
 /// of rows matters: then the number is one constant to the planner, and an index of the head that begins
 /// with it gives rows in the order of its other columns, as the base's index does.
+#[derive(Default)]
 struct InOrder {
     base: String,
     head: &'static str,
@@ -33,11 +34,7 @@ struct InOrder {
 impl InOrder {
     fn of(wanted: Wanted) -> Self {
         if wanted.scan != Scan::First || wanted.fenced {
-            return Self {
-                base: String::new(),
-                head: "",
-                same: String::new(),
-            };
+            return Self::default();
         }
         Self {
             base: format!(", {SESSION} AS pgdraft_sid"),

@@ -3,6 +3,8 @@
 //! PostgreSQL locks no rows of the side that may be missing, and says so as it plans. A locking clause is
 //! taken out of a rewritten text, so it is said here, of the joins that the conditions leave outer ones.
 
+use std::collections::BTreeSet;
+
 use report::Report;
 
 use crate::facts::{Join, Joined, Locking, Side, TableRef};
@@ -47,11 +49,8 @@ fn hides_nullable(context: &Context<'_>, reference: &TableRef) -> bool {
     let Some(Ok(script)) = view else {
         return false;
     };
-    // its own text is qualified
-    let inside = Context {
-        search_path: &[],
-        ..*context
-    };
+    let none = BTreeSet::new();
+    let inside = context.qualified(&none);
     script.statements.iter().any(|statement| {
         let facts = &statement.facts;
         let queried = |block: usize| facts.outwards(block).any(|at| at == 0);

@@ -1,6 +1,7 @@
 //! Temporary relations are the connection's own: what is done to them is done directly. Their names
 //! get the schema `pg_temp`, so that no other relation can be meant, whatever becomes of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catalog::Relation;
@@ -121,18 +122,12 @@ fn copied(relation: &Relation, later: &Context<'_>) -> Result<(), Report> {
     let defaults = relation.columns.iter().filter_map(|c| c.default.clone());
     let checks = relation.checks.iter().map(|c| c.definition.clone());
     let checks = checks.map(|text| text.trim_start_matches("CHECK ").to_owned());
+    let none = BTreeSet::new();
+    let refused = || with_expressions(relation);
     for expression in defaults.chain(checks) {
-        let refused = || {
-            unsupported(&format!("LIKE \"{}\" with its expressions", relation.name))
-                .hint("leave INCLUDING out, or name the columns")
-        };
         let text = expression.trim_end_matches(" NOT VALID").to_owned();
         let script = parse(&format!("SELECT {text}")).map_err(|_| refused())?;
-        // names in it are qualified
-        let inside = Context {
-            search_path: &[],
-            ..*later
-        };
+        let inside = later.qualified(&none);
         for statement in &script.statements {
             match functions::check(&inside, &statement.facts, false) {
                 Ok(Verdict::Unknown) => return Err(refused()),
@@ -145,6 +140,11 @@ fn copied(relation: &Relation, later: &Context<'_>) -> Result<(), Report> {
         }
     }
     Ok(())
+}
+
+fn with_expressions(relation: &Relation) -> Report {
+    unsupported(&format!("LIKE \"{}\" with its expressions", relation.name))
+        .hint("leave INCLUDING out, or name the columns")
 }
 
 /// The plan of a definition.
@@ -186,10 +186,7 @@ pub(crate) fn define(
             && (relation.columns.iter().any(|c| c.definer_default)
                 || relation.checks.iter().any(|c| c.definer))
         {
-            return Err(Box::new(
-                unsupported(&format!("LIKE \"{}\" with its expressions", relation.name))
-                    .hint("leave INCLUDING out, or name the columns"),
-            ));
+            return Err(Box::new(with_expressions(&relation)));
         }
     }
     direct(statement, &own, Effect::Temporary, context)
