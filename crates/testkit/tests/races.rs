@@ -291,3 +291,45 @@ fn several_sessions_over_the_same_rows() {
     }
     race.proxy.assert_sound();
 }
+
+/// Rows that change places are written the long way round, and meanwhile another one takes a key of the
+/// draft: that is a conflict as every other, not an error of the draft's own.
+#[test]
+fn a_key_is_taken_on_the_long_way_round() {
+    let mut race = Race::new();
+    race.database.run(
+        "CREATE TABLE seat (id int PRIMARY KEY, u int UNIQUE);
+         CREATE TABLE ticket (id int PRIMARY KEY, seat int REFERENCES seat, code int UNIQUE);
+         INSERT INTO seat VALUES (1, 1), (2, 2);
+         INSERT INTO ticket VALUES (1, 1, 1)",
+    );
+    let mut agent = race.proxy.connect("seats");
+    for text in [
+        "UPDATE seat SET u = 3 WHERE id = 1",
+        "UPDATE seat SET u = 1 WHERE id = 2",
+        "UPDATE seat SET u = 2 WHERE id = 1",
+        "UPDATE ticket SET code = 5",
+    ] {
+        agent.run(text);
+    }
+    let mut production = race.database.connect();
+    production.run("BEGIN; INSERT INTO ticket VALUES (2, 2, 5)");
+    let mut reviewer = race.proxy.connect_reviewer();
+    let commit = thread::spawn(move || reviewer.simple("COMMIT SESSION 'seats'").unwrap());
+    while race
+        .value("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+        == "0"
+    {
+        assert!(!commit.is_finished(), "{:?}", commit.join());
+    }
+    production.run("COMMIT");
+    let exchange = commit.join().unwrap();
+    assert_eq!(
+        exchange.error().map(Failure::code),
+        Some("ZD001"),
+        "{exchange:?}"
+    );
+    let shown = race.proxy.review("SHOW CONFLICTS IN SESSION 'seats'");
+    assert_eq!(shown.value(0, 2).as_deref(), Some("unique"), "{shown:?}");
+    race.proxy.assert_sound();
+}

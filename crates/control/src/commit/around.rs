@@ -12,8 +12,20 @@ use crate::ControlError;
 
 impl Work<'_> {
     /// Where the net changes could not be applied: says what stands in the way; else goes the way
-    /// round, first in other orders, then operation by operation, at last row by row.
+    /// round, first in other orders, then operation by operation, at last row by row. Where none of them
+    /// leads there, others may have come in between: what they wrote is looked at once more.
     pub(super) async fn another_way(&self) -> Result<Committed, ControlError> {
+        match self.around().await {
+            Err(error) if another_way(&error) || matches!(error, ControlError::Circle(_)) => {
+                self.back_to(COMMIT).await?;
+                conflicts(self.transaction, &self.own).await?.none()?;
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    async fn around(&self) -> Result<Committed, ControlError> {
         tracing::debug!("a draft is applied in another way");
         for own in &self.own {
             self.lock(own, false).await?;
