@@ -8,7 +8,7 @@ INSERT INTO named VALUES (1, 'a');
 INSERT INTO t SELECT n, n * 10, 'row ' || n, n FROM generate_series(1, 12) n;
 INSERT INTO s SELECT n, n % 5 + 1, n * 100 FROM generate_series(1, 10) n;
 CREATE SEQUENCE drawn;
--- differs: a volatile function in the sub-select or row of `SET (a, b) = …` | 0A000 | it would be called once for each column; under WITH or in FROM it is called once
+-- differs: a volatile function in the sub-select or row of `SET (a, b) = …`, or in a view that it reads | 0A000 | it would be called once for each column; under WITH or in FROM it is called once
 -- script
 UPDATE t SET a = a + 1;
 UPDATE t SET a = a * 2, b = upper(b) WHERE id < 4 RETURNING *;

@@ -108,6 +108,8 @@ pub(crate) struct Block {
     /// lateral calls) holds an expression over columns that can fail: its tables must be fenced,
     /// so that it never sees a base row that the draft hides.
     pub(crate) risky: bool,
+    /// The functions that those clauses call.
+    pub(crate) called: Vec<Called>,
     /// Where it stands, as far as conditions from outside can be pushed into it.
     pub(crate) under: Under,
     /// Column references of GROUP BY, if it has one.
@@ -144,6 +146,15 @@ pub(crate) struct Block {
     pub(crate) outer: bool,
 }
 
+/// A call in a condition, or in what stands under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// Index into [`Facts::calls`].
+    pub(crate) call: usize,
+    /// The condition is about columns too.
+    pub(crate) columns: bool,
+}
+
 /// Whose conditions the planner may push into a block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Under {
@@ -176,13 +187,13 @@ impl Facts {
         self.lockings.iter().any(over)
     }
 
-    /// Whether an expression that can fail may be evaluated below the merge in a block: its own, or
-    /// one pushed in from outside.
-    pub(crate) fn is_risky(&self, block: usize) -> bool {
-        let mut around = self.outwards(block).filter_map(|at| self.blocks.get(at));
-        around.any(|b| {
-            b.risky || b.under == Under::With && self.blocks.iter().any(|other| other.risky)
-        })
+    /// The blocks whose conditions may be evaluated below the merge in a block: its own, and those that
+    /// they can be pushed in from.
+    pub(crate) fn around(&self, block: usize) -> impl Iterator<Item = usize> {
+        let outwards = || self.outwards(block);
+        let under = |at: usize| self.blocks.get(at).map(|b| b.under);
+        let with = outwards().any(|at| under(at) == Some(Under::With));
+        outwards().chain((0..self.blocks.len()).filter(move |_| with))
     }
 }
 

@@ -320,17 +320,15 @@ fn check_call(context: &Context<'_>, call: &Call) -> Result<Verdict, Report> {
 }
 
 /// The functions that a call may mean: which of them it does depends on types.
-fn candidates<'a>(context: &Context<'a>, call: &Call) -> impl Iterator<Item = &'a Function> {
+pub(crate) fn candidates<'a>(
+    context: &Context<'a>,
+    call: &Call,
+) -> impl Iterator<Item = &'a Function> {
     let named = context.catalog.functions.get(&call.name);
     named.into_iter().flatten().filter(|f| match &call.schema {
         Some(schema) => f.schema == *schema,
         None => f.schema == "pg_catalog" || context.search_path.contains(&f.schema),
     })
-}
-
-/// Whether a call may give another value each time.
-pub(crate) fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
-    candidates(context, call).any(|f| f.volatility == Volatility::Volatile)
 }
 
 /// Whether one function may run.

@@ -36,6 +36,7 @@ mod sought;
 mod splice;
 mod temporary;
 mod tokens;
+mod volatile;
 mod walk;
 
 #[cfg(test)]

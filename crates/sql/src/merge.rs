@@ -8,6 +8,7 @@
 use catalog::{Head, Key, Relation, quote_identifier as q, quote_literal};
 
 use crate::policies;
+use crate::volatile::Risk;
 
 mod tree;
 
@@ -33,7 +34,7 @@ struct InOrder {
 
 impl InOrder {
     fn of(wanted: Wanted) -> Self {
-        if wanted.scan != Scan::First || wanted.fenced {
+        if wanted.scan != Scan::First || wanted.risk != Risk::None {
             return Self::default();
         }
         Self {
@@ -62,8 +63,8 @@ pub(crate) enum Scan {
 pub(crate) struct Wanted {
     /// Rows this session has in the head.
     pub(crate) rows: u64,
-    /// The planner must not push the client's expressions below the merge.
-    pub(crate) fenced: bool,
+    /// What the client's expressions could do below the merge.
+    pub(crate) risk: Risk,
     /// The block only counts rows.
     pub(crate) bare_count: bool,
     /// How the block reads it.
@@ -78,11 +79,22 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// Keeps the planner from pushing the client's expressions below the merge; `joined`: all that hides
+    /// a row is a join.
+    fn fence(self, joined: bool) -> &'static str {
+        match self.risk {
+            Risk::None => "",
+            Risk::Asked if joined => "",
+            Risk::Asked | Risk::Failing => " OFFSET 0",
+        }
+    }
+
     /// Whether the head is probed for each row of the base instead of being hashed.
     fn probes(self) -> bool {
         match self.scan {
-            // behind a fence all rows are read whatever is wanted
-            _ if self.fenced => false,
+            // behind a fence all rows are read whatever is wanted, and a probe is asked after the client's
+            // conditions
+            _ if self.risk != Risk::None => false,
             Scan::Whole => false,
             Scan::Part => self.rows >= LARGE_DRAFT,
             Scan::Sought | Scan::First => true,
@@ -224,6 +236,8 @@ pub(crate) fn merged_with(
         true => ("", ""),
         false => (", true AS pgdraft_shown", ", false"),
     };
+    let bound = bound(relation);
+    let joined = [&bound, &seen, &system.only].iter().all(|c| c.is_empty());
     Some(format!(
         "(SELECT {m}{new_out}{system_out} FROM (SELECT {b}, true AS pgdraft_live, {mark_base}{sid_base}{new_base}{gone_base}{seen_base}{system_base} FROM {base} b \
          UNION ALL SELECT {h}, h.pgdraft_live, {mark_head}{sid_head}{new_head}{gone_head}{seen_head}{system_head} FROM {table} h) m \
@@ -238,11 +252,10 @@ pub(crate) fn merged_with(
         sid_base = in_order.base,
         sid_head = in_order.head,
         sid = in_order.same,
-        bound = bound(relation),
         only = system.only,
         same = same(relation),
         hidden = arms.hidden,
-        fence = if wanted.fenced { " OFFSET 0" } else { "" },
+        fence = wanted.fence(joined),
     ))
 }
 

@@ -19,6 +19,7 @@ use crate::policies;
 use crate::resolve::{self, Merged, Resolved};
 use crate::sought;
 use crate::splice::{Edit, Splice};
+use crate::volatile::{self, Risk};
 
 mod advisory;
 mod assign;
@@ -361,7 +362,7 @@ impl Edits {
                     edits.note(&expanded.merged);
                     let barrier = item.relation.view.as_ref();
                     let barrier = barrier.is_some_and(|v| v.security_barrier);
-                    if barrier || statement.facts.is_risky(item.reference.block) {
+                    if barrier || risk(statement, context, item) != Risk::None {
                         format!("(SELECT * FROM ({}) AS v OFFSET 0)", expanded.text)
                     } else {
                         format!("({})", expanded.text)
@@ -478,6 +479,11 @@ pub(crate) fn lost() -> Box<Report> {
     )
 }
 
+fn risk(statement: &Statement, context: &Context<'_>, item: &Merged) -> Risk {
+    let facts = &statement.facts;
+    volatile::risk(context, facts, facts.around(item.reference.block))
+}
+
 /// The merged read of one reference, in brackets.
 fn merged_text(
     statement: &Statement,
@@ -493,7 +499,7 @@ fn merged_text(
     let rows = members.iter().filter_map(|id| context.draft.dirty.get(id));
     let wanted = Wanted {
         rows: rows.sum(),
-        fenced: statement.facts.is_risky(item.reference.block),
+        risk: risk(statement, context, item),
         bare_count: block.bare_count && !item.reference.sampled && system.names.is_empty(),
         scan: sought::scan(
             statement,

@@ -6,12 +6,13 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, JoinType, LockClauseStrength,
-    LockWaitPolicy, Node, RangeFunction, RangeVar, SelectStmt, SetOperation, WindowDef, WithClause,
+    AConst, BoolExprType, CommonTableExpr, FuncCall, GroupingSet, GroupingSetKind, JoinType,
+    LockClauseStrength, LockWaitPolicy, Node, RangeFunction, RangeVar, SelectStmt, SetOperation,
+    WindowDef, WithClause,
 };
 
 use crate::facts::{
-    Block, Call, Change, Cte, Facts, Locking, Source, TableRef, Under, Unknown, Wait,
+    Block, Call, Called, Change, Cte, Facts, Locking, Source, TableRef, Under, Unknown, Wait,
 };
 
 mod bindable;
@@ -79,11 +80,22 @@ impl Walker {
         }
     }
 
-    /// A clause that may be evaluated below the merge.
+    /// A clause that may be evaluated below the merge, each of its conditions by itself.
     pub(crate) fn pushed(&mut self, node: Option<&Node>) -> Walked {
-        if let Some(node) = node {
-            let shape = self.expression(node)?;
-            self.mark_risky(shape);
+        let Some(node) = node else { return Ok(()) };
+        if let Some(NodeEnum::BoolExpr(both)) = &node.node
+            && both.boolop == BoolExprType::AndExpr as i32
+        {
+            return self.pushed_all(&both.args);
+        }
+        let first = self.facts.calls.len();
+        let shape = self.expression(node)?;
+        self.mark_risky(shape);
+        let columns = shape.columns;
+        let called = (first..self.facts.calls.len()).map(|call| Called { call, columns });
+        let block = self.block();
+        if let Some(block) = self.facts.blocks.get_mut(block) {
+            block.called.extend(called);
         }
         Ok(())
     }

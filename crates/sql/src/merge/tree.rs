@@ -74,7 +74,7 @@ pub(crate) fn tree(
         "(SELECT {}{out} FROM ({}) m WHERE m.pgdraft_live{hidden}{})",
         columns(parent, "m"),
         arms.join(" UNION ALL "),
-        if wanted.fenced { " OFFSET 0" } else { "" },
+        wanted.fence(false),
     )
 }
 

@@ -8,12 +8,12 @@ use pg_query::protobuf::{Node, ResTarget, Token as Kind};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::functions;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::parts::{self, Edited, Part, Step};
 use crate::rewrite::storing::{cast_type, constant};
 use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
+use crate::volatile;
 
 /// One `column = value` of SET, multi-column forms taken apart.
 #[derive(Debug)]
@@ -355,11 +355,13 @@ fn parted(
 /// The sub-select is evaluated for each of its columns: a volatile function would give each of them another
 /// value.
 fn refuse_repeated(work: &Work<'_>, range: &Range<usize>) -> Result<(), Box<Report>> {
-    let calls = &work.statement.facts.calls;
-    let mut calls = calls.iter().filter(|call| range.contains(&call.location));
-    match calls.find(|call| functions::is_volatile(work.context, call)) {
-        Some(call) => Err(Box::new(
-            unsupported(&format!("{}() in what a multi-column SET takes", call.name))
+    let facts = &work.statement.facts;
+    let calls = facts.calls.iter().filter(|c| range.contains(&c.location));
+    let relations = facts.relations.iter();
+    let relations = relations.filter(|r| range.contains(&r.location));
+    match volatile::find(work.context, calls, relations) {
+        Some(name) => Err(Box::new(
+            unsupported(&format!("{name}() in what a multi-column SET takes"))
                 .detail("It would be called once for each column, where PostgreSQL calls it once.")
                 .hint("set each column by itself, or call it under WITH or in FROM"),
         )),

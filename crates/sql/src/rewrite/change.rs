@@ -19,6 +19,7 @@ use crate::rewrite::before;
 use crate::rewrite::storing::cast_type;
 use crate::rewrite::through::{self, Followed, Through};
 use crate::shadowed;
+use crate::volatile::Risk;
 use crate::walk::byte;
 
 /// The target of a change, resolved, with its head.
@@ -311,9 +312,9 @@ impl Changed {
     }
 
     /// The target as the source of its own change.
-    pub(crate) fn source(&self, context: &Context<'_>, fenced: bool, scan: Scan) -> Option<String> {
-        let fenced = fenced || self.through.as_ref().is_some_and(|t| t.risky());
-        let table = self.table(context, fenced, scan)?;
+    pub(crate) fn source(&self, context: &Context<'_>, risk: Risk, scan: Scan) -> Option<String> {
+        let way = self.through.as_ref().map_or(Risk::None, |t| t.risk());
+        let table = self.table(context, risk.max(way), scan)?;
         Some(match &self.through {
             Some(through) => through.over(&table),
             None => table,
@@ -322,16 +323,16 @@ impl Changed {
 
     /// Rows of a key, those that a view does not show too: ON CONFLICT meets them.
     pub(crate) fn any_row(&self, context: &Context<'_>) -> Option<String> {
-        Some(self.rows(&self.table(context, false, Scan::Sought)?))
+        Some(self.rows(&self.table(context, Risk::None, Scan::Sought)?))
     }
 
     /// The merged table.
-    pub(crate) fn table(&self, context: &Context<'_>, fenced: bool, scan: Scan) -> Option<String> {
+    pub(crate) fn table(&self, context: &Context<'_>, risk: Risk, scan: Scan) -> Option<String> {
         // always merged: another connection of the session may write the table just before us
         let rows = context.draft.dirty.get(&self.drafted.id);
         let wanted = Wanted {
             rows: rows.copied().unwrap_or(0),
-            fenced,
+            risk,
             bare_count: false,
             scan,
             with_new: true,

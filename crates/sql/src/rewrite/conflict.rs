@@ -19,6 +19,7 @@ use crate::rewrite::returning::{Does, Returning};
 use crate::rewrite::storing::assigned;
 use crate::rewrite::work::{Twice, Work, Written};
 use crate::splice::{Edit, Splice};
+use crate::volatile::Risk;
 
 /// Several rows whose keys change: each meets what the one before it left.
 const ALONE: &str = "CASE WHEN pgdraft_hit AND pg_catalog.count(*) OVER () > 1 THEN pgdraft.moved_among_others() ELSE true END";
@@ -119,7 +120,7 @@ impl Places {
 
 /// Whether a proposed row meets a row of the merged table by that key.
 fn meets(work: &Work<'_>, arbiter: &Arbiter<'_>, input: &str) -> Result<String, Box<Report>> {
-    let target = work.changed.table(work.context, false, Scan::Sought);
+    let target = work.changed.table(work.context, Risk::None, Scan::Sought);
     let target = target.ok_or_else(mismatch)?;
     let same = arbiter.matches(input, |column| format!("t.{}", q(column)));
     Ok(format!("EXISTS (SELECT 1 FROM {target} AS t WHERE {same})"))

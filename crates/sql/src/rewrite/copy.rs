@@ -17,6 +17,7 @@ use crate::rewrite::before::{self, Fires};
 use crate::rewrite::change::{self, Changed, Found, list, mismatch};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
+use crate::volatile::Risk;
 
 pub(crate) fn plan(
     statement: &Statement,
@@ -157,7 +158,7 @@ fn to(
         .ok_or_else(mismatch)?;
     let wanted = Wanted {
         rows: 0,
-        fenced: false,
+        risk: Risk::None,
         bare_count: false,
         scan: Scan::Whole,
         with_new: false,

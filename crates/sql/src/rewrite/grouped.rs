@@ -14,6 +14,7 @@ use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::{lost, parts, system};
 use crate::splice::Edit;
+use crate::volatile::Risk;
 
 /// Types of PostgreSQL that cannot be grouped by.
 const WITHOUT_EQUALITY: [&str; 11] = [
@@ -274,7 +275,7 @@ impl Grouping<'_> {
         // nothing of the client's stands in it, so it needs no fence and is found by the key
         let wanted = Wanted {
             rows: draft.dirty.get(&relation.id).copied().unwrap_or(0),
-            fenced: false,
+            risk: Risk::None,
             bare_count: false,
             scan: Scan::Sought,
             with_new: false,

@@ -10,8 +10,7 @@ use catalog::{Relation, View, quote_identifier as q, quote_literal};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Call, Change, Under};
-use crate::functions;
+use crate::facts::{Change, Under};
 use crate::merge::Member;
 use crate::plan::{Context, Plan};
 use crate::resolve;
@@ -21,6 +20,7 @@ use crate::rewrite::merging;
 use crate::rewrite::through::Through;
 use crate::rewrite::work::{Work, Written};
 use crate::shadowed;
+use crate::volatile;
 
 /// What a change of a table changes besides it.
 pub(crate) enum Children {
@@ -187,21 +187,22 @@ pub(crate) fn refuse_repeated(works: &[Work<'_>]) -> Result<(), Box<Report>> {
     };
     let facts = &first.statement.facts;
     let own = first.place.block;
-    let repeated = |call: &&Call| {
-        let mut outwards = facts.outwards(call.block);
+    let repeated = |block: usize, in_from: bool| {
+        let mut outwards = facts.outwards(block);
         if outwards.any(|at| at == own) {
-            return call.block != own || call.source.is_some();
+            return block != own || in_from;
         }
-        let outermost = facts.outwards(call.block).last();
+        let outermost = facts.outwards(block).last();
         let outermost = outermost.and_then(|at| facts.blocks.get(at));
         outermost.is_none_or(|b| b.under != Under::With)
     };
-    let calls = facts.calls.iter().filter(repeated);
-    match calls.into_iter().find(|call| functions::is_volatile(first.context, call)) {
-        Some(call) => Err(Box::new(
+    let calls = facts.calls.iter();
+    let calls = calls.filter(|c| repeated(c.block, c.source.is_some()));
+    let relations = facts.relations.iter().filter(|r| repeated(r.block, true));
+    match volatile::find(first.context, calls, relations) {
+        Some(name) => Err(Box::new(
             unsupported(&format!(
-                "{}() beside a table that others inherit from, in FROM, USING or a subquery of its change",
-                call.name
+                "{name}() beside a table that others inherit from, in FROM, USING or a subquery of its change"
             ))
             .detail("It would be called once for each table of the tree, where PostgreSQL calls it once.")
             .hint("put the query that calls it under WITH, or name one table after ONLY"),

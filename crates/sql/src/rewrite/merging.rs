@@ -158,7 +158,7 @@ impl Merge {
         splice.copy_edited(work.bytes(self.found.source.clone())?, &work.edits);
         splice.ours(self.label);
         let target = changed
-            .source(work.context, work.risky(), work.scan())
+            .source(work.context, work.risk(), work.scan())
             .ok_or_else(mismatch)?;
         splice.ours(&format!(
             "{} {} {target} AS {} ON (",

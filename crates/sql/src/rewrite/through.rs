@@ -24,6 +24,7 @@ use crate::rewrite::change::list;
 use crate::rewrite::{Edits, system};
 use crate::splice::{Edit, Splice};
 use crate::tokens::Tokens;
+use crate::volatile::{self, Risk};
 use crate::walk::byte;
 
 /// What a client's word does to a view, for PostgreSQL's messages.
@@ -89,7 +90,7 @@ struct Level {
     /// Its columns: what they are called, and of which column of the next level they are, or why of none.
     columns: Vec<(String, Result<String, &'static str>)>,
     /// The condition can fail on a row that should not be seen.
-    risky: bool,
+    risk: Risk,
     /// The system columns of the next level that its text asks for.
     system: System,
 }
@@ -282,7 +283,7 @@ fn level(
         from: keyword(Kind::From).ok_or_else(refused)?.1,
         filter,
         columns: columns(view, &select, &next),
-        risky: statement.facts.blocks.iter().any(|b| b.risky),
+        risk: volatile::risk(inside, &statement.facts, 0..statement.facts.blocks.len()),
         system,
     };
     Ok(Some((level, next)))
@@ -473,9 +474,10 @@ impl Through {
         None
     }
 
-    /// Whether conditions of the way, or a security barrier on it, need the table fenced.
-    pub(crate) fn risky(&self) -> bool {
-        self.levels.iter().any(|l| l.risky)
+    /// What conditions of the way could do with a hidden row.
+    pub(crate) fn risk(&self) -> Risk {
+        let levels = self.levels.iter().map(|l| l.risk);
+        levels.max().unwrap_or_default()
     }
 
     /// The view's rows, in brackets, over the merged table.

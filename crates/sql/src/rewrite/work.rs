@@ -22,6 +22,7 @@ use crate::rewrite::{Edits, cursor, merging, system, unqualify};
 use crate::sought;
 use crate::splice::{Edit, Splice};
 use crate::tokens::Token;
+use crate::volatile::{self, Risk};
 use crate::walk::byte;
 
 /// Where a change stands in its statement.
@@ -408,7 +409,7 @@ impl<'a> Work<'a> {
         ));
         more(splice);
         let source = changed
-            .source(self.context, self.risky(), self.scan())
+            .source(self.context, self.risk(), self.scan())
             .ok_or_else(mismatch)?;
         splice.ours(&format!(" FROM {source} AS {}", changed.alias()));
         if let Some(from) = self.clauses.from {
@@ -448,10 +449,10 @@ impl<'a> Work<'a> {
         sought::scan(self.statement, self.context, changed)
     }
 
-    /// Whether the change's own WHERE holds an expression that can fail on a hidden row.
-    pub(crate) fn risky(&self) -> bool {
-        let own = self.statement.facts.blocks.get(self.place.block);
-        own.is_some_and(|b| b.risky)
+    /// What the change's own WHERE could do with a hidden row.
+    pub(crate) fn risk(&self) -> Risk {
+        let own = std::iter::once(self.place.block);
+        volatile::risk(self.context, &self.statement.facts, own)
     }
 
     /// Appends the log of before-images, from the columns `o0, o1, …` of the source. Session and operation
