@@ -10,7 +10,7 @@ use report::Report;
 use crate::classify::unsupported;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::parts::{self, Edited, Part, Step};
-use crate::rewrite::storing::{cast_type, constant};
+use crate::rewrite::storing::{cast_type, fitted};
 use crate::rewrite::work::Work;
 use crate::splice::{Edit, Splice};
 use crate::volatile;
@@ -25,7 +25,7 @@ pub(crate) struct Assignment {
 /// What is assigned.
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// The client's expression, cast to that type where it is a bare constant or parameter.
+    /// The client's expression, and what makes a value of the column's type of it.
     Text {
         range: Range<usize>,
         cast: Option<(String, String)>,
@@ -214,14 +214,13 @@ fn single(
                         Some(text) => Value::Ours(text),
                         None => Value::Text {
                             range,
-                            cast: whole.then(|| constant(work.context.catalog, column)),
+                            cast: whole.then(|| fitted(work.context.catalog, column)),
                         },
                     }
                 }
-                node => Value::Text {
+                _ => Value::Text {
                     range,
-                    cast: (whole && is_untyped(node))
-                        .then(|| constant(work.context.catalog, column)),
+                    cast: whole.then(|| fitted(work.context.catalog, column)),
                 },
             }
         }

@@ -18,7 +18,7 @@ use crate::rewrite::insert;
 use crate::rewrite::moving::{self, Rows};
 use crate::rewrite::parts::{self, Part};
 use crate::rewrite::returning::Returning;
-use crate::rewrite::storing::assigned;
+use crate::rewrite::storing::fitted;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::{Edit, Splice};
 
@@ -285,7 +285,7 @@ impl Merge {
         splice: &mut Splice<'_>,
     ) -> Result<(), Box<Report>> {
         let kept = work.changed.old(i, &column.name);
-        let (open, close) = assigned(work.context.catalog, &column.declared);
+        let (open, close) = fitted(work.context.catalog, column);
         let mut any = false;
         for (n, clause) in self.found.clauses.iter().enumerate() {
             let value: &dyn Fn(&mut Splice<'_>) -> Result<(), Box<Report>> = match &clause.action {

@@ -37,18 +37,21 @@ pub(crate) fn assigned(catalog: &Catalog, declared: &str) -> Around {
     ("CAST(".to_owned(), format!(" AS {kind})"))
 }
 
-/// A constant or a parameter that is assigned: PostgreSQL finds while it plans that its column does not take it,
-/// whether a row comes or not.
-pub(crate) fn constant(catalog: &Catalog, column: &Column) -> Around {
+/// A value that is assigned, of whatever type: where it is made of constants, PostgreSQL finds while it plans
+/// that its column does not take it, whether a row comes or not.
+pub(crate) fn fitted(catalog: &Catalog, column: &Column) -> Around {
     let declared = &column.declared;
+    let base = catalog.domains.get(declared);
+    let declared = base.filter(|b| b.ends_with(')')).unwrap_or(declared);
     if let Some(length) = Length::of(declared).filter(|l| !l.array) {
         return length.around();
     }
-    let kind = match declared.strip_suffix(')') {
-        Some(_) if declared.starts_with("numeric(") => declared.clone(),
-        _ => cast_type(catalog, column),
-    };
-    ("CAST(".to_owned(), format!(" AS {kind})"))
+    match declared.strip_suffix(')') {
+        Some(_) if declared.starts_with("numeric(") => {
+            ("CAST(".to_owned(), format!(" AS {declared})"))
+        }
+        _ => assigned(catalog, &column.declared),
+    }
 }
 
 /// A value as a column of that type stores it.
