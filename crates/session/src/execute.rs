@@ -15,9 +15,8 @@ use crate::api::Statement;
 use crate::conn::Failure;
 use crate::extended::not_reserved;
 use crate::fix::{Described, Positions};
-use crate::own::capture;
 use crate::planner::{Piece, Stamp};
-use crate::prepare::{description, positions};
+use crate::prepare::positions;
 use crate::prepared::{Kind, Prepared};
 use crate::queue::{Fix, Rows, Want};
 use crate::request::Requests;
@@ -72,24 +71,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         made_by: &Arc<str>,
         inner: &Piece,
     ) -> Result<(), Failure> {
-        let (capture, answer) = capture();
-        let fix = Fix {
-            capture: Some(capture),
-            swallow: true,
-            ..Fix::default()
-        };
-        if self.expect(Want::Describe, Some(fix)) {
-            wire::encode::describe_statement(&mut self.out, name.as_bytes());
-        }
-        wire::encode::flush(&mut self.out);
-        let Some(got) = self.answer(answer).await? else {
-            return Err(Failure::Told);
-        };
+        let described = self.described_upstream(name.as_bytes()).await?;
         let relay = Plan::Relay(sql::Relay {
             effect: Effect::None,
         });
         let prepared = Prepared {
-            types: description(&got)?.parameters,
+            types: described.parameters.clone(),
             name: name.as_bytes().to_vec(),
             number: self.conn.shared.number(),
             made_by: Some(Arc::clone(made_by)),

@@ -56,6 +56,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 self.poison_query(&report);
                 Ok(())
             }
+            // upstream refused what planning asked it, and waits for the Sync
+            Err(Failure::Told) => {
+                self.end_script();
+                Ok(())
+            }
             other => other,
         }
     }

@@ -134,6 +134,11 @@ impl Stamp {
             draft: 0,
         }
     }
+
+    /// Names may mean something else than under the other one.
+    pub(crate) fn means_otherwise(&self, other: &Self) -> bool {
+        (self.epoch, &self.path, &self.temporary) != (other.epoch, &other.path, &other.temporary)
+    }
 }
 
 /// PostgreSQL's longest name.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use report::Report;
 use sql::Plan;
 use tokio::io::AsyncWrite;
 
@@ -107,8 +108,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         self.count_statement(kind_of(old), &piece.text);
         let (plan, stamp) = self.decide_alone(piece).await?;
-        if stamp == *old_stamp && !lost {
+        if (stamp == *old_stamp || is_relayed_alike(old, &plan)) && !lost {
             return Ok(prepared);
+        }
+        if stamp.means_otherwise(old_stamp) {
+            self.same_result(&prepared, &stamp).await?;
         }
         let same = !lost && upstream_text(&plan, piece) == upstream_text(old, piece);
         // found in the cache unless the names in it may mean something else now
@@ -165,6 +169,53 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         Ok(renewed)
     }
 
+    /// The client knows what columns to expect from when the statement was prepared, so it fails where
+    /// the names in it mean something else now that has others
+    /// ([caching of plans](https://www.postgresql.org/docs/current/sql-prepare.html)).
+    async fn same_result(&mut self, prepared: &Prepared, stamp: &Stamp) -> Result<(), Failure> {
+        let Kind::Sql {
+            piece, described, ..
+        } = &prepared.kind
+        else {
+            return Ok(());
+        };
+        let before = match described {
+            Some(before) => Arc::clone(before),
+            None if self.is_upstream(prepared) => self.described_upstream(&prepared.name).await?,
+            None => return Ok(()),
+        };
+        let text = (&*piece.text, &*prepared.types, Positions::Keep);
+        let now = self.described(piece, text, stamp).await?;
+        if before.has_columns_of(&now) {
+            return Ok(());
+        }
+        let told = "cached plan must not change result type";
+        Err(Report::error("0A000", told)
+            .hint("The tables it names are others now, or their columns changed: prepare it again.")
+            .into())
+    }
+
+    /// What upstream says of a statement that it has.
+    pub(crate) async fn described_upstream(
+        &mut self,
+        name: &[u8],
+    ) -> Result<Arc<Described>, Failure> {
+        let (capture, answer) = capture();
+        let fix = Fix {
+            capture: Some(capture),
+            swallow: true,
+            ..Fix::default()
+        };
+        if self.expect(Want::Describe, Some(fix)) {
+            wire::encode::describe_statement(&mut self.out, name);
+        }
+        wire::encode::flush(&mut self.out);
+        match self.answer(answer).await? {
+            Some(got) => Ok(Arc::new(description(&got)?)),
+            None => Err(Failure::Told),
+        }
+    }
+
     fn prepare_again(
         &mut self,
         name: &[u8],
@@ -188,7 +239,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 }
 
 /// What a captured Describe of a statement says.
-pub(crate) fn description(got: &[Captured]) -> Result<Described, Failure> {
+fn description(got: &[Captured]) -> Result<Described, Failure> {
     let mut described = Described {
         parameters: Vec::new(),
         fields: None,
@@ -232,19 +283,24 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.make_room(&prepared.name)
     }
 
+    /// Whether the server connection has this statement.
+    fn is_upstream(&self, prepared: &Prepared) -> bool {
+        if matches!(prepared.kind, Kind::Sql { lost: true, .. }) {
+            return false;
+        }
+        if !self.conn.pooled || !prepared.is_shared() {
+            return true;
+        }
+        let held = &mut self.conn.lane().held;
+        match prepared.name.as_slice() {
+            [] => held.unnamed == prepared.number,
+            name => held.has(name),
+        }
+    }
+
     /// Prepares the client's statement again where the server connection does not have it.
     pub(crate) fn ensure(&mut self, prepared: &Prepared) {
-        if !self.conn.pooled || prepared.is_local() || !prepared.is_shared() {
-            return;
-        }
-        let has = {
-            let held = &mut self.conn.lane().held;
-            match prepared.name.as_slice() {
-                [] => held.unnamed == prepared.number,
-                name => held.has(name),
-            }
-        };
-        if has {
+        if prepared.is_local() || self.is_upstream(prepared) {
             return;
         }
         let (text, types, positions) = match &prepared.kind {
@@ -309,6 +365,12 @@ pub(crate) fn upstream_text<'a>(plan: &'a Plan, piece: &'a Piece) -> &'a str {
         Plan::Write(write) => &write.rewritten.text,
         _ => &piece.text,
     }
+}
+
+/// Upstream has the client's text before and after, and looks itself what the names in it mean. What it
+/// was prepared under stays the measure: upstream may find that its columns are others.
+fn is_relayed_alike(old: &Plan, plan: &Plan) -> bool {
+    matches!((old, plan), (Plan::Relay(old), Plan::Relay(new)) if old == new)
 }
 
 fn kind_of(plan: &Plan) -> &'static str {

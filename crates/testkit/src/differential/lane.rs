@@ -51,6 +51,8 @@ pub struct Lane {
 struct Peer {
     connection: Connection,
     prepared: HashMap<String, Prepared>,
+    /// Given to statements; one that could not be described is there too.
+    names: usize,
 }
 
 impl Lane {
@@ -137,6 +139,7 @@ impl Lane {
             let peer = Peer {
                 connection,
                 prepared: HashMap::new(),
+                names: 0,
             };
             self.connections.insert(number, peer);
         }
@@ -149,7 +152,8 @@ impl Peer {
         let prepared = match self.prepared.get(&step.text) {
             Some(prepared) => prepared.clone(),
             None => {
-                let name = format!("s{}", self.prepared.len());
+                self.names += 1;
+                let name = format!("s{}", self.names);
                 match self.connection.prepare(&name, &step.text)? {
                     Err(refused) => return Ok(vec![refused]),
                     Ok(prepared) => {
