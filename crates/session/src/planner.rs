@@ -319,6 +319,7 @@ impl Plans {
             fresh,
             expanded: 0,
             client: None,
+            in_view: false,
         };
         if let Some(variant) = &piece.pattern {
             if let Some(plan) = self.patterns.plan(variant, &piece.text, stamp, context) {

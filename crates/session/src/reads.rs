@@ -84,6 +84,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             fresh: true,
             expanded: 0,
             client: None,
+            in_view: false,
         };
         let Some(name) = piece.executes() else {
             return sql::readings(&piece.text, &context);

@@ -36,6 +36,8 @@ pub struct Context<'a> {
     /// In a text whose names are qualified: `search_path` and `temporary` of the client's own, by which
     /// PostgreSQL finds the names in the functions that it calls.
     pub client: Option<(&'a [String], &'a BTreeSet<String>)>,
+    /// In the text of a view, which reads with its owner's rights.
+    pub in_view: bool,
 }
 
 impl<'a> Context<'a> {

@@ -360,13 +360,7 @@ impl Edits {
                         return Ok(None);
                     };
                     edits.note(&expanded.merged);
-                    let barrier = item.relation.view.as_ref();
-                    let barrier = barrier.is_some_and(|v| v.security_barrier);
-                    if barrier || risk(statement, context, item) != Risk::None {
-                        format!("(SELECT * FROM ({}) AS v OFFSET 0)", expanded.text)
-                    } else {
-                        format!("({})", expanded.text)
-                    }
+                    viewed(statement, context, item, &expanded.text)
                 }
                 _ => {
                     let only = item.reference.only;
@@ -456,7 +450,10 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
     }
     let none = BTreeSet::new();
     // pg_get_viewdef was asked with an empty search_path: every name is qualified
-    let inside = context.qualified(&none);
+    let inside = Context {
+        in_view: true,
+        ..context.qualified(&none)
+    };
     inlined::all_named(inner, relation, &inside)?;
     let Some(edits) = Edits::of_reads(inner, &inside)? else {
         return Ok(None);
@@ -467,6 +464,31 @@ fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, 
         text: splice.finish().0,
         merged: edits.merged,
     }))
+}
+
+/// The rows of a view that was expanded, in brackets.
+fn viewed(statement: &Statement, context: &Context<'_>, item: &Merged, text: &str) -> String {
+    let barrier = item.relation.view.as_ref();
+    let barrier = barrier.is_some_and(|v| v.security_barrier);
+    let fenced = barrier || risk(statement, context, item) != Risk::None;
+    match (permitted(context, &item.relation), fenced) {
+        (None, false) => format!("({text})"),
+        (permitted, fenced) => format!(
+            "(SELECT * FROM ({text}) AS v{}{})",
+            permitted.unwrap_or_default(),
+            if fenced { " OFFSET 0" } else { "" }
+        ),
+    }
+}
+
+/// ` WHERE …`: true, and PostgreSQL looks whether the client may read the view, and the view's owner what
+/// stands behind it. Of a view in a view it does so with the outer one.
+pub(crate) fn permitted(context: &Context<'_>, view: &Relation) -> Option<String> {
+    let asked = || {
+        let view = view.qualified();
+        format!(" WHERE NOT EXISTS (SELECT * FROM {view} WHERE false)")
+    };
+    (!context.in_view).then(asked)
 }
 
 pub(crate) fn lost() -> Box<Report> {

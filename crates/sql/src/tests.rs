@@ -54,6 +54,7 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
             fresh: true,
             expanded: 0,
             client: None,
+            in_view: false,
         },
     )
 }

@@ -408,3 +408,32 @@ fn temporary_names_do_not_shadow_what_rewritten_texts_use() {
     assert_eq!(agent.value("SELECT count(*) FROM child"), "0");
     proxy.assert_sound();
 }
+
+#[test]
+fn a_view_that_agents_may_not_read_is_not_written_out_for_them() {
+    let (database, mut proxy) = over(
+        "CREATE TABLE users (id int PRIMARY KEY, name text);
+         INSERT INTO users VALUES (1, 'a'), (2, 'b');
+         CREATE VIEW hidden AS SELECT id, name FROM users;
+         CREATE VIEW shown AS SELECT id FROM hidden",
+    );
+    database.connect().run(
+        "DO $$ BEGIN EXECUTE format('REVOKE SELECT ON hidden FROM %I', 'pgdraft_agent_' || current_database()); END $$",
+    );
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE users SET name = 'draft' WHERE id = 1");
+    for statement in [
+        "SELECT * FROM hidden",
+        "SELECT count(*) FROM users JOIN hidden USING (id)",
+        "UPDATE hidden SET name = name RETURNING *",
+        "DELETE FROM hidden WHERE name = 'a'",
+        "MERGE INTO users u USING hidden h ON h.id = u.id WHEN MATCHED THEN DELETE",
+    ] {
+        let exchange = agent.simple(statement).unwrap();
+        let code = exchange.error().map(|e| e.code().to_owned());
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}");
+    }
+    // what a view reads, its owner may
+    assert_eq!(agent.value("SELECT count(*) FROM shown"), "2");
+    proxy.assert_sound();
+}

@@ -15,9 +15,9 @@ use crate::plan::{Context, Plan};
 use crate::policies;
 use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
-use crate::rewrite::before;
 use crate::rewrite::storing::cast_type;
 use crate::rewrite::through::{self, Followed, Through};
+use crate::rewrite::{before, permitted};
 use crate::shadowed;
 use crate::volatile::Risk;
 use crate::walk::byte;
@@ -316,7 +316,14 @@ impl Changed {
         let way = self.through.as_ref().map_or(Risk::None, |t| t.risk());
         let table = self.table(context, risk.max(way), scan)?;
         Some(match &self.through {
-            Some(through) => through.over(&table),
+            Some(through) => {
+                let rows = through.over(&table);
+                let view = Some(self.shown()).filter(|v| v.kind == RelationKind::View);
+                match view.and_then(|view| permitted(context, view)) {
+                    Some(permitted) => format!("(SELECT * FROM {rows} AS v{permitted})"),
+                    None => rows,
+                }
+            }
             None => table,
         })
     }

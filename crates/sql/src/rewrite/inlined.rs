@@ -135,6 +135,7 @@ fn inside<'c>(
 ) -> Context<'c> {
     let inside = Context {
         expanded: context.expanded + 1,
+        in_view: false,
         ..*context
     };
     match (body.qualified, context.client) {
