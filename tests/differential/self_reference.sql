@@ -1,5 +1,13 @@
 -- setup
 -- shows: constraints: foreign keys of a table to itself
+-- differs: constraint in 23503 of a row that rows of its own partitioned table refer to, in a partition that was added after the key | that of the partition's own key | PostgreSQL names the copy of the key that refers to the partition
+CREATE TABLE parts (id int, up int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2) PARTITION BY RANGE (id);
+CREATE TABLE parts_2a PARTITION OF parts_2 FOR VALUES FROM (0) TO (100);
+ALTER TABLE parts ADD CONSTRAINT upwards FOREIGN KEY (up, k) REFERENCES parts (id, k);
+CREATE TABLE parts_3 PARTITION OF parts FOR VALUES IN (3);
+INSERT INTO parts VALUES (1, NULL, 1), (2, 1, 1), (3, NULL, 2), (4, 3, 2), (5, NULL, 1), (6, NULL, 3), (7, 6, 3);
 CREATE TABLE e (id int PRIMARY KEY, boss int REFERENCES e ON DELETE CASCADE, name text);
 CREATE TABLE f (id int PRIMARY KEY, up int REFERENCES f ON DELETE SET NULL);
 CREATE TABLE g (id int PRIMARY KEY, up int REFERENCES g);
@@ -28,3 +36,20 @@ SELECT * FROM g ORDER BY id;
 SELECT a.name, b.name AS boss FROM e a LEFT JOIN e b ON b.id = a.boss ORDER BY a.id;
 DELETE FROM e WHERE boss IS NULL;
 SELECT count(*) FROM e;
+-- partitions
+-- expect error 23503
+INSERT INTO parts VALUES (8, 99, 1);
+-- expect error 23503
+INSERT INTO parts VALUES (8, 99, 2);
+-- expect error 23503
+INSERT INTO parts_2a VALUES (8, 99, 2);
+-- expect error 23503
+INSERT INTO parts VALUES (9, 99, 3);
+-- expect error 23503
+UPDATE parts SET up = 66 WHERE id = 7;
+-- expect error 23503
+DELETE FROM parts WHERE id = 1;
+-- expect error 23503
+DELETE FROM parts WHERE id = 3;
+DELETE FROM parts WHERE id IN (6, 7);
+SELECT * FROM parts ORDER BY id;

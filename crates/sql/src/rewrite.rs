@@ -381,6 +381,7 @@ impl Edits {
             edits.list.extend(rows);
             grouped::edit(statement, context, item, &mut edits.list)?;
         }
+        volatile::declarable(context, &statement.facts)?;
         policies::lockable(statement, context)?;
         nullable::check(statement, context)?;
         for reference in references {

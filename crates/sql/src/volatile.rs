@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use catalog::{Relation, RelationKind};
+use catalog::{Relation, RelationKind, Volatility};
+use report::Report;
 
+use crate::classify::unsupported;
 use crate::facts::{Call, Called, Facts, TableRef};
 use crate::functions;
 use crate::parse::parse;
 use crate::plan::Context;
 use crate::resolve::{self, Resolved};
+use crate::rewrite::inlined;
 
 /// Volatile functions of `pg_catalog` of which nobody sees how often they were called. `random` is none of
 /// them: after `setseed` each call decides what the next one gives.
@@ -69,7 +72,7 @@ fn of_call(context: &Context<'_>, facts: &Facts, called: &Called) -> Risk {
 
 /// Whether a call may give another value each time.
 fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
-    functions::candidates(context, call).any(|f| f.volatility == catalog::Volatility::Volatile)
+    functions::candidates(context, call).any(|f| f.volatility == Volatility::Volatile)
 }
 
 /// The name of a volatile function among these calls, or in a view among these relations.
@@ -78,24 +81,70 @@ pub(crate) fn find<'f>(
     calls: impl IntoIterator<Item = &'f Call>,
     relations: impl IntoIterator<Item = &'f TableRef>,
 ) -> Option<String> {
+    called(context, (calls, relations), is_volatile)
+}
+
+/// What a cursor must not call: a volatile function that reads tables. It sees what its transaction writes
+/// between DECLARE and FETCH; written out, or run beside the draft, it would not.
+///
+/// # Errors
+/// 0A000 with the name of one.
+pub(crate) fn declarable(context: &Context<'_>, facts: &Facts) -> Result<(), Box<Report>> {
+    if facts.declares.is_none() {
+        return Ok(());
+    }
+    let reads = |context: &Context<'_>, call: &Call| {
+        let function = inlined::function(context, call);
+        function.is_some_and(|f| {
+            f.volatility == Volatility::Volatile && functions::permit(context, f).is_err()
+        })
+    };
+    match called(context, (&facts.calls, &facts.relations), reads) {
+        Some(name) => Err(Box::new(
+            unsupported(&format!("{name}() in a cursor"))
+                .detail("It is volatile: in each FETCH it would have to see what was written since the DECLARE.")
+                .hint("call it in a query without a cursor; or ask for the function to be STABLE"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The name of such a function among these calls, or in a view among these relations.
+fn called<'f>(
+    context: &Context<'_>,
+    (calls, relations): (
+        impl IntoIterator<Item = &'f Call>,
+        impl IntoIterator<Item = &'f TableRef>,
+    ),
+    wanted: impl Fn(&Context<'_>, &Call) -> bool + Copy,
+) -> Option<String> {
     let mut calls = calls.into_iter();
-    if let Some(call) = calls.find(|call| is_volatile(context, call)) {
+    if let Some(call) = calls.find(|call| wanted(context, call)) {
         return Some(call.name.clone());
     }
     relations.into_iter().find_map(|reference| {
         let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name);
         match found {
-            Ok(Resolved::Known(view)) if view.kind == RelationKind::View => in_view(context, &view),
+            Ok(Resolved::Known(view)) if view.kind == RelationKind::View => {
+                in_view(context, &view, wanted)
+            }
             _ => None,
         }
     })
 }
 
 /// The name of one that a view calls, or a view behind it.
-fn in_view(context: &Context<'_>, view: &Relation) -> Option<String> {
+fn in_view(
+    context: &Context<'_>,
+    view: &Relation,
+    wanted: impl Fn(&Context<'_>, &Call) -> bool + Copy,
+) -> Option<String> {
     let script = parse(&view.view.as_ref()?.definition).ok()?;
     let none = BTreeSet::new();
     let inside = context.qualified(&none);
     let mut texts = script.statements.iter();
-    texts.find_map(|text| find(&inside, &text.facts.calls, &text.facts.relations))
+    texts.find_map(|text| {
+        let facts = &text.facts;
+        called(&inside, (&facts.calls, &facts.relations), wanted)
+    })
 }

@@ -195,6 +195,8 @@ fn whole(draft: &Draft<'_>, event: Event, key: &ForeignKey) -> Step {
 
 fn refusal(draft: &Draft<'_>, key: &ForeignKey, query: String) -> Step {
     let (table, name) = draft.message_names(&draft.relation.name, &key.name);
+    // A partition has two copies of a tree's key to itself, as child and as parent; as child it keeps the name.
+    let reference = Some(key.id).filter(|_| key.parent != key.child);
     Step::Refuse {
         query,
         error: Raise {
@@ -208,7 +210,7 @@ fn refusal(draft: &Draft<'_>, key: &ForeignKey, query: String) -> Step {
             constraint: key.name.clone(),
             schema: draft.relation.schema.clone(),
             table: draft.relation.name.clone(),
-            placed: draft.placed(Some(key.id), true),
+            placed: draft.placed(reference, true),
         },
     }
 }
