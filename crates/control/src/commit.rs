@@ -13,12 +13,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
+use catalog::{Catalog, DraftTableId, Mark, Relation, RelationId, SessionId, quote_literal};
 use draft::{Draft, Own, apply, conflict};
 use store::keeper;
 use store::sessions::{self, Ending, Session, SessionState};
 use store::tables;
-use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diff::{bound, drafted, head_numbers};
@@ -97,8 +96,7 @@ impl Control {
     ) -> Result<Option<Committed>, ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = match live_session(&transaction, name).await {
+        let session = match self.locked(&transaction, name).await {
             Err(ControlError::Ended(session)) if session.state.was_committed() => {
                 return Ok(Some(Committed::recorded(session.applied.as_ref())));
             }
@@ -122,14 +120,13 @@ impl Control {
         who: &str,
     ) -> Result<Option<Committed>, ControlError> {
         let heads = head_numbers(catalog);
-        let drafts = drafts(transaction, catalog, &heads, session.sid).await?;
-        let Some(work) = self.begin(transaction, catalog, session, &drafts).await? else {
+        let (drafts, truncated) = touched(transaction, catalog, &heads, session.sid).await?;
+        let given = (&drafts[..], &truncated[..]);
+        let Some(work) = self.begin(transaction, catalog, session, given).await? else {
             return Ok(None);
         };
         let done = work.run(session, who).await?;
         work.keep_images().await?;
-        let moved = store::sequences::take_over(transaction, session.sid).await;
-        moved.map_err(|e| busy(e.into(), "a sequence that is to be restarted is in use"))?;
         let ending = Ending {
             state: SessionState::Committed,
             who,
@@ -138,7 +135,13 @@ impl Control {
             applied: Some(done.record()),
             keep: self.inner.options.history,
         };
-        sessions::end(transaction, session.sid, &ending).await?;
+        let (moved, ended) = tokio::join!(
+            biased;
+            store::sequences::take_over(transaction, session.sid),
+            sessions::end(transaction, session.sid, &ending),
+        );
+        moved.map_err(|e| busy(e.into(), "a sequence that is to be restarted is in use"))?;
+        ended?;
         sessions::reverted(transaction, &session.reverts).await?;
         Ok(Some(done))
     }
@@ -150,21 +153,12 @@ impl Control {
         transaction: &'a Transaction<'a>,
         catalog: &Catalog,
         session: &Session,
-        drafts: &'a [Draft<'a>],
+        (drafts, truncated): (&'a [Draft<'a>], &[RelationId]),
     ) -> Result<Option<Work<'a>>, ControlError> {
-        let truncated = tables::truncated(transaction, session.sid).await?;
-        for draft in drafts {
-            lock_table(
-                transaction,
-                draft.relation,
-                truncated.contains(&draft.relation.id),
-            )
-            .await?;
-        }
-        if store::prepared_mark(transaction).await? != catalog.mark {
+        if locked_at(transaction, drafts, truncated).await? != catalog.mark {
             return Ok(None);
         }
-        unfold(transaction, session.sid, drafts, &truncated).await?;
+        unfold(transaction, session.sid, drafts, truncated).await?;
         let mut own = Vec::with_capacity(drafts.len());
         let mut looks = HashMap::with_capacity(drafts.len());
         for draft in drafts {
@@ -190,6 +184,35 @@ impl Control {
             taken_back: TakenBack::default(),
         };
         Ok(Some(work))
+    }
+
+    /// Locks a session for a change of its state, in a transaction that has just begun: nobody else
+    /// writes, commits or discards it now, and it has not ended.
+    pub(crate) async fn locked(
+        &self,
+        transaction: &Transaction<'_>,
+        name: &str,
+    ) -> Result<Session, ControlError> {
+        let timeout = self.lock_timeout();
+        let (timed, locked, found) = tokio::join!(
+            biased;
+            transaction.batch_execute(&timeout),
+            sessions::lock(transaction, name),
+            sessions::find_for_update(transaction, name),
+        );
+        // by an agent's transaction, which is nobody's to wait for
+        let busy = |error: store::Error| match ControlError::from(error) {
+            error if error.sqlstate() == Some("55P03") => ControlError::InUse(name.to_owned()),
+            error => error,
+        };
+        timed?;
+        locked.map_err(busy)?;
+        let session = existing(found.map_err(busy)?, name)?;
+        if session.state.is_live() {
+            Ok(session)
+        } else {
+            Err(ControlError::Ended(Box::new(session)))
+        }
     }
 
     /// A session's draft of one table, ready for queries over all of it.
@@ -251,29 +274,6 @@ async fn prepared<'a>(client: &impl GenericClient, own: Own<'a>) -> Result<Own<'
     })
 }
 
-/// Locks a session for a change of its state: nobody else writes, commits or discards it now, and
-/// it has not ended.
-pub(crate) async fn live_session(
-    transaction: &Transaction<'_>,
-    name: &str,
-) -> Result<Session, ControlError> {
-    // by an agent's transaction, which is nobody's to wait for
-    let busy = |error: store::Error| match ControlError::from(error) {
-        error if error.sqlstate() == Some("55P03") => ControlError::InUse(name.to_owned()),
-        error => error,
-    };
-    sessions::lock(transaction, name).await.map_err(busy)?;
-    let locked = sessions::find_for_update(transaction, name)
-        .await
-        .map_err(busy)?;
-    let session = existing(locked, name)?;
-    if session.state.is_live() {
-        Ok(session)
-    } else {
-        Err(ControlError::Ended(Box::new(session)))
-    }
-}
-
 /// A lock that was not free in time, in words.
 pub(crate) fn busy(error: ControlError, what: &str) -> ControlError {
     if error.sqlstate() == Some("55P03") {
@@ -299,14 +299,43 @@ pub(crate) async fn drafts<'a>(
         .collect()
 }
 
+/// The same, and which of them are truncated.
+pub(crate) async fn touched<'a>(
+    transaction: &Transaction<'_>,
+    catalog: &'a Catalog,
+    heads: &'a HashMap<RelationId, DraftTableId>,
+    sid: SessionId,
+) -> Result<(Vec<Draft<'a>>, Vec<RelationId>), ControlError> {
+    let truncated = async { Ok(tables::truncated(transaction, sid).await?) };
+    tokio::try_join!(biased; drafts(transaction, catalog, heads, sid), truncated)
+}
+
+/// Locks the tables one after the other; the mark of the catalog once no table changes any more.
+async fn locked_at(
+    transaction: &Transaction<'_>,
+    drafts: &[Draft<'_>],
+    truncated: &[RelationId],
+) -> Result<Mark, ControlError> {
+    let lock = |relation| lock_table(transaction, relation, truncated);
+    let mark = async { Ok(store::prepared_mark(transaction).await?) };
+    let Some((last, before)) = drafts.split_last() else {
+        return mark.await;
+    };
+    for draft in before {
+        lock(draft.relation).await?;
+    }
+    let (_, mark) = tokio::try_join!(biased; lock(last.relation), mark)?;
+    Ok(mark)
+}
+
 /// Takes the lock that the writes will take anyway, so that no table changes its shape from here on.
 async fn lock_table(
     transaction: &Transaction<'_>,
     relation: &Relation,
-    truncated: bool,
+    truncated: &[RelationId],
 ) -> Result<(), ControlError> {
     // nobody may add a row that a truncation would take along unseen
-    let mode = if truncated {
+    let mode = if truncated.contains(&relation.id) {
         "SHARE ROW EXCLUSIVE"
     } else {
         "ROW EXCLUSIVE"
@@ -366,18 +395,11 @@ impl Work<'_> {
         who: &str,
     ) -> Result<Committed, ControlError> {
         self.no_followers().await?;
-        self.transaction
-            .execute_typed(
-                "SELECT set_config('pgdraft.session', $1, true), set_config('pgdraft.committed_by', $2, true)",
-                &[(&session.name, Type::TEXT), (&who, Type::TEXT)],
-            )
-            .await?;
-        let emptied = self.empty().await?;
-        // What can be checked at the end is: a circle may be open in between.
-        self.transaction
-            .batch_execute("SET CONSTRAINTS ALL DEFERRED")
-            .await?;
-        self.savepoint(COMMIT).await?;
+        let (_, emptied) = tokio::try_join!(
+            biased;
+            self.tells_triggers(&session.name, who),
+            self.empties_and_defers(),
+        )?;
         let first = self.planner();
         let mut done = self.apply(&first, false, &mut net::Way::default()).await;
         let guessed = self.guessed.load(Ordering::Relaxed);
@@ -396,6 +418,31 @@ impl Work<'_> {
             keeper::run(self.transaction, &own.finish(), None).await?;
         }
         Ok(done.with(emptied))
+    }
+
+    async fn tells_triggers(&self, session: &str, who: &str) -> Result<(), ControlError> {
+        let (session, who) = (quote_literal(session), quote_literal(who));
+        let text = format!(
+            "SET LOCAL pgdraft.session = {session}; SET LOCAL pgdraft.committed_by = {who}"
+        );
+        self.sends(&text).await
+    }
+
+    /// What can be checked at the end is checked there, once the truncated tables are empty: a circle may
+    /// be open in between.
+    async fn empties_and_defers(&self) -> Result<Vec<Applied>, ControlError> {
+        let emptied = self.empty().await?;
+        tokio::try_join!(
+            biased;
+            self.sends("SET CONSTRAINTS ALL DEFERRED"),
+            self.savepoint(COMMIT),
+        )?;
+        Ok(emptied)
+    }
+
+    /// Runs commands that return nothing.
+    async fn sends(&self, text: &str) -> Result<(), ControlError> {
+        Ok(self.transaction.batch_execute(text).await?)
     }
 
     /// Removes all rows of truncated tables without a key.
@@ -495,13 +542,17 @@ impl Work<'_> {
         held: bool,
         way: &mut net::Way,
     ) -> Result<Committed, ControlError> {
-        self.transaction
-            .batch_execute("SET LOCAL search_path TO DEFAULT")
-            .await?;
-        let done = self.apply_net(planner, held, way).await;
-        let done = self.kept(done).await?;
-        let usual = format!("{}; SET LOCAL search_path TO ''", net::ANY_JOIN);
-        self.transaction.batch_execute(&usual).await?;
+        let (_, done) = tokio::try_join!(
+            biased;
+            self.sends("SET LOCAL search_path TO DEFAULT"),
+            self.apply_net(planner, held, way),
+        )?;
+        // checks now what would be checked at COMMIT
+        let usual = format!(
+            "SET CONSTRAINTS ALL IMMEDIATE; {}; SET LOCAL search_path TO ''",
+            net::ANY_JOIN
+        );
+        self.sends(&usual).await?;
         Ok(done)
     }
 

@@ -45,6 +45,6 @@ pub(crate) async fn connect_as_control(
     let client = connect(target).await?;
     let text = format!("SET ROLE {};{SETTINGS}", roles.control_quoted());
     client.batch_execute(&text).await?;
-    client.batch_execute(store::PREPARE_MARK).await?;
+    client.batch_execute(store::KEEP).await?;
     Ok(client)
 }

@@ -6,7 +6,6 @@ use store::sessions::{self, Ending, SessionState};
 use store::tables;
 use tokio_postgres::Transaction;
 
-use crate::commit::live_session;
 use crate::sessions::count;
 use crate::{Control, ControlError};
 
@@ -43,8 +42,7 @@ impl Control {
     ) -> Result<Discarded, ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = match live_session(&transaction, session).await {
+        let session = match self.locked(&transaction, session).await {
             // asked for again
             Err(ControlError::Ended(session)) if session.state == state => {
                 return Ok(Discarded {

@@ -9,7 +9,6 @@ use store::sessions::{self, SessionState};
 use store::space::{self, Space};
 use store::{history, tables};
 
-use crate::commit::live_session;
 use crate::control::Inner;
 use crate::{Control, ControlError};
 
@@ -41,8 +40,7 @@ impl Control {
     async fn set_state(&self, session: &str, state: SessionState) -> Result<(), ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = live_session(&transaction, session).await?;
+        let session = self.locked(&transaction, session).await?;
         sessions::set_state(&transaction, session.sid, state).await?;
         transaction.commit().await?;
         Ok(())

@@ -7,7 +7,7 @@ use store::keeper;
 use store::sessions::{self, Session};
 use tokio_postgres::Transaction;
 
-use crate::commit::{drafts, live_session};
+use crate::commit::drafts;
 use crate::diff::head_numbers;
 use crate::error::ConflictRow;
 use crate::sessions::existing;
@@ -171,16 +171,6 @@ impl Control {
             _ => transaction.commit().await?,
         }
         Ok(left)
-    }
-
-    /// A live session under its lock.
-    pub(crate) async fn locked(
-        &self,
-        transaction: &Transaction<'_>,
-        session: &str,
-    ) -> Result<Session, ControlError> {
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        live_session(transaction, session).await
     }
 
     async fn owned<'a>(

@@ -7,7 +7,7 @@ use catalog::{Catalog, Relation, RelationId, SessionId};
 use draft::rehearse as text;
 use draft::{Draft, Own};
 
-use crate::commit::{Committed, drafts};
+use crate::commit::{Committed, touched};
 use crate::diff::head_numbers;
 use crate::error::ConflictRow;
 use crate::pool::Pooled;
@@ -97,9 +97,10 @@ impl Control {
         // a backend also counts what its last transactions wrote, up to a second long
         let mut before = changed_tables(&transaction, &catalog).await?;
         let heads = head_numbers(&catalog);
-        let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
+        let (drafts, truncated) = touched(&transaction, &catalog, &heads, found.sid).await?;
+        let given = (&drafts[..], &truncated[..]);
         let mut rehearsal = Rehearsal::default();
-        let tried = match self.begin(&transaction, &catalog, &found, &drafts).await {
+        let tried = match self.begin(&transaction, &catalog, &found, given).await {
             Ok(Some(work)) => {
                 work.count_taken_back();
                 let done = work.run(&found, who).await;
@@ -166,8 +167,9 @@ impl Control {
             let transaction = client.transaction().await?;
             let found = self.locked(&transaction, session).await?;
             let heads = head_numbers(&catalog);
-            let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
-            if let Some(work) = self.begin(&transaction, &catalog, &found, &drafts).await? {
+            let (drafts, truncated) = touched(&transaction, &catalog, &heads, found.sid).await?;
+            let given = (&drafts[..], &truncated[..]);
+            if let Some(work) = self.begin(&transaction, &catalog, &found, given).await? {
                 return work.every_error(&transaction).await;
             }
         }

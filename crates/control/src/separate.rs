@@ -12,7 +12,7 @@ use store::sessions::{Session, SessionState};
 use store::{keeper, parts, tables};
 use tokio_postgres::Transaction;
 
-use crate::commit::{Attempts, live_session};
+use crate::commit::Attempts;
 use crate::dependencies::{Graph, Way, planned_as_usual, planned_for_many};
 use crate::diff::{bound, head_numbers, session_drafts};
 use crate::sessions::count;
@@ -76,8 +76,10 @@ impl Control {
     ) -> Result<Option<Separated>, ControlError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = match going_on(&transaction, chosen, SessionState::Committed).await? {
+        let session = match self
+            .going_on(&transaction, chosen, SessionState::Committed)
+            .await?
+        {
             Begun::Live(session) => session,
             Begun::Before(done) => return Ok(Some(done)),
         };
@@ -125,8 +127,10 @@ impl Control {
         let catalog = self.refresh_catalog().await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        transaction.batch_execute(&self.lock_timeout()).await?;
-        let session = match going_on(&transaction, chosen, SessionState::Discarded).await? {
+        let session = match self
+            .going_on(&transaction, chosen, SessionState::Discarded)
+            .await?
+        {
             Begun::Live(session) => session,
             Begun::Before(done) => return Ok(done),
         };
@@ -166,38 +170,41 @@ enum Begun {
     Before(Separated),
 }
 
-/// Locks the session, unless all of it has been done before: an answer may have been lost.
-async fn going_on(
-    transaction: &Transaction<'_>,
-    chosen: &Chosen<'_>,
-    state: SessionState,
-) -> Result<Begun, ControlError> {
-    let found = live_session(transaction, chosen.session).await;
-    let sid = match &found {
-        Ok(session) => session.sid,
-        Err(ControlError::Ended(session)) => session.sid,
-        Err(_) => return Ok(Begun::Live(Box::new(found?))),
-    };
-    let batch = parts::ended_together(transaction, sid, chosen.operations, state).await?;
-    let Some(batch) = batch else {
-        return Ok(Begun::Live(Box::new(found?)));
-    };
-    let (rows, tables) = match &batch.part {
-        Some((_, applied)) => {
-            let done = Committed::recorded(applied.as_ref());
-            (done.rows(), done.tables.len())
-        }
-        None => (
-            count(batch.changes),
-            usize::try_from(batch.tables).unwrap_or(0),
-        ),
-    };
-    Ok(Begun::Before(Separated {
-        operations: batch.operations,
-        part: batch.part.map(|(name, _)| name),
-        rows,
-        tables,
-    }))
+impl Control {
+    /// Locks the session, unless all of it has been done before: an answer may have been lost.
+    async fn going_on(
+        &self,
+        transaction: &Transaction<'_>,
+        chosen: &Chosen<'_>,
+        state: SessionState,
+    ) -> Result<Begun, ControlError> {
+        let found = self.locked(transaction, chosen.session).await;
+        let sid = match &found {
+            Ok(session) => session.sid,
+            Err(ControlError::Ended(session)) => session.sid,
+            Err(_) => return Ok(Begun::Live(Box::new(found?))),
+        };
+        let batch = parts::ended_together(transaction, sid, chosen.operations, state).await?;
+        let Some(batch) = batch else {
+            return Ok(Begun::Live(Box::new(found?)));
+        };
+        let (rows, tables) = match &batch.part {
+            Some((_, applied)) => {
+                let done = Committed::recorded(applied.as_ref());
+                (done.rows(), done.tables.len())
+            }
+            None => (
+                count(batch.changes),
+                usize::try_from(batch.tables).unwrap_or(0),
+            ),
+        };
+        Ok(Begun::Before(Separated {
+            operations: batch.operations,
+            part: batch.part.map(|(name, _)| name),
+            rows,
+            tables,
+        }))
+    }
 }
 
 /// The chosen operations with all that belongs to them, by number and by name.

@@ -1,16 +1,9 @@
 //! Noticing that production's schema moved.
 
 use catalog::Mark;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 
-use crate::Error;
-
-/// What a connection runs once so that [`prepared_mark`] needs no plan: planning it takes longer than
-/// running it.
-pub const PREPARE_MARK: &str = concat!(
-    "PREPARE pgdraft_mark AS ",
-    include_str!("../queries/mark.sql")
-);
+use crate::{Error, kept};
 
 /// A cheap fingerprint of the user's schemas and of the list of heads: it changes when a relation,
 /// column, constraint, index, view, trigger, function, type or operator is made, changed or
@@ -19,19 +12,23 @@ pub const PREPARE_MARK: &str = concat!(
 /// # Errors
 /// [`Error::Database`].
 pub async fn catalog_mark(client: &impl GenericClient) -> Result<Mark, Error> {
-    mark(client, include_str!("../queries/mark.sql")).await
+    let text = include_str!("../queries/mark.sql");
+    read(&client.query_typed_one(text, &[]).await?)
 }
 
-/// The same, on a connection that has run [`PREPARE_MARK`].
+/// The same, on a connection that has run [`crate::KEEP`].
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn prepared_mark(client: &impl GenericClient) -> Result<Mark, Error> {
-    mark(client, "EXECUTE pgdraft_mark").await
+    let rows = kept::execute(client, "pgdraft_mark", &[]).await?;
+    match rows.first() {
+        Some(row) => read(row),
+        None => Err(Error::Unexpected("no mark".to_owned())),
+    }
 }
 
-async fn mark(client: &impl GenericClient, text: &str) -> Result<Mark, Error> {
-    let row = client.query_typed_one(text, &[]).await?;
+fn read(row: &Row) -> Result<Mark, Error> {
     Ok(Mark {
         schema: row.try_get("schema")?,
         heads: row.try_get("heads")?,

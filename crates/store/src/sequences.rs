@@ -2,9 +2,8 @@
 
 use catalog::SessionId;
 use tokio_postgres::GenericClient;
-use tokio_postgres::types::Type;
 
-use crate::Error;
+use crate::{Error, kept};
 
 /// Whether a session has any.
 ///
@@ -22,9 +21,7 @@ pub async fn any(client: &impl GenericClient, sid: SessionId) -> Result<bool, Er
 /// # Errors
 /// [`Error::Database`]; 55P03 where production is using one that is to be restarted.
 pub async fn take_over(client: &impl GenericClient, sid: SessionId) -> Result<(), Error> {
-    let text = "SELECT pgdraft.move_sequence(s.base, s.restarted, s.last, s.called)
-                FROM pgdraft.sequence_states($1) s ORDER BY s.restarted DESC, s.base";
-    client.query_typed(text, &[(&sid.0, Type::INT8)]).await?;
+    kept::execute(client, "pgdraft_take_over", &[sid.0.to_string()]).await?;
     Ok(())
 }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use catalog::{Catalog, DraftTableId, Head, ReferentialAction, RelationId, SessionId};
 use tokio_postgres::GenericClient;
-use tokio_postgres::types::Type;
 
-use crate::Error;
+use crate::{Error, kept};
 
 /// Every head, with the tables that a write to it can reach by ON DELETE / ON UPDATE actions.
 pub(crate) async fn heads(
@@ -198,13 +197,7 @@ pub async fn touched(
     client: &impl GenericClient,
     sid: SessionId,
 ) -> Result<Vec<(DraftTableId, RelationId)>, Error> {
-    let rows = client
-        .query_typed(
-            "SELECT t.id, t.relid FROM pgdraft.touched x JOIN pgdraft.tables t ON t.id = x.table_id
-             WHERE x.sid = $1 ORDER BY t.id",
-            &[(&sid.0, Type::INT8)],
-        )
-        .await?;
+    let rows = kept::execute(client, "pgdraft_touched", &[sid.0.to_string()]).await?;
     rows.iter()
         .map(|row| Ok((DraftTableId(row.try_get(0)?), RelationId(row.try_get(1)?))))
         .collect()
@@ -218,13 +211,7 @@ pub async fn truncated(
     client: &impl GenericClient,
     sid: SessionId,
 ) -> Result<Vec<RelationId>, Error> {
-    let rows = client
-        .query_typed(
-            "SELECT DISTINCT t.relid FROM pgdraft.truncations x JOIN pgdraft.tables t ON t.id = x.table_id
-             WHERE x.sid = $1 ORDER BY t.relid",
-            &[(&sid.0, Type::INT8)],
-        )
-        .await?;
+    let rows = kept::execute(client, "pgdraft_truncated", &[sid.0.to_string()]).await?;
     rows.iter()
         .map(|row| Ok(RelationId(row.try_get(0)?)))
         .collect()

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use catalog::{Relation, RelationId};
 use draft::apply::{Hold, Which};
 use draft::{Draft, Own, apply, conflict, places, rekey};
+use tokio_postgres::Row;
 
 use super::look::Look;
 use super::order::{Kind, Plan, Planner, Step};
@@ -161,9 +162,8 @@ impl Work<'_> {
             Some(guess) => guess,
             None => {
                 let text = apply::summary(own);
-                self.side_by_side(own).await?;
-                let row = self.transaction.query_typed_one(&text, &[]).await?;
-                self.transaction.batch_execute(ANY_JOIN).await?;
+                let row = self.joined(self.side_by_side(own), &text);
+                let row = row.await?.pop().ok_or_else(nothing_said)?;
                 let columns: Vec<i64> = row.try_get(3)?;
                 let columns = columns.into_iter().map(count).collect();
                 let number = |at| row.try_get(at).map(count);
@@ -200,11 +200,18 @@ impl Work<'_> {
 
     /// A large head and its log are joined in the order of the key: by statistics that do not know the
     /// session yet, the planner would go through the log for each row.
-    async fn side_by_side(&self, own: &Own<'_>) -> Result<(), ControlError> {
-        if self.is_large(own) {
-            self.transaction.batch_execute(MERGE_JOIN).await?;
+    fn side_by_side(&self, own: &Own<'_>) -> &'static str {
+        match self.is_large(own) {
+            true => MERGE_JOIN,
+            false => ANY_JOIN,
         }
-        Ok(())
+    }
+
+    /// What a query says when it is told how to join.
+    async fn joined(&self, join: &str, text: &str) -> Result<Vec<Row>, ControlError> {
+        let rows = async { Ok(self.transaction.query_typed(text, &[]).await?) };
+        let (_, rows, _) = tokio::try_join!(biased; self.sends(join), rows, self.sends(ANY_JOIN))?;
+        Ok(rows)
     }
 
     /// What there is to do, as the head tells without the images that it began with: comparing the
@@ -221,10 +228,8 @@ impl Work<'_> {
         let columns = match updates {
             0 => Vec::new(),
             _ => {
-                self.transaction.batch_execute(NESTED_LOOP).await?;
                 let text = apply::some_sets(own, (updates / 32).clamp(1, SOME_ROWS_MAX));
-                let sets = self.transaction.query_typed(&text, &[]).await?;
-                self.transaction.batch_execute(ANY_JOIN).await?;
+                let sets = self.joined(NESTED_LOOP, &text).await?;
                 match sets.as_slice() {
                     [one] => one.try_get(0)?,
                     _ => return Ok(None),
@@ -353,10 +358,8 @@ impl Work<'_> {
         if changed.iter().all(|(_, rows)| *rows == todo.updates) {
             return Ok(vec![(names(), Which::All, todo.updates)]);
         }
-        self.side_by_side(todo.own).await?;
         let text = apply::update_sets(todo.own);
-        let rows = self.transaction.query_typed(&text, &[]).await?;
-        self.transaction.batch_execute(ANY_JOIN).await?;
+        let rows = self.joined(self.side_by_side(todo.own), &text).await?;
         if rows.len() > SETS_MAX {
             return Ok(vec![(names(), Which::Union, todo.updates)]);
         }
@@ -407,8 +410,12 @@ impl Work<'_> {
         text: &str,
         draft: &Draft<'_>,
     ) -> Result<u64, ControlError> {
-        self.transaction.batch_execute(join).await?;
-        let written = self.transaction.execute_typed(text, &[]).await;
+        let (joins, written) = tokio::join!(
+            biased;
+            self.sends(join),
+            self.transaction.execute_typed(text, &[]),
+        );
+        joins?;
         written.map_err(|e| busy(e.into(), &is_locked(draft.relation)))
     }
 }
@@ -475,6 +482,10 @@ pub(super) fn nothing(relation: &Relation) -> Applied {
         updated: 0,
         deleted: 0,
     }
+}
+
+fn nothing_said() -> ControlError {
+    store::Error::Unexpected("a summary of no row".to_owned()).into()
 }
 
 /// Tables without changes are left out.
