@@ -1,5 +1,6 @@
 -- setup
 -- shows: tables: inherited tables: INSERT, UPDATE and DELETE of parents with their children, of children, with ONLY; several levels and parents, columns of children in their own keys, tableoid, foreign keys, views, TRUNCATE, COPY
+-- needs: PostgreSQL 15
 -- differs: UPDATE and DELETE of an inheritance parent that come to rows of a child without any key | 0A000 | its rows cannot be told apart
 -- differs: DETAIL of 23514 and 23502 for the row of a child, changed through its parent | all its columns | PostgreSQL gives those of the parent
 -- differs: WHERE CURRENT OF a cursor over a table that others inherit from | 0A000 | name the table after ONLY, or the row by its key

@@ -1,5 +1,6 @@
 -- setup
 -- shows: statements: MERGE, all clauses of 15
+-- needs: PostgreSQL 15
 CREATE TABLE stock (item int PRIMARY KEY, name varchar(12) NOT NULL DEFAULT 'unnamed', n int NOT NULL DEFAULT 3 CHECK (n >= 0), price numeric(8,2), note text, twice int GENERATED ALWAYS AS (n * 2) STORED);
 CREATE TABLE deliveries (item int, name text, n int, price float8);
 CREATE TABLE pairs (a int, b int, v text, PRIMARY KEY (a, b));

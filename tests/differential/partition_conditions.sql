@@ -1,5 +1,6 @@
 -- setup
 -- shows: tables: CHECK and NOT NULL that single partitions have of their own
+-- needs: PostgreSQL 15
 CREATE TABLE part (id int, region text, v int CHECK (v > -100), w text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE part_eu PARTITION OF part FOR VALUES IN ('eu');
 CREATE TABLE part_us PARTITION OF part (CONSTRAINT w_short CHECK (length(w) < 5)) FOR VALUES IN ('us');

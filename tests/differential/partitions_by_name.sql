@@ -1,5 +1,6 @@
 -- setup
 -- shows: tables: partitions changed by their own names (INSERT, UPDATE, DELETE, MERGE, ON CONFLICT, COPY, sub-partitions, default partition), partition constraints
+-- needs: PostgreSQL 15
 -- differs: a row that no partition of the tree takes, written to a partition by name | 23514 names the partitioned table | PostgreSQL names the partition's own constraint
 -- differs: DETAIL of 23514 and 23502 for a row written by name to a partition whose columns stand in another order than those of the partitioned table | its columns in the order of the partitioned table | the head is that of the partitioned table
 CREATE TABLE orders (id int, region text NOT NULL, at date NOT NULL DEFAULT '2024-06-01', amount int CHECK (amount >= 0), PRIMARY KEY (id, region)) PARTITION BY LIST (region);

@@ -1,6 +1,7 @@
 -- setup
 -- differs: elements of an array that are longer than its column takes, made of constants, where no row comes | no error | they are looked at when a row comes
 -- shows: errors: constants, and what is made of them, that their column does not take, where no row comes: found as the statement is planned
+-- needs: PostgreSQL 15
 CREATE TABLE t (id int PRIMARY KEY, v varchar(3), c char(2), b bit(3), n numeric(4,1), s smallint, a varchar(2)[]);
 CREATE DOMAIN short AS varchar(3) CHECK (VALUE <> 'bad');
 CREATE TABLE d (id int PRIMARY KEY, d short, ds short[], x text);

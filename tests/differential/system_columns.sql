@@ -1,5 +1,6 @@
 -- setup
 -- shows: statements: system columns of the target (`ctid`, `xmin`, `tableoid`) in WHERE, SET, ON and RETURNING of every change
+-- needs: PostgreSQL 15
 -- shows: tables: `tableoid` of a changed row of a partitioned table
 CREATE TABLE job (id int PRIMARY KEY, state text DEFAULT 'todo', part int);
 CREATE TABLE pair (id int PRIMARY KEY, v text);

@@ -2,6 +2,7 @@
 -- config: [triggers]
 -- config: draft = ["public.articles.a_slug", "*.*.touch", "public.articles.search", "public.sized.grow", "public.parts.part_label", "public.own_low.own"]
 -- shows: tables: BEFORE triggers that the configuration lets run in drafts (`triggers.draft`): INSERT, UPDATE, UPDATE OF, WHEN, ON CONFLICT, MERGE, rows they keep away, errors they raise
+-- needs: PostgreSQL 15
 -- differs: BEFORE triggers that `triggers.draft` names | fire in the draft, and again at commit | production's triggers are production's; one that counts or takes the time gives another value then
 -- differs: TG_TABLE_NAME, TG_TABLE_SCHEMA and TG_RELID of such a trigger | of a table of pgdraft's | the function runs on a table that stands in for production's
 -- differs: COPY FROM into a table whose BEFORE INSERT triggers run in drafts | 0A000 | use INSERT

@@ -1,5 +1,6 @@
 -- setup
 -- shows: constraints: partial and expression indexes, NULLS NOT DISTINCT, exclusion constraints, keys with a collation of their own
+-- needs: PostgreSQL 15
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 CREATE TABLE lowered (id int PRIMARY KEY, email text, "Mixed" int);
 CREATE UNIQUE INDEX lowered_email ON lowered (lower(email));

@@ -1,5 +1,7 @@
 -- setup
 -- shows: queries: whole rows as values and arguments (of functions, aggregates, arrays, COALESCE), of tables and views, their type, NULL under outer joins
+-- differs: PostgreSQL 14, names in the JSON of a whole row whose columns have aliases | the aliases, as 15 and later do; 14 takes the names of the table | 14 is not developed any more
+-- needs: PostgreSQL 15
 CREATE TABLE film (id int PRIMARY KEY, title varchar(20), gone int, tags text[]);
 ALTER TABLE film DROP COLUMN gone;
 CREATE TABLE city (id int PRIMARY KEY, name text);
