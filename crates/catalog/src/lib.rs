@@ -263,6 +263,18 @@ pub struct Column {
     pub definer_default: bool,
 }
 
+/// Types of which equal values are the same value: int2, int4, int8, text, varchar, date, timestamp,
+/// timestamptz, uuid.
+const EXACT: [u32; 9] = [21, 23, 20, 25, 1043, 1082, 1114, 1184, 2950];
+
+impl Column {
+    /// Whether equal values of it are the same to whatever looks at them: 1.0 and 1.00 are not, nor is
+    /// what a collation of its own calls equal.
+    pub fn is_exact(&self) -> bool {
+        EXACT.contains(&self.type_id) && self.collation.is_none()
+    }
+}
+
 /// `attgenerated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Generated {

@@ -140,6 +140,8 @@ pub(crate) struct System {
     pub(crate) table: String,
     /// A further condition, over `m`: ` AND …`.
     pub(crate) only: String,
+    /// What has all rows of the head that the read can come to, instead of the head.
+    pub(crate) own: Option<String>,
 }
 
 impl System {
@@ -206,12 +208,13 @@ pub(crate) fn merged_with(
     let [system_out, system_base, system_head] = system.lists();
     let probe = wanted.probes();
     let in_order = InOrder::of(wanted);
+    let table = system.own.clone().unwrap_or_else(|| head.table());
     let arms = match relation.key() {
         Some(key) if wanted.bare_count && !wanted.truncated && !relation.row_security => {
             return Some(counted(relation, head, key));
         }
-        Some(key) if probe => probing(head, key),
-        Some(key) => hashing(head, key)?,
+        Some(key) if probe => probing(&table, key),
+        Some(key) => hashing(&table, key)?,
         None => Arms::beside(),
     };
     let (new_out, new_base, new_head) = if wanted.with_new {
@@ -246,7 +249,6 @@ pub(crate) fn merged_with(
         b = columns(relation, "b"),
         h = columns(relation, "h"),
         base = relation.only(),
-        table = head.table(),
         mark_base = arms.mark_base,
         mark_head = arms.mark_head,
         sid_base = in_order.base,
@@ -311,7 +313,7 @@ impl Arms {
 
 /// Small drafts: an anti join on a copy of the key. The copy is an expression, or the arm would
 /// output one column twice and lose Merge Append.
-fn hashing(head: &Head, key: &Key) -> Option<Arms> {
+fn hashing(table: &str, key: &Key) -> Option<Arms> {
     let (last, others) = key.columns.split_last()?;
     let mut shadow: Vec<String> = others
         .iter()
@@ -327,8 +329,7 @@ fn hashing(head: &Head, key: &Key) -> Option<Arms> {
         ),
         mark_head: "NULL",
         hidden: format!(
-            "NOT EXISTS (SELECT 1 FROM {} s WHERE {})",
-            head.table(),
+            "NOT EXISTS (SELECT 1 FROM {table} s WHERE {})",
             shadow.join(" AND ")
         ),
     })
@@ -336,14 +337,13 @@ fn hashing(head: &Head, key: &Key) -> Option<Arms> {
 
 /// Large drafts, and reads of few rows: the head is probed per base row. OFFSET 0 keeps the planner from hashing the
 /// probe, NULLIF gives it the selectivity of almost all rows.
-fn probing(head: &Head, key: &Key) -> Arms {
+fn probing(table: &str, key: &Key) -> Arms {
     let shadow = key_equality(key, "s", "m");
     Arms {
         mark_base: "true AS pgdraft_base".to_owned(),
         mark_head: "false",
         hidden: format!(
-            "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {} s WHERE {shadow} OFFSET 0), true) IS NOT NULL)",
-            head.table(),
+            "(NOT m.pgdraft_base OR NULLIF(EXISTS (SELECT 1 FROM {table} s WHERE {shadow} OFFSET 0), true) IS NOT NULL)",
         ),
     }
 }

@@ -5,12 +5,15 @@
 //! tables of that one statement. What a part puts before itself goes into the WITH before the
 //! part's own CTE, so that it sees the same CTEs.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use catalog::RelationId;
+use pg_query::protobuf::Token as Kind;
 use report::Report;
 
-use crate::facts::{Change, Part};
+use crate::classify::unsupported;
+use crate::facts::{Change, Part, TableRef};
 use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
 use crate::rewrite::change::{mismatch, redact};
@@ -148,7 +151,7 @@ impl Parts<'_> {
             return Ok(Vec::new());
         };
         let mut before = work.splice();
-        if let Some(own) = work.own_with()? {
+        if let Some(own) = own_with(&work)? {
             before.copy_edited(own, &work.edits);
             before.ours(", ");
         }
@@ -187,6 +190,8 @@ impl Parts<'_> {
                 continue;
             }
             if let Change::Update(_) | Change::Delete(_) = change {
+                work.own = self.notes.own(&work);
+                work.changed.system.own = work.own.is_some().then(|| work.name("own"));
                 work.unfound = self.notes.unfound(&work);
             }
             let written = write(&work, change)?;
@@ -268,4 +273,31 @@ impl Parts<'_> {
             sequences: sequences::sets(statement),
         }))
     }
+}
+
+/// The list of the change's own WITH, if it stands under one: it moves to the outermost WITH.
+fn own_with(work: &Work<'_>) -> Result<Option<Range<usize>>, Box<Report>> {
+    let (place, facts) = (&work.place, &work.statement.facts);
+    if place.number == 0 || work.clauses.verb == place.tokens.start {
+        return Ok(None);
+    }
+    let tokens = &work.statement.tokens;
+    let list = place.tokens.start + 1..work.clauses.verb;
+    let recursive = tokens
+        .get(list.start)
+        .is_some_and(|t| t.is(Kind::Recursive));
+    let bytes = work.bytes(list)?;
+    let own = facts.ctes.iter().filter(|c| bytes.contains(&c.location));
+    let clash = own.clone().any(|own| {
+        let others = facts.ctes.iter().filter(|c| c.name == own.name).count();
+        let unqualified = |r: &&TableRef| r.schema.is_none() && r.name == own.name;
+        others > 1 || facts.relations.iter().any(|r| unqualified(&r))
+    });
+    if recursive || clash {
+        return Err(Box::new(
+            unsupported("this WITH inside a change under WITH")
+                .hint("move its parts to the outermost WITH, under names of their own"),
+        ));
+    }
+    Ok(Some(bytes))
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Key, ROW_COLUMN, Relation, RelationId, RelationKind, quote_identifier as q};
+use catalog::{Column, Key, ROW_COLUMN, Relation, RelationId, RelationKind, quote_identifier as q};
 use report::Report;
 
 use crate::facts::{Block, Piece, Test};
@@ -18,6 +18,7 @@ use crate::rewrite::through::Through;
 use crate::rewrite::work::Work;
 use crate::splice::Splice;
 use crate::tokens::Token;
+use crate::volatile::Risk;
 use pg_query::protobuf::Token as Kind;
 
 /// The notes of one statement.
@@ -127,24 +128,15 @@ impl<'a> Notes<'a> {
     /// The same of one that names a single row by its key, as a condition of what it logs, which always
     /// holds: the head is looked at where nothing was found, and written to where it has the row.
     pub(crate) fn unfound<'w>(&self, work: &Work<'w>) -> Option<Splice<'w>> {
-        let changed = &work.changed;
-        let block = self.searches(work)?;
-        let images = Images::of(work.context, changed.relation.id)?;
-        let images = images.through(changed.through.clone());
-        let key = changed.relation.key()?;
-        let asked = self.asked(block, (&changed.label, Some(&images)));
-        let (mut of_key, _) = images.divided(key, &asked);
-        of_key.retain(|test| gives_one(test));
-        if !images.is_named(key, &of_key) {
-            return None;
-        }
+        self.searches(work)?;
+        let (images, of_key) = self.single(work)?;
         let mut splice = work.splice();
         splice.ours(&format!(
             "(SELECT pg_catalog.count(pgdraft.note_missed({number}, i.pgdraft_op, ARRAY[{keys}])) FROM {head} i \
              WHERE NOT EXISTS (SELECT FROM {src})",
             number = images.number,
             keys = images.shown_key("i"),
-            head = images.head,
+            head = work.changed.system.own.as_ref().unwrap_or(&images.head),
             src = work.src(),
         ));
         for test in of_key {
@@ -153,6 +145,50 @@ impl<'a> Notes<'a> {
         }
         splice.ours(") IS NOT NULL");
         Some(splice)
+    }
+
+    /// `pgdraft_own AS MATERIALIZED (…)`: the rows that the head has of the key which a change names, so
+    /// that the head, whose policy asks each time whether the session has ended, is opened once to read it.
+    /// Only where equal keys are the same: then the head's row of a key that the base's row has meets
+    /// whatever that meets.
+    pub(crate) fn own<'w>(&self, work: &Work<'w>) -> Option<Splice<'w>> {
+        let (changed, relation) = (&work.changed, &work.changed.relation);
+        let exact = |name: &String| relation.column(name).is_some_and(Column::is_exact);
+        let plain = changed.through.is_none()
+            && changed.rivals.is_empty()
+            && changed.system.names.is_empty()
+            && changed.drafted.id == relation.id
+            && !relation.row_security
+            && work.risk() == Risk::None
+            && !work.is_positioned()
+            && relation.key().is_some_and(by_value)
+            && changed.key().iter().all(exact);
+        let (images, of_key) = self.single(work).filter(|_| plain)?;
+        let mut splice = work.splice();
+        splice.ours(&format!(
+            "{} AS MATERIALIZED (SELECT i.* FROM {} i WHERE ",
+            work.name("own"),
+            images.head
+        ));
+        for (n, test) in of_key.into_iter().enumerate() {
+            splice.ours(if n == 0 { "" } else { " AND " });
+            written(self.statement, (&images, test), &mut splice);
+        }
+        splice.ours(")");
+        Some(splice)
+    }
+
+    /// The conditions by which a change names a single row by its key.
+    fn single(&self, work: &Work<'_>) -> Option<(Images, Vec<&'a Test>)> {
+        let changed = &work.changed;
+        let block = self.statement.facts.blocks.get(work.place.block)?;
+        let images = Images::of(work.context, changed.relation.id)?;
+        let images = images.through(changed.through.clone());
+        let key = changed.relation.key()?;
+        let asked = self.asked(block, (&changed.label, Some(&images)));
+        let (mut of_key, _) = images.divided(key, &asked);
+        of_key.retain(|test| gives_one(test));
+        images.is_named(key, &of_key).then_some((images, of_key))
     }
 
     /// The block of a change that looks for its rows among those of the draft.
@@ -253,6 +289,12 @@ fn written(statement: &Statement, (images, test): (&Images, &Test), splice: &mut
             }
         }
     }
+}
+
+/// Whether production has the key, by the usual equality of its columns' types.
+fn by_value(key: &Key) -> bool {
+    let usual = |operator: &String| operator.is_empty() || operator == "pg_catalog.=";
+    key.is_declared() && key.operators.iter().all(usual)
 }
 
 /// Whether a test that gives a column its values gives it one.

@@ -9,7 +9,6 @@ use catalog::{RelationKind, quote_identifier as q};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
 
-use crate::classify::unsupported;
 use crate::facts::{Change, ColumnUse, Part, TableRef};
 use crate::merge::Scan;
 use crate::parse::Statement;
@@ -183,6 +182,8 @@ pub(crate) struct Work<'a> {
     pub(crate) edits: Vec<Edit>,
     /// What its log notes of a row that it names and does not find.
     pub(crate) unfound: Option<Splice<'a>>,
+    /// A CTE with the head's rows of the key that it names.
+    pub(crate) own: Option<Splice<'a>>,
 }
 
 /// What beginning a change leads to.
@@ -269,6 +270,7 @@ impl<'a> Work<'a> {
                 clauses: clauses.clone(),
                 edits: Vec::new(),
                 unfound: None,
+                own: None,
             };
             work.prepare(reads)
         });
@@ -401,6 +403,10 @@ impl<'a> Work<'a> {
         let position = self.position()?;
         if let Some((at, _)) = &position {
             splice.ours(&format!("{at}, "));
+        }
+        if let Some(own) = &self.own {
+            splice.append(own);
+            splice.ours(", ");
         }
         splice.ours(&format!(
             "{name} AS MATERIALIZED (SELECT {}{}",
@@ -618,32 +624,5 @@ impl<'a> Work<'a> {
         let end = conflict.or(clauses.returning).unwrap_or(clauses.end);
         let end = tokens.get(end).map_or(usize::MAX, |t| t.start);
         inserts && column.location < end
-    }
-
-    /// The list of the change's own WITH, if it stands under one: it moves to the outermost WITH.
-    pub(crate) fn own_with(&self) -> Result<Option<Range<usize>>, Box<Report>> {
-        let (place, facts) = (&self.place, &self.statement.facts);
-        if place.number == 0 || self.clauses.verb == place.tokens.start {
-            return Ok(None);
-        }
-        let tokens = &self.statement.tokens;
-        let list = place.tokens.start + 1..self.clauses.verb;
-        let recursive = tokens
-            .get(list.start)
-            .is_some_and(|t| t.is(Kind::Recursive));
-        let bytes = self.bytes(list)?;
-        let own = facts.ctes.iter().filter(|c| bytes.contains(&c.location));
-        let clash = own.clone().any(|own| {
-            let others = facts.ctes.iter().filter(|c| c.name == own.name).count();
-            let unqualified = |r: &&TableRef| r.schema.is_none() && r.name == own.name;
-            others > 1 || facts.relations.iter().any(|r| unqualified(&r))
-        });
-        if recursive || clash {
-            return Err(Box::new(
-                unsupported("this WITH inside a change under WITH")
-                    .hint("move its parts to the outermost WITH, under names of their own"),
-            ));
-        }
-        Ok(Some(bytes))
     }
 }
