@@ -5,6 +5,9 @@ CREATE DOMAIN short AS varchar(5) CONSTRAINT no_blank CHECK (VALUE !~ ' ');
 CREATE TABLE t (id int PRIMARY KEY, a int CHECK (a >= 0), b int, c text NOT NULL, d varchar(3), e numeric(4,1), f short, g positive DEFAULT 1,
   CONSTRAINT a_below_b CHECK (a < b), CONSTRAINT c_not_empty CHECK (c <> ''));
 INSERT INTO t VALUES (1, 1, 2, 'x', 'abc', 1.5, 'ok', 1), (2, NULL, NULL, 'y', NULL, NULL, NULL, 2);
+CREATE TABLE ordered (id int PRIMARY KEY, z text NOT NULL, a int NOT NULL, h int GENERATED ALWAYS AS (a * 2) STORED, CONSTRAINT k2 CHECK (10 / a > 0),
+  CONSTRAINT k1 CHECK (a <> 0), CONSTRAINT k3 CHECK (z <> 'bad' OR h > 10), CONSTRAINT "K0" CHECK (a < 9));
+INSERT INTO ordered VALUES (1, 'x', 1);
 -- script
 -- expect error 23514
 INSERT INTO t VALUES (3, -1, 5, 'x');
@@ -50,3 +53,23 @@ UPDATE t SET id = NULL WHERE id = 2;
 UPDATE t SET a = 4, b = 9, e = 99.99 WHERE id = 3 RETURNING *;
 UPDATE t SET d = 'xyz   ' WHERE id = 3 RETURNING d, length(d);
 SELECT * FROM t ORDER BY id;
+-- the first that fails is told, and what comes behind it is not looked at
+-- expect error 23514
+INSERT INTO ordered VALUES (2, 'bad', 0);
+-- expect error 23514
+UPDATE ordered SET a = 0, z = 'bad' WHERE id = 1;
+-- expect error 23514
+UPDATE ordered SET z = 'bad' WHERE id = 1;
+-- expect error 23514
+UPDATE ordered SET a = 11, z = 'bad';
+-- expect error 23502
+INSERT INTO ordered VALUES (2, NULL, NULL);
+-- expect error 23502
+INSERT INTO ordered VALUES (2, 'x', NULL);
+-- expect error 23502
+UPDATE ordered SET z = NULL, a = 0 WHERE id = 1;
+-- expect error 23514
+INSERT INTO ordered SELECT n, 'x', 7 - n FROM generate_series(2, 9) n;
+INSERT INTO ordered SELECT n, 'x', 10 - n FROM generate_series(2, 9) n;
+DELETE FROM ordered WHERE a > 6;
+SELECT * FROM ordered ORDER BY id;

@@ -13,27 +13,40 @@ use crate::{
 /// PostgreSQL passes at most 100 arguments to a function.
 const ARGUMENTS_MAX: usize = 100;
 
+/// What holds for every row of a table, over bare column names.
+#[derive(Debug)]
+pub struct Condition {
+    /// An expression that is true of a row for which it holds, and false of another.
+    pub holds: String,
+    /// A call that raises PostgreSQL's error for a row for which it does not.
+    pub fails: String,
+}
+
+impl Condition {
+    /// True, or PostgreSQL's error.
+    pub fn whole(&self) -> String {
+        format!("{} OR {}", self.holds, self.fails)
+    }
+}
+
 impl Relation {
-    /// What holds for every row, over bare column names: true, or PostgreSQL's error. They come in
-    /// the order in which PostgreSQL looks at them.
-    pub fn conditions(&self) -> impl Iterator<Item = String> {
+    /// What holds for every row, in the order in which PostgreSQL looks at it.
+    pub fn conditions(&self) -> impl Iterator<Item = Condition> {
         self.conditions_of(None)
     }
 
-    /// The same for a row of the head `head`, a bare name. PostgreSQL reads a CHECK from the catalog's
-    /// text in each statement, so these do not name all columns for an error that hardly ever comes:
-    /// of a table with 5 columns that takes 7 us instead of 16, and no more of one with 50.
-    pub fn head_conditions(&self, head: &str) -> impl Iterator<Item = String> {
-        // a computed column of a whole row is not for PostgreSQL to compute just for an error
+    /// The same for a row of the head `head`, a bare name: the errors take the row as it is, not the names
+    /// of all its columns. `None` where PostgreSQL would compute columns of a whole row just for an error.
+    pub fn head_conditions(&self, head: &str) -> Option<Vec<Condition>> {
         let computed = |c: &Column| c.generated == Generated::Virtual;
-        let head = Some(head).filter(|_| !self.columns.iter().any(computed));
-        self.conditions_of(head)
+        let whole = !self.columns.iter().any(computed);
+        whole.then(|| self.conditions_of(Some(head)).collect())
     }
 
-    fn conditions_of(&self, head: Option<&str>) -> impl Iterator<Item = String> {
+    fn conditions_of(&self, head: Option<&str>) -> impl Iterator<Item = Condition> {
         let routes = self.routes.iter().map(route);
         let checks = self.enforced().into_iter();
-        let checks = checks.map(move |c| check(self, &c, head));
+        let checks = checks.map(move |c| check(self, c, head));
         routes
             .chain(not_null(self, head))
             .chain(key_missing(self))
@@ -102,21 +115,25 @@ fn elsewhere(relation: &Relation, leaves: &[&Leaf]) -> String {
 }
 
 /// A row finds a partition: as PostgreSQL, which looks for it before anything else.
-fn route(route: &Route) -> String {
+fn route(route: &Route) -> Condition {
     let within = route.bound.as_ref();
     let mut ways: Vec<String> = within
         .map(|b| format!("({b}) IS NOT TRUE"))
         .into_iter()
         .collect();
     ways.extend(route.parts.iter().map(|part| format!("({part})")));
-    ways.push(format!(
+    let fails = format!(
         "pgdraft.no_partition({}, {}, {}, ROW({})::pg_catalog.text)",
         quote_literal(&route.schema),
         quote_literal(&route.table),
         quote_literal(&route.key),
         route.key
-    ));
-    ways.join(" OR ")
+    );
+    let holds = match ways.is_empty() {
+        true => "false".to_owned(),
+        false => ways.join(" OR "),
+    };
+    Condition { holds, fails }
 }
 
 /// Schema and name of the table that holds the row, as arguments: PostgreSQL's errors name the
@@ -145,7 +162,7 @@ fn holder(relation: &Relation) -> String {
 }
 
 /// No required column is NULL. PostgreSQL looks at them in the order of the table that holds the row.
-fn not_null(relation: &Relation, head: Option<&str>) -> Vec<String> {
+fn not_null(relation: &Relation, head: Option<&str>) -> Vec<Condition> {
     let own = relation.columns.iter().filter(|c| c.not_null);
     let own: Vec<&str> = own.map(|c| c.name.as_str()).collect();
     let mut groups: Vec<(Vec<&str>, Vec<&Leaf>)> = Vec::new();
@@ -163,14 +180,15 @@ fn not_null(relation: &Relation, head: Option<&str>) -> Vec<String> {
     groups
         .iter()
         .map(|(required, leaves)| {
-            let elsewhere = elsewhere(relation, leaves);
-            format!("{elsewhere}{}", filled(relation, required, head))
+            let (filled, fails) = filled(relation, required, head);
+            let holds = format!("{}{filled}", elsewhere(relation, leaves));
+            Condition { holds, fails }
         })
         .collect()
 }
 
-/// By `num_nulls`, because a composite value of NULLs `IS NULL`.
-fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> String {
+/// By `num_nulls`, because a composite value of NULLs `IS NULL`; and what says which column is not filled.
+fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> (String, String) {
     let filled: Vec<String> = required
         .chunks(ARGUMENTS_MAX)
         .map(|names| {
@@ -184,11 +202,12 @@ fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> String 
     let place = |name: &&str| relation.columns.iter().position(|c| c.name == *name);
     let in_order = required.is_sorted_by_key(place);
     if let Some(head) = head.filter(|_| in_order) {
-        return format!(
-            "{filled} OR pgdraft.not_null_failed({}, {}, {head}.*)",
+        let fails = format!(
+            "pgdraft.not_null_failed({}, {}, {head}.*)",
             holder(relation),
             quote_literal(&array_text(required))
         );
+        return (filled, fails);
     }
     let missing = if in_order {
         names(required.iter().copied())
@@ -203,34 +222,40 @@ fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> String 
         }
         format!("ARRAY[CASE{whens} END]")
     };
-    format!(
-        "{filled} OR pgdraft.not_null_failed({}, {}, {missing}, {})",
+    let fails = format!(
+        "pgdraft.not_null_failed({}, {}, {missing}, {})",
         holder(relation),
         names(relation.columns.iter().map(|c| c.name.as_str())),
         row(relation)
-    )
+    );
+    (filled, fails)
 }
 
 /// A key that the configuration names is not NULL.
-fn key_missing(relation: &Relation) -> Option<String> {
+fn key_missing(relation: &Relation) -> Option<Condition> {
     let key = relation.key().filter(|key| !key.is_declared())?;
-    Some(format!(
-        "pg_catalog.num_nulls({}) = 0 OR pgdraft.key_missing({}, {}, {})",
-        list(key.columns.iter().map(String::as_str), quote_identifier),
-        quote_literal(&relation.schema),
-        quote_literal(&relation.name),
-        quote_literal(&key.label)
-    ))
+    let columns = list(key.columns.iter().map(String::as_str), quote_identifier);
+    Some(Condition {
+        holds: format!("pg_catalog.num_nulls({columns}) = 0"),
+        fails: format!(
+            "pgdraft.key_missing({}, {}, {})",
+            quote_literal(&relation.schema),
+            quote_literal(&relation.name),
+            quote_literal(&key.label)
+        ),
+    })
 }
 
-fn check(relation: &Relation, enforced: &Enforced<'_>, head: Option<&str>) -> String {
+fn check(relation: &Relation, enforced: Enforced<'_>, head: Option<&str>) -> Condition {
     let image = head.map_or_else(|| row(relation), |head| format!("{head}.*"));
-    format!(
-        "{} OR pgdraft.check_failed({}, {}, {image})",
-        enforced.condition,
-        holder(relation),
-        quote_literal(&enforced.check.name),
-    )
+    Condition {
+        fails: format!(
+            "pgdraft.check_failed({}, {}, {image})",
+            holder(relation),
+            quote_literal(&enforced.check.name),
+        ),
+        holds: enforced.condition,
+    }
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

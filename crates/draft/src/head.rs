@@ -32,8 +32,9 @@ const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scal
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
-    let checks = checks(relation, id).map(|check| format!(",\n    {check}"));
-    with_checks(relation, id, agent, &checks.collect::<String>())
+    let checks = checks(relation, id).into_iter();
+    let checks: String = checks.map(|check| format!(",\n    {check}")).collect();
+    with_checks(relation, id, agent, &checks)
 }
 
 /// The same for rows that were there before it: conditions that they need not fulfil come afterwards, by
@@ -53,7 +54,8 @@ pub fn late_checks(relation: &Relation, id: DraftTableId) -> String {
 
 fn with_checks(relation: &Relation, id: DraftTableId, agent: &str, checks: &str) -> String {
     let (head, log) = (head_table(id), log_table(id));
-    let mut out = format!("CREATE TABLE {head} (\n");
+    let mut out = failed(relation, id, agent);
+    let _ = writeln!(out, "CREATE TABLE {head} (");
     for column in &relation.columns {
         let _ = writeln!(out, "    {},", head_column(relation, column));
     }
@@ -185,7 +187,12 @@ pub fn comments(relation: &Relation, id: DraftTableId) -> String {
 /// Removes a head, its log and (with them) its triggers. The trigger functions stay and are
 /// replaced by the next ones.
 pub fn drop(id: DraftTableId) -> String {
-    let heads = format!("DROP TABLE {}, {};\n", head_table(id), log_table(id));
+    let heads = format!(
+        "DROP TABLE {}, {};\nDROP FUNCTION IF EXISTS {}(integer, anyelement);\n",
+        head_table(id),
+        log_table(id),
+        failed_name(id)
+    );
     heads + &inlet::drop(id) + &before::drop(id)
 }
 
@@ -247,18 +254,60 @@ fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
     all
 }
 
-/// `CONSTRAINT …` for each condition, named in the order in which PostgreSQL looks at them.
-fn checks(relation: &Relation, id: DraftTableId) -> impl Iterator<Item = String> {
-    let conditions = relation
-        .head_conditions(&short_name(id))
-        .collect::<Vec<_>>();
-    // A tombstone keeps its row as it was, so it need not satisfy what is new (NOT VALID).
-    conditions
-        .into_iter()
-        .enumerate()
-        .map(|(number, condition)| {
-            format!("CONSTRAINT pgdraft_{number:04} CHECK (NOT pgdraft_live OR {condition})")
-        })
+/// `CONSTRAINT …` of what must hold of each row. Mostly one: PostgreSQL reads a CHECK anew from the catalog's
+/// text in each statement, so it names no more than the conditions and, by its number, the one that failed
+/// ([`failed`]). They are looked at in PostgreSQL's order, and once. A tombstone keeps its row as it was, so
+/// it need not satisfy what is new (NOT VALID).
+fn checks(relation: &Relation, id: DraftTableId) -> Vec<String> {
+    let alive = |name: usize, condition: String| {
+        format!("CONSTRAINT pgdraft_{name:04} CHECK (NOT pgdraft_live OR {condition})")
+    };
+    let head = short_name(id);
+    let Some(conditions) = relation.head_conditions(&head) else {
+        // named in that order
+        let each = relation.conditions().enumerate();
+        return each.map(|(n, c)| alive(n, c.whole())).collect();
+    };
+    let each = conditions.iter().enumerate();
+    let each = each.map(|(n, c)| format!("({} OR {}({n}, {head}.*))", c.holds, failed_name(id)));
+    let all: Vec<String> = each.collect();
+    match all.is_empty() {
+        true => Vec::new(),
+        false => vec![alive(0, all.join(" AND "))],
+    }
+}
+
+/// The function that raises the error of a condition of the head's CHECK, by its number. Of any type, since
+/// a function of the head's own would keep the head from being dropped.
+fn failed(relation: &Relation, id: DraftTableId, agent: &str) -> String {
+    let (name, head) = (failed_name(id), short_name(id));
+    let conditions = relation.head_conditions(&head).unwrap_or_default();
+    if conditions.is_empty() {
+        return String::new();
+    }
+    let mut whens = String::new();
+    for (n, condition) in conditions.iter().enumerate() {
+        let _ = write!(whens, "\n        WHEN {n} THEN {}", condition.fails);
+    }
+    let body = format!(
+        "
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT CASE $1{whens} END FROM pg_catalog.unnest(ARRAY[$2]) {head});
+END "
+    );
+    let arguments = "(integer, anyelement)";
+    format!(
+        "CREATE OR REPLACE FUNCTION {name}{arguments} RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS {};
+REVOKE ALL ON FUNCTION {name}{arguments} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {name}{arguments} TO {agent};\n",
+        dollar_quoted(&body)
+    )
+}
+
+fn failed_name(id: DraftTableId) -> String {
+    format!("{}_failed", head_table(id))
 }
 
 /// The number of a row whose base has no key.

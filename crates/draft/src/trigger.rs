@@ -130,7 +130,7 @@ impl Stage {
             .map(|(event, steps)| {
                 let body = match self.fires {
                     Fires::NewRow => body::new_row(steps),
-                    Fires::Statement | Fires::Constraint { .. } => body::statement(steps),
+                    Fires::Statement | Fires::Constraint { .. } => body::statement(event, steps),
                 };
                 (Some(event), body)
             })
@@ -188,9 +188,16 @@ pub fn functions(draft: &Draft<'_>) -> String {
         for (event, body) in stage.bodies(draft) {
             let name = function_name(draft, event, &stage.name);
             let rights = if stage.definer { "DEFINER" } else { "INVOKER" };
+            let path = match stage.fires {
+                // looks first, see there
+                Fires::Statement => "",
+                Fires::NewRow | Fires::Constraint { .. } => {
+                    " SET search_path = pg_catalog, pg_temp"
+                }
+            };
             let _ = writeln!(
                 out,
-                "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\nLANGUAGE plpgsql SECURITY {rights} SET search_path = pg_catalog, pg_temp AS {};\nREVOKE ALL ON FUNCTION {name}() FROM PUBLIC;",
+                "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\nLANGUAGE plpgsql SECURITY {rights}{path} AS {};\nREVOKE ALL ON FUNCTION {name}() FROM PUBLIC;",
                 crate::text::dollar_quoted(&body)
             );
         }

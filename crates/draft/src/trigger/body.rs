@@ -87,35 +87,63 @@ fn row_step(tables: &str, step: &Step) -> String {
     }
 }
 
-/// Every step twice, static and dynamic. TRUNCATE makes tombstones that no other table follows. An UPDATE
-/// that changes nothing the steps look at has said so: its own time tells it from the next statement.
-pub(super) fn statement(steps: &[Step]) -> String {
+/// What a statement-level trigger does before anything else. An UPDATE that changes nothing the steps look at
+/// has said so: its own time tells it from the next statement. TRUNCATE makes tombstones that no other table
+/// follows.
+///
+/// All up to the change of `search_path` runs under the client's own, and mostly with the keeper's rights: each
+/// type, function and operator has its schema, and nothing may stand there whose operator PostgreSQL looks for
+/// by its name alone (NULLIF, IN, BETWEEN, IS DISTINCT FROM, CASE with a value). A `search_path` of the function
+/// would be set and reset for each statement, those that leave nothing to do among them.
+const LOOKS_FIRST: &str = "
+DECLARE
+    pgdraft_count pg_catalog.int8;
+    pgdraft_gone pg_catalog.bool;
+    pgdraft_fresh pg_catalog.bool;
+    pgdraft_doubt pg_catalog.bool;
+    pgdraft_detail pg_catalog.text;
+    pgdraft_at pg_catalog.record;
+    pgdraft_path pg_catalog.text;
+    pgdraft_set pg_catalog.text;
+BEGIN
+    IF pg_catalog.current_setting('pgdraft.plain', true) OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp()::pg_catalog.text
+        OR (pg_catalog.current_setting('pgdraft.op', true) OPERATOR(pg_catalog.<>) '') IS NOT TRUE
+        OR pg_catalog.current_setting('pgdraft.truncating', true) OPERATOR(pg_catalog.=) 'on' THEN
+        RETURN NULL;
+    END IF;
+";
+
+/// An INSERT nearly always leaves nothing to the trigger for UPDATE, which fires for its ON CONFLICT.
+const NO_ROWS: &str = "    IF NOT EXISTS (SELECT FROM pgdraft_n) THEN
+        RETURN NULL;
+    END IF;
+";
+
+/// From here on names mean what they mean to PostgreSQL itself. Where the function ends in an error its
+/// transaction, or what it was to undo of it, takes the setting back.
+const OWN_PATH: &str = "    pgdraft_path := pg_catalog.current_setting('search_path');
+    pgdraft_set := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+";
+
+/// Every step twice, static and dynamic.
+pub(super) fn statement(event: Event, steps: &[Step]) -> String {
     let small: String = steps.iter().map(static_step).collect();
     let large: String = steps.iter().map(dynamic_step).collect();
     let look = look(steps);
+    let no_rows = match event {
+        Event::Insert => "",
+        Event::Update => NO_ROWS,
+    };
     format!(
         "
-{COLUMNS_FIRST}
-DECLARE
-    pgdraft_count bigint;
-    pgdraft_gone boolean;
-    pgdraft_fresh boolean;
-    pgdraft_doubt boolean;
-    pgdraft_detail text;
-    pgdraft_at record;
-BEGIN
-    IF ({OPERATION}) IS NOT TRUE OR current_setting('pgdraft.truncating', true) = 'on'
-        OR current_setting('pgdraft.plain', true) = statement_timestamp()::text THEN
-        RETURN NULL;
-    END IF;
-    SELECT count(*), bool_or(NOT n.pgdraft_live), bool_or(n.pgdraft_new){look}
+{COLUMNS_FIRST}{LOOKS_FIRST}{no_rows}{OWN_PATH}    SELECT count(*), bool_or(NOT n.pgdraft_live), bool_or(n.pgdraft_new){look}
     FROM (SELECT n.* FROM pgdraft_n n LIMIT {}) n;
     IF pgdraft_count = 0 THEN
-        RETURN NULL;
-    END IF;
-    IF pgdraft_count <= {STATIC_ROWS_MAX} THEN
+        NULL;
+    ELSIF pgdraft_count <= {STATIC_ROWS_MAX} THEN
 {small}    ELSE
 {large}    END IF;
+    pgdraft_set := pg_catalog.set_config('search_path', pgdraft_path, true);
     RETURN NULL;
 END
 ",

@@ -153,7 +153,7 @@ fn checked(work: &Work<'_>, tree: &InsertStmt) -> String {
     let relation = &work.changed.relation;
     let reads = work.reads_target(tree.on_conflict_clause.as_deref());
     let mut conditions = work.new_row(Command::Insert, reads, |name| format!("r.{}", q(name)));
-    conditions.extend(relation.conditions().map(|c| format!("({c})")));
+    conditions.extend(relation.conditions().map(|c| format!("({})", c.whole())));
     if conditions.is_empty() {
         return String::new();
     }
