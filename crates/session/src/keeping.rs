@@ -253,7 +253,7 @@ fn name_of(text: &str, described: &Described) -> Name {
         .collect();
     let names = fields.map(|field| String::from_utf8_lossy(&field.name));
     let text: String = [text.into()].into_iter().chain(names).collect();
-    upstream_name(b"kept", &text, &types)
+    upstream_name(b"kept", &text, &types, &[])
 }
 
 fn may_stay(plan: &Plan) -> bool {

@@ -108,7 +108,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         self.count_statement(kind_of(old), &piece.text);
         let (plan, stamp) = self.decide_alone(piece).await?;
-        if (stamp == *old_stamp || is_relayed_alike(old, &plan)) && !lost {
+        let shared = self.conn.pooled && prepared.is_shared();
+        // where others use it too its name says what the names in it mean
+        let alike = is_relayed_alike(old, &plan) && (!shared || stamp.path == old_stamp.path);
+        if (stamp == *old_stamp || alike) && !lost {
             return Ok(prepared);
         }
         if stamp.means_otherwise(old_stamp) {
@@ -117,20 +120,15 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let same = !lost && upstream_text(&plan, piece) == upstream_text(old, piece);
         // found in the cache unless the names in it may mean something else now
         let described = match plan.as_ref() {
-            Plan::Read(_) | Plan::Write(_) => Some(
-                self.described(
-                    piece,
-                    (&piece.text, &prepared.types, Positions::Keep),
-                    &stamp,
-                )
-                .await?,
-            ),
+            Plan::Read(_) | Plan::Write(_) => {
+                let text = (&*piece.text, &*prepared.types, Positions::Keep);
+                Some(self.described(piece, text, &stamp).await?)
+            }
             _ => None,
         };
         let types = described
             .as_ref()
             .map_or_else(|| prepared.types.clone(), |found| found.parameters.clone());
-        let shared = self.conn.pooled && prepared.is_shared();
         let renewed = Arc::new(Prepared {
             types: prepared.types.clone(),
             name: if shared {
@@ -174,13 +172,18 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// ([caching of plans](https://www.postgresql.org/docs/current/sql-prepare.html)).
     async fn same_result(&mut self, prepared: &Prepared, stamp: &Stamp) -> Result<(), Failure> {
         let Kind::Sql {
-            piece, described, ..
+            piece,
+            described,
+            stamp: old,
+            ..
         } = &prepared.kind
         else {
             return Ok(());
         };
-        let before = match described {
-            Some(before) => Arc::clone(before),
+        let plans = &self.conn.shared.plans;
+        let kept = || plans.described(piece, &prepared.types, old);
+        let before = match described.clone().or_else(kept) {
+            Some(before) => before,
             None if self.is_upstream(prepared) => self.described_upstream(&prepared.name).await?,
             None => return Ok(()),
         };
@@ -265,7 +268,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// The name upstream of the client's statement.
     pub(crate) fn upstream_name(&self, name: &[u8], text: &str, types: &[u32]) -> Name {
         if self.conn.pooled {
-            crate::prepared::upstream_name(name, text, types)
+            crate::prepared::upstream_name(name, text, types, &self.path)
         } else {
             name.to_vec()
         }

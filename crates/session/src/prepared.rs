@@ -147,13 +147,18 @@ impl Prepared {
     }
 }
 
-/// The name upstream of a statement on a shared connection: the same for the same text and types.
-/// The unnamed statement stays unnamed.
-pub(crate) fn upstream_name(client: &[u8], text: &str, types: &[u32]) -> Name {
+/// The name upstream of a statement on a shared connection: the same for the same text and types, where
+/// its names are looked for in the same schemas. The unnamed statement stays unnamed.
+pub(crate) fn upstream_name(client: &[u8], text: &str, types: &[u32], path: &[String]) -> Name {
     if client.is_empty() {
         return Name::new();
     }
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    for schema in path {
+        digest.update(&schema.len().to_be_bytes());
+        digest.update(schema.as_bytes());
+    }
+    digest.update(b"\0");
     for type_id in types {
         digest.update(&type_id.to_be_bytes());
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use testkit::Cluster;
 use testkit::cluster::Database;
 use testkit::proxy::{AGENTS, Proxy, Settings, over_with};
-use testkit::wire::{Body, Connection, Failure};
+use testkit::wire::{Body, Connection, Failure, Format};
 
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'base')";
 
@@ -361,4 +361,54 @@ fn cancels_at_any_moment_end_no_connection() {
         drop(others);
         proxy.assert_sound();
     }
+}
+
+/// Statements of one text that mean other tables: clients of several search paths, and one that changes
+/// its own, on the same server connection.
+#[test]
+fn a_text_means_what_each_clients_search_path_says() {
+    let (_database, mut proxy) = over_with(
+        "CREATE SCHEMA a; CREATE TABLE a.t (id int, v text); INSERT INTO a.t VALUES (1, 'a');
+         CREATE SCHEMA b; CREATE TABLE b.t (id int, n int, v varchar(5)); INSERT INTO b.t VALUES (1, 2, 'b');
+         CREATE SCHEMA c; CREATE TABLE c.t (id int, v text); INSERT INTO c.t VALUES (1, 'c')",
+        &settings("pool_size = 1\n"),
+    );
+    let text = "SELECT * FROM t WHERE id = $1";
+    let one = [Some("1".to_owned())];
+    let mut clients = ["a", "b", "c"].map(|path| {
+        let mut client = proxy.connect(path);
+        client.run(&format!("SET search_path = {path}"));
+        client
+    });
+    let prepared = clients
+        .each_mut()
+        .map(|client| client.prepare("s", text).unwrap().unwrap());
+    let last = |client: &mut Connection, number: usize| {
+        let exchange = client
+            .execute(&prepared[number], &one, Format::Text)
+            .unwrap();
+        let told = exchange.error().map(|e| e.message().to_owned());
+        told.unwrap_or_else(|| {
+            let row = &exchange.last().rows[0];
+            String::from_utf8_lossy(row.last().unwrap().as_ref().unwrap()).into_owned()
+        })
+    };
+    for _ in 0..3 {
+        let found = [0, 1, 2].map(|n| last(&mut clients[n], n));
+        assert_eq!(found, ["a", "b", "c"]);
+    }
+    // as PostgreSQL: the same columns may come from elsewhere, others may not
+    clients[0].run("SET search_path = c");
+    assert_eq!(last(&mut clients[0], 0), "c");
+    clients[0].run("SET search_path = b");
+    let moved = "cached plan must not change result type";
+    assert_eq!(last(&mut clients[0], 0), moved);
+    assert_eq!(last(&mut clients[1], 1), "b");
+    assert_eq!(last(&mut clients[0], 0), moved);
+    clients[0].run("SET search_path = a");
+    assert_eq!(last(&mut clients[0], 0), "a");
+    clients[1].run("SET search_path = a");
+    assert_eq!(last(&mut clients[1], 1), moved);
+    assert_eq!(last(&mut clients[2], 2), "c");
+    proxy.assert_sound();
 }
