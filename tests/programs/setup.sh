@@ -30,7 +30,8 @@ if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
   pip=(pytest/bin/pip --quiet --disable-pip-version-check)
   "${pip[@]}" install --upgrade pip
   "${pip[@]}" install "SQLAlchemy==$sqlalchemy" "asyncpg==$asyncpg" "psycopg[binary]==3.3.9" greenlet pytest pytest-timeout
-  "${pip[@]}" download --no-deps --no-binary :all: "SQLAlchemy==$sqlalchemy" "asyncpg==$asyncpg"
+  # what they are built with comes built
+  "${pip[@]}" download --no-deps --no-binary "SQLAlchemy,asyncpg" "SQLAlchemy==$sqlalchemy" "asyncpg==$asyncpg"
   for suite in sqlalchemy asyncpg; do
     mkdir "$suite"
     tar xzf "$suite-${!suite}.tar.gz" --strip-components 1 -C "$suite"
