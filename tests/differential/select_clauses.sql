@@ -1,5 +1,6 @@
 -- setup
 -- shows: queries: every clause of SELECT, whole rows, system columns, TABLESAMPLE
+-- differs: the rows that TABLESAMPLE draws, also with REPEATABLE | others; the same ones while the table stays as it is | PostgreSQL draws pages and places of rows, and the draft's rows have none
 -- differs: `ctid`, `xmin`, `cmin`, `xmax`, `cmax` of rows the session changed | a head's own | they tell rows apart, but are no places in the table
 -- differs: GROUP BY of a primary key beside columns without an equality (json, xml) | 42883 | a derived table has no key, so the columns are added to the GROUP BY
 CREATE TYPE pair AS (a int, b text);
@@ -95,6 +96,19 @@ SELECT count(DISTINCT ctid) = count(*) FROM t;
 SELECT count(*) FROM t TABLESAMPLE BERNOULLI (100);
 SELECT count(*) FROM t TABLESAMPLE SYSTEM (100) REPEATABLE (3) WHERE id > 2;
 SELECT count(*) FROM t x TABLESAMPLE BERNOULLI (0);
+-- expect error 2202H
+SELECT id FROM t TABLESAMPLE SYSTEM (NULL);
+-- expect error 2202G
+SELECT id FROM t TABLESAMPLE SYSTEM (50) REPEATABLE (NULL);
+-- expect error 2202H
+SELECT id FROM t TABLESAMPLE BERNOULLI (-1) WHERE id < 0;
+-- expect error 2202H
+SELECT id FROM t AS x TABLESAMPLE BERNOULLI (200);
+-- params: '100'
+SELECT count(*) FROM t TABLESAMPLE BERNOULLI ($1);
+-- params: '101'
+-- expect error 2202H
+SELECT count(*) FROM t TABLESAMPLE BERNOULLI ($1);
 -- values vary
 SELECT ctid, xmin, cmin, xmax, cmax FROM t WHERE id = 2;
 -- values vary

@@ -1,5 +1,5 @@
 -- setup
--- differs: has_table_privilege() and its kin | of an agent: what its role may do to production itself, which is to read | what it may do in its draft no catalog says; a client that asks before it writes takes the table for read-only
+-- differs: has_table_privilege() and its kin, table_privileges and role_table_grants of information_schema | of an agent: what its role may do to production itself, which is to read | what it may do in its draft no catalog says; a client that asks before it writes takes the table for read-only
 -- shows: sessions: `pg_prepared_statements`, `pg_cursors`, `pg_stat_activity` and `pg_locks` of the client's own connection
 -- shows: queries: system catalogs and `information_schema` without schema `pgdraft`
 -- differs: `pg_stat_activity` | in a draft | It has the client's own connection. Others' would show what other agents do.

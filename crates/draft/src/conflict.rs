@@ -8,7 +8,7 @@ use catalog::{
 
 use crate::apply::{merged, merges, ours, stays};
 use crate::text::{
-    column, columns, differ, equal, head_table, key_columns, object, operator, plain,
+    as_json, column, columns, differ, equal, head_table, key_columns, object, operator, plain,
     reference_operators, referring, same, same_base, same_key, shown_key, truncated,
 };
 use crate::{Draft, Own};
@@ -149,7 +149,7 @@ fn branches(own: &Own<'_>) -> Vec<String> {
     let mut branches: Vec<String> = stored
         .iter()
         .map(|c| {
-            let json = |alias| format!("pg_catalog.to_jsonb({})", column(alias, &c.name));
+            let json = |alias| as_json(&column(alias, &c.name), c);
             format!(
                 "SELECT 'both modified', {}, {}, {}, {}, {} WHERE h.pgdraft_live AND NOT h.pgdraft_new AND {} AND {} AND NOT ({})",
                 quote_literal(&c.name), json("f"), json("h"), json("b"),

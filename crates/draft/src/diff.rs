@@ -3,7 +3,10 @@
 use catalog::{Column, SessionId, quote_identifier};
 
 use crate::Draft;
-use crate::text::{aliased, column, columns, equal, image, join, key_columns, operator, record};
+use crate::text::{
+    aliased, as_json, column, columns, equal, has_negative_zero, image, join, key_columns,
+    operator, record,
+};
 
 mod fingerprint;
 mod images;
@@ -81,7 +84,7 @@ fn rows_of(draft: &Draft<'_>, sid: &str, filter: &Filter) -> String {
     let stored = || draft.relation.writable();
     let image = |value: &dyn Fn(&Column) -> String| {
         json(stored(), |c| {
-            if filter.whole {
+            if filter.whole && !has_negative_zero(c) {
                 value(c)
             } else {
                 shortened(&value(c), c)
@@ -230,6 +233,9 @@ const SHORT_TYPES: [u32; 17] = [
 
 /// A value as JSON; a long one as its beginning and its length.
 fn shortened(value: &str, column: &Column) -> String {
+    if has_negative_zero(column) {
+        return as_json(value, column);
+    }
     if SHORT_TYPES.contains(&column.type_id) {
         return value.to_owned();
     }

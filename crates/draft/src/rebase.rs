@@ -10,7 +10,8 @@ use crate::Own;
 use crate::apply::{merged, ours, stays};
 use crate::conflict::{clash, moved};
 use crate::text::{
-    column, columns, differ, key_columns, object, plain, same, same_base, same_key, truncated,
+    as_json, column, columns, differ, key_columns, object, plain, same, same_base, same_key,
+    truncated,
 };
 
 /// What becomes of a conflict.
@@ -85,7 +86,7 @@ pub fn changes(own: &Own<'_>, rows_max: usize) -> String {
     let mut branches: Vec<String> = relation
         .writable()
         .map(|c| {
-            let json = |alias| format!("pg_catalog.to_jsonb({})", column(alias, &c.name));
+            let json = |alias| as_json(&column(alias, &c.name), c);
             format!(
                 "SELECT {}, {}, {}, {} WHERE {b} AND NOT ({})",
                 quote_literal(&c.name),

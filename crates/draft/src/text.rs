@@ -258,6 +258,23 @@ pub(crate) fn plain(alias: &str, of: &Column) -> String {
     }
 }
 
+/// Whether a column's values can be -0, which is no number of JSON.
+pub(crate) fn has_negative_zero(of: &Column) -> bool {
+    let base = of.base_type.as_deref();
+    matches!(of.type_id, 700 | 701) || matches!(base, Some("real" | "double precision"))
+}
+
+/// A column's value as JSON; -0 as a string, as infinity is.
+pub(crate) fn as_json(value: &str, of: &Column) -> String {
+    let json = format!("pg_catalog.to_jsonb({value})");
+    match has_negative_zero(of) {
+        true => format!(
+            "CASE {value}::pg_catalog.text WHEN '-0' THEN pg_catalog.to_jsonb('-0'::pg_catalog.text) ELSE {json} END"
+        ),
+        false => json,
+    }
+}
+
 /// A JSON object of columns; a subselect, because functions take 100 arguments at most.
 pub(crate) fn object<S: AsRef<str>>(alias: &str, names: impl IntoIterator<Item = S>) -> String {
     let list = join(", ", names, |name| {

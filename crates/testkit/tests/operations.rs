@@ -356,3 +356,34 @@ INSERT INTO shop.items VALUES (1, 1);",
     );
     proxy.assert_sound();
 }
+
+#[test]
+fn a_negative_zero_is_told_from_zero() {
+    let (_database, mut proxy) = over(
+        "CREATE DOMAIN share AS float4;
+CREATE TABLE points (id int PRIMARY KEY, x float8, y share, n numeric);
+INSERT INTO points VALUES (1, 0, '-0', 0), (2, 1, NULL, 1);",
+    );
+    operation(
+        &proxy,
+        "s",
+        "a",
+        "UPDATE points SET x = '-0', y = 0 WHERE id = 1; UPDATE points SET x = 'Infinity' WHERE id = 2",
+    );
+    let shown = ["from", "to", "changed_columns"];
+    assert_eq!(
+        lines(&proxy.review("SHOW DIFF IN SESSION 's'"), &shown),
+        [
+            r#"{"n": 0, "x": 0, "y": "-0", "id": 1} {"n": 0, "x": "-0", "y": 0, "id": 1} {x,y}"#,
+            r#"{"n": 1, "x": 1, "y": null, "id": 2} {"n": 1, "x": "Infinity", "y": null, "id": 2} {x}"#,
+        ]
+    );
+    let mut agent = proxy.connect("s");
+    assert_eq!(
+        agent.value(
+            "SELECT string_agg(\"to\" ->> 'x', ' ' ORDER BY primary_key) FROM pgdraft.diff('s')"
+        ),
+        "-0 Infinity"
+    );
+    proxy.assert_sound();
+}

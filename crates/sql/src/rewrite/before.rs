@@ -41,6 +41,15 @@ pub(crate) fn none_of_partitions(context: &Context<'_>, drafted: &Relation) -> R
     Ok(())
 }
 
+/// The columns that an UPDATE changes which names these: where there are BEFORE triggers all generated ones are
+/// among them, in which they see no value.
+fn with_generated(drafted: &Relation, mut names: Vec<String>) -> Vec<String> {
+    let columns = drafted.columns.iter();
+    let generated = columns.filter(|c| c.generated != Generated::No);
+    names.extend(generated.map(|c| c.name.clone()));
+    names
+}
+
 impl<'a> Fires<'a> {
     /// Of an INSERT; none where no trigger fires.
     pub(crate) fn of_insert(changed: &'a Changed) -> Option<Self> {
@@ -64,7 +73,8 @@ impl<'a> Fires<'a> {
             b.update && (b.columns.is_empty() || b.columns.iter().any(|c| names.contains(c)))
         };
         let insert = inserts && before.iter().any(|b| b.insert);
-        let update = updates.filter(|names| before.iter().any(|b| fires(b, names)));
+        let update = updates.map(|names| with_generated(&changed.drafted, names));
+        let update = update.filter(|names| before.iter().any(|b| fires(b, names)));
         (insert || update.is_some()).then_some(Self {
             changed,
             insert,

@@ -282,13 +282,19 @@ pub(crate) fn sample(
         let (seed, close) = inside(end + 2).ok_or_else(lost)?;
         end = close;
         format!(
-            "(pg_catalog.hashtextextended(s::pg_catalog.text, pg_catalog.hashtext(({seed})::pg_catalog.text)) & 2147483647) / 2147483648.0::pg_catalog.float8"
+            "(pg_catalog.hashtextextended(s::pg_catalog.text, coalesce(pg_catalog.hashtext(({seed})::pg_catalog.text), 0)) & 2147483647) / 2147483648.0::pg_catalog.float8"
         )
     } else {
         "pg_catalog.random()".to_owned()
     };
-    let text =
-        format!("(SELECT * FROM {body} AS s WHERE {drawn} < ({percent})::pg_catalog.float8 / 100)");
     let range = tokens.bytes(word..end + 1).ok_or_else(lost)?;
+    // a sample of another table raises what PostgreSQL has to say of the percentage and the seed
+    let asked = format!(
+        "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_am {}) >= 0",
+        statement.text.get(range.clone()).unwrap_or_default()
+    );
+    let text = format!(
+        "(SELECT * FROM {body} AS s WHERE {asked} AND {drawn} < coalesce(({percent})::pg_catalog.float8, 0) / 100)"
+    );
     Ok((text, Edit::new(range, String::new())))
 }
