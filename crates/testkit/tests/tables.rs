@@ -397,7 +397,7 @@ fn a_table_is_made_anew_while_a_draft_is_open() {
 /// PostgreSQL plans anew tells that the name means another table.
 #[test]
 fn a_table_is_made_anew_under_an_agent_without_pauses() {
-    let made = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 3) i";
+    let made = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 3) i; CREATE TABLE k (id int, n int)";
     let polls = Settings {
         config: "catalog_poll_ms = 3600000\n".into(),
         ..Settings::default()
@@ -407,10 +407,13 @@ fn a_table_is_made_anew_under_an_agent_without_pauses() {
         "UPDATE t SET n = n + 1 WHERE id = 1 RETURNING n",
         "SELECT sum(n) FROM t",
         "INSERT INTO t VALUES (%, 0)",
+        "INSERT INTO k VALUES (%, 0)",
+        "COPY t FROM STDIN",
+        "COPY k FROM STDIN",
     ] {
-        let session = format!("s{}", statement.len());
+        let session = statement.replace([' ', '%'], "");
         let mut agent = proxy.connect(&session);
-        agent.run("UPDATE t SET n = 1000 WHERE id = 1");
+        agent.run("UPDATE t SET n = 1000 WHERE id = 1; INSERT INTO k VALUES (4, 0)");
         let (warm, anew) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut done = 0;
         thread::scope(|scope| {
@@ -419,14 +422,15 @@ fn a_table_is_made_anew_under_an_agent_without_pauses() {
                 while !warm.load(Ordering::SeqCst) {
                     thread::yield_now();
                 }
-                owner.run(&format!("BEGIN; DROP TABLE t; {made}; COMMIT"));
+                owner.run(&format!("BEGIN; DROP TABLE t, k; {made}; COMMIT"));
                 anew.store(true, Ordering::SeqCst);
             });
             for n in 10.. {
                 warm.store(n > 60, Ordering::SeqCst);
                 let after = anew.load(Ordering::SeqCst);
                 let text = statement.replace('%', &n.to_string());
-                let exchange = agent.simple(&text).unwrap();
+                let rows = format!("{n}\t0\n");
+                let exchange = agent.simple_with(&text, Some(rows.as_bytes())).unwrap();
                 if let Some(error) = exchange.error() {
                     assert_eq!(error.code(), "ZD006", "{text}: {}", error.message());
                     continue;
@@ -442,15 +446,11 @@ fn a_table_is_made_anew_under_an_agent_without_pauses() {
             }
         });
         // one may have come between the two of production
-        let rows: i64 = agent
-            .value("SELECT count(*) FROM t WHERE id > 9")
-            .parse()
-            .unwrap();
-        let inserted = if statement.starts_with("INSERT") {
-            done
-        } else {
-            0
-        };
+        let table = if statement.contains(" k ") { "k" } else { "t" };
+        let rows = agent.value(&format!("SELECT count(*) FROM {table} WHERE id > 9"));
+        let rows: i64 = rows.parse().unwrap();
+        let adds = statement.starts_with("INSERT") || statement.starts_with("COPY");
+        let inserted = if adds { done } else { 0 };
         assert!(
             (inserted..=inserted + 1).contains(&rows),
             "{statement}: {rows} of {inserted}"

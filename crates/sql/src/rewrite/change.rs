@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Column, Command, Head, Relation, RelationId, RelationKind, quote_identifier as q,
-    quote_literal,
+    Catalog, Column, Command, Head, ROW_COLUMN, Relation, RelationId, RelationKind,
+    quote_identifier as q, quote_literal,
 };
 use pg_query::protobuf::RangeVar;
 use report::Report;
@@ -402,7 +402,11 @@ impl Changed {
     /// ON CONFLICT … DO UPDATE of a plain INSERT: raises 23505 over a live row, revives a tombstone.
     pub(crate) fn guard(&self) -> String {
         if self.relation.key().is_none() {
-            return String::new();
+            // no two rows have one number: what is said here is looked at where the statement is planned
+            return format!(
+                " ON CONFLICT (pgdraft_sid, {ROW_COLUMN}) DO UPDATE SET pgdraft_moved = NOT {}",
+                merge::is_same(&self.relation)
+            );
         }
         let proposed = self.key().iter().map(|k| format!("EXCLUDED.{}", q(k)));
         let proposed: Vec<String> = proposed.collect();

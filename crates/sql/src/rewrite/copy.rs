@@ -213,7 +213,8 @@ fn from(
         format!("{}({names})", changed.head.inlet()),
     );
     let mut edits = vec![edit];
-    let mut conditions = Vec::new();
+    // nothing is left of it where the name is right
+    let mut conditions = vec![merge::is_same(&changed.relation)];
     if let Some(edit) = unfrozen(statement, copy, context, &changed)? {
         edits.push(edit);
         conditions.push(format!("pgdraft.may_freeze({})", changed.head.id.0));
@@ -303,9 +304,6 @@ fn bound(relation: &Relation) -> Option<String> {
 
 /// Behind the client's own WHERE, conditions that raise where they do not hold.
 fn restricted(statement: &Statement, conditions: &[String]) -> Result<Vec<Edit>, Box<Report>> {
-    if conditions.is_empty() {
-        return Ok(Vec::new());
-    }
     let conditions = conditions.join(" AND ");
     let tokens = &statement.tokens;
     let end = tokens.bytes(0..tokens.len()).ok_or_else(mismatch)?.end;
