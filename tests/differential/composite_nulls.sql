@@ -6,7 +6,14 @@ CREATE TABLE alike (id char(4) PRIMARY KEY, p pair, n int, UNIQUE NULLS NOT DIST
 CREATE TABLE apart (id int PRIMARY KEY, p pair UNIQUE, n int);
 INSERT INTO alike VALUES ('a', NULL, 1), ('b', '(,)', 2), ('c', '(1,x)', 3);
 INSERT INTO apart VALUES (1, NULL, 1), (2, NULL, 2), (3, '(,)', 3), (4, '(1,)', 4);
+CREATE TYPE spot AS (x int, y text);
+CREATE TABLE spots (at spot NOT NULL UNIQUE, n int);
+INSERT INTO spots VALUES ('(,)', 1), ('(1,a)', 2);
 -- script
+UPDATE spots SET n = n + 10;
+SELECT * FROM spots ORDER BY n;
+DELETE FROM spots WHERE n = 11;
+SELECT * FROM spots;
 UPDATE alike SET id = id, n = n + 1 WHERE id = 'b' RETURNING *;
 UPDATE alike SET n = 9 WHERE p IS NULL RETURNING id;
 -- expect error 23505

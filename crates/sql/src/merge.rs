@@ -312,7 +312,8 @@ impl Arms {
 }
 
 /// Small drafts: an anti join on a copy of the key. The copy is an expression, or the arm would
-/// output one column twice and lose Merge Append.
+/// output one column twice and lose Merge Append. A composite value of NULLs is a key like others, and
+/// `IS NOT NULL` does not hold of it.
 fn hashing(table: &str, key: &Key) -> Option<Arms> {
     let (last, others) = key.columns.split_last()?;
     let mut shadow: Vec<String> = others
@@ -324,7 +325,7 @@ fn hashing(table: &str, key: &Key) -> Option<Arms> {
     shadow.push(format!("s.{} {last_equals} m.pgdraft_key", q(last)));
     Some(Arms {
         mark_base: format!(
-            "CASE WHEN b.{k} IS NOT NULL THEN b.{k} END AS pgdraft_key",
+            "CASE WHEN b.{k} IS DISTINCT FROM NULL THEN b.{k} END AS pgdraft_key",
             k = q(last)
         ),
         mark_head: "NULL",
