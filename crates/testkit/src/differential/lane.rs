@@ -1,6 +1,7 @@
 //! One side of a comparison: its connections and what they have prepared.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Result;
 
 use super::case::{Expect, Step};
@@ -51,8 +52,8 @@ pub struct Lane {
 struct Peer {
     connection: Connection,
     prepared: HashMap<String, Prepared>,
-    /// Given to statements; one that could not be described is there too.
-    names: usize,
+    /// How often a text was prepared: one that could not be described has its name all the same.
+    tries: HashMap<String, usize>,
 }
 
 impl Lane {
@@ -139,7 +140,7 @@ impl Lane {
             let peer = Peer {
                 connection,
                 prepared: HashMap::new(),
-                names: 0,
+                tries: HashMap::new(),
             };
             self.connections.insert(number, peer);
         }
@@ -152,8 +153,12 @@ impl Peer {
         let prepared = match self.prepared.get(&step.text) {
             Some(prepared) => prepared.clone(),
             None => {
-                self.names += 1;
-                let name = format!("s{}", self.names);
+                let tries = self.tries.entry(step.text.clone()).or_default();
+                *tries += 1;
+                // the same where steps before it were not asked of both sides
+                let mut hasher = DefaultHasher::new();
+                step.text.hash(&mut hasher);
+                let name = format!("s{:x}_{tries}", hasher.finish());
                 match self.connection.prepare(&name, &step.text)? {
                     Err(refused) => return Ok(vec![refused]),
                     Ok(prepared) => {
