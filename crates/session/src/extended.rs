@@ -269,7 +269,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let prepared = self.up_to_date(statement, prepared).await?;
         self.record_bound(&prepared, rest).await?;
-        self.ensure(&prepared);
+        let prepared = self.ensure(statement, prepared);
         let name = prepared.name.clone();
         let mut fix = Fix::default();
         if let Kind::Sql {
@@ -364,13 +364,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }),
             _ => None,
         };
-        let name = match &known {
-            Some(prepared) => {
-                self.ensure(prepared);
-                prepared.name.as_slice()
-            }
-            None => name,
-        };
+        let known = known.map(|prepared| self.ensure(name, prepared));
+        let name = known.as_ref().map_or(name, |prepared| &prepared.name);
         if self.expect(Want::Describe, fix) {
             wire::encode::describe_statement(&mut self.out, name);
         }

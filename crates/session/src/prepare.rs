@@ -15,6 +15,16 @@ use crate::prepared::{Kind, Name, Prepared, Undo};
 use crate::queue::{Captured, Fix, Want};
 use crate::request::Requests;
 
+/// Settings under which PostgreSQL reads the constants of a text as it is prepared: one prepared under others
+/// is another statement.
+const READ_UNDER: [&str; 5] = [
+    "client_encoding",
+    "DateStyle",
+    "IntervalStyle",
+    "standard_conforming_strings",
+    "TimeZone",
+];
+
 /// The name under which a client's own text is described.
 const DESCRIBED: &[u8] = b"pgdraft_described";
 
@@ -268,7 +278,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// The name upstream of the client's statement.
     pub(crate) fn upstream_name(&self, name: &[u8], text: &str, types: &[u32]) -> Name {
         if self.conn.pooled {
-            crate::prepared::upstream_name(name, text, types, &self.path)
+            let lane = self.conn.lane();
+            let value = |setting| lane.replies.known.get(setting).unwrap_or_default();
+            let path = self.path.iter().map(String::as_str);
+            let under: Vec<&str> = READ_UNDER.into_iter().map(value).chain(path).collect();
+            crate::prepared::upstream_name(name, text, types, &under)
         } else {
             name.to_vec()
         }
@@ -301,10 +315,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// Prepares the client's statement again where the server connection does not have it.
-    pub(crate) fn ensure(&mut self, prepared: &Prepared) {
-        if prepared.is_local() || self.is_upstream(prepared) {
-            return;
+    /// Prepares the client's statement of that name again where the server connection does not have it:
+    /// under the name that it would be given now, since others will take it for what it is then.
+    pub(crate) fn ensure(&mut self, name: &[u8], prepared: Arc<Prepared>) -> Arc<Prepared> {
+        if prepared.is_local() || self.is_upstream(&prepared) {
+            return prepared;
         }
         let (text, types, positions) = match &prepared.kind {
             Kind::Sql {
@@ -320,7 +335,16 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
             Kind::Empty | Kind::Admin(_) => ("", &prepared.types, Positions::Keep),
         };
-        let undo = self.hold(prepared);
+        let now = match prepared.is_shared() {
+            true => self.upstream_name(&prepared.name, text, types),
+            false => prepared.name.clone(),
+        };
+        if now != prepared.name {
+            let renamed = prepared.named(&now, false);
+            self.conn.lane().install(name, Some(Arc::clone(&renamed)));
+            return self.ensure(name, renamed);
+        }
+        let undo = self.hold(&prepared);
         let fix = Fix {
             swallow: true,
             positions,
@@ -330,6 +354,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Parse, Some(fix)) {
             wire::encode::parse(&mut self.out, &prepared.name, text, types);
         }
+        prepared
     }
 
     /// DEALLOCATE of a statement whose name upstream is another: upstream gets one of that name to

@@ -91,6 +91,11 @@ impl Prepared {
 
     /// The same where upstream does not have it under this name: prepared anew when it is bound.
     pub(crate) fn lost(&self, name: &[u8]) -> Arc<Self> {
+        self.named(name, true)
+    }
+
+    /// The same under this name upstream, where it is or is not.
+    pub(crate) fn named(&self, name: &[u8], is_lost: bool) -> Arc<Self> {
         let kind = match &self.kind {
             Kind::Sql {
                 piece,
@@ -105,7 +110,7 @@ impl Prepared {
                 plan: Arc::clone(plan),
                 stamp: stamp.clone(),
                 described: described.clone(),
-                lost: true,
+                lost: is_lost,
             },
             Kind::Empty => Kind::Empty,
             Kind::Admin(command) => Kind::Admin(Arc::clone(command)),
@@ -147,16 +152,16 @@ impl Prepared {
     }
 }
 
-/// The name upstream of a statement on a shared connection: the same for the same text and types, where
-/// its names are looked for in the same schemas. The unnamed statement stays unnamed.
-pub(crate) fn upstream_name(client: &[u8], text: &str, types: &[u32], path: &[String]) -> Name {
+/// The name upstream of a statement on a shared connection: the same for the same text and types, read
+/// under the same conditions. The unnamed statement stays unnamed.
+pub(crate) fn upstream_name(client: &[u8], text: &str, types: &[u32], under: &[&str]) -> Name {
     if client.is_empty() {
         return Name::new();
     }
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    for schema in path {
-        digest.update(&schema.len().to_be_bytes());
-        digest.update(schema.as_bytes());
+    for condition in under {
+        digest.update(&condition.len().to_be_bytes());
+        digest.update(condition.as_bytes());
     }
     digest.update(b"\0");
     for type_id in types {

@@ -412,3 +412,56 @@ fn a_text_means_what_each_clients_search_path_says() {
     assert_eq!(last(&mut clients[2], 2), "c");
     proxy.assert_sound();
 }
+
+/// Constants of a prepared text are read as it is prepared, under the settings of that moment: not under
+/// those of another client with whom the server connection is shared.
+#[test]
+fn constants_are_read_under_each_clients_settings() {
+    let (_database, mut proxy) = with("pool_size = 1\n");
+    let text = "SELECT extract(epoch FROM timestamptz '2024-06-01 00:00')::int || ' ' || date '01/02/2024', date '01/02/2024' - date '2024-01-01'";
+    let mut clients = [
+        ("Asia/Tokyo", "ISO, MDY"),
+        ("UTC", "ISO, MDY"),
+        ("UTC", "ISO, DMY"),
+        ("UTC", "ISO, MDY"),
+    ]
+    .map(|(zone, style)| {
+        let mut client = proxy.connect(zone);
+        client.run(&format!("SET TimeZone = '{zone}'"));
+        client.run(&format!("SET DateStyle = '{style}'"));
+        client
+    });
+    let prepared = clients
+        .each_mut()
+        .map(|client| client.prepare("s", text).unwrap().unwrap());
+    let told = |client: &mut Connection, number: usize| {
+        let exchange = client
+            .execute(&prepared[number], &[], Format::Text)
+            .unwrap();
+        let row = &exchange.last().rows[0];
+        let texts = row
+            .iter()
+            .map(|v| String::from_utf8_lossy(v.as_ref().unwrap()).into_owned());
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    let before = "1717167600 2024-01-02 1";
+    for _ in 0..3 {
+        let found = [0, 1, 2, 3].map(|n| told(&mut clients[n], n));
+        let expected = [
+            before,
+            "1717200000 2024-01-02 1",
+            "1717200000 2024-02-01 31",
+            "1717200000 2024-01-02 1",
+        ];
+        assert_eq!(found, expected);
+    }
+    // PostgreSQL keeps what it has read; who prepares it now reads it anew
+    clients[0].run("SET TimeZone = 'UTC'");
+    assert_eq!(told(&mut clients[0], 0), before);
+    clients[1].run("SET TimeZone = 'Asia/Tokyo'");
+    let other = clients[1].prepare("other", text).unwrap().unwrap();
+    let exchange = clients[1].execute(&other, &[], Format::Text).unwrap();
+    let first = exchange.last().rows[0][0].clone().unwrap();
+    assert_eq!(first, b"1717167600 2024-01-02");
+    proxy.assert_sound();
+}
