@@ -251,6 +251,21 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 }
 
+/// A constant may stand for the moment in which it is read, which is nobody else's: `date 'today'`.
+fn tells_of_now(text: &str) -> bool {
+    const MOMENTS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+    let text = text.to_ascii_lowercase();
+    MOMENTS.iter().any(|moment| {
+        let mut places = text.match_indices(moment);
+        places.any(|(at, _)| text.get(..at).is_some_and(is_quoted))
+    })
+}
+
+/// What follows may stand in a constant.
+fn is_quoted(before: &str) -> bool {
+    before.contains('$') || before.matches('\'').count() % 2 == 1
+}
+
 /// What a captured Describe of a statement says.
 fn description(got: &[Captured]) -> Result<Described, Failure> {
     let mut described = Described {
@@ -281,7 +296,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let lane = self.conn.lane();
             let value = |setting| lane.replies.known.get(setting).unwrap_or_default();
             let path = self.path.iter().map(String::as_str);
-            let under: Vec<&str> = READ_UNDER.into_iter().map(value).chain(path).collect();
+            let client = self.conn.number.to_string();
+            let own = tells_of_now(text).then_some(client.as_str());
+            let under = READ_UNDER.into_iter().map(value).chain(own).chain(path);
+            let under: Vec<&str> = under.collect();
             crate::prepared::upstream_name(name, text, types, &under)
         } else {
             name.to_vec()

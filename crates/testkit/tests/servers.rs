@@ -465,3 +465,22 @@ fn constants_are_read_under_each_clients_settings() {
     assert_eq!(first, b"1717167600 2024-01-02");
     proxy.assert_sound();
 }
+
+/// `date 'today'` and its like are the day on which the text was prepared, by this client and no other.
+#[test]
+fn the_moment_of_preparing_is_each_clients_own() {
+    let (_database, mut proxy) = with("pool_size = 1\n");
+    let text = "SELECT timestamptz 'now' = $1::timestamptz, timestamptz 'now'::text";
+    let mut first = proxy.connect("a");
+    let mut second = proxy.connect("b");
+    let moment = |client: &mut Connection, prepared| {
+        let exchange = client.execute(prepared, &[None], Format::Text).unwrap();
+        exchange.last().rows[0][1].clone().unwrap()
+    };
+    let of_first = first.prepare("s", text).unwrap().unwrap();
+    let begun = moment(&mut first, &of_first);
+    let of_second = second.prepare("s", text).unwrap().unwrap();
+    assert_ne!(moment(&mut second, &of_second), begun);
+    assert_eq!(moment(&mut first, &of_first), begun);
+    proxy.assert_sound();
+}
