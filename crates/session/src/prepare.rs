@@ -251,19 +251,17 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 }
 
-/// A constant may stand for the moment in which it is read, which is nobody else's: `date 'today'`.
+/// A constant may stand for the moment in which it is read, which is nobody else's: `date 'today'`. What
+/// stands behind a dollar that is no parameter's counts as quoted to the end of the text.
 fn tells_of_now(text: &str) -> bool {
     const MOMENTS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
     let text = text.to_ascii_lowercase();
-    MOMENTS.iter().any(|moment| {
-        let mut places = text.match_indices(moment);
-        places.any(|(at, _)| text.get(..at).is_some_and(is_quoted))
-    })
-}
-
-/// What follows may stand in a constant.
-fn is_quoted(before: &str) -> bool {
-    before.contains('$') || before.matches('\'').count() % 2 == 1
+    let tells = |quoted: &str| MOMENTS.iter().any(|moment| quoted.contains(moment));
+    let parameter = |at: usize| text.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit);
+    let mut dollars = text.match_indices('$').map(|(at, _)| at);
+    let (plain, dollar_quoted) =
+        text.split_at(dollars.find(|at| !parameter(*at)).unwrap_or(text.len()));
+    tells(dollar_quoted) || plain.split('\'').skip(1).step_by(2).any(tells)
 }
 
 /// What a captured Describe of a statement says.
@@ -425,5 +423,37 @@ fn kind_of(plan: &Plan) -> &'static str {
         Plan::Write(_) => "write",
         Plan::SetOperation { .. } | Plan::ShowOwn { .. } => "setting",
         Plan::Relay(_) | Plan::NeedsDraft(_) | Plan::NeedsCatalog => "relay",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tells_of_now;
+
+    #[test]
+    fn a_moment_is_told_of_by_a_constant() {
+        for own in [
+            "SELECT timestamptz ' NOW '",
+            "SELECT 'a', date'tomorrow'",
+            "SELECT $1, $$today$$",
+            "SELECT $q$ ' $q$, 'yesterday'",
+        ] {
+            assert!(tells_of_now(own), "{own}");
+        }
+        for shared in [
+            "SELECT now() WHERE a = $1 AND b = 'x'",
+            "SELECT $1, now(), $2 FROM today",
+            "SELECT 'x' AS now",
+            "",
+        ] {
+            assert!(!tells_of_now(shared), "{shared}");
+        }
+    }
+
+    /// The longest text that a client may send, of nothing but such words, is read once.
+    #[test]
+    fn long_texts_are_read_once() {
+        let text = format!("SELECT {}", "now, ''".repeat((16 << 20) / 7));
+        assert!(!tells_of_now(&text));
     }
 }
