@@ -120,9 +120,8 @@ impl Control {
         who: &str,
     ) -> Result<Option<Committed>, ControlError> {
         let heads = head_numbers(catalog);
-        let (drafts, truncated) = touched(transaction, catalog, &heads, session.sid).await?;
-        let given = (&drafts[..], &truncated[..]);
-        let Some(work) = self.begin(transaction, catalog, session, given).await? else {
+        let touched = touched(transaction, catalog, &heads, session.sid).await?;
+        let Some(work) = self.begin(transaction, catalog, session, &touched).await? else {
             return Ok(None);
         };
         let done = work.run(session, who).await?;
@@ -153,11 +152,12 @@ impl Control {
         transaction: &'a Transaction<'a>,
         catalog: &Catalog,
         session: &Session,
-        (drafts, truncated): (&'a [Draft<'a>], &[RelationId]),
+        touched: &'a Touched<'a>,
     ) -> Result<Option<Work<'a>>, ControlError> {
-        if locked_at(transaction, drafts, truncated).await? != catalog.mark {
+        if locked_at(transaction, touched).await? != catalog.mark {
             return Ok(None);
         }
+        let Touched { drafts, truncated } = touched;
         unfold(transaction, session.sid, drafts, truncated).await?;
         let mut own = Vec::with_capacity(drafts.len());
         let mut looks = HashMap::with_capacity(drafts.len());
@@ -299,26 +299,33 @@ pub(crate) async fn drafts<'a>(
         .collect()
 }
 
-/// The same, and which of them are truncated.
+/// The drafted tables of a session, and which of them are truncated.
+pub(crate) struct Touched<'a> {
+    pub(crate) drafts: Vec<Draft<'a>>,
+    truncated: Vec<RelationId>,
+}
+
+/// What a session touched, to be committed.
 pub(crate) async fn touched<'a>(
     transaction: &Transaction<'_>,
     catalog: &'a Catalog,
     heads: &'a HashMap<RelationId, DraftTableId>,
     sid: SessionId,
-) -> Result<(Vec<Draft<'a>>, Vec<RelationId>), ControlError> {
+) -> Result<Touched<'a>, ControlError> {
     let truncated = async { Ok(tables::truncated(transaction, sid).await?) };
-    tokio::try_join!(biased; drafts(transaction, catalog, heads, sid), truncated)
+    let drafts = drafts(transaction, catalog, heads, sid);
+    let (drafts, truncated) = tokio::try_join!(biased; drafts, truncated)?;
+    Ok(Touched { drafts, truncated })
 }
 
 /// Locks the tables one after the other; the mark of the catalog once no table changes any more.
 async fn locked_at(
     transaction: &Transaction<'_>,
-    drafts: &[Draft<'_>],
-    truncated: &[RelationId],
+    touched: &Touched<'_>,
 ) -> Result<Mark, ControlError> {
-    let lock = |relation| lock_table(transaction, relation, truncated);
+    let lock = |relation| lock_table(transaction, relation, &touched.truncated);
     let mark = async { Ok(store::prepared_mark(transaction).await?) };
-    let Some((last, before)) = drafts.split_last() else {
+    let Some((last, before)) = touched.drafts.split_last() else {
         return mark.await;
     };
     for draft in before {
@@ -488,11 +495,7 @@ impl Work<'_> {
             self.finish_beside(own, &all).await?;
         }
         if found.count > 0 {
-            let mut all = Vec::with_capacity(self.own.len());
-            for own in &self.own {
-                all.push(self.for_any_join(own).await?);
-            }
-            found = conflicts(self.transaction, &all).await?;
+            found = conflicts(self.transaction, &self.all_for_any_join().await?).await?;
         }
         found.none()
     }
@@ -508,6 +511,14 @@ impl Work<'_> {
             true => prepared(self.transaction, *own).await,
             false => Ok(*own),
         }
+    }
+
+    pub(super) async fn all_for_any_join(&self) -> Result<Vec<Own<'_>>, ControlError> {
+        let mut all = Vec::with_capacity(self.own.len());
+        for own in &self.own {
+            all.push(self.for_any_join(own).await?);
+        }
+        Ok(all)
     }
 
     /// Takes back what [`Work::for_any_join`] made.

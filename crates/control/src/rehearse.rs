@@ -97,10 +97,9 @@ impl Control {
         // a backend also counts what its last transactions wrote, up to a second long
         let mut before = changed_tables(&transaction, &catalog).await?;
         let heads = head_numbers(&catalog);
-        let (drafts, truncated) = touched(&transaction, &catalog, &heads, found.sid).await?;
-        let given = (&drafts[..], &truncated[..]);
+        let touched = touched(&transaction, &catalog, &heads, found.sid).await?;
         let mut rehearsal = Rehearsal::default();
-        let tried = match self.begin(&transaction, &catalog, &found, given).await {
+        let tried = match self.begin(&transaction, &catalog, &found, &touched).await {
             Ok(Some(work)) => {
                 work.count_taken_back();
                 let done = work.run(&found, who).await;
@@ -121,7 +120,8 @@ impl Control {
                     let Some(relation) = catalog.relations.get(&relation) else {
                         continue;
                     };
-                    let effects = effects(&transaction, &drafts, found.sid, relation).await?;
+                    let effects =
+                        effects(&transaction, &touched.drafts, found.sid, relation).await?;
                     rehearsal.effects.extend(effects);
                     // a row that changes its partition changes its key: the commit itself removes it
                     let ours = done.deleted_from(&relation.schema, &relation.name);
@@ -167,9 +167,8 @@ impl Control {
             let transaction = client.transaction().await?;
             let found = self.locked(&transaction, session).await?;
             let heads = head_numbers(&catalog);
-            let (drafts, truncated) = touched(&transaction, &catalog, &heads, found.sid).await?;
-            let given = (&drafts[..], &truncated[..]);
-            if let Some(work) = self.begin(&transaction, &catalog, &found, given).await? {
+            let touched = touched(&transaction, &catalog, &heads, found.sid).await?;
+            if let Some(work) = self.begin(&transaction, &catalog, &found, &touched).await? {
                 return work.every_error(&transaction).await;
             }
         }

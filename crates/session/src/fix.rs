@@ -75,12 +75,11 @@ pub(crate) struct Described {
 impl Described {
     /// Rows of the one are read as rows of the other: as many columns, of the same names and types.
     pub(crate) fn has_columns_of(&self, other: &Self) -> bool {
-        let columns = |described: &Self| {
-            let of = |f: &Field| (f.name.clone(), f.type_id, f.type_modifier);
-            let fields = described.fields.as_ref();
-            fields.map(|fields| fields.iter().map(of).collect::<Vec<_>>())
-        };
-        columns(self) == columns(other)
+        let column = |f: &Field| (f.name.clone(), f.type_id, f.type_modifier);
+        match (&self.fields, &other.fields) {
+            (Some(own), Some(others)) => own.iter().map(column).eq(others.iter().map(column)),
+            (own, others) => own.is_none() && others.is_none(),
+        }
     }
 
     /// RowDescription or NoData of the statement.

@@ -18,7 +18,8 @@ impl Work<'_> {
         match self.around().await {
             Err(error) if another_way(&error) || matches!(error, ControlError::Circle(_)) => {
                 self.back_to(COMMIT).await?;
-                conflicts(self.transaction, &self.own).await?.none()?;
+                let all = self.all_for_any_join().await?;
+                conflicts(self.transaction, &all).await?.none()?;
                 Err(error)
             }
             done => done,
@@ -30,10 +31,7 @@ impl Work<'_> {
         for own in &self.own {
             self.lock(own, false).await?;
         }
-        let mut all = Vec::with_capacity(self.own.len());
-        for own in &self.own {
-            all.push(self.for_any_join(own).await?);
-        }
+        let all = self.all_for_any_join().await?;
         conflicts(self.transaction, &all).await?.none()?;
         for (own, beside) in self.own.iter().zip(&all) {
             self.rebase(beside).await?;
