@@ -1,7 +1,7 @@
 -- setup
 -- shows: statements: SELECT … FOR UPDATE SKIP LOCKED, row by row, between connections of a session
 -- shows: statements: SELECT … FOR UPDATE NOWAIT, row by row
--- differs: changes of two connections of one session | in a draft | The second waits for the end of the first's transaction, whatever rows they change. What SKIP LOCKED or NOWAIT holds is held row by row.
+-- differs: changes of two connections of one session | in a draft | The second waits for the end of the first's transaction, whatever rows they change: at most `limits.writer_wait_ms`, then 55P03; under REPEATABLE READ and SERIALIZABLE it fails with 40001 once the first has committed. What SKIP LOCKED or NOWAIT holds is held row by row.
 CREATE TABLE jobs (id int PRIMARY KEY, kind text, state text DEFAULT 'new');
 INSERT INTO jobs SELECT n, CASE n % 3 WHEN 0 THEN 'a' ELSE 'b' END FROM generate_series(1, 12) n;
 CREATE TABLE kinds (kind text PRIMARY KEY, weight int);

@@ -470,6 +470,9 @@ pub(crate) struct LimitFlags {
     /// Longest time of one statement, 0 for no limit [default: 0]
     #[arg(long = "limits-statement-timeout-ms", value_name = "MS", env = "PGDRAFT_LIMITS_STATEMENT_TIMEOUT_MS", value_parser = values::long_milliseconds)]
     pub(crate) statement_timeout_ms: Option<Duration>,
+    /// Longest wait for another connection of the same session that has written in an open transaction, 0 for no limit [default: 60000]
+    #[arg(long = "limits-writer-wait-ms", value_name = "MS", env = "PGDRAFT_LIMITS_WRITER_WAIT_MS", value_parser = values::long_milliseconds)]
+    pub(crate) writer_wait_ms: Option<Duration>,
     /// Most bytes kept for one connection [default: 268435456]
     #[arg(long = "limits-connection-bytes", value_name = "BYTES", env = "PGDRAFT_LIMITS_CONNECTION_BYTES", value_parser = values::connection_bytes)]
     pub(crate) connection_bytes: Option<usize>,

@@ -28,6 +28,8 @@ pub struct Limits {
     pub changes_per_session: u64,
     /// Longest time of one statement.
     pub statement_timeout: Option<Duration>,
+    /// Longest wait for another connection of the session that has written in an open transaction.
+    pub writer_wait: Option<Duration>,
     /// Longest time that a client leaves a transaction open without a statement.
     pub idle_transaction_timeout: Option<Duration>,
     /// Longest time without a statement.
@@ -46,6 +48,7 @@ impl Default for Limits {
             rows_per_statement: 0,
             changes_per_session: 0,
             statement_timeout: None,
+            writer_wait: Some(Duration::from_secs(60)),
             idle_transaction_timeout: None,
             client_idle_timeout: None,
         }
@@ -66,6 +69,7 @@ pub(crate) enum Bound {
     BytesPerAgent,
     RowsPerStatement,
     StatementTimeout,
+    WriterWait,
     IdleTransactionTimeout,
     ClientIdleTimeout,
 }
@@ -85,6 +89,7 @@ impl Bound {
             Self::BytesPerAgent => "bytes_per_agent",
             Self::RowsPerStatement => "rows_per_statement",
             Self::StatementTimeout => "statement_timeout",
+            Self::WriterWait => "writer_wait",
             Self::IdleTransactionTimeout => "idle_transaction_timeout",
             Self::ClientIdleTimeout => "client_idle_timeout",
         }
@@ -156,6 +161,13 @@ impl Limits {
         }
     }
 
+    /// Longest wait for another writer in milliseconds, as a backend is told; 0 where nothing bounds it.
+    pub(crate) fn writer_wait_ms(&self) -> String {
+        // PostgreSQL takes no longer lock_timeout
+        let ms = self.writer_wait.unwrap_or_default().as_millis();
+        ms.min(i32::MAX as u128).to_string()
+    }
+
     /// What a client is told whose statement does not stop.
     pub(crate) fn abandoned(&self) -> Report {
         let report = Report::fatal("57014", "the statement could not be stopped in time");
@@ -180,11 +192,18 @@ pub(crate) fn idle_client() -> Report {
     .hint("Connect again: the draft keeps everything that was committed in its session.")
 }
 
-/// The error of `pgdraft.count_changes`.
-pub(crate) fn is_count(fields: &[(u8, Vec<u8>)]) -> bool {
+/// The bound that the database itself keeps, where this is its error: of `pgdraft.count_changes` or `pgdraft.wait_for_writer`.
+pub(crate) fn kept_below(fields: &[(u8, Vec<u8>)]) -> Option<Bound> {
     let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
-    is(b'C', b"53400") && is(b'M', b"the session changes too many rows")
+    if is(b'C', b"53400") && is(b'M', b"the session changes too many rows") {
+        return Some(Bound::ChangesPerSession);
+    }
+    (is(b'C', b"55P03") && is(b'M', OTHER_WRITER)).then_some(Bound::WriterWait)
 }
+
+/// The message of `pgdraft.wait_for_writer`.
+const OTHER_WRITER: &[u8] =
+    b"another connection of the session has a transaction open that has written";
 
 /// Whether a plan is a write that its agent has no room for.
 pub(crate) fn room(shared: &Shared, agent: &str, plan: &sql::Plan) -> Result<(), Box<Report>> {

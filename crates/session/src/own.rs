@@ -52,8 +52,9 @@ pub(crate) static TOKEN: OwnStatement = OwnStatement {
     text: "SELECT pg_catalog.set_config('pgdraft.sid', pgdraft.bind($1)::pg_catalog.text, false), \
            pg_catalog.set_config('pgdraft.client_address', $2, false), \
            pg_catalog.set_config('pgdraft.session', $3, false), \
-           pg_catalog.set_config('pgdraft.changes_max', $4, false)",
-    types: &[25, 25, 25, 25],
+           pg_catalog.set_config('pgdraft.changes_max', $4, false), \
+           pg_catalog.set_config('pgdraft.writer_wait_ms', $5, false)",
+    types: &[25, 25, 25, 25, 25],
 };
 
 /// Lets an own transaction write where the client's default is not to: binding writes a sequence.
@@ -374,13 +375,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 
     /// The parameters of [`TOKEN`]: what proves the session, and what the session knows of the client.
-    pub(crate) fn binding(&self) -> [String; 4] {
+    pub(crate) fn binding(&self) -> [String; 5] {
         let sid = catalog::SessionId(self.session.sid);
         [
             self.conn.shared.control.token(sid, self.upstream_pid),
             self.conn.presence.peer.ip().to_string(),
             self.session.name.clone(),
             self.conn.limits.changes_max(),
+            self.conn.limits.writer_wait_ms(),
         ]
     }
 

@@ -37,7 +37,8 @@ pub(crate) const POISON: &str = "SELECT pgdraft_refused";
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// A Query message.
     pub(crate) async fn query(&mut self, body: &[u8]) -> Result<(), Failure> {
-        if self.conn.lane().unsynced {
+        let unsynced = self.conn.lane().unsynced;
+        if unsynced {
             // if something before it failed, upstream throws this away up to the next Sync
             self.settle().await?;
         }
@@ -51,8 +52,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 return Ok(());
             }
         };
-        match self.run_query(text).await {
+        match self.run_query(text, unsynced).await {
             Err(Failure::Refused(report)) => {
+                self.end_asking(unsynced);
                 self.poison_query(&report);
                 Ok(())
             }
@@ -65,7 +67,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    async fn run_query(&mut self, text: &str) -> Result<(), Failure> {
+    async fn run_query(&mut self, text: &str, unsynced: bool) -> Result<(), Failure> {
         self.in_limits(text.len())?;
         if let Some(command) = self.conn.shared.control.recognise(text) {
             return self.admin_query(&command).await;
@@ -86,6 +88,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if !script.iter().any(|piece| self.reads(piece))
             && let Some(effects) = self.plain(text, &script).await?
         {
+            self.end_asking(unsynced);
             self.relay_query(text, effects.as_ref());
             return Ok(());
         }
@@ -126,6 +129,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         }
         Ok(Some(effects))
+    }
+
+    /// Ends what planning has asked upstream with a Sync, where nothing of the client's was open before: from
+    /// PostgreSQL 18 on a Query is a part of the implicit transaction that messages before it have begun.
+    fn end_asking(&mut self, unsynced: bool) {
+        if !unsynced && self.conn.lane().unsynced && self.expect(Want::Sync, Some(silent())) {
+            wire::encode::sync(&mut self.out);
+        }
     }
 
     /// Sends a Query upstream as it came.

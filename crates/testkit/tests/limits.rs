@@ -232,6 +232,68 @@ fn idle_clients_and_transactions() {
     }
 }
 
+#[test]
+fn who_waits_for_another_writer_of_its_session_does_not_wait_for_ever() {
+    for mode in ["session", "transaction"] {
+        let (_database, mut proxy) = with(&format!(
+            "pool_mode = \"{mode}\"\n[limits]\nwriter_wait_ms = 300\n"
+        ));
+        let mut one = proxy.connect("s");
+        let mut two = proxy.connect("s");
+        one.run("BEGIN");
+        one.run("UPDATE t SET v = 'one' WHERE id = 1");
+        for statement in [
+            "UPDATE t SET v = 'two' WHERE id = 2",
+            "SELECT * FROM t FOR UPDATE",
+            "SELECT * FROM t FOR UPDATE SKIP LOCKED",
+            "LOCK TABLE t",
+        ] {
+            two.run("BEGIN");
+            let failure = two.fail(statement);
+            assert_eq!(failure.code(), "55P03", "{statement}");
+            assert_eq!(
+                failure.message(),
+                "another connection of the session has a transaction open that has written"
+            );
+            assert!(failure.field('H').contains("COMMIT or ROLLBACK there"));
+            two.run("ROLLBACK");
+        }
+        two.run("BEGIN ISOLATION LEVEL SERIALIZABLE");
+        let failure = two.fail("DELETE FROM t WHERE id = 2");
+        assert_eq!(failure.code(), "55P03");
+        two.run("ROLLBACK");
+        assert_eq!(counted(&proxy, "writer_wait"), 5);
+        // a shorter time is the client's own
+        two.run("SET lock_timeout = '100ms'");
+        let failure = two.fail("UPDATE t SET v = 'two' WHERE id = 2");
+        assert_eq!(failure.message(), "canceling statement due to lock timeout");
+        two.run("SET lock_timeout = '10s'");
+        let waiting = std::thread::spawn(move || {
+            two.run("BEGIN");
+            two.run("UPDATE t SET v = 'two' WHERE id = 2");
+            assert_eq!(two.value("SHOW lock_timeout"), "10s");
+            two.run("COMMIT");
+            assert_eq!(two.value("SHOW lock_timeout"), "10s");
+            two
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        one.run("COMMIT");
+        let mut two = waiting.join().unwrap();
+        assert_eq!(
+            two.value("SELECT string_agg(v, ' ' ORDER BY id) FROM t WHERE id < 3"),
+            "one two"
+        );
+        // other sessions do not wait at all
+        one.run("BEGIN");
+        one.run("UPDATE t SET v = 'three' WHERE id = 1");
+        proxy
+            .connect("other")
+            .run("UPDATE t SET v = 'mine' WHERE id = 1");
+        one.run("ROLLBACK");
+        proxy.assert_sound();
+    }
+}
+
 /// Sends without reading until nothing more is taken.
 fn flood(connection: &mut Connection, message: &[u8], bytes: usize) {
     connection.set_patience(Duration::from_millis(300));

@@ -223,6 +223,7 @@ pub(crate) static KEYS: &[Key] = &[
     key("limits.changes_per_session", Kind::Integer, "0", COUNT),
     key("limits.rows_per_statement", Kind::Integer, "0", COUNT),
     key("limits.statement_timeout_ms", Kind::Integer, "0", TIMEOUT),
+    key("limits.writer_wait_ms", Kind::Integer, "60000", TIMEOUT),
     key(
         "limits.connection_bytes",
         Kind::Integer,

@@ -24,6 +24,7 @@ pub(super) fn read(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Li
     let changes = "limits.changes_per_session";
     let rows = "limits.rows_per_statement";
     let statement = "limits.statement_timeout_ms";
+    let writer = "limits.writer_wait_ms";
     let idle = "client_idle_timeout_ms";
     let idle_transaction = "idle_transaction_timeout_ms";
     let long = values::long_milliseconds;
@@ -44,6 +45,12 @@ pub(super) fn read(flags: &ServeFlags, document: &mut Document<'_>) -> Result<Li
         rows_per_statement: d.choose(flag.rows_per_statement, rows, values::count, 0)?,
         changes_per_session: d.choose(flag.changes_per_session, changes, values::count, 0)?,
         statement_timeout: timeout(d.choose(flag.statement_timeout_ms, statement, long, none)?),
+        writer_wait: timeout(d.choose(
+            flag.writer_wait_ms,
+            writer,
+            long,
+            default.writer_wait.unwrap_or_default(),
+        )?),
         client_idle_timeout: timeout(d.choose(flag.client_idle_timeout_ms, idle, long, none)?),
         idle_transaction_timeout: timeout(d.choose(
             flag.idle_transaction_timeout_ms,
@@ -121,6 +128,7 @@ pub(super) fn shown(limits: &Limits) -> Vec<(&'static str, String)> {
             limits.rows_per_statement.to_string(),
         ),
         ("limits.statement_timeout_ms", ms(limits.statement_timeout)),
+        ("limits.writer_wait_ms", ms(limits.writer_wait)),
         (
             "limits.connection_bytes",
             limits.connection_bytes_max.to_string(),

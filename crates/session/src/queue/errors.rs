@@ -73,9 +73,7 @@ impl Replies {
             wire::encode::error_fields(out, b'E', &fields);
             verdict = Verdict::Replace;
         }
-        if crate::limits::is_count(&fields) {
-            events.push(Event::Met(Bound::ChangesPerSession));
-        }
+        events.extend(limits::kept_below(&fields).map(Event::Met));
         if fatal {
             events.push(Event::Fatal);
         }
