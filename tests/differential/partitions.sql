@@ -1,6 +1,6 @@
 -- setup
 -- shows: tables: partitioned tables (list, range, hash, several levels, default partition, rows that move)
--- differs: foreign keys that a single partition has of its own | checked at commit | the head is made from the partitioned table
+-- differs: what rows of a single partition refer to by foreign keys that it has of its own | found at commit not to be there | the head is made from the partitioned table
 CREATE TABLE orders (id int, region text NOT NULL, at date NOT NULL, amount int CHECK (amount >= 0), PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE orders_eu PARTITION OF orders FOR VALUES IN ('de', 'fr');
 CREATE TABLE orders_us PARTITION OF orders FOR VALUES IN ('us') PARTITION BY RANGE (id);

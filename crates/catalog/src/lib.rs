@@ -125,6 +125,9 @@ pub struct Relation {
     pub routes: Vec<Route>,
     /// Of the root of a partition tree: the tables that hold its rows.
     pub leaves: Vec<Leaf>,
+    /// Of the root of a partition tree: the foreign keys that its partitions have of their own. What they forbid a
+    /// new row to refer to is found at commit.
+    pub foreign_keys_of_partitions: Vec<Arc<ForeignKey>>,
     /// It has user triggers or rules besides a view's own.
     pub triggers: bool,
     /// BEFORE triggers that run in drafts.
@@ -539,6 +542,20 @@ impl Key {
 }
 
 impl Relation {
+    /// What its rows may refer to: its foreign keys, and those that partitions have of their own, of which several may
+    /// say the same.
+    pub fn references(&self) -> impl Iterator<Item = &Arc<ForeignKey>> {
+        let own = &self.foreign_keys_of_partitions;
+        let same = |a: &ForeignKey, b: &ForeignKey| {
+            (a.parent, &a.child_columns, &a.parent_columns)
+                == (b.parent, &b.child_columns, &b.parent_columns)
+        };
+        let first = own.iter().enumerate();
+        let first =
+            first.filter(move |(i, key)| !own.iter().take(*i).any(|other| same(other, key)));
+        self.foreign_keys.iter().chain(first.map(|(_, key)| key))
+    }
+
     /// Quoted, qualified name.
     pub fn qualified(&self) -> String {
         quote_qualified(&self.schema, &self.name)

@@ -472,7 +472,7 @@ pub fn parents_first<'a>(relations: &[&'a Relation]) -> Vec<&'a Relation> {
     let mut order: Vec<&Relation> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let free = left.iter().position(|relation| {
-            let mut parents = relation.foreign_keys.iter().map(|k| k.parent);
+            let mut parents = relation.references().map(|k| k.parent);
             parents.all(|p| p == relation.id || !left.iter().any(|other| other.id == p))
         });
         order.push(left.remove(free.unwrap_or(0)));

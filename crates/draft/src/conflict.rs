@@ -470,15 +470,15 @@ pub(crate) fn there(relation: &Relation, alias: &str) -> String {
 
 /// ` AND NOT EXISTS (…)`: the draft neither changes nor hides the base row `alias`.
 fn unknown(own: &Own<'_>, relation: &Relation, alias: &str) -> String {
-    let Some(id) = own.draft.heads.get(&relation.id) else {
+    let Some(id) = own.draft.head_of(relation) else {
         return String::new();
     };
     format!(
         " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {} AND {}) AND NOT {}",
-        head_table(*id),
+        head_table(id),
         own.sid.0,
         same_base(relation, "z", alias),
-        truncated(*id, &own.sid.0.to_string())
+        truncated(id, &own.sid.0.to_string())
     )
 }
 

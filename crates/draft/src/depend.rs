@@ -51,7 +51,7 @@ pub fn texts(draft: &Draft<'_>, drafts: &[Draft<'_>], sid: SessionId) -> Vec<(Wh
         (Why::Sought, sought(draft, sid)),
         (Why::Truncate, truncate(draft, sid)),
     ];
-    for key in &draft.relation.foreign_keys {
+    for key in draft.relation.references() {
         let parent = drafts.iter().find(|d| d.relation.id == key.parent);
         if let Some(parent) = parent {
             all.push((Why::ForeignKey, foreign_key(draft, parent, key, sid)));

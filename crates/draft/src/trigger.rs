@@ -236,7 +236,9 @@ END $pgdraft$;
 
 /// Tables whose trigger functions name the head of `relation` and have a head themselves.
 pub fn neighbours(relation: &Relation) -> Vec<RelationId> {
-    let parents = relation.foreign_keys.iter().map(|k| k.parent);
+    let own = relation.foreign_keys.iter();
+    let parents = own.chain(&relation.foreign_keys_of_partitions);
+    let parents = parents.map(|k| k.parent);
     let children = relation.referenced_by.iter().map(|k| k.child);
     let mut all: Vec<RelationId> = parents
         .chain(children)
@@ -390,17 +392,23 @@ impl<'a> Draft<'a> {
         self.catalog.relations.get(&id).map(|r| &**r)
     }
 
+    /// The head that has the rows of a table: of a partition, that of its root.
+    pub(crate) fn head_of(&self, relation: &Relation) -> Option<catalog::DraftTableId> {
+        self.heads
+            .get(&self.catalog.drafted_as(relation.id))
+            .copied()
+    }
+
     /// ` AND NOT EXISTS (…)`: the base row `alias` is not replaced, removed or truncated away by the
     /// session of the row `by`; empty where the table has no head.
     fn not_shadowed(&self, relation: &Relation, alias: &str, by: &str) -> String {
-        self.heads
-            .get(&relation.id)
+        self.head_of(relation)
             .map(|id| {
                 format!(
                     " AND NOT EXISTS (SELECT FROM {} z WHERE z.pgdraft_sid = {by}.pgdraft_sid AND {}) AND NOT {}",
-                    crate::text::head_table(*id),
+                    crate::text::head_table(id),
                     crate::text::same_base(relation, "z", alias),
-                    crate::text::truncated(*id, &format!("{by}.pgdraft_sid"))
+                    crate::text::truncated(id, &format!("{by}.pgdraft_sid"))
                 )
             })
             .unwrap_or_default()

@@ -93,7 +93,7 @@ impl Planner {
     pub(crate) fn new(relations: &[&Relation]) -> Self {
         let place = |id| relations.iter().position(|r| r.id == id);
         let links = relations.iter().enumerate().flat_map(|(child, relation)| {
-            relation.foreign_keys.iter().filter_map(move |key| {
+            relation.references().filter_map(move |key| {
                 Some(Link {
                     parent: place(key.parent)?,
                     child,

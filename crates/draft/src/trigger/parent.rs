@@ -346,10 +346,14 @@ fn children_of(
         child.only(),
         draft.not_shadowed(child, "c", "g")
     );
-    if let Some(id) = draft.heads.get(&child.id) {
+    if let Some(id) = draft.head_of(child) {
+        let bound = child.partition.as_ref().and_then(|p| p.bound.as_ref());
+        let within =
+            bound.map(|bound| format!(" AND (SELECT {bound} FROM (SELECT c.*) pgdraft_e)"));
         children.push_str(&format!(
-            " UNION ALL SELECT g.* FROM g JOIN {} c ON c.pgdraft_sid = g.pgdraft_sid AND c.pgdraft_live AND {refers}",
-            head_table(*id)
+            " UNION ALL SELECT g.* FROM g JOIN {} c ON c.pgdraft_sid = g.pgdraft_sid AND c.pgdraft_live AND {refers}{}",
+            head_table(id),
+            within.unwrap_or_default()
         ));
     }
     let values: Vec<String> = (1..=key.parent_columns.len())

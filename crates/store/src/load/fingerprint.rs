@@ -51,6 +51,9 @@ pub(super) fn of(relation: &Relation, all: &HashMap<RelationId, Relation>) -> St
                 if neighbour.row_security {
                     add(&"row security");
                 }
+                if let Some(partition) = &neighbour.partition {
+                    add(partition);
+                }
             }
         }
     }

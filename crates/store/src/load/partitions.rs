@@ -119,9 +119,11 @@ fn own_keys(parts: &mut Parts, member: &Member) {
     ]
     .concat();
     let exclusions = over(&relation.exclusions);
+    let references = relation.foreign_keys.clone();
     if let Some(root) = parts.get_mut(&member.root) {
         root.unique.extend(unique);
         root.exclusions.extend(exclusions);
+        root.foreign_keys_of_partitions.extend(references);
     }
 }
 
