@@ -63,8 +63,7 @@ impl Replies {
             verdict = Verdict::Replace;
             code = report.code;
             refused = true;
-        } else if matches!(positions, Positions::Bound(..)) && has_moved(&fields) {
-            let report = shape_moved();
+        } else if let Some(report) = moved(&fields, positions) {
             wire::encode::error(out, &report);
             verdict = Verdict::Replace;
             code = report.code;
@@ -101,10 +100,38 @@ impl Replies {
     }
 }
 
+/// What the client is told where production's schema is not the one any more that the statement was rewritten by.
+fn moved(fields: &[(u8, Vec<u8>)], positions: &Positions) -> Option<Report> {
+    match positions {
+        _ if head_is_gone(fields) => Some(table_is_gone()),
+        Positions::Bound(..) if has_moved(fields) => Some(shape_moved()),
+        _ => None,
+    }
+}
+
 /// PostgreSQL kept a statement of ours prepared that would have other columns by now.
 fn has_moved(fields: &[(u8, Vec<u8>)]) -> bool {
     let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
     is(b'C', b"0A000") && is(b'R', b"RevalidateCachedQuery")
+}
+
+/// A table was dropped since the catalog was read, and its head with it.
+fn head_is_gone(fields: &[(u8, Vec<u8>)]) -> bool {
+    let of = |code: u8| fields.iter().find(|(c, _)| *c == code);
+    let names = |text: &[u8]| {
+        let name = text.strip_prefix(b"relation \"pgdraft.d");
+        name.is_some_and(|name| name.first().is_some_and(u8::is_ascii_digit))
+    };
+    of(b'C').is_some_and(|(_, code)| code == b"42P01")
+        && of(b'M').is_some_and(|(_, text)| names(text))
+}
+
+fn table_is_gone() -> Report {
+    Report::error(
+        report::code::SCHEMA_MOVED,
+        "a table of the statement was dropped just now",
+    )
+    .hint("Run the statement again.")
 }
 
 /// PostgreSQL described the client's text by a table that has other columns since the catalog was
@@ -116,4 +143,22 @@ pub(super) fn shape_moved() -> Report {
     )
     .detail("Columns were added to it or taken away while the statement was prepared.")
     .hint("Run the statement again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::head_is_gone;
+
+    #[test]
+    fn a_head_that_is_gone_is_told_from_a_name_of_the_client() {
+        let told = |code: &str, text: &str| {
+            let fields = [(b'C', code), (b'M', text)];
+            head_is_gone(&fields.map(|(c, v)| (c, v.as_bytes().to_vec())))
+        };
+        assert!(told("42P01", "relation \"pgdraft.d84_log\" does not exist"));
+        assert!(told("42P01", "relation \"pgdraft.d3\" does not exist"));
+        assert!(!told("42P01", "relation \"pgdraft.drafts\" does not exist"));
+        assert!(!told("42P01", "relation \"d3\" does not exist"));
+        assert!(!told("42703", "relation \"pgdraft.d3\" does not exist"));
+    }
 }
