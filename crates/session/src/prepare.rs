@@ -295,7 +295,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let value = |setting| lane.replies.known.get(setting).unwrap_or_default();
             let path = self.path.iter().map(String::as_str);
             let client = self.conn.number.to_string();
-            let own = tells_of_now(text).then_some(client.as_str());
+            let unreported = sql::READ_UNREPORTED
+                .iter()
+                .any(|&name| self.settings.values.contains_key(name) || lane.learn.contains(name));
+            let own = (unreported || tells_of_now(text)).then_some(client.as_str());
             let under = READ_UNDER.into_iter().map(value).chain(own).chain(path);
             let under: Vec<&str> = under.collect();
             crate::prepared::upstream_name(name, text, types, &under)

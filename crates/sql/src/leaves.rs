@@ -37,6 +37,14 @@ const PINNING: [(&str, &str); 5] = [
 ];
 
 /// What a statement leaves behind by its kind.
+/// Settings under which PostgreSQL reads a statement's constants as it is prepared, and of which it tells nobody.
+pub const READ_UNREPORTED: [&str; 4] = [
+    "array_nulls",
+    "lc_monetary",
+    "transform_null_equals",
+    "xmloption",
+];
+
 pub(crate) fn of_tree(node: &NodeEnum) -> Leaves {
     let mut leaves = Leaves {
         pin: pin(node),
@@ -91,7 +99,8 @@ fn setting(set: &VariableSetStmt, leaves: &mut Leaves) {
             .map(str::to_owned),
         ),
         "seed" => leaves.pin = Some("a random seed"),
-        _ if set.is_local => {}
+        // gone with the transaction; statements that are prepared in it are not
+        own if set.is_local && !READ_UNREPORTED.contains(&own) => {}
         security::NAME => leaves.settings.push(security::OURS.to_owned()),
         _ => leaves.settings.push(name),
     }

@@ -4,7 +4,7 @@
 
 pub use bound::Bound;
 pub use functions::check_parameters;
-pub use leaves::Leaves;
+pub use leaves::{Leaves, READ_UNREPORTED};
 pub use mask::{Mask, mask};
 pub use parse::{ParseFailure, Script, Statement, parse};
 pub use pattern::{Filling, Pattern};

@@ -466,6 +466,31 @@ fn constants_are_read_under_each_clients_settings() {
     proxy.assert_sound();
 }
 
+/// The same for settings that PostgreSQL does not report: who has set one has statements of its own.
+#[test]
+fn constants_are_read_under_settings_that_nobody_is_told() {
+    let (_database, mut proxy) = with("pool_size = 1\n");
+    let text = "SELECT ('{NULL}'::text[])[1] IS NULL";
+    let mut clients = ["plain", "other", "local"].map(|session| proxy.connect(session));
+    clients[1].run("SET array_nulls = off");
+    clients[2].run("BEGIN");
+    clients[2].run("SET LOCAL array_nulls = off");
+    let mut prepared = vec![clients[2].prepare("s", text).unwrap().unwrap()];
+    clients[2].run("COMMIT");
+    for client in &mut clients[..2] {
+        prepared.insert(0, client.prepare("s", text).unwrap().unwrap());
+    }
+    prepared.swap(0, 1);
+    for _ in 0..3 {
+        let told = [0, 1, 2].map(|n| {
+            let exchange = clients[n].execute(&prepared[n], &[], Format::Text).unwrap();
+            String::from_utf8(exchange.last().rows[0][0].clone().unwrap()).unwrap()
+        });
+        assert_eq!(told, ["t", "f", "f"]);
+    }
+    proxy.assert_sound();
+}
+
 /// `date 'today'` and its like are the day on which the text was prepared, by this client and no other.
 #[test]
 fn the_moment_of_preparing_is_each_clients_own() {
