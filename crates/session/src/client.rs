@@ -65,11 +65,12 @@ async fn serve(client: &mut Client, shared: &Arc<Shared>) -> Result<End, Box<Rep
         )
         .hint("Ask the administrator for an entry in pgdraft.toml.")
     })?;
-    let wishes = wishes(
+    // behind a pointer: futures keep the place of what they were given to their end
+    let wishes = Box::new(wishes(
         &client.parameters,
         &client.options,
         client.user_session.as_deref(),
-    )?;
+    )?);
     // said once: an idle client holds nothing that is not needed any more
     (client.parameters, client.options, client.user_session) = (Vec::new(), Vec::new(), None);
     if *shared.drain.borrow() {
@@ -107,7 +108,7 @@ async fn serve_agent(
     client: &mut Client,
     shared: &Arc<Shared>,
     identity: Identity,
-    wishes: Wishes,
+    wishes: Box<Wishes>,
 ) -> Result<End, Box<Report>> {
     let _place = Place::take(shared, &identity.name)?;
     let session = open_session(shared, &identity, wishes.session.clone()).await?;
@@ -162,7 +163,11 @@ async fn serve_agent(
 
 /// What the client needs of a server connection. An application name does not make it another one:
 /// it is set when the connection changes hands.
-fn wish(conn: &Conn, wishes: Wishes, settings: &mut Settings) -> Wish {
+#[expect(
+    clippy::boxed_local,
+    reason = "it is freed here; the caller would keep it as long as the client stays"
+)]
+fn wish(conn: &Conn, wishes: Box<Wishes>, settings: &mut Settings) -> Wish {
     let mut key = wishes.parameters;
     // what the client says itself holds; the watch ends it where that is more
     let says =
