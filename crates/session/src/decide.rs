@@ -232,6 +232,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             epoch: catalog.epoch,
             path: Arc::clone(&self.path),
             temporary: Arc::clone(&self.temporary),
+            shapes: self.shapes,
             sid: self.session.sid,
             draft: version,
         };

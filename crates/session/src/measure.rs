@@ -24,6 +24,7 @@ impl<'a> Cached<'a> {
             epoch: catalog.epoch,
             path: Arc::from(["public".to_owned()]),
             temporary: Arc::default(),
+            shapes: 0,
             sid: 1,
             draft: 1,
         };

@@ -38,10 +38,14 @@ static PATH: OwnStatement = OwnStatement {
     types: &[],
 };
 
-/// The connection's temporary relations.
+/// The connection's temporary relations, after a number that stands for them and their columns.
 static TEMPORARY: OwnStatement = OwnStatement {
     name: "pgdraft_temporary",
-    text: "SELECT pg_catalog.array_agg(c.relname) FROM pg_catalog.pg_class c \
+    text: "SELECT pg_catalog.array_prepend(pg_catalog.hashtextextended(pg_catalog.array_agg( \
+             ROW(c.oid, ARRAY(SELECT ROW(a.attnum, a.attname, a.atttypid, a.atttypmod) \
+               FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+               ORDER BY a.attnum)) ORDER BY c.oid)::pg_catalog.text, 0)::pg_catalog.text, \
+             pg_catalog.array_agg(c.relname::pg_catalog.text)) FROM pg_catalog.pg_class c \
            WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()",
     types: &[],
 };
@@ -358,7 +362,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         path.map(|_| ())
     }
 
-    /// Reads the names of temporary relations again if they may have changed.
+    /// Looks at temporary relations again if they may have changed.
     pub(crate) async fn fresh_temporary(&mut self) -> Result<(), Failure> {
         if !std::mem::take(&mut self.conn.lane().temporary.stale) {
             return Ok(());
@@ -370,7 +374,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             return names.map(|_| ());
         }
         let names = names?.and_then(|names| crate::answer::elements(&names));
-        self.temporary = Arc::new(names.unwrap_or_default().into_iter().flatten().collect());
+        let mut told = names.into_iter().flatten();
+        let shapes = told.next().flatten();
+        self.shapes = shapes.and_then(|number| number.parse().ok()).unwrap_or(0);
+        self.temporary = Arc::new(told.flatten().collect());
         Ok(())
     }
 

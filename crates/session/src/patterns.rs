@@ -110,7 +110,7 @@ impl Patterns {
         {
             return Some(filling);
         }
-        self.fillings.get(&(key.0, stamp.clone()))
+        self.fillings.get(&(key.0, stamp.of_plan()))
     }
 
     /// Plans the pattern and keeps that; `None` where the text has to be planned by itself.
@@ -129,7 +129,7 @@ impl Patterns {
         let filling = pattern.plan(context).ok()?.map(Arc::new);
         let key = match &filling {
             Some(filling) => kept_under(filling.plan(), stamp),
-            None => Some(stamp.clone()),
+            None => Some(stamp.of_plan()),
         };
         if let Some(key) = key.filter(|_| !context.fresh) {
             let weight = filling.as_ref().map_or(512, |filling| filling.bytes());

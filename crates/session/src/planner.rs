@@ -117,6 +117,9 @@ pub(crate) struct Stamp {
     pub(crate) path: Arc<[String]>,
     /// Names of the connection's temporary relations.
     pub(crate) temporary: Arc<BTreeSet<String>>,
+    /// Stands for these relations themselves and their columns, on which no plan depends: what PostgreSQL
+    /// says of a text does.
+    pub(crate) shapes: i64,
     /// The numeric session; 0 for none, and for plans that are the same in every clean session.
     pub(crate) sid: i64,
     /// Version of the session's draft; 0 while nothing is changed.
@@ -130,6 +133,7 @@ impl Stamp {
             epoch: u64::MAX,
             path: Arc::default(),
             temporary: Arc::default(),
+            shapes: 0,
             sid: -1,
             draft: 0,
         }
@@ -137,7 +141,16 @@ impl Stamp {
 
     /// Names may mean something else than under the other one.
     pub(crate) fn means_otherwise(&self, other: &Self) -> bool {
-        (self.epoch, &self.path, &self.temporary) != (other.epoch, &other.path, &other.temporary)
+        let names = |stamp: &Self| (stamp.epoch, stamp.shapes);
+        names(self) != names(other) || (&self.path, &self.temporary) != (&other.path, &other.temporary)
+    }
+
+    /// What a plan is kept under.
+    pub(crate) fn of_plan(&self) -> Self {
+        Self {
+            shapes: 0,
+            ..self.clone()
+        }
     }
 }
 
@@ -213,6 +226,7 @@ type DescribedKey = (
     u64,
     Arc<[String]>,
     Arc<BTreeSet<String>>,
+    i64,
 );
 
 /// The planner with its caches.
@@ -299,7 +313,7 @@ impl Plans {
         {
             return Some(plan);
         }
-        self.plans.get(&(key.0, stamp.clone()))
+        self.plans.get(&(key.0, stamp.of_plan()))
     }
 
     /// Plans and keeps the plan, unless something has to be fetched first.
@@ -396,7 +410,7 @@ pub(crate) fn kept_under(plan: &Plan, stamp: &Stamp) -> Option<Stamp> {
         | Plan::Read(_)
         | Plan::Write(_)
         | Plan::SetOperation { .. }
-        | Plan::ShowOwn { .. } => Some(stamp.clone()),
+        | Plan::ShowOwn { .. } => Some(stamp.of_plan()),
     }
 }
 
@@ -405,7 +419,7 @@ pub(crate) fn shared(stamp: &Stamp) -> Stamp {
     Stamp {
         sid: 0,
         draft: 0,
-        ..stamp.clone()
+        ..stamp.of_plan()
     }
 }
 
@@ -416,6 +430,7 @@ fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {
         stamp.epoch,
         Arc::clone(&stamp.path),
         Arc::clone(&stamp.temporary),
+        stamp.shapes,
     )
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Requests<'c, W> {
     pub(crate) path: Arc<[String]>,
     /// Names of the connection's temporary relations.
     pub(crate) temporary: Arc<BTreeSet<String>>,
+    /// Another number for other ones of these names, or other columns.
+    pub(crate) shapes: i64,
     /// The catalog epoch and number of schemas that the search path was read under.
     pub(crate) schemas: (u64, usize),
     /// What is sent now is the last statement of a Query.
@@ -100,6 +102,7 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
             upstream_pid: 0,
             path: Arc::default(),
             temporary: Arc::clone(&NOTHING_TEMPORARY),
+            shapes: 0,
             schemas: (0, 0),
             last_of_query: false,
             rest: None,
