@@ -111,7 +111,7 @@ async fn serve_agent(
     wishes: Box<Wishes>,
 ) -> Result<End, Box<Report>> {
     let _place = Place::take(shared, &identity.name)?;
-    let session = open_session(shared, &identity, wishes.session.clone()).await?;
+    let session = open_session(shared, &identity, &wishes).await?;
     let presence = shared.enter(&identity.name, &session.name, client.peer);
     let number = presence.number;
     let conn = Conn::new(
@@ -202,22 +202,30 @@ fn wish(conn: &Conn, wishes: Box<Wishes>, settings: &mut Settings) -> Wish {
     }
 }
 
-/// The session a client asks for, or a new name for one that has no row yet.
+/// The session a client asks for, or a new name for one that has no row until its first change: where
+/// that may stand in a transaction of one snapshot the row is to be there before.
 async fn open_session(
     shared: &Shared,
     identity: &Identity,
-    named: Option<String>,
+    wishes: &Wishes,
 ) -> Result<ClientSession, Box<Report>> {
-    let Some(name) = named else {
-        let random = random::<6>().ok_or_else(|| {
-            Report::fatal("58000", "the system gives no random bytes").hint("Try again.")
-        })?;
+    let name = match &wishes.session {
+        Some(name) => name.clone(),
+        None => generated(&identity.name, &random_name()?),
+    };
+    let parameters = &wishes.parameters;
+    let one_snapshot = || {
+        parameters
+            .iter()
+            .any(|(_, value)| sql::names_one_snapshot(value))
+    };
+    if wishes.session.is_none() && !one_snapshot() {
         return Ok(ClientSession {
-            name: generated(&identity.name, &random),
+            name,
             sid: 0,
             draft: Arc::default(),
         });
-    };
+    }
     let opened = shared
         .control
         .open_session(&name, &identity.name, true)
@@ -237,6 +245,11 @@ async fn open_session(
         sid: opened.sid.0,
         draft,
     })
+}
+
+fn random_name() -> Result<[u8; 6], Box<Report>> {
+    let told = "the system gives no random bytes";
+    random::<6>().ok_or_else(|| Box::new(Report::fatal("58000", told).hint("Try again.")))
 }
 
 /// What a session has changed; nothing once it has ended.

@@ -13,9 +13,10 @@ use tokio::io::AsyncWrite;
 use crate::admin::good_operation;
 use crate::conn::Failure;
 use crate::extended::not_reserved;
-use crate::fix::command_name;
+use crate::fix::{command_name, not_in_read_only};
 use crate::lane::Bound;
 use crate::limits::no_session;
+use crate::own::OwnStatement;
 use crate::planner::{Piece, Script, Stamp};
 use crate::prepared::Undo;
 use crate::request::Requests;
@@ -24,6 +25,14 @@ use crate::request::Requests;
 const PAUSE: Duration = Duration::from_millis(1);
 /// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
 const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
+
+/// Whether the transaction is read-only, and its isolation level.
+static CHARACTERISTICS: OwnStatement = OwnStatement {
+    name: "pgdraft_characteristics",
+    text: "SELECT ARRAY[pg_catalog.current_setting('transaction_read_only'), \
+           pg_catalog.current_setting('transaction_isolation')]",
+    types: &[],
+};
 
 impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// The statements of a text.
@@ -69,17 +78,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             };
             match plan.as_ref() {
                 Plan::Write(write) if self.session.sid == 0 => {
-                    if let Some(command) = command_name(write.verb) {
-                        self.not_read_only(command).await?;
-                    }
-                    self.open_session().await?;
+                    self.open_for_change(command_name(write.verb)).await?;
                 }
                 // connections of a session meet at its row
                 Plan::Read(_) if locks != Locks::No && self.session.sid == 0 => {
-                    if ![Locks::Own, Locks::Tables].contains(&locks) {
-                        self.not_read_only(command).await?;
-                    }
-                    self.open_session().await?;
+                    let writes = ![Locks::Own, Locks::Tables].contains(&locks);
+                    self.open_for_change(writes.then_some(command)).await?;
                 }
                 Plan::Read(_) if locks == Locks::Tables && !locked => {
                     self.bind_session().await?;
@@ -133,6 +137,14 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.name_again().await?;
         if !piece.names_nothing() {
             self.see_others().await?;
+        } else if self.session.sid == 0 && piece.parsed.as_ref().is_some_and(|s| s.keeps_snapshot())
+        {
+            // a snapshot that is older than the session's row would not know of it
+            match self.open_session().await {
+                // the write will say so
+                Ok(()) | Err(Failure::Refused(_)) => {}
+                Err(failure) => return Err(failure),
+            }
         }
         let (mut refreshed, mut looked) = (false, false);
         // each turn fetches one thing; a catalog that moves all the time must end too
@@ -248,6 +260,32 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);
         timer.observe_duration();
         Ok((plan?, stamp))
+    }
+
+    /// Makes the session for its first change. Fails as PostgreSQL does where the open transaction is
+    /// read-only and `command` is not for such a one, and where its snapshot is older than the session.
+    pub(crate) async fn open_for_change(&mut self, command: Option<&str>) -> Result<(), Failure> {
+        self.settle().await?;
+        let within = self.conn.lane().status == b'T';
+        let said = match within {
+            true => self.ask(&CHARACTERISTICS, &[], Vec::new()).await?,
+            false => None,
+        };
+        let said = said.unwrap_or_default();
+        if let Some(command) = command
+            && said.starts_with("{on,")
+        {
+            return Err(Report::error("25006", not_in_read_only(command)).into());
+        }
+        self.open_session().await?;
+        if sql::names_one_snapshot(&said) {
+            let told =
+                "could not serialize access: the session is newer than the transaction's snapshot";
+            return Err(Report::error("40001", told)
+                .hint("Run the transaction again.")
+                .into());
+        }
+        Ok(())
     }
 
     /// The session gets its row, at its first write.

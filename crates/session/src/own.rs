@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::api::Statement;
 use crate::conn::Failure;
-use crate::fix::{Positions, command_name, not_in_read_only};
+use crate::fix::{Positions, command_name};
 use crate::lane::Bound;
 use crate::planner::Piece;
 use crate::prepared::Undo;
@@ -124,13 +124,6 @@ static LOCK_TABLES: OwnStatement = OwnStatement {
     name: "pgdraft_lock_tables",
     text: "SELECT pgdraft.lock_tables($1::pg_catalog.regclass[], $2::pg_catalog.regclass[], $3, $4)",
     types: &[2210, 2210, 23, 16],
-};
-
-/// Whether the transaction is read-only.
-static READ_ONLY: OwnStatement = OwnStatement {
-    name: "pgdraft_read_only",
-    text: "SELECT pg_catalog.current_setting('transaction_read_only')",
-    types: &[],
 };
 
 /// What the session has changed, by whatever process.
@@ -513,19 +506,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let sealed = if kept.sealed { "t" } else { "f" };
         let params = [Some(sealed), Some(content.as_str())];
         self.run_own(&KEEP_STATEMENT, &params, false, (None, Vec::new()));
-    }
-
-    /// Fails as PostgreSQL does where the open transaction is read-only. Asked before a session is made
-    /// in it: a connection that never was bound cannot be in such a transaction.
-    pub(crate) async fn not_read_only(&mut self, command: &str) -> Result<(), Failure> {
-        self.settle().await?;
-        if self.conn.lane().status != b'T' {
-            return Ok(());
-        }
-        match self.ask(&READ_ONLY, &[], Vec::new()).await?.as_deref() {
-            Some("on") => Err(Report::error("25006", not_in_read_only(command)).into()),
-            _ => Ok(()),
-        }
     }
 
     /// Takes the session's lock for a SELECT … FOR UPDATE, and waits for it: what is read under it

@@ -142,7 +142,8 @@ impl Stamp {
     /// Names may mean something else than under the other one.
     pub(crate) fn means_otherwise(&self, other: &Self) -> bool {
         let names = |stamp: &Self| (stamp.epoch, stamp.shapes);
-        names(self) != names(other) || (&self.path, &self.temporary) != (&other.path, &other.temporary)
+        names(self) != names(other)
+            || (&self.path, &self.temporary) != (&other.path, &other.temporary)
     }
 
     /// What a plan is kept under.

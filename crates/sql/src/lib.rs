@@ -6,7 +6,7 @@ pub use bound::Bound;
 pub use functions::check_parameters;
 pub use leaves::{Leaves, READ_UNREPORTED};
 pub use mask::{Mask, mask};
-pub use parse::{ParseFailure, Script, Statement, parse};
+pub use parse::{ParseFailure, Script, Statement, names_one_snapshot, parse};
 pub use pattern::{Filling, Pattern};
 pub use plan::*;
 pub use readings::{Reading, readings};

@@ -115,6 +115,11 @@ impl Statement {
         )
     }
 
+    /// Whether it makes one snapshot serve a whole transaction, which then knows nothing that is made later.
+    pub fn keeps_snapshot(&self) -> bool {
+        matches!(self.body, Body::Transaction | Body::Set(_)) && names_one_snapshot(&self.text)
+    }
+
     /// Whether it reads the connection's prepared statements, cursors or activity: what the client knows
     /// of them is to be in the settings `pgdraft.statements`, `pgdraft.cursors` and `pgdraft.query` then.
     pub fn shows_texts(&self) -> bool {
@@ -141,6 +146,15 @@ impl Statement {
         let now = self.facts.locking > 0 && self.tokens.iter().any(|(_, t)| t.is(Kind::Nowait));
         now.then_some(table.name.as_str())
     }
+}
+
+/// Whether a text names an isolation level of one snapshot: `BEGIN ISOLATION LEVEL SERIALIZABLE`,
+/// `-c default_transaction_isolation=repeatable\ read`.
+pub fn names_one_snapshot(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["repeatable", "serializable"]
+        .iter()
+        .any(|level| text.contains(level))
 }
 
 /// COPY.

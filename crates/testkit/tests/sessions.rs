@@ -358,3 +358,56 @@ fn a_session_that_comes_back_sees_all_that_it_changed() {
     assert_eq!(agent.value(read), "4");
     proxy.assert_sound();
 }
+
+/// A session without a name gets its row at its first change: a transaction of one snapshot must know of it.
+#[test]
+fn a_first_change_in_a_transaction_of_one_snapshot() {
+    let (_database, mut proxy) = over(SETUP);
+    let nameless = || {
+        let mut login = proxy.agent("x");
+        login.parameters.clear();
+        login
+    };
+    let change = "INSERT INTO items (name) VALUES ('late')";
+    let begins = [
+        vec!["BEGIN ISOLATION LEVEL SERIALIZABLE"],
+        vec!["BEGIN", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"],
+        vec![
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+            "SELECT 1",
+            "BEGIN",
+        ],
+        vec![
+            "SET default_transaction_isolation = 'repeatable read'",
+            "BEGIN",
+        ],
+    ];
+    for begin in begins {
+        let mut connection = Connection::open(&nameless()).unwrap();
+        for statement in begin {
+            connection.run(statement);
+        }
+        connection.run("SELECT count(*) FROM parts");
+        connection.run(change);
+        assert_eq!(connection.value("SELECT count(*) FROM items"), "4");
+        connection.run("COMMIT");
+    }
+    let by_startup = nameless().option("default_transaction_isolation", "serializable");
+    let mut connection = Connection::open(&by_startup).unwrap();
+    connection.run("BEGIN");
+    connection.run("SELECT 1");
+    connection.run(change);
+    connection.run("COMMIT");
+    // what nobody can see coming is an error that is tried again
+    let mut connection = Connection::open(&nameless()).unwrap();
+    connection
+        .run("SELECT set_config('default_transaction_isolation', 'serial' || 'izable', false)");
+    connection.run("BEGIN");
+    connection.run("SELECT 1");
+    assert_eq!(connection.fail(change).code(), "40001");
+    connection.run("ROLLBACK");
+    connection.run("BEGIN");
+    connection.run(change);
+    connection.run("COMMIT");
+    proxy.assert_sound();
+}
