@@ -32,3 +32,10 @@ COMMIT;
 SELECT set_config('ro' || 'le', 'postgres', false);
 -- expect refused 42501
 SELECT set_config('pgdraft' || '.session', 'another', false);
+SET client_encoding TO 'UNICODE';
+SHOW client_encoding;
+UPDATE things SET name = 'ü' WHERE id = 1 RETURNING name;
+SELECT name, 'ä' FROM things WHERE id = 1;
+SET client_encoding TO 'utf-8';
+SHOW client_encoding;
+SELECT name FROM things WHERE id = 1;

@@ -405,7 +405,11 @@ impl Lane {
     pub(crate) fn parameter(&mut self, name: &[u8], value: &[u8]) {
         let (name, good) = match name {
             b"standard_conforming_strings" => ("standard_conforming_strings", value == b"on"),
-            b"client_encoding" => ("client_encoding", value == b"UTF8"),
+            // PostgreSQL keeps this old name of it as it was set
+            b"client_encoding" => (
+                "client_encoding",
+                [&b"UTF8"[..], b"UNICODE"].contains(&value),
+            ),
             b"default_transaction_read_only" => {
                 self.read_only = value == b"on";
                 return;
