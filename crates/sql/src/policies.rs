@@ -165,7 +165,7 @@ fn moved(relation: &Relation, policy: &str, read: &Relation) -> Report {
         relation.name, read.name
     ))
     .detail("PostgreSQL looks at a table's policies by production's rows, not by the draft's.")
-    .hint("work with this table in a session that did not change the other one, or ask a reviewer to commit first")
+    .hint("work with this table in a session that did not change the other one, or ask a reviewer to commit first; where agents may see all rows, the operator can give their role a policy with USING (true)")
 }
 
 /// A function of a policy: its owner wrote both, so it runs, unless it could write production, or could
