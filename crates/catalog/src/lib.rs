@@ -132,6 +132,8 @@ pub struct Relation {
     pub triggers: bool,
     /// BEFORE triggers that run in drafts.
     pub before: Vec<Before>,
+    /// BEFORE triggers of new and changed rows that do not.
+    pub waiting: Vec<String>,
     /// It has rules, or INSTEAD OF triggers: a write to it does something else.
     pub instead: bool,
     /// Row-level security is enabled on it.

@@ -6,6 +6,7 @@
 
 mod mend;
 mod secured;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -6,6 +6,10 @@ SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkin
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS triggers,
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 64 <> 0)
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS instead,
+       -- BEFORE (2), for each row (1), of INSERT (4) or UPDATE (16)
+       ARRAY(SELECT t.tgname::text FROM pg_trigger t
+             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 AND t.tgenabled IN ('O', 'A')
+             ORDER BY t.tgname) AS before,
        coalesce(substring(array_to_string(c.reloptions, ',') FROM 'check_option=(local|cascaded)'), '') AS check_option,
        c.relrowsecurity AS row_security,
        -- the control role asks, the keeper has the function

@@ -80,6 +80,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     foreign_keys(client, &mut parts).await?;
     for (id, trigger) in before::load(client).await? {
         if let Some(relation) = parts.get_mut(&id) {
+            relation.waiting.retain(|name| *name != trigger.name);
             relation.before.push(trigger);
         }
     }
@@ -141,6 +142,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             name: row.try_get("name")?,
             kind,
             inherits: row.try_get("inherits")?,
+            waiting: row.try_get("before")?,
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
             secured_from_us: row.try_get("secured_from_us")?,

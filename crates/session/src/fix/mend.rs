@@ -55,6 +55,7 @@ pub(crate) fn mend(fields: &mut Fields, positions: &Positions, catalog: &Catalog
         changed |= lead_names(fields, catalog);
     }
     changed |= super::secured::hide(fields, catalog);
+    changed |= super::waiting::tell(fields, catalog);
     if !names_ours {
         return changed;
     }
