@@ -438,6 +438,8 @@ pub struct Function {
     pub language: String,
     /// It belongs to an extension.
     pub extension: bool,
+    /// It is an aggregate.
+    pub aggregate: bool,
     /// Types outside `pg_catalog` that it takes or gives.
     pub types: Vec<u32>,
     /// The text of one in SQL or PL/pgSQL outside `pg_catalog`; of an aggregate, those of its functions.
@@ -446,8 +448,8 @@ pub struct Function {
     pub body: Option<Arc<FunctionBody>>,
 }
 
-/// A function in SQL that a query can stand for: all of its arguments have a type and must be given, it
-/// has no settings and not its owner's rights.
+/// A function in SQL that a query can stand for: all of its arguments have a type, it has no settings and
+/// not its owner's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionBody {
     /// Its one statement.
@@ -456,6 +458,8 @@ pub struct FunctionBody {
     pub qualified: bool,
     /// Name (empty for none) and type of each parameter.
     pub parameters: Vec<(String, String)>,
+    /// The defaults of the last parameters, as expressions.
+    pub defaults: Vec<String>,
     /// STRICT.
     pub strict: bool,
     /// What it gives.
@@ -464,11 +468,15 @@ pub struct FunctionBody {
 
 /// What a function gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gives {
-    /// One value of that type.
-    Value(String),
-    /// Rows of columns with these names and types; a name is empty where it is the function's own.
-    Rows(Vec<(String, String)>),
+pub struct Gives {
+    /// Any number of rows; else one.
+    pub rows: bool,
+    /// The type of what it gives; `None` for a record that only the function's own parameters describe.
+    pub kind: Option<String>,
+    /// That type is one of rows.
+    pub composite: bool,
+    /// Names and types of its columns; a name is empty where it is the function's own.
+    pub columns: Vec<(String, String)>,
 }
 
 /// A drafted table: where its changes are kept.

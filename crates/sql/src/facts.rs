@@ -43,7 +43,7 @@ pub(crate) struct Call {
     pub(crate) first_constant: Option<String>,
     /// Second argument where it is a string constant.
     pub(crate) second_constant: Option<String>,
-    /// Nothing but arguments by their places: no VARIADIC, FILTER, OVER and the like.
+    /// Nothing but arguments by their places or names: no VARIADIC, FILTER, OVER and the like.
     pub(crate) plain: bool,
     /// It is a whole item of a select list, and names the output.
     pub(crate) bare: bool,
@@ -324,6 +324,8 @@ pub(crate) struct Facts {
     pub(crate) own_block: Option<usize>,
     /// Names behind a dot after an expression, `(row).name`: a field, or a function in disguise.
     pub(crate) fields: Vec<String>,
+    /// What the items of all FROMs are called: tables, CTEs, subqueries, calls and joins with an alias.
+    pub(crate) labels: Vec<String>,
     /// Every relation name the grammar sees, CTEs and targets included (for the second opinion).
     pub(crate) names: Vec<String>,
     /// Locking clauses (`FOR UPDATE` and its kin).

@@ -13,7 +13,7 @@ use crate::rewrite::{inlined, sequences};
 
 mod source;
 
-pub(crate) use source::is_quiet;
+pub(crate) use source::{is_lying, is_quiet};
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
 const SAFE_VOLATILE: [&str; 65] = [
@@ -340,7 +340,8 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
     if is_allowed(context.functions, function) {
         return Ok(());
     }
-    if is_harmless(function) || !function.security_definer && is_quiet(context, function) {
+    let harmless = is_harmless(function) && !is_lying(context, function);
+    if harmless || !function.security_definer && is_quiet(context, function) {
         return permit_types(context, function);
     }
     let qualified = format!("{schema}.{name}");

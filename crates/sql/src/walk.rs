@@ -347,6 +347,7 @@ impl Walker {
 
     /// One item of a FROM list.
     pub(crate) fn join_item(&mut self, item: &Node, sampled: bool) -> Walked {
+        self.facts.labels.extend(label(item));
         match item.node.as_ref() {
             Some(NodeEnum::RangeVar(relation)) => {
                 self.relation(relation, sampled);
@@ -453,8 +454,7 @@ fn is_plain(call: &FuncCall) -> bool {
         call.agg_filter.is_some(),
         !call.agg_order.is_empty(),
     ];
-    let named = |a: &Node| matches!(a.node.as_ref(), Some(NodeEnum::NamedArgExpr(_)));
-    !rest.contains(&true) && !call.args.iter().any(named)
+    !rest.contains(&true)
 }
 
 fn source(function: &RangeFunction) -> Source {
@@ -464,6 +464,21 @@ fn source(function: &RangeFunction) -> Source {
         plain: one && !function.ordinality && function.coldeflist.is_empty(),
         lateral: function.lateral,
     }
+}
+
+/// What an item of a FROM is called; a call without an alias has its function's name.
+fn label(item: &Node) -> Option<String> {
+    let alias = match item.node.as_ref()? {
+        NodeEnum::RangeVar(table) if table.alias.is_none() => return Some(table.relname.clone()),
+        NodeEnum::RangeVar(table) => table.alias.as_ref(),
+        NodeEnum::RangeSubselect(sub) => sub.alias.as_ref(),
+        NodeEnum::RangeFunction(function) => function.alias.as_ref(),
+        NodeEnum::RangeTableFunc(table) => table.alias.as_ref(),
+        NodeEnum::JsonTable(table) => table.alias.as_ref(),
+        NodeEnum::JoinExpr(join) => join.alias.as_ref().or(join.join_using_alias.as_ref()),
+        _ => None,
+    };
+    alias.map(|a| a.aliasname.clone())
 }
 
 /// Whether a FROM item has columns of something that is no table by name.

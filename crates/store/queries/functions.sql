@@ -15,6 +15,7 @@ SELECT p.oid AS id, n.nspname::text AS schema, p.proname::text AS name,
              WHERE a.aggfnoid = p.oid)
         ELSE p.prosecdef END) AS security_definer, l.lanname::text AS language,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS extension,
+       p.prokind = 'a' AS aggregate,
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
             ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END AS types,
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN NULL
@@ -34,6 +35,7 @@ JOIN pg_language l ON l.oid = p.prolang
 UNION ALL
 SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, p.prosecdef, l.lanname::text,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'),
+       false,
        CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '{}'
             ELSE p.proargtypes::oid[] || p.prorettype || coalesce(p.proallargtypes, '{}') END,
        NULL, o.oprname::text

@@ -342,15 +342,17 @@ async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<Function
             let types: Vec<String> = row.try_get(types)?;
             Ok(names.into_iter().zip(types).collect())
         };
-        let columns = named("column_names", "column_types")?;
-        let gives = match columns.as_slice() {
-            [(_, kind)] if !row.try_get::<_, bool>("rows")? => Gives::Value(kind.clone()),
-            _ => Gives::Rows(columns),
+        let gives = Gives {
+            rows: row.try_get("rows")?,
+            kind: row.try_get("kind")?,
+            composite: row.try_get("composite")?,
+            columns: named("column_names", "column_types")?,
         };
         let body = FunctionBody {
             text: row.try_get("text")?,
             qualified: row.try_get("qualified")?,
             parameters: named("names", "types")?,
+            defaults: row.try_get("defaults")?,
             strict: row.try_get("strict")?,
             gives,
         };
@@ -384,6 +386,7 @@ async fn functions(
             security_definer: row.try_get("security_definer")?,
             language: row.try_get("language")?,
             extension: row.try_get("extension")?,
+            aggregate: row.try_get("aggregate")?,
             types: row.try_get("types")?,
             source: row.try_get::<_, Option<String>>("source")?.map(Arc::from),
         };

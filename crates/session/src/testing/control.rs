@@ -105,6 +105,7 @@ impl FakeControl {
                 security_definer: false,
                 language: "internal".to_owned(),
                 extension: false,
+                aggregate: false,
                 source: None,
                 body: None,
                 types: Vec::new(),

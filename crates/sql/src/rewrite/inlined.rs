@@ -4,10 +4,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use catalog::{Function, FunctionBody, Gives, Relation, quote_identifier as q};
-use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::facts::{Call, Source};
@@ -18,6 +16,11 @@ use crate::resolve::{self, Resolved};
 use crate::splice::{Edit, Splice};
 
 use super::{Edits, advisory, lost, sequences};
+
+mod arguments;
+mod body;
+
+use arguments::{Argument, Arguments};
 
 /// Functions that call functions, so deep.
 const DEPTH_MAX: usize = 8;
@@ -55,14 +58,13 @@ pub(crate) fn write_out(
     calls.sort_by_key(|(call, ..)| Reverse(call.location));
     for (call, function, refusal) in calls {
         let Some(body) = &function.body else { continue };
-        let brackets = arguments(statement, call).ok_or_else(lost)?;
-        // no such function, as PostgreSQL says itself
-        if brackets.list.len() != body.parameters.len() {
+        // else no such function, as PostgreSQL says itself
+        let Some(given) = arguments::of(statement, call, body).ok_or_else(lost)? else {
             continue;
-        }
+        };
         let none = BTreeSet::new();
         let context = inside(context, body, &none);
-        let Some(text) = substituted(&context, function, body) else {
+        let Some(text) = body::substituted(&context, function, body) else {
             return Err(refusal);
         };
         let script = parse(&text).map_err(|_| refusal.clone())?;
@@ -75,6 +77,7 @@ pub(crate) fn write_out(
         if functions::check(&context, &inner.facts, true)? == Verdict::Unknown {
             return Ok(false);
         }
+        arguments::check_defaults(&context, &given).ok_or_else(|| refusal.clone())?;
         let Some(reads) = Edits::of_reads(inner, &context)? else {
             return Ok(false);
         };
@@ -84,7 +87,7 @@ pub(crate) fn write_out(
         let mut splice = Splice::new(&inner.text);
         splice.copy_edited(0..inner.text.len(), &reads.list);
         let query = splice.finish().0;
-        let what = (call, &brackets, body.as_ref());
+        let what = (call, &given, body.as_ref());
         let edit = call_edit(statement, what, &query, edits).ok_or(refusal)?;
         edits.list.retain(|other| {
             other.range.start < edit.range.start || other.range.end > edit.range.end
@@ -163,156 +166,74 @@ fn only_reads(inner: &Statement) -> bool {
         && !facts.calls.iter().any(|c| c.name == "set_config")
 }
 
-/// The body with columns of `pgdraft_f` for its parameters; `None` where a name may mean a column.
-fn substituted(context: &Context<'_>, function: &Function, body: &FunctionBody) -> Option<String> {
-    let text = statement_text(body);
-    let script = parse(&text).ok()?;
-    let [inner] = script.statements.as_slice() else {
-        return None;
-    };
-    let mut edits = Vec::new();
-    for (_, token) in inner.tokens.iter().filter(|(_, t)| t.is(Kind::Param)) {
-        let number = inner.text.get(token.start + 1..token.end)?;
-        edits.push(Edit::new(
-            token.start..token.end,
-            format!("pgdraft_f.p{number}"),
-        ));
-    }
-    let named = |name: &String| body.parameters.iter().position(|(n, _)| n == name);
-    for column in &inner.facts.columns {
-        let place = match column.fields.as_slice() {
-            [name] => named(name).filter(|_| !in_block(inner, context, column.block, name)),
-            [label, name] if *label == function.name => named(name),
-            [label, ..] if named(label).is_some() && !is_label(inner, label) => return None,
-            _ => None,
-        };
-        let Some(place) = place else { continue };
-        let clear = match column.fields.as_slice() {
-            [name] => is_no_column(inner, context, name),
-            _ => !is_label(inner, &function.name),
-        };
-        if !clear {
-            return None;
-        }
-        let (range, _) = inner.tokens.name_at(column.location)?;
-        edits.push(Edit::new(range, format!("pgdraft_f.p{}", place + 1)));
-    }
-    edits.sort_by_key(|e| e.range.start);
-    let mut splice = Splice::new(&inner.text);
-    splice.copy_edited(0..inner.text.len(), &edits);
-    Some(splice.finish().0)
-}
-
-/// The query of RETURN or BEGIN ATOMIC, or the text as it is.
-fn statement_text(body: &FunctionBody) -> String {
-    let text = body.text.trim();
-    if !body.qualified {
-        return text.to_owned();
-    }
-    if let Some(value) = text.strip_prefix("RETURN ") {
-        return format!("SELECT {value}");
-    }
-    let inner = text.strip_prefix("BEGIN ATOMIC");
-    let inner = inner.and_then(|t| t.strip_suffix("END"));
-    inner.unwrap_or(text).to_owned()
-}
-
-fn is_label(inner: &Statement, label: &str) -> bool {
-    inner.facts.relations.iter().any(|r| r.label() == label)
-}
-
-/// Whether a table of that block has such a column: it comes first then.
-fn in_block(inner: &Statement, context: &Context<'_>, block: usize, name: &str) -> bool {
-    let mut own = inner.facts.relations.iter().filter(|r| r.block == block);
-    own.any(|r| {
-        matches!(resolve::resolve(context, r.schema.as_deref(), &r.name),
-            Ok(Resolved::Known(relation)) if relation.column(name).is_some())
-    })
-}
-
-/// Whether no table of the body has such a column, nor anything else that could.
-fn is_no_column(inner: &Statement, context: &Context<'_>, name: &str) -> bool {
-    let facts = &inner.facts;
-    facts.ctes.is_empty()
-        && !facts.blocks.iter().any(|b| b.derived)
-        && facts.relations.iter().all(|r| {
-            matches!(resolve::resolve(context, r.schema.as_deref(), &r.name),
-                Ok(Resolved::Known(relation)) if relation.column(name).is_none())
-        })
-}
-
-/// The arguments of a call.
-struct Brackets {
-    /// The whole call.
-    bytes: Range<usize>,
-    /// The tokens of each argument.
-    list: Vec<Range<usize>>,
-}
-
-fn arguments(statement: &Statement, call: &Call) -> Option<Brackets> {
-    let tokens = &statement.tokens;
-    let (name, open) = tokens.name_at(call.location)?;
-    let depth = tokens.get(open).filter(|t| t.is(Kind::Ascii40))?.depth;
-    let close = tokens.find(open + 1..tokens.len(), depth, |_, t| t.is(Kind::Ascii41))?;
-    Some(Brackets {
-        bytes: name.start..tokens.get(close)?.end,
-        list: match close == open + 1 {
-            true => Vec::new(),
-            false => tokens.split_commas(open + 1..close, depth + 1),
-        },
-    })
-}
-
 /// What stands in the place of a call; `None` where it cannot be written so.
 fn call_edit(
     statement: &Statement,
-    (call, brackets, body): (&Call, &Brackets, &FunctionBody),
+    (call, given, body): (&Call, &Arguments, &FunctionBody),
     query: &str,
     edits: &Edits,
 ) -> Option<Edit> {
     // an aggregate of the call's own query cannot stand in a FROM
     let mut calls = statement.facts.calls.iter();
-    let inside = |c: &Call| c.location > call.location && brackets.bytes.contains(&c.location);
+    let inside = |c: &Call| c.location > call.location && given.bytes.contains(&c.location);
     if !call.plain || statement.facts.locking > 0 || calls.any(inside) {
         return None;
     }
     let mut splice = Splice::new(&statement.text);
-    let given = |splice: &mut Splice<'_>| {
-        parameters(splice, (statement, &brackets.list), body, edits).ok_or_else(lost)
-    };
-    match (&body.gives, &call.source) {
-        (Gives::Value(kind), None) => {
-            splice.ours("(SELECT (SELECT CAST(pgdraft_b.v AS ");
-            splice.ours(&format!(
-                "{kind}) FROM ({query}) AS pgdraft_b(v) LIMIT 1) FROM "
-            ));
-            given(&mut splice).ok()?;
-            splice.ours(")");
-            if call.bare {
-                splice.ours(&format!(" AS {}", q(&call.name)));
-            }
-        }
-        (Gives::Rows(columns), Some(source)) if source.plain => {
+    match &call.source {
+        Some(source) if source.plain => {
             let label = source.alias.as_deref().unwrap_or(&call.name);
-            splice.ours(&rows(statement, (label, source), columns)?);
-            given(&mut splice).ok()?;
-            // behind the parameters, so that it can name them
-            let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
-            let names = names.join(", ");
-            splice.ours(&format!(
-                " CROSS JOIN LATERAL ({query}) AS pgdraft_b({names}) OFFSET 0)"
-            ));
+            splice.ours(&head(statement, (label, source), &body.gives.columns)?);
+            // one that gives no row gives a row of NULLs where it must give one
+            if !body.gives.rows {
+                splice
+                    .ours("(VALUES (1)) AS pgdraft_o LEFT JOIN LATERAL (SELECT pgdraft_b.* FROM ");
+            }
+            rows(&mut splice, (statement, given, body), query, edits)?;
+            if !body.gives.rows {
+                splice.ours(" LIMIT 1) AS pgdraft_b ON true");
+            }
+            splice.ours(" OFFSET 0)");
             if source.alias.is_none() {
                 splice.ours(&format!(" AS {}", q(label)));
             }
         }
-        _ => return None,
+        Some(_) => return None,
+        None => {
+            let value = value(&body.gives)?;
+            splice.ours(if body.gives.rows {
+                "unnest(ARRAY(SELECT "
+            } else {
+                "(SELECT "
+            });
+            splice.ours(&format!("{value} FROM "));
+            rows(&mut splice, (statement, given, body), query, edits)?;
+            splice.ours(if body.gives.rows { "))" } else { " LIMIT 1)" });
+            if call.bare {
+                splice.ours(&format!(" AS {}", q(&call.name)));
+            }
+        }
     }
-    Some(Edit::built(brackets.bytes.clone(), splice))
+    Some(Edit::built(given.bytes.clone(), splice))
+}
+
+/// What a row of `pgdraft_b` is as a value; `None` where it is none by itself.
+fn value(gives: &Gives) -> Option<String> {
+    let kind = gives.kind.as_ref()?;
+    if gives.composite {
+        let columns = gives.columns.iter().enumerate();
+        let columns: Vec<String> = columns
+            .map(|(i, (_, kind))| format!("CAST(pgdraft_b.c{i} AS {kind})"))
+            .collect();
+        return Some(format!("CAST(ROW({}) AS {kind})", columns.join(", ")));
+    }
+    // an array of arrays is one array
+    let is_set_of_arrays = gives.rows && kind.ends_with(']');
+    (!is_set_of_arrays).then(|| format!("CAST(pgdraft_b.c0 AS {kind})"))
 }
 
 /// `(SELECT CAST(… AS type) AS name, … FROM `.
-fn rows(
+fn head(
     statement: &Statement,
     (label, source): (&str, &Source),
     columns: &[(String, String)],
@@ -332,28 +253,50 @@ fn rows(
     Some(format!("{lateral}(SELECT {} FROM ", items.join(", ")))
 }
 
-/// `(SELECT CAST((…) AS type) AS p1, …) AS pgdraft_f`: each argument is evaluated once.
+/// The rows that the function gives, `pgdraft_b`, behind its parameters, so that its query can name them.
+fn rows(
+    splice: &mut Splice<'_>,
+    (statement, given, body): (&Statement, &Arguments, &FunctionBody),
+    query: &str,
+    edits: &Edits,
+) -> Option<()> {
+    parameters(splice, (statement, given, body), edits)?;
+    let names: Vec<String> = (0..body.gives.columns.len())
+        .map(|i| format!("c{i}"))
+        .collect();
+    let names = names.join(", ");
+    splice.ours(&format!(
+        " CROSS JOIN LATERAL ({query}) AS pgdraft_b({names})"
+    ));
+    Some(())
+}
+
+/// `(SELECT CAST((…) AS type) AS name, …) AS pgdraft_f`: each argument is evaluated once.
 fn parameters(
     splice: &mut Splice<'_>,
-    (statement, arguments): (&Statement, &[Range<usize>]),
-    body: &FunctionBody,
+    (statement, given, body): (&Statement, &Arguments, &FunctionBody),
     edits: &Edits,
 ) -> Option<()> {
     splice.ours("(SELECT * FROM (SELECT ");
-    for (i, (argument, (_, kind))) in arguments.iter().zip(&body.parameters).enumerate() {
+    for (i, (argument, (_, kind))) in given.list.iter().zip(&body.parameters).enumerate() {
         splice.ours(if i > 0 { ", CAST((" } else { "CAST((" });
-        let bytes = statement.tokens.bytes(argument.clone())?;
-        splice.copy_edited(bytes, &edits.list);
-        splice.ours(&format!(") AS {kind}) AS p{}", i + 1));
+        match argument {
+            Argument::Given(tokens) => {
+                let bytes = statement.tokens.bytes(tokens.clone())?;
+                splice.copy_edited(bytes, &edits.list);
+            }
+            Argument::Default(text) => splice.ours(text),
+        }
+        splice.ours(&format!(") AS {kind}) AS {}", body::column(body, i)));
     }
-    let given: Vec<String> = (1..=arguments.len())
+    let there: Vec<String> = (0..given.list.len())
         .filter(|_| body.strict)
-        .map(|i| format!("p.p{i} IS NOT NULL"))
+        .map(|i| format!("p.{} IS NOT NULL", body::column(body, i)))
         .collect();
-    let given = match given.is_empty() {
+    let there = match there.is_empty() {
         true => String::new(),
-        false => format!(" WHERE {}", given.join(" AND ")),
+        false => format!(" WHERE {}", there.join(" AND ")),
     };
-    splice.ours(&format!(") p{given}) AS pgdraft_f"));
+    splice.ours(&format!(") p{there}) AS pgdraft_f"));
     Some(())
 }

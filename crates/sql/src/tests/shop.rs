@@ -317,6 +317,7 @@ pub(crate) fn shop() -> Catalog {
                 security_definer: false,
                 language: "sql".into(),
                 extension: false,
+                aggregate: false,
                 source: None,
                 body: None,
                 types: Vec::new(),
@@ -326,11 +327,18 @@ pub(crate) fn shop() -> Catalog {
         text: text.into(),
         qualified: false,
         parameters: vec![("who".into(), "integer".into())],
+        defaults: Vec::new(),
         strict: true,
         gives,
     };
-    let value = Gives::Value("text".into());
-    let rows = Gives::Rows(vec![("no".into(), "integer".into())]);
+    let one = |kind: &str, name: &str, rows| Gives {
+        rows,
+        kind: Some(kind.into()),
+        composite: false,
+        columns: vec![(name.into(), kind.into())],
+    };
+    let value = one("text", "", false);
+    let rows = one("integer", "no", true);
     for (name, body) in [
         (
             "name_of",
@@ -348,6 +356,7 @@ pub(crate) fn shop() -> Catalog {
             security_definer: false,
             language: "sql".into(),
             extension: false,
+            aggregate: false,
             source: None,
             body: Some(Arc::new(body)),
             types: Vec::new(),
