@@ -21,6 +21,8 @@ CREATE POLICY agents_read ON org FOR SELECT USING (true);
 CREATE POLICY agents_change ON org FOR UPDATE USING (true);
 CREATE POLICY agents_remove ON org FOR DELETE USING (true);
 CREATE POLICY agents_add ON org FOR INSERT WITH CHECK (id > 0);
+CREATE VIEW titles AS SELECT o.id, o.name, m.who FROM org o LEFT JOIN member m ON m.org = o.id;
+CREATE VIEW shown AS SELECT id, title FROM doc;
 -- script
 DELETE FROM member WHERE org = 1;
 INSERT INTO member VALUES (5, 'bob');
@@ -37,3 +39,7 @@ UPDATE org SET name = 'renamed' WHERE id IN (1, 6);
 DELETE FROM org WHERE id = 2;
 SELECT o.name, count(d.id) FROM org o LEFT JOIN doc d ON d.org = o.id GROUP BY o.id ORDER BY o.id;
 TABLE member ORDER BY org;
+SELECT * FROM titles ORDER BY id, who;
+-- what its owner sees the restrictive policy keeps from agents
+-- expect refused 0A000
+SELECT * FROM shown;

@@ -215,6 +215,8 @@ pub struct View {
     pub security_barrier: bool,
     /// The view has the option `security_invoker`: who reads it needs the rights, not its owner.
     pub security_invoker: bool,
+    /// No policy holds for its owner, who is a superuser or has BYPASSRLS.
+    pub owner_bypasses: bool,
     /// WITH CHECK OPTION.
     pub check_option: CheckOption,
 }

@@ -18,6 +18,7 @@ SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkin
            WHERE p.pronamespace = 'pgdraft'::regnamespace AND p.proname = 'run')) AS secured_from_us,
        CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
        coalesce(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'], false) AS security_barrier,
+       EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND (r.rolsuper OR r.rolbypassrls)) AS owner_bypasses,
        coalesce(c.reloptions && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false) AS security_invoker
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

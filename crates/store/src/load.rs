@@ -155,6 +155,7 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
                             .unwrap_or_default(),
                         security_barrier: row.try_get("security_barrier")?,
                         security_invoker: row.try_get("security_invoker")?,
+                        owner_bypasses: row.try_get("owner_bypasses")?,
                         check_option: match row.try_get("check_option")? {
                             "local" => CheckOption::Local,
                             "cascaded" => CheckOption::Cascaded,

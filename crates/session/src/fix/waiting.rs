@@ -33,7 +33,7 @@ pub(super) fn tell(fields: &mut Fields, catalog: &Catalog) -> bool {
         n => format!(" (and {n} more)"),
     };
     let hint = format!(
-        "Trigger \"{first}\"{others} of production fires at the commit, not in the draft: give the values that it would fill in, or ask the operator to name it in triggers.draft."
+        "Trigger \"{first}\"{others} of production fires at the commit, not in the draft. Do yourself what it would do for this row, or ask the operator to name it in triggers.draft."
     );
     fields.push((b'H', hint.into_bytes()));
     true
