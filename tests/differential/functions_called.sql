@@ -33,6 +33,7 @@ CREATE FUNCTION same_char(c char) RETURNS text LANGUAGE sql STABLE AS 'SELECT c 
 CREATE FUNCTION never_changes(who int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT name FROM team WHERE id = who';
 CREATE FUNCTION nor_this(who int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(never_changes(who)); END';
 CREATE FUNCTION shouted(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(what); END';
+CREATE FUNCTION label_of(team team) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(team.name); END';
 -- script
 SELECT never_changes(3), nor_this(3), shouted('a');
 UPDATE task SET points = points * 10, title = title || '!' WHERE id % 5 = 0;
@@ -78,7 +79,7 @@ SELECT whole(1);
 -- expect refused 0A000
 SELECT keys(1);
 SELECT k FROM keys(1) k;
-SELECT first_name(), same_char('abc'), never_changes(3), shouted(name) FROM team WHERE id = 3;
+SELECT first_name(), same_char('abc'), never_changes(3), shouted(name), label_of(team) FROM team WHERE id = 3;
 -- expect refused 0A000
 SELECT nor_this(3);
 PREPARE p(int, date) AS SELECT points_of($1, $2), title FROM search('task', $1);
