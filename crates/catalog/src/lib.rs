@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 mod conditions;
 mod defaults;
+mod functions;
 mod policies;
 mod quote;
 
 pub use conditions::Enforced;
+pub use functions::{Function, FunctionBody, Gives, Running, Volatility};
 pub use policies::{Command, Condition, Policy};
 pub use quote::{array_text, quote_identifier, quote_literal, quote_qualified, shown_table};
 
@@ -398,87 +400,6 @@ pub struct ForeignKey {
     pub deferred: bool,
     /// The columns of `ON DELETE SET NULL (…)` / `SET DEFAULT (…)`; empty means all of them.
     pub set_columns: Vec<String>,
-}
-
-/// `pg_proc.provolatile`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Volatility {
-    /// Depends on its arguments alone.
-    Immutable,
-    /// May read the database.
-    Stable,
-    /// May do anything.
-    Volatile,
-}
-
-/// A type that runs a function by itself: in a domain's check, a cast, an input function, or in a
-/// part of it that does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    /// `pg_type.oid`; 0 where the types are PostgreSQL's own and any statement may run it.
-    pub id: u32,
-    /// Its name, without schema.
-    pub name: String,
-    /// The relation whose rows it describes.
-    pub relation: Option<RelationId>,
-    /// What it runs.
-    pub function: Function,
-}
-
-/// One function, or the function behind an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    /// Its volatility.
-    pub volatility: Volatility,
-    /// SECURITY DEFINER.
-    pub security_definer: bool,
-    /// `lanname`, for example `c`, `internal`, `sql`, `plpgsql`.
-    pub language: String,
-    /// It belongs to an extension.
-    pub extension: bool,
-    /// It is an aggregate.
-    pub aggregate: bool,
-    /// Types outside `pg_catalog` that it takes or gives.
-    pub types: Vec<u32>,
-    /// The text of one in SQL or PL/pgSQL outside `pg_catalog`; of an aggregate, those of its functions.
-    pub source: Option<Arc<str>>,
-    /// What it runs, where a call of it can be written out.
-    pub body: Option<Arc<FunctionBody>>,
-}
-
-/// A function in SQL that a query can stand for: all of its arguments have a type, it has no settings and
-/// not its owner's rights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FunctionBody {
-    /// Its one statement.
-    pub text: String,
-    /// The names in `text` are qualified (BEGIN ATOMIC, RETURN); else the caller's `search_path` finds them.
-    pub qualified: bool,
-    /// Name (empty for none) and type of each parameter.
-    pub parameters: Vec<(String, String)>,
-    /// The defaults of the last parameters, as expressions.
-    pub defaults: Vec<String>,
-    /// STRICT.
-    pub strict: bool,
-    /// What it gives.
-    pub gives: Gives,
-}
-
-/// What a function gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gives {
-    /// Any number of rows; else one.
-    pub rows: bool,
-    /// The type of what it gives; `None` for a record that only the function's own parameters describe.
-    pub kind: Option<String>,
-    /// That type is one of rows.
-    pub composite: bool,
-    /// Names and types of its columns; a name is empty where it is the function's own.
-    pub columns: Vec<(String, String)>,
 }
 
 /// A drafted table: where its changes are kept.
