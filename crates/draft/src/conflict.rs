@@ -24,7 +24,7 @@ const COLUMNS: &str =
 pub struct Query<'a> {
     /// The table whose rows are listed.
     pub relation: &'a Relation,
-    /// [`COLUMNS`].
+    /// Its rows have the columns that a conflict is told in.
     pub text: String,
 }
 

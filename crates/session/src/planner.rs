@@ -325,17 +325,8 @@ impl Plans {
         (catalog, draft, fresh): (&Catalog, &sql::DraftView, bool),
         functions: &sql::FunctionPolicy,
     ) -> Result<Arc<Plan>, Box<Report>> {
-        let context = Context {
-            catalog,
-            search_path: &stamp.path,
-            temporary: &stamp.temporary,
-            draft,
-            functions,
-            fresh,
-            expanded: 0,
-            client: None,
-            in_view: false,
-        };
+        let names = (&stamp.path[..], &*stamp.temporary);
+        let context = Context::of_client((catalog, draft), names, functions, fresh);
         if let Some(variant) = &piece.pattern {
             if let Some(plan) = self.patterns.plan(variant, &piece.text, stamp, context) {
                 return Ok(plan);

@@ -75,17 +75,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let shared = &self.conn.shared;
         let (_, view) = self.session.draft.view();
         let catalog = shared.control.catalog();
-        let context = Context {
-            catalog: &catalog,
-            search_path: &self.path,
-            temporary: &self.temporary,
-            draft: &view,
-            functions: &shared.functions,
-            fresh: true,
-            expanded: 0,
-            client: None,
-            in_view: false,
-        };
+        let names = (&self.path[..], &*self.temporary);
+        let context = Context::of_client((&catalog, &view), names, &shared.functions, true);
         let Some(name) = piece.executes() else {
             return sql::readings(&piece.text, &context);
         };

@@ -1,7 +1,7 @@
 //! Clients that take too long: a statement, an open transaction, no statement at all.
 //!
 //! One look at all of them now and then, instead of a timer for each statement: what a client does,
-//! and since when, is one number ([`Presence::mark`]). What is to happen is left to the client's own
+//! and since when, is one number ([`Shared::mark`]). What is to happen is left to the client's own
 //! connection, which does it only if the client still does the same.
 
 use std::sync::atomic::{AtomicU64, Ordering};

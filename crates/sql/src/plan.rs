@@ -41,6 +41,26 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// For a text of the client's own, by the search path and the temporary relations of its connection.
+    pub fn of_client(
+        (catalog, draft): (&'a Catalog, &'a DraftView),
+        (search_path, temporary): (&'a [String], &'a BTreeSet<String>),
+        functions: &'a FunctionPolicy,
+        fresh: bool,
+    ) -> Self {
+        Self {
+            catalog,
+            search_path,
+            draft,
+            temporary,
+            functions,
+            fresh,
+            expanded: 0,
+            client: None,
+            in_view: false,
+        }
+    }
+
     /// What it is for a text whose names are qualified.
     pub(crate) fn qualified(&self, none: &'a BTreeSet<String>) -> Self {
         Self {

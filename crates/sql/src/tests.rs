@@ -45,17 +45,7 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
     let temporary = std::collections::BTreeSet::from(["mine".to_owned()]);
     then(
         text,
-        Context {
-            catalog: &catalog,
-            search_path: &path,
-            draft: &draft,
-            temporary: &temporary,
-            functions: &policy,
-            fresh: true,
-            expanded: 0,
-            client: None,
-            in_view: false,
-        },
+        Context::of_client((&catalog, &draft), (&path, &temporary), &policy, true),
     )
 }
 

@@ -25,16 +25,9 @@ fuzz_target!(|text: &str| {
             dirty: dirty.iter().map(|n| (RelationId(*n), 5)).collect(),
             ..DraftView::default()
         };
-        let context = Context {
-            catalog: &CATALOG,
-            search_path: &path,
-            draft: &draft,
-            temporary: &BTreeSet::new(),
-            functions: &functions,
-            fresh: true,
-            expanded: 0,
-            client: None,
-        };
+        let temporary = BTreeSet::new();
+        let names = (path.as_slice(), &temporary);
+        let context = Context::of_client((&CATALOG, &draft), names, &functions, true);
         for statement in &script.statements {
             match sql::plan(statement, context) {
                 Err(report) => assert_ne!(report.code, "XX000", "{text:?}: {report}"),
