@@ -90,12 +90,16 @@ pub enum StartupError {
 }
 
 impl StartupError {
-    /// Whether the peer can be told: not in the middle of TLS, and not what is no client of ours.
+    /// Whether the peer can be told: not in the middle of TLS, not what is no client of ours, and not who
+    /// sent no startup packet: PostgreSQL says nothing then, and a driver may only be saying goodbye early.
     pub(super) fn is_told(&self) -> bool {
-        !matches!(self, Self::Tls(_) | Self::DirectTls | Self::Alpn)
+        !matches!(
+            self,
+            Self::Tls(_) | Self::DirectTls | Self::Alpn | Self::PacketLength(_)
+        )
     }
 
-    /// The FATAL error that the client was told, and that is logged.
+    /// The FATAL error that is logged, and that the client was told.
     #[must_use]
     pub fn report(&self) -> Report {
         let (code, hint) = match self {
