@@ -41,8 +41,8 @@ if [ "$(cat pytest/version 2>/dev/null)" != "$sqlalchemy $asyncpg" ]; then
   rm -rf asyncpg/asyncpg
   echo "$sqlalchemy $asyncpg" >pytest/version
 fi
-# Interpreters and their ORMs as Debian packs them.
-packages=(golang-go golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev libdbd-pg-perl php-cli php-doctrine-orm php-pgsql php-symfony-cache ruby ruby-activerecord ruby-pg ruby-sequel)
+# Interpreters, their ORMs, and Go's drivers with their test suites, as Debian packs them.
+packages=(golang-go golang-github-jackc-pgmock-dev golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev golang-github-stretchr-testify-dev libdbd-pg-perl php-cli php-doctrine-orm php-pgsql php-symfony-cache ruby ruby-activerecord ruby-pg ruby-sequel)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

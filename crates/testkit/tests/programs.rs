@@ -1,7 +1,7 @@
 //! Whole programs that know nothing of pgdraft, with their own asserts: pgbench's TPC-B with its
 //! balance invariant, a Django application that migrates while its work is a draft, and Django's own
 //! test suite on tables that were made beforehand; SQLAlchemy's and asyncpg's own, whose DDL runs directly;
-//! and ORMs of npm, PyPI, crates.io and Debian, step by step.
+//! those of Go's drivers, which work on temporary tables; and ORMs of npm, PyPI, crates.io and Debian, step by step.
 //!
 //! `DJANGO="basic update"` chooses the modules of Django's suite, else all of `DJANGO` are run (`tests/programs/setup.sh` installs it).
 #![allow(
@@ -59,6 +59,11 @@ fn main() -> ExitCode {
     for suite in SUITES {
         trials.push(Trial::new(format!("programs::{}", suite.name), move || {
             of_pytest(&suite)
+        }));
+    }
+    for (name, package) in GO {
+        trials.push(Trial::new(format!("programs::{name}"), move || {
+            of_go(name, package)
         }));
     }
     run(trials)
@@ -240,19 +245,96 @@ fn of_pytest(suite: &Suite) -> Result<(), String> {
     let options = format!("-c%20pgdraft.session%3D{SESSION}");
     let (drafts, text) = run_suite(suite, &database, (proxy.port(), AGENTS[0], &options), false)?;
     proxy.assert_sound();
+    as_known(&own, &drafts, &text)
+}
+
+/// Whether all passed in a draft that did directly, but for those of `tests/programs/suites/known.txt`.
+fn as_known(own: &BTreeSet<String>, drafts: &BTreeSet<String>, text: &str) -> Result<(), String> {
     let known = std::fs::read_to_string(root().join("tests/programs/suites/known.txt")).unwrap();
     let known: Vec<&str> = known
         .lines()
         .filter_map(|line| Some(line.split_once(" | ")?.0))
         .collect();
     let more: Vec<&String> = own
-        .difference(&drafts)
+        .difference(drafts)
         .filter(|test| !known.iter().any(|end| test.ends_with(end)))
         .collect();
     match more.is_empty() {
         true => Ok(()),
         false => Err(format!("{text}\nonly on PostgreSQL itself: {more:#?}")),
     }
+}
+
+/// Suites of Go's drivers, as Debian packs them with their sources.
+const GO: [(&str, &str); 3] = [
+    ("pgx", "github.com/jackc/pgx/v4"),
+    ("pgconn", "github.com/jackc/pgconn"),
+    ("pq", "github.com/lib/pq"),
+];
+
+/// A suite directly, and in a draft in both pool modes: each connection is a session of its own.
+fn of_go(name: &str, package: &str) -> Result<(), String> {
+    let cluster = Cluster::shared();
+    let plain = cluster.create_database(name);
+    let (own, text) = run_go(package, (cluster.port(), "postgres", plain.name()))?;
+    if own.len() < 50 {
+        return Err(text);
+    }
+    for mode in ["session", "transaction"] {
+        let database = cluster.create_database(name);
+        let settings = Settings {
+            config: format!("pool_mode = \"{mode}\"\n"),
+            arguments: Vec::new(),
+        };
+        let mut proxy = Proxy::start_with(&database, &settings);
+        let before = database.dump();
+        let (drafts, text) = run_go(package, (proxy.port(), AGENTS[0], database.name()))?;
+        proxy.assert_sound();
+        if database.dump() != before {
+            return Err("the suite has changed production".to_owned());
+        }
+        as_known(&own, &drafts, &text)?;
+    }
+    Ok(())
+}
+
+/// The tests that passed, and all that was printed.
+fn run_go(
+    package: &str,
+    (port, user, database): (u16, &str, &str),
+) -> Result<(BTreeSet<String>, String), String> {
+    let port = port.to_string();
+    let url = format!(
+        "host=127.0.0.1 port={port} user={user} password='{PASSWORD}' dbname={database} sslmode=disable"
+    );
+    let mut go = go(&target().join("programs/orms"));
+    go.args("test -v -count 1 -parallel 1 -timeout 300s".split(' '))
+        .arg(package)
+        .env("PGX_TEST_DATABASE", &url)
+        .env("PGX_TEST_CONN_STRING", &url)
+        .env("PGX_TEST_TCP_CONN_STRING", &url)
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", &port)
+        .env("PGUSER", user)
+        .env("PGPASSWORD", PASSWORD)
+        .env("PGDATABASE", database)
+        .env("PGSSLMODE", "disable");
+    let (_, text) = output(&mut go)?;
+    let passed = |line: &str| {
+        let test = line.trim_start().strip_prefix("--- PASS: ")?;
+        Some(format!("::{}", test.split_whitespace().next()?))
+    };
+    let tests = text.lines().filter_map(passed).collect();
+    Ok((tests, text))
+}
+
+/// Go over the libraries that Debian has packed.
+fn go(folder: &Path) -> Command {
+    let mut go = Command::new("go");
+    go.env("GO111MODULE", "off")
+        .env("GOPATH", "/usr/share/gocode")
+        .env("GOCACHE", folder.join("go"));
+    go
 }
 
 /// The tests that passed, and all that was printed; `direct`: nothing goes elsewhere.
@@ -380,11 +462,8 @@ fn interpreter(program: &str, folder: &Path) -> Command {
         Some("php") => Command::new("php"),
         Some("pl") => Command::new("perl"),
         Some("go") => {
-            let mut go = Command::new("go");
-            go.arg("run")
-                .env("GO111MODULE", "off")
-                .env("GOPATH", "/usr/share/gocode")
-                .env("GOCACHE", folder.join("go"));
+            let mut go = go(folder);
+            go.arg("run");
             go
         }
         Some("rs") => {
