@@ -320,7 +320,7 @@ impl ControlError {
             Self::Ended(session) => ended(session, message),
             Self::Busy(_) | Self::InUse(_) => Report::error("55P03", message)
                 .detail("A lock was not free within the time allowed.")
-                .hint("Try again when the other transaction has ended."),
+                .hint("Try again when the other transaction has ended: SHOW CLIENTS tells who is in one, and KILL CLIENT ends it."),
             Self::Refused(refusal) => refusal.report(),
             Self::NoSuchRelation(_) => Report::error("42P01", message)
                 .hint("The table was dropped; run the statement again."),
