@@ -202,7 +202,7 @@ fn call_edit(
         None => {
             let value = value(&body.gives)?;
             splice.ours(if body.gives.rows {
-                "unnest(ARRAY(SELECT "
+                "pg_catalog.unnest(ARRAY(SELECT "
             } else {
                 "(SELECT "
             });
