@@ -26,6 +26,13 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Texts longer than this are parsed elsewhere, so that other connections go on meanwhile.
 const PARSED_HERE_BYTES_MAX: usize = 8 << 10;
 
+/// Whether the transaction is read-only: takes no snapshot.
+static READ_ONLY: OwnStatement = OwnStatement {
+    name: "pgdraft_read_only",
+    text: "SHOW transaction_read_only",
+    types: &[],
+};
+
 /// Whether the transaction is read-only, and its isolation level.
 static CHARACTERISTICS: OwnStatement = OwnStatement {
     name: "pgdraft_characteristics",
@@ -139,12 +146,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             self.see_others().await?;
         } else if self.session.sid == 0 && piece.parsed.as_ref().is_some_and(|s| s.keeps_snapshot())
         {
-            // a snapshot that is older than the session's row would not know of it
-            match self.open_session().await {
-                // the write will say so
-                Ok(()) | Err(Failure::Refused(_)) => {}
-                Err(failure) => return Err(failure),
-            }
+            self.open_before_snapshot().await?;
         }
         let (mut refreshed, mut looked) = (false, false);
         // each turn fetches one thing; a catalog that moves all the time must end too
@@ -260,6 +262,26 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             .plan(piece, &stamp, (&catalog, &view, fresh), &shared.functions);
         timer.observe_duration();
         Ok((plan?, stamp))
+    }
+
+    /// Makes the session before a transaction takes its snapshot, which would not know of its row. A
+    /// connection that was never bound cannot be in a read-only one.
+    async fn open_before_snapshot(&mut self) -> Result<(), Failure> {
+        self.settle().await?;
+        let begun = {
+            let lane = self.conn.lane();
+            lane.status != b'I' || lane.unsynced
+        };
+        if begun && self.ask(&READ_ONLY, &[], Vec::new()).await?.as_deref() != Some("off") {
+            return Ok(());
+        }
+        match self.open_session().await {
+            Ok(()) if begun => Ok(()),
+            Ok(()) => self.bind_session().await,
+            // the write will say so
+            Err(Failure::Refused(_)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Makes the session for its first change. Fails as PostgreSQL does where the open transaction is

@@ -115,9 +115,12 @@ impl Statement {
         )
     }
 
-    /// Whether it makes one snapshot serve a whole transaction, which then knows nothing that is made later.
+    /// Whether it makes one snapshot serve a whole transaction that may change something, and that then knows
+    /// nothing that is made later.
     pub fn keeps_snapshot(&self) -> bool {
-        matches!(self.body, Body::Transaction | Body::Set(_)) && names_one_snapshot(&self.text)
+        matches!(self.body, Body::Transaction | Body::Set(_))
+            && names_one_snapshot(&self.text)
+            && !self.text.to_ascii_lowercase().contains("only")
     }
 
     /// Whether it reads the connection's prepared statements, cursors or activity: what the client knows

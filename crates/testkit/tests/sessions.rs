@@ -392,6 +392,20 @@ fn a_first_change_in_a_transaction_of_one_snapshot() {
         assert_eq!(connection.value("SELECT count(*) FROM items"), "4");
         connection.run("COMMIT");
     }
+    // no change of a table: one that was not bound before stays so
+    for begin in [
+        "BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY",
+        "BEGIN READ ONLY; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    ] {
+        let mut connection = Connection::open(&nameless()).unwrap();
+        connection.run("CREATE TEMP TABLE own (a int)");
+        for statement in begin.split("; ") {
+            connection.run(statement);
+        }
+        connection.run("INSERT INTO own VALUES (1)");
+        connection.value("SELECT count(*) FROM pg_class");
+        connection.run("COMMIT");
+    }
     let by_startup = nameless().option("default_transaction_isolation", "serializable");
     let mut connection = Connection::open(&by_startup).unwrap();
     connection.run("BEGIN");
