@@ -49,9 +49,18 @@ impl Policy {
         self.command.is_none_or(|own| own == command)
     }
 
-    fn text(&self, check: bool) -> &str {
+    /// Its condition; a policy without one is as if it were not there: a permissive one gives nothing, a
+    /// restrictive one takes nothing.
+    fn text(&self, check: bool) -> Option<&str> {
         let given = self.check.as_deref().filter(|_| check);
-        given.or(self.using.as_deref()).unwrap_or("true")
+        given.or(self.using.as_deref())
+    }
+
+    /// It is a permissive one that gives all rows to whatever it is for.
+    pub fn is_open(&self) -> bool {
+        let all = Some("true");
+        let reads = self.command == Some(Command::Insert) || self.text(false) == all;
+        self.permissive && self.reads.is_empty() && reads && self.text(true) == all
     }
 }
 
@@ -74,7 +83,7 @@ impl Relation {
         let own = || self.policies.iter().filter(|p| p.is_for(command));
         let open: Vec<&str> = own()
             .filter(|p| p.permissive)
-            .map(|p| p.text(check))
+            .filter_map(|p| p.text(check))
             .collect();
         let open = match open.as_slice() {
             // without one nothing is given
@@ -87,9 +96,11 @@ impl Relation {
         }];
         let mut others: Vec<&Policy> = own().filter(|p| !p.permissive).collect();
         others.sort_by(|a, b| a.name.cmp(&b.name));
-        all.extend(others.into_iter().map(|p| Condition {
-            policy: Some(p.name.clone()),
-            text: p.text(check).to_owned(),
+        all.extend(others.into_iter().filter_map(|p| {
+            Some(Condition {
+                policy: Some(p.name.clone()),
+                text: p.text(check)?.to_owned(),
+            })
         }));
         all
     }

@@ -48,20 +48,10 @@ pub(super) async fn policies(
 /// The policies without those that nobody asks: a permissive one that gives all rows leaves nothing to the other
 /// permissive ones.
 fn asked(policies: Vec<Policy>) -> Vec<Policy> {
-    let all = |p: &Policy| {
-        let texts = [&p.using, &p.check];
-        p.permissive
-            && p.reads.is_empty()
-            && texts
-                .iter()
-                .all(|t| t.as_deref().is_none_or(|t| t == "true"))
+    let open = policies.iter().filter(|p| p.is_open());
+    let open: Vec<Option<Command>> = open.map(|p| p.command).collect();
+    let is_covered = |p: &Policy| {
+        p.permissive && !p.is_open() && open.iter().any(|o| o.is_none() || *o == p.command)
     };
-    let open: Vec<Option<Command>> = policies
-        .iter()
-        .filter(|p| all(p))
-        .map(|p| p.command)
-        .collect();
-    let is_covered =
-        |p: &Policy| p.permissive && !all(p) && open.iter().any(|o| o.is_none() || *o == p.command);
     policies.into_iter().filter(|p| !is_covered(p)).collect()
 }
