@@ -34,6 +34,7 @@ CREATE FUNCTION never_changes(who int) RETURNS text LANGUAGE sql IMMUTABLE AS 'S
 CREATE FUNCTION nor_this(who int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(never_changes(who)); END';
 CREATE FUNCTION shouted(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(what); END';
 CREATE FUNCTION label_of(team team) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN upper(team.name); END';
+CREATE FUNCTION open_beside(team) RETURNS text LANGUAGE sql STABLE AS $$ SELECT $1.name || count(*) FROM task WHERE team_id = $1.id $$;
 -- script
 SELECT never_changes(3), nor_this(3), shouted('a');
 UPDATE task SET points = points * 10, title = title || '!' WHERE id % 5 = 0;
@@ -86,3 +87,5 @@ PREPARE p(int, date) AS SELECT points_of($1, $2), title FROM search('task', $1);
 EXECUTE p(2, '2024-01-15');
 DELETE FROM task WHERE id = 20;
 EXECUTE p(2, '2024-01-15');
+SELECT open_beside(team) FROM team ORDER BY id;
+SELECT max(open_beside(t)) FROM team t;

@@ -33,14 +33,17 @@ pub(super) fn substituted(
     };
     let mut edits = Vec::new();
     let mut used = Vec::new();
-    for (_, token) in inner.tokens.iter().filter(|(_, t)| t.is(Kind::Param)) {
+    for (i, token) in inner.tokens.iter().filter(|(_, t)| t.is(Kind::Param)) {
         let number: usize = inner.text.get(token.start + 1..token.end)?.parse().ok()?;
         let name = column(body, number.checked_sub(1)?);
         used.push(token.start);
-        edits.push(Edit::new(
-            token.start..token.end,
-            format!("pgdraft_f.{name}"),
-        ));
+        // a field of it would be a column of that name otherwise
+        let is_row = inner.tokens.get(i + 1).is_some_and(|t| t.is(Kind::Ascii46));
+        let text = match is_row {
+            true => format!("(pgdraft_f.{name})"),
+            false => format!("pgdraft_f.{name}"),
+        };
+        edits.push(Edit::new(token.start..token.end, text));
     }
     for column in &inner.facts.columns {
         let named = Named {
