@@ -306,7 +306,10 @@ fn commit_and_revert(world: &mut World) -> Result<(), String> {
         return Ok(());
     }
     same("revert", &world.before, &world.production())?;
-    world.revert("undo", "redo")?;
+    // what the undo put back into a table without a key cannot be taken out again
+    if !world.revert("undo", "redo")? {
+        return Ok(());
+    }
     same(
         "revert of the revert",
         after.last().unwrap(),

@@ -84,4 +84,6 @@ fn fits(table: &Table) -> bool {
             .skip(1)
             .all(|c| c.reference.is_none() || !c.not_null)
         && table.columns.iter().skip(table.key.len()).all(own)
+        // NULL is a value as any other under NULLS NOT DISTINCT
+        && !table.arbiters.iter().any(|a| a.starts_with("ON CONSTRAINT"))
 }
