@@ -36,7 +36,6 @@ const PINNING: [(&str, &str); 5] = [
     ("setseed", "a random seed"),
 ];
 
-/// What a statement leaves behind by its kind.
 /// Settings under which PostgreSQL reads a statement's constants as it is prepared, and of which it tells nobody.
 pub const READ_UNREPORTED: [&str; 4] = [
     "array_nulls",
@@ -45,6 +44,7 @@ pub const READ_UNREPORTED: [&str; 4] = [
     "xmloption",
 ];
 
+/// What a statement leaves behind by its kind.
 pub(crate) fn of_tree(node: &NodeEnum) -> Leaves {
     let mut leaves = Leaves {
         pin: pin(node),

@@ -45,13 +45,13 @@ pub(super) fn substituted(
         };
         edits.push(Edit::new(token.start..token.end, text));
     }
+    let named = Named {
+        inner,
+        context,
+        function,
+        body,
+    };
     for column in &inner.facts.columns {
-        let named = Named {
-            inner,
-            context,
-            function,
-            body,
-        };
         match named.meaning(column)? {
             Meaning::Column => {}
             Meaning::Either => used.push(column.location),
