@@ -21,7 +21,7 @@ pub struct ConflictRow {
     /// JSON object of the key columns.
     pub primary_key: String,
     /// `both modified`, `deleted by us`, `deleted by them`, `both added`, `truncated by us`, `unique`,
-    /// `foreign key` or `check`; us = the draft.
+    /// `exclusion`, `foreign key` or `check`; us = the draft.
     pub kind: String,
     /// The column, or the constraint.
     pub name: Option<String>,
@@ -66,6 +66,14 @@ impl ConflictRow {
             }
             "both added" => "a row with this key appeared in production".into(),
             "truncated by us" => "the row appeared or changed since the table was truncated".into(),
+            "unique" | "exclusion" if self.theirs.is_none() => {
+                format!(
+                    "merged with production's changes another row of the draft is in its way by \"{name}\""
+                )
+            }
+            "exclusion" => {
+                format!("a row that \"{name}\" does not allow beside it appeared in production")
+            }
             "unique" => format!("a row with the same values of \"{name}\" appeared in production"),
             "foreign key" if self.theirs.is_some() => format!(
                 "the row appeared in production and refers to one that the draft removes or changes (\"{name}\")"

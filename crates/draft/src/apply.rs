@@ -14,8 +14,8 @@ use catalog::{
 };
 
 use crate::text::{
-    EQUAL, column, columns, differ, join, key_columns, operator, plain, same, same_base, same_key,
-    writable,
+    EQUAL, column, columns, differ, filled, join, key_columns, operator, plain, same, same_base,
+    same_key, writable,
 };
 use crate::{Draft, Own};
 
@@ -313,9 +313,7 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
     let assignments = join(", ", later, |name| {
         format!("{} = {}", quote_identifier(name), column("h", name))
     });
-    let any = join(" OR ", later, |name| {
-        format!("{} IS NOT NULL", column("h", name))
-    });
+    let any = join(" OR ", later, |name| filled(&column("h", name)));
     format!(
         "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h{} WHERE {} AND h.pgdraft_sid = {} AND {} AND ({any})",
         own.first(),

@@ -2,14 +2,15 @@
 //! cannot be merged: three ways, column by column, by identity.
 
 use catalog::{
-    Column, Enforced, ForeignKey, Generated, Key, ReferentialAction, Relation, SessionId,
-    quote_literal,
+    Column, Enforced, ForeignKey, ReferentialAction, Relation, SessionId, quote_literal,
 };
 
-use crate::apply::{merged, merges, ours, stays};
+use crate::apply::{merges, ours, stays};
+use crate::keys::{Elements, merged_row};
 use crate::text::{
-    as_json, column, columns, differ, equal, head_table, key_columns, object, operator, plain,
-    reference_operators, referring, same, same_base, same_key, shown_key, truncated,
+    EQUAL, as_json, column, columns, differ, equal, filled, head_table, key_columns, object,
+    operator, plain, reference_operators, referring, same, same_base, same_key, shown_key,
+    truncated,
 };
 use crate::{Draft, Own};
 
@@ -80,10 +81,8 @@ pub fn all<'a>(own: &Own<'a>, rows_max: usize) -> Vec<Query<'a>> {
 /// Rows of the draft that a constraint forbids beside production's: queries with [`COLUMNS`].
 pub(crate) fn forbidden(own: &Own<'_>, rows_max: usize) -> Vec<String> {
     let relation = own.draft.relation;
-    let mut texts: Vec<String> = relation
-        .unique
-        .iter()
-        .filter_map(|key| taken(own, key, rows_max))
+    let mut texts: Vec<String> = Elements::all(relation)
+        .map(|of| taken(own, &of, rows_max))
         .collect();
     texts.extend(
         relation
@@ -153,7 +152,7 @@ fn branches(own: &Own<'_>) -> Vec<String> {
             format!(
                 "SELECT 'both modified', {}, {}, {}, {}, {} WHERE h.pgdraft_live AND NOT h.pgdraft_new AND {} AND {} AND NOT ({})",
                 quote_literal(&c.name), json("f"), json("h"), json("b"),
-                changed_by(own, &same(c, &column("z", &c.name), &column("b", &c.name))),
+                changed_by(own, &sets(own, c), &same(c, &column("z", &c.name), &column("b", &c.name))),
                 there("b"), ours(c), merges(own, c)
             )
         })
@@ -162,14 +161,15 @@ fn branches(own: &Own<'_>) -> Vec<String> {
         .iter()
         .map(|c| same(c, &column("z", &c.name), &column("b", &c.name)))
         .collect();
-    let by_image = changed_by(own, &format!("z.pgdraft_live AND {}", whole.join(" AND ")));
+    let as_it_is = format!("z.pgdraft_live AND {}", whole.join(" AND "));
+    let by_image = changed_by(own, "", &as_it_is);
     branches.push(format!(
         "SELECT 'deleted by us', NULL, {}, NULL, {}, {by_image} WHERE NOT h.pgdraft_live AND NOT h.pgdraft_new AND {} AND ({moved})",
         image("f"), image("b"), there("b")
     ));
     branches.push(format!(
         "SELECT 'deleted by them', NULL, {}, {}, NULL, {} WHERE h.pgdraft_live AND NOT h.pgdraft_new AND NOT ({}) AND ({changed})",
-        image("f"), image("h"), changed_by(own, "NOT z.pgdraft_live"), there("b")
+        image("f"), image("h"), changed_by(own, "", "NOT z.pgdraft_live"), there("b")
     ));
     branches.push(format!(
         "SELECT 'both added', NULL, NULL, {}, {}, {by_image} WHERE h.pgdraft_live AND h.pgdraft_new AND {}",
@@ -178,10 +178,21 @@ fn branches(own: &Own<'_>) -> Vec<String> {
     branches
 }
 
-/// The commit that left production's row as it is, where it was one of ours and is remembered.
-fn changed_by(own: &Own<'_>, matches: &str) -> String {
+/// ` AND …`: the commit of `z` changed the column.
+fn sets(own: &Own<'_>, of: &Column) -> String {
     format!(
-        "(SELECT pg_catalog.concat('session \"', s.name, '\", committed by ', s.ended_by, ' at ', s.ended_at) FROM pgdraft.touched t JOIN pgdraft.sessions s ON s.sid = t.sid AND s.applied IS NOT NULL JOIN {} z ON z.pgdraft_sid = s.sid AND {} WHERE t.table_id = {} AND s.sid <> {} AND {matches} ORDER BY s.ended_at DESC LIMIT 1)",
+        " AND (SELECT l.pgdraft_kind = 'I' OR {} FROM {} l WHERE l.pgdraft_sid = z.pgdraft_sid AND {} ORDER BY l.pgdraft_op LIMIT 1)",
+        differ(of, &plain("z", of), &column("l", &of.name)),
+        own.draft.log(),
+        same_key(own.draft.relation, "l", "z"),
+    )
+}
+
+/// The last commit of the row, or of those that are `such`, where it left production's row as it is,
+/// was one of ours and is remembered.
+fn changed_by(own: &Own<'_>, such: &str, matches: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN {matches} THEN pg_catalog.concat('session \"', s.name, '\", committed by ', s.ended_by, ' at ', s.ended_at) END FROM pgdraft.touched t JOIN pgdraft.sessions s ON s.sid = t.sid AND s.applied IS NOT NULL JOIN {} z ON z.pgdraft_sid = s.sid AND {} WHERE t.table_id = {} AND s.sid <> {}{such} ORDER BY s.ended_at DESC LIMIT 1)",
         own.draft.table(),
         same_key(own.draft.relation, "z", "h"),
         own.draft.id.0,
@@ -305,46 +316,41 @@ ORDER BY {}) q LIMIT {rows_max}",
     )
 }
 
-/// Rows of production that the draft does not know and that have a unique key which the draft gave
-/// to a row of its own.
-fn taken(own: &Own<'_>, key: &Key, rows_max: usize) -> Option<String> {
-    let (draft, relation) = (own.draft, own.draft.relation);
-    if key.special || key.columns.is_empty() {
-        return None;
-    }
-    let equal_keys: Vec<String> = key
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(i, name)| equal(operator(key, i), &column("b", name), &column("h", name)))
-        .collect();
-    // a generated column is in no log: what it was made from may have changed
-    let parts = key.columns.iter().filter_map(|name| relation.column(name));
-    let changed = join_or(parts.map(|column| match column.generated {
-        Generated::No => ours(column),
-        Generated::Stored | Generated::Virtual => "true".to_owned(),
-    }));
-    Some(format!(
-        "WITH f AS ({first})
-SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'unique' AS kind, {name}::text AS name, NULL::text AS base, {ours}::text AS ours, {theirs}::text AS theirs, NULL::text AS changed_by
-FROM {head} h LEFT JOIN f ON {first_same} JOIN {base} b ON {equal_keys}
-WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND (h.pgdraft_new OR {changed}) AND NOT ({same_row}){unknown}
+/// Rows of the draft that have a unique key which another row has too when both are merged, or that an
+/// exclusion constraint forbids beside it.
+fn taken(own: &Own<'_>, of: &Elements<'_>, rows_max: usize) -> String {
+    let (draft, relation, key) = (own.draft, own.draft.relation, of.key);
+    let keys = key_columns(relation);
+    let theirs = object("b", relation.writable().map(|c| &c.name));
+    let ours = match key.columns.as_slice() {
+        [] => object("h", relation.writable().map(|c| &c.name)),
+        columns => object("h", columns),
+    };
+    let same_row = keys.iter().enumerate().map(|(i, name)| {
+        let operator = relation.key().map_or(EQUAL, |key| operator(key, i));
+        equal(
+            operator,
+            &column("h", name),
+            &format!("t.pgdraft_k{}", i + 1),
+        )
+    });
+    format!(
+        "WITH f AS ({first}),
+{taken}
+SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, {kind}::text AS kind, {name}::text AS name, NULL::text AS base, {ours}::text AS ours, t.pgdraft_theirs::text AS theirs, NULL::text AS changed_by
+FROM t JOIN {head} h ON h.pgdraft_sid = {sid} AND {same_row}
 ORDER BY {order}) q LIMIT {rows_max}",
         first = own.first(),
-        text = key_text("h", key_columns(relation)),
-        primary = object("h", key_columns(relation)),
+        taken = of.taken(own, &theirs, &unknown(own, relation, "b")),
+        text = key_text("h", keys),
+        primary = object("h", keys),
+        kind = quote_literal(if of.excludes { "exclusion" } else { "unique" }),
         name = quote_literal(&key.name),
-        ours = object("h", &key.columns),
-        theirs = object("b", relation.writable().map(|c| &c.name)),
         head = draft.table(),
-        first_same = same_key(relation, "f", "h"),
-        base = relation.only(),
-        equal_keys = equal_keys.join(" AND "),
         sid = own.sid.0,
-        same_row = same_base(relation, "b", "h"),
-        unknown = unknown(own, relation, "b"),
-        order = columns("h", key_columns(relation)),
-    ))
+        same_row = same_row.collect::<Vec<_>>().join(" AND "),
+        order = columns("h", keys),
+    )
 }
 
 /// Rows of the draft that refer to a row which production has removed meanwhile.
@@ -368,7 +374,7 @@ fn orphans(own: &Own<'_>, key: &ForeignKey, rows_max: usize) -> Option<String> {
     let full: String = key
         .child_columns
         .iter()
-        .map(|c| format!(" AND {} IS NOT NULL", column("h", c)))
+        .map(|c| format!(" AND {}", filled(&column("h", c))))
         .collect();
     let changed = join_or(
         key.child_columns
@@ -414,29 +420,13 @@ fn broken(own: &Own<'_>, enforced: &Enforced<'_>, rows_max: usize) -> Option<Str
     if check.definer {
         return None;
     }
-    let values: Vec<String> = relation
-        .writable()
-        .map(|c| {
-            format!(
-                "CASE WHEN {} THEN {} ELSE {} END AS {}",
-                ours(c),
-                merged(own, c),
-                column("b", &c.name),
-                catalog::quote_identifier(&c.name)
-            )
-        })
-        .collect();
     let moved = join_or(relation.writable().map(|c| format!("NOT ({})", stays(c))));
-    // A check over a generated column is PostgreSQL's to say.
-    if relation.columns.len() != values.len() {
-        return None;
-    }
     let name = catalog::quote_identifier(&relation.name);
     Some(format!(
         "WITH f AS ({first})
 SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'check' AS kind, {constraint}::text AS name, {base_row}::text AS base, {our_row}::text AS ours, {their_row}::text AS theirs, NULL::text AS changed_by
 FROM {head} h JOIN f ON {first_same} JOIN {base} b ON {base_same}
-CROSS JOIN LATERAL (SELECT {condition} AS pgdraft_kept FROM (SELECT {values}) AS {name}) x
+CROSS JOIN LATERAL (SELECT {condition} AS pgdraft_kept FROM ({values}) AS {name}) x
 WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND NOT h.pgdraft_new AND ({moved}) AND NOT x.pgdraft_kept
 ORDER BY {order}) q LIMIT {rows_max}",
         first = own.first(),
@@ -451,7 +441,7 @@ ORDER BY {order}) q LIMIT {rows_max}",
         first_same = same_key(relation, "f", "h"),
         base = relation.only(),
         base_same = same_base(relation, "b", "h"),
-        values = values.join(", "),
+        values = merged_row(own),
         sid = own.sid.0,
         order = columns("h", key_columns(relation)),
     ))
@@ -462,10 +452,7 @@ pub(crate) fn there(relation: &Relation, alias: &str) -> String {
     let key = key_columns(relation).first();
     let known = key.filter(|name| relation.column(name).is_some());
     let first = known.or(relation.columns.first().map(|c| &c.name));
-    first.map_or_else(
-        || "false".to_owned(),
-        |name| format!("{} IS NOT NULL", column(alias, name)),
-    )
+    first.map_or_else(|| "false".to_owned(), |name| filled(&column(alias, name)))
 }
 
 /// ` AND NOT EXISTS (…)`: the draft neither changes nor hides the base row `alias`.

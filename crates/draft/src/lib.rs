@@ -20,6 +20,7 @@ pub mod diff;
 pub mod follow;
 pub mod head;
 mod inlet;
+mod keys;
 mod limits;
 pub mod part;
 pub mod places;

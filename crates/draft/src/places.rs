@@ -10,9 +10,10 @@ use crate::apply::{
     Hold, agrees, count_made, count_modified, delete, insert_where, merged, not_deleted, ours,
     update_modified,
 };
+use crate::keys::Elements;
 use crate::text::{
-    column, equal, equal_in, head_table, join, key_columns, reference_operators, same_base,
-    same_key,
+    column, columns, equal, equal_in, filled, head_table, join, key_columns, reference_operators,
+    same_base, same_key,
 };
 use crate::{Own, rekey};
 
@@ -146,9 +147,24 @@ impl<'a, 'b> Free<'a, 'b> {
         }
     }
 
-    /// No other row has its unique values.
+    /// No other row has its unique values, or is in its way by an exclusion constraint.
     fn values_free(&self) -> String {
         let relation = self.relation();
+        let simple = |key: &Key| keys(relation).any(|k| k.name == key.name);
+        let all = Elements::all(relation);
+        let others = all.filter(|of| !simple(of.key) && of.key.deferrable.is_none());
+        let row = format!(
+            "SELECT {}",
+            columns("h", relation.columns.iter().map(|c| &c.name))
+        );
+        let others = others.map(|of| {
+            format!(
+                " AND NOT EXISTS (SELECT FROM ({}) e CROSS JOIN LATERAL ({}) o WHERE NOT ({}))",
+                of.of_row(&row),
+                of.in_base("e"),
+                same_base(relation, "o", "h")
+            )
+        });
         keys(relation)
             .map(|key| {
                 format!(
@@ -158,6 +174,7 @@ impl<'a, 'b> Free<'a, 'b> {
                     same_base(relation, "o", "h")
                 )
             })
+            .chain(others)
             .collect()
     }
 
@@ -173,7 +190,7 @@ impl<'a, 'b> Free<'a, 'b> {
             let mut met: Vec<String> = key
                 .child_columns
                 .iter()
-                .map(|name| format!("{} IS NULL", column("h", name)))
+                .map(|name| format!("NOT ({})", filled(&column("h", name))))
                 .collect();
             if parent.id == relation.id {
                 met.push(format!("({})", refers(parent, key, "h", "h")));

@@ -235,6 +235,11 @@ pub(crate) fn differ(column: &Column, left: &str, right: &str) -> String {
     }
 }
 
+/// The value is no NULL. A composite value with NULLs in it is none, and `IS NOT NULL` does not hold of it.
+pub(crate) fn filled(value: &str) -> String {
+    format!("{value} IS DISTINCT FROM NULL")
+}
+
 /// The two values of one column are the very same.
 pub(crate) fn same(column: &Column, left: &str, right: &str) -> String {
     if is_identity(column) {

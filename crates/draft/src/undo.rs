@@ -62,30 +62,26 @@ pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: 
     }
     let list = columns("", &names);
     let key = key_columns(relation);
-    let is_key = |name: &str| key.iter().any(|k| k == name);
     // Several commits may be undone at once, each with rows of the same numbers.
-    let key_value = |name: &str| match relation.key() {
-        Some(_) => column("u", name),
-        None => format!("{} - ({op}::bigint << 32)", column("u", name)),
+    let number = || {
+        format!(
+            "{} - ({op}::bigint << 32)",
+            column("u", catalog::ROW_COLUMN)
+        )
     };
-    let log_values = join(", ", &names, |name| {
-        if is_key(name) {
-            key_value(name)
-        } else {
-            format!("u.{}", after(relation, name))
-        }
+    let log_values = join(", ", &names, |name| match name {
+        catalog::ROW_COLUMN => number(),
+        _ => format!("u.{}", after(relation, name)),
     });
-    // A row that does not come back keeps its last image as a tombstone.
-    let head_values = join(", ", &names, |name| {
-        if is_key(name) {
-            key_value(name)
-        } else {
-            let old = format!("u.{}", before(relation, name));
-            format!(
-                "CASE WHEN u.pgdraft_before THEN {old} ELSE u.{} END",
-                after(relation, name)
-            )
-        }
+    // A row that does not come back keeps its last image as a tombstone. Keys that are equal need not be
+    // the same: theirs go back too.
+    let head_values = join(", ", &names, |name| match name {
+        catalog::ROW_COLUMN => number(),
+        _ => format!(
+            "CASE WHEN u.pgdraft_before THEN u.{} ELSE u.{} END",
+            before(relation, name),
+            after(relation, name)
+        ),
     });
     let assignments = join(", ", &names, |name| {
         format!("{0} = EXCLUDED.{0}", quote_identifier(name))

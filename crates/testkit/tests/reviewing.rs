@@ -206,3 +206,136 @@ fn a_comment_before_a_command_changes_nothing() {
     agent.run("-- tidy\nDISCARD OPERATIONS 'one'");
     assert_eq!(agent.value("SELECT a FROM stock WHERE id = 1"), "1");
 }
+
+/// Values that a key calls equal and that are not the same: an undo brings the old ones back.
+#[test]
+fn equal_keys_go_back_to_what_they_were() {
+    let (database, proxy) = over(
+        "CREATE TABLE document (body jsonb PRIMARY KEY, n int); INSERT INTO document VALUES ('{\"a\": 1}', 1), ('2', 2);
+         CREATE TABLE price (value numeric PRIMARY KEY, note text); INSERT INTO price VALUES (1.0, 'x');",
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    let all = "SELECT body::text, n FROM document UNION ALL SELECT value::text, length(note) FROM price ORDER BY 1";
+    let before = rows(&production.run(all));
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE document SET body = '{\"a\": 1.0}' WHERE n = 1");
+    agent.run("UPDATE price SET value = 1.00, note = 'longer'");
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(rows(&production.run(all))[0][0], "1.00");
+    rita.run("REVERT SESSION 's' AS 'back'");
+    rita.run("COMMIT SESSION 'back'");
+    assert_eq!(rows(&production.run(all)), before);
+}
+
+/// A composite key with a NULL in it is a key like others; of several commits that touched a row the one
+/// that changed the column is named.
+#[test]
+fn a_conflict_is_one_and_names_who_made_it() {
+    let (database, proxy) = over(
+        "CREATE TYPE pair AS (a int, b text); CREATE TABLE paired (key pair PRIMARY KEY, n int, m int);
+         INSERT INTO paired VALUES ((1, NULL), 1, 1), ((2, 'x'), 2, 2);",
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    for (session, set) in [("late", "n = 10"), ("first", "n = 5"), ("second", "m = 6")] {
+        proxy
+            .connect(session)
+            .run(&format!("UPDATE paired SET {set}"));
+    }
+    assert!(rows(&rita.run("SHOW CONFLICTS IN SESSION 'late'")).is_empty());
+    rita.run("COMMIT SESSION 'first'");
+    rita.run("COMMIT SESSION 'second'");
+    let found = rows(&rita.run("SHOW CONFLICTS IN SESSION 'late'"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    for row in &found {
+        assert_eq!(row[2..4], ["both modified", "n"], "{row:?}");
+        assert!(row[7].starts_with("session \"first\""), "{row:?}");
+    }
+    rita.run("RESOLVE CONFLICT IN SESSION 'late' TAKE OURS");
+    rita.run("COMMIT SESSION 'late'");
+    let now = rows(&production.run("SELECT n, m FROM paired ORDER BY key"));
+    assert_eq!(now, [["10", "6"], ["10", "6"]]);
+}
+
+/// Keys over expressions, of some rows, DEFERRABLE ones, exclusion constraints, and checks of tables with
+/// generated columns: what only the moved base violates is listed with all else, and can be settled.
+#[test]
+fn every_kind_of_key_is_listed() {
+    let (database, proxy) = over(
+        "CREATE TABLE person (id int PRIMARY KEY, email text, place int UNIQUE DEFERRABLE, active bool NOT NULL DEFAULT true, code int,
+            stay int4range, EXCLUDE USING gist (stay WITH &&), a int NOT NULL DEFAULT 1, b int NOT NULL DEFAULT 1,
+            total int GENERATED ALWAYS AS (a + b) STORED, CHECK (a + b < 100), CONSTRAINT even CHECK (total <> 13));
+         CREATE UNIQUE INDEX by_email ON person (lower(email)); CREATE UNIQUE INDEX by_code ON person (code) WHERE active;
+         INSERT INTO person (id) SELECT g FROM generate_series(1, 4) g;",
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    let mut agent = proxy.connect("s");
+    agent
+        .run("INSERT INTO person (id, email, place, code, stay) VALUES (10, 'A@x', 7, 7, '[1,5)')");
+    agent.run("UPDATE person SET a = 60 WHERE id = 1");
+    agent.run("UPDATE person SET a = 6 WHERE id = 2");
+    agent.run("UPDATE person SET email = 'both@x' WHERE id = 3");
+    agent.run("UPDATE person SET a = 2 WHERE id = 4");
+    production.run("INSERT INTO person (id, email) VALUES (20, 'a@X'); INSERT INTO person (id, place) VALUES (21, 7);
+        INSERT INTO person (id, code) VALUES (22, 7); INSERT INTO person (id, code, active) VALUES (23, 7, false);
+        INSERT INTO person (id, stay) VALUES (24, '[4,9)'); UPDATE person SET b = 50 WHERE id = 1; UPDATE person SET b = 7 WHERE id = 2;
+        UPDATE person SET email = 'BOTH@x' WHERE id = 4");
+    let failure = refused(&proxy, "COMMIT SESSION 's'");
+    assert_eq!(failure.code(), "ZD001", "{failure}");
+    let found = rows(&rita.run("SHOW CONFLICTS IN SESSION 's'"));
+    let mut short: Vec<String> = found
+        .iter()
+        .map(|r| format!("{} {} {}", r[1], r[2], r[3]))
+        .collect();
+    short.sort();
+    assert_eq!(
+        short,
+        [
+            "{\"id\": 10} exclusion person_stay_excl",
+            "{\"id\": 10} unique by_code",
+            "{\"id\": 10} unique by_email",
+            "{\"id\": 10} unique person_place_key",
+            "{\"id\": 1} check person_check",
+            "{\"id\": 2} check even",
+            "{\"id\": 3} unique by_email",
+        ],
+        "{found:?}"
+    );
+    rita.run("RESOLVE CONFLICT IN SESSION 's' KEY (1) TABLE person COLUMN a TAKE VALUE '3'");
+    rita.run(
+        "RESOLVE CONFLICT IN SESSION 's' KEY (3) TABLE person COLUMN email TAKE VALUE 'other@x'",
+    );
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TAKE THEIRS");
+    assert!(rows(&rita.run("SHOW CONFLICTS IN SESSION 's'")).is_empty());
+    rita.run("COMMIT SESSION 's'");
+    let now = rows(&production.run("SELECT a, b, email FROM person WHERE id < 10 ORDER BY id"));
+    assert_eq!(now[0][..2], ["3", "50"]);
+    assert_eq!(now[1][..2], ["1", "7"]);
+    assert_eq!(now[2][2], "other@x");
+    assert_eq!(now[3], ["2", "1", "BOTH@x"]);
+}
+
+/// Within one operation a row waits for another one that an exclusion constraint or a key over an
+/// expression keeps it from.
+#[test]
+fn rows_wait_for_what_excludes_them() {
+    let (database, proxy) = over(
+        "CREATE TABLE stay (id int PRIMARY KEY, during int4range NOT NULL, name text NOT NULL, EXCLUDE USING gist (during WITH &&));
+         CREATE UNIQUE INDEX by_name ON stay (lower(name));
+         INSERT INTO stay VALUES (1, '[1,5)', 'a'), (2, '[5,9)', 'b');",
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    let before = rows(&production.run("SELECT * FROM stay ORDER BY id"));
+    let mut agent = proxy.connect("s");
+    agent.run("BEGIN; UPDATE stay SET during = '[9,12)', name = 'c' WHERE id = 1; UPDATE stay SET during = '[1,5)', name = 'A' WHERE id = 2; COMMIT");
+    rita.run("COMMIT SESSION 's'");
+    let moved = rows(&production.run("SELECT during::text, name FROM stay ORDER BY id"));
+    assert_eq!(moved, [["[9,12)", "c"], ["[1,5)", "A"]]);
+    rita.run("REVERT SESSION 's' AS 'back'");
+    let told = rows(&rita.run("REHEARSE SESSION 'back'"));
+    assert_eq!(told[0][0], "commit", "{told:?}");
+    rita.run("COMMIT SESSION 'back'");
+    assert_eq!(
+        rows(&production.run("SELECT * FROM stay ORDER BY id")),
+        before
+    );
+}

@@ -126,7 +126,7 @@ impl Way<'_> {
                 continue;
             };
             match part {
-                [one] if step == Kind::Update && error.sqlstate() == Some("23505") => {
+                [one] if step == Kind::Update && is_taken(&error) => {
                     waiting.push((one, error));
                 }
                 [(_, key)] => self.found.push(Failed::of(Some(own), key.clone(), &error)),
@@ -299,4 +299,9 @@ fn writing(own: &Own<'_>, step: Kind, summary: &Row) -> Result<Option<Write>, Co
         }
         Kind::Delete => Box::new(|own: &Own<'_>| apply::delete(own, Hold::Seen(""))),
     }))
+}
+
+/// Another row has what the row is to have, maybe only until it is written too.
+fn is_taken(error: &ControlError) -> bool {
+    matches!(error.sqlstate(), Some("23505" | "23P01"))
 }

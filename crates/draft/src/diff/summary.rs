@@ -4,7 +4,7 @@ use catalog::{Column, SessionId, quote_literal};
 
 use super::{Filter, Hidden, Images, Kind, SHORT_TYPES, is_key, json};
 use crate::Draft;
-use crate::text::column;
+use crate::text::{column, filled};
 
 /// Values of more characters are shortened before they are counted.
 const VALUE_CHARS_MAX: usize = 100;
@@ -94,7 +94,7 @@ fn cell(draft: &Draft<'_>, images: &Images<'_, '_>, place: usize, of: &Column) -
     let number = NUMBERS.contains(&of.type_id) && of.base_type.is_none();
     let delta = if number {
         format!(
-            "CASE WHEN x.before AND x.after THEN (({after})::numeric - ({before})::numeric)::text END"
+            "CASE WHEN x.before AND x.after THEN nullif(nullif(({after})::numeric - ({before})::numeric, 0), 'NaN')::text END"
         )
     } else {
         "NULL".to_owned()
@@ -102,7 +102,11 @@ fn cell(draft: &Draft<'_>, images: &Images<'_, '_>, place: usize, of: &Column) -
     let alone = if is_key(draft, of) {
         "false".to_owned()
     } else {
-        format!("CASE WHEN x.before THEN ({before}) IS NOT NULL ELSE ({after}) IS NOT NULL END")
+        format!(
+            "CASE WHEN x.before THEN {} ELSE {} END",
+            filled(&format!("({before})")),
+            filled(&format!("({after})"))
+        )
     };
     format!(
         " UNION ALL SELECT {place}, {}, CASE WHEN x.before THEN {} END, CASE WHEN x.after THEN {} END, {delta} WHERE CASE WHEN x.before AND x.after THEN {} ELSE {alone} END",

@@ -6,7 +6,7 @@ use super::keys::{first_of, in_table, same_head_row};
 use super::{Event, Raise, Step, acts};
 use crate::Draft;
 use crate::text::{
-    NOT_IDENTICAL, column, columns, equal, head_table, key_columns, key_detail, record,
+    NOT_IDENTICAL, column, columns, equal, filled, head_table, key_columns, key_detail, record,
     reference_operators, referring, truncated,
 };
 
@@ -101,7 +101,7 @@ fn present(draft: &Draft<'_>, event: Event, key: &ForeignKey, parent: &Relation)
     let filled: Vec<String> = key
         .child_columns
         .iter()
-        .map(|name| format!("{} IS NOT NULL", column("n", name)))
+        .map(|name| filled(&column("n", name)))
         .collect();
     let in_head = draft
         .heads
