@@ -27,6 +27,17 @@ pub struct Running {
     pub relation: Option<RelationId>,
     /// What it runs.
     pub function: Function,
+    /// That function, or one that it calls, may write with its owner's rights.
+    pub writes: bool,
+}
+
+/// A function that a change of a table calls by an expression of the table's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expressed {
+    /// In the default of a column alone.
+    pub default: bool,
+    /// What it calls.
+    pub function: Function,
 }
 
 /// One function, or the function behind an operator.
@@ -40,15 +51,18 @@ pub struct Function {
     pub volatility: Volatility,
     /// SECURITY DEFINER.
     pub security_definer: bool,
-    /// `lanname`, for example `c`, `internal`, `sql`, `plpgsql`.
+    /// `lanname`, for example `c`, `internal`, `sql`, `plpgsql`; of an aggregate `sql` where its source is all there is.
     pub language: String,
     /// It belongs to an extension.
     pub extension: bool,
     /// It is an aggregate.
     pub aggregate: bool,
+    /// It gives a set of rows.
+    pub rows: bool,
     /// Types outside `pg_catalog` that it takes or gives.
     pub types: Vec<u32>,
-    /// The text of one in SQL or PL/pgSQL outside `pg_catalog`; of an aggregate, those of its functions.
+    /// The text of one that has a text, outside of PostgreSQL's own schemas, with the defaults of its arguments; of
+    /// an aggregate, those of its functions.
     pub source: Option<Arc<str>>,
     /// What it runs, where a call of it can be written out.
     pub body: Option<Arc<FunctionBody>>,

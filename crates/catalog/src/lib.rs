@@ -14,7 +14,7 @@ mod policies;
 mod quote;
 
 pub use conditions::Enforced;
-pub use functions::{Function, FunctionBody, Gives, Running, Volatility};
+pub use functions::{Expressed, Function, FunctionBody, Gives, Running, Volatility};
 pub use policies::{Command, Condition, Policy};
 pub use quote::{array_text, quote_identifier, quote_literal, quote_qualified, shown_table};
 
@@ -47,7 +47,7 @@ pub struct Catalog {
     pub functions: HashMap<String, Vec<Function>>,
     /// Operators outside `pg_catalog` by their symbol, with the function behind each.
     pub operators: HashMap<String, Vec<Function>>,
-    /// Types whose values run a function with its owner's rights, without a call by name.
+    /// Types whose values run a function without a call by name.
     pub types: Vec<Running>,
     /// Domains by name, as [`Column::declared`] has it, with the type that each is made of at last.
     pub domains: HashMap<String, String>,
@@ -146,6 +146,8 @@ pub struct Relation {
     pub secured_from_us: bool,
     /// For views: what stands behind them, transitively.
     pub view: Option<View>,
+    /// Functions outside `pg_catalog`, with their caller's rights, that its own expressions call.
+    pub expressed: Vec<Expressed>,
     /// A fingerprint of all that a head depends on; a head made for another is out of date.
     pub fingerprint: String,
 }

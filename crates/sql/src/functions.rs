@@ -4,16 +4,18 @@
 //! reads base tables behind the draft's back. So only functions that can do neither run; the
 //! configuration allows others by name.
 
-use catalog::{Catalog, Function, RelationId, Running, Volatility};
+use std::collections::BTreeSet;
+
+use catalog::{Catalog, Function, ReferentialAction, Relation, RelationId, Running, Volatility};
 use report::Report;
 
 use crate::facts::{Call, Facts};
-use crate::plan::{Context, FunctionPolicy};
+use crate::plan::{Context, DraftView, FunctionPolicy};
 use crate::rewrite::{inlined, sequences};
 
 mod source;
 
-pub(crate) use source::{is_lying, is_quiet};
+pub(crate) use source::is_quiet;
 
 /// Volatile functions of `pg_catalog` without an effect outside the connection.
 const SAFE_VOLATILE: [&str; 65] = [
@@ -157,9 +159,9 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
-/// Refuses a text that names a type which runs a function with its owner's rights: a cast, a
-/// literal, a definition, or a table with a column of it. The text is searched, not the tree, since
-/// types stand in many places and such types are rare: no place can be forgotten.
+/// Refuses a text that names a type which runs a function that may not run: a cast, a literal, a
+/// definition, or a table with a column of it. The text is searched, not the tree, since types stand in
+/// many places and such types are rare: no place can be forgotten.
 ///
 /// # Errors
 /// 0A000 with the hint how to allow it.
@@ -168,22 +170,52 @@ pub(crate) fn check_text(context: &Context<'_>, text: &str) -> Result<(), Report
         return Ok(());
     }
     let text = text.to_lowercase();
-    implied(context.catalog, context.functions, |t| {
-        t.id == 0 || names(&text, &t.name)
-    })
+    let used = types_in(context.catalog, &text);
+    implied(context, used)
 }
 
-/// Refuses a change of such a table.
+/// The types that run a function by themselves which a text in small letters may name.
+pub(crate) fn types_in<'c>(catalog: &'c Catalog, text: &str) -> impl Iterator<Item = &'c Running> {
+    let types = catalog.types.iter();
+    types.filter(move |t| t.id == 0 || names(text, &t.name))
+}
+
+/// Refuses a change of a table which runs a function that may not run: by the type of a column, or by an
+/// expression of the table's own. A default runs where the statement says so, or leaves a column out.
 ///
 /// # Errors
 /// 0A000 with the hint how to allow it.
-pub(crate) fn check_changes(context: &Context<'_>, changed: &[RelationId]) -> Result<(), Report> {
-    implied(context.catalog, context.functions, |t| {
-        t.relation.is_some_and(|r| changed.contains(&r))
-    })
+pub(crate) fn check_changes(
+    context: &Context<'_>,
+    (text, changed): (&str, &[RelationId]),
+) -> Result<(), Report> {
+    let catalog = context.catalog;
+    let own = |id: RelationId| changed.contains(&catalog.drafted_as(id));
+    let types = catalog.types.iter();
+    implied(context, types.filter(|t| t.relation.is_some_and(own)))?;
+    let text = text.to_lowercase();
+    let takes = ["insert", "copy", "default"];
+    let takes = takes.iter().any(|word| names(&text, word));
+    let relations = catalog.relations.values();
+    for relation in relations.filter(|r| !r.expressed.is_empty() && own(r.id)) {
+        let run = relation.expressed.iter();
+        let mut run = run.filter(|e| !e.default || takes || cascades_to_default(relation));
+        if let Some(refused) = run.find(|e| !may_run(context, &e.function)) {
+            let what = format!("a change of table \"{}\"", relation.name);
+            let how = "in the table's own expressions";
+            return Err(refusal(&what, how, &refused.function));
+        }
+    }
+    Ok(())
 }
 
-/// Refuses parameters of such a type, which a client gives by number.
+fn cascades_to_default(relation: &Relation) -> bool {
+    let mut keys = relation.foreign_keys.iter();
+    keys.any(|key| [key.on_delete, key.on_update].contains(&ReferentialAction::SetDefault))
+}
+
+/// Refuses parameters of such a type, which a client gives by number; of one whose function reads any table,
+/// too, since the draft at hand is not known yet.
 ///
 /// # Errors
 /// 0A000 with the hint how to allow it.
@@ -192,7 +224,17 @@ pub fn check_parameters(
     policy: &FunctionPolicy,
     types: &[u32],
 ) -> Result<(), Report> {
-    implied(catalog, policy, |t| t.id != 0 && types.contains(&t.id))
+    let used = catalog.types.iter();
+    let mut used = used
+        .filter(|t| t.id != 0 && types.contains(&t.id))
+        .peekable();
+    if used.peek().is_none() {
+        return Ok(());
+    }
+    let draft = DraftView::of_all(catalog);
+    let none = BTreeSet::new();
+    let context = Context::of_client((catalog, &draft), (&[], &none), policy, true);
+    implied(&context, used)
 }
 
 /// Whether a name stands in a text in small letters as a word, or may be hidden in escapes.
@@ -207,31 +249,34 @@ fn names(text: &str, name: &str) -> bool {
         })
 }
 
-fn implied(
-    catalog: &Catalog,
-    policy: &FunctionPolicy,
-    used: impl Fn(&Running) -> bool,
+fn implied<'c>(
+    context: &Context<'_>,
+    mut used: impl Iterator<Item = &'c Running>,
 ) -> Result<(), Report> {
-    let types = catalog.types.iter();
-    let mut refused = types.filter(|t| used(t) && !is_allowed(policy, &t.function));
-    let Some(Running { name, function, .. }) = refused.next() else {
+    let refused = used.find(|t| {
+        let allowed = is_allowed(context.functions, &t.function);
+        !allowed && (t.writes || !may_run(context, &t.function))
+    });
+    let Some(Running { name, function, .. }) = refused else {
         return Ok(());
     };
-    let qualified = format!("{}.{}", function.schema, function.name);
     let what = if name.is_empty() {
         "a cast between types of PostgreSQL's own".to_owned()
     } else {
         format!("type \"{name}\"")
     };
-    Err(
-        Report::error("0A000", format!("{what} is not allowed in a draft"))
-            .detail(format!(
-                "It runs function {qualified} by itself, which may write tables with the rights of its owner."
-            ))
-            .hint(format!(
-                "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
-            )),
-    )
+    Err(refusal(&what, "by itself", function))
+}
+
+fn refusal(what: &str, how: &str, function: &Function) -> Report {
+    let qualified = format!("{}.{}", function.schema, function.name);
+    Report::error("0A000", format!("{what} is not allowed in a draft"))
+        .detail(format!(
+            "It runs function {qualified} {how}, which may read or write tables behind the draft's back."
+        ))
+        .hint(format!(
+            "do without it, or ask the operator to add \"{qualified}\" to functions.allow in pgdraft's configuration"
+        ))
 }
 
 /// Checks every call, operator and field that may be a call in disguise.
@@ -340,8 +385,7 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
     if is_allowed(context.functions, function) {
         return Ok(());
     }
-    let harmless = is_harmless(function) && !is_lying(context, function);
-    if harmless || !function.security_definer && is_quiet(context, function) {
+    if may_run(context, function) {
         return permit_types(context, function);
     }
     let qualified = format!("{schema}.{name}");
@@ -354,8 +398,14 @@ pub(crate) fn permit(context: &Context<'_>, function: &Function) -> Result<(), R
     )
 }
 
+/// Whether it is listed, or has its caller's rights and gives what it gives without a draft.
+fn may_run(context: &Context<'_>, function: &Function) -> bool {
+    is_allowed(context.functions, function)
+        || !function.security_definer && is_quiet(context, function)
+}
+
 /// Whether what the catalog says of a function is enough to run it.
-pub(crate) fn is_harmless(function: &Function) -> bool {
+fn is_harmless(function: &Function) -> bool {
     let Function { schema, name, .. } = function;
     match (schema.as_str(), function.volatility) {
         ("pg_catalog", Volatility::Volatile) => SAFE_VOLATILE.contains(&name.as_str()),
@@ -384,9 +434,8 @@ fn in_extension(function: &Function) -> bool {
 /// # Errors
 /// 0A000 with the hint how to allow it.
 pub(crate) fn permit_types(context: &Context<'_>, function: &Function) -> Result<(), Report> {
-    implied(context.catalog, context.functions, |t| {
-        function.types.contains(&t.id)
-    })
+    let types = context.catalog.types.iter();
+    implied(context, types.filter(|t| function.types.contains(&t.id)))
 }
 
 /// Whether the configuration names it.

@@ -16,6 +16,17 @@ pub struct DraftView {
     pub sequences: bool,
 }
 
+impl DraftView {
+    /// One that has changed every table.
+    pub(crate) fn of_all(catalog: &Catalog) -> Self {
+        let all = catalog.relations.keys();
+        Self {
+            dirty: all.map(|id| (catalog.drafted_as(*id), 1)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Everything outside the text that a plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {

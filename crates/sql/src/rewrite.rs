@@ -74,7 +74,7 @@ pub fn plan(statement: &Statement, context: Context<'_>) -> Result<Plan, Box<Rep
         plan => plan?,
     };
     if let Plan::Write(write) = &plan {
-        functions::check_changes(&context, &write.changes)?;
+        functions::check_changes(&context, (&statement.text, &write.changes))?;
     }
     invariants::check(&plan)?;
     Ok(plan)

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Check, CheckOption, Column, ForeignKey, Function, FunctionBody, Generated, Gives,
-    Identity, Index, Key, Mark, ReferentialAction, Relation, RelationId, RelationKind, Running,
-    View, Volatility,
+    Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
+    Mark, ReferentialAction, Relation, RelationId, RelationKind, View,
 };
 use tokio_postgres::{GenericClient, Row};
 
 use crate::{Error, before, catalog_mark, keys, tables};
 
 mod fingerprint;
+mod functions;
 mod partitions;
 mod policies;
 
@@ -87,10 +87,11 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     partitions::partitions(client, &mut parts).await?;
     children(client, &mut parts).await?;
     let mut catalog = Catalog::default();
-    let by_oid = functions(client, &mut catalog).await?;
+    let by_oid = functions::functions(client, &mut catalog).await?;
+    functions::expressed(client, &mut parts, &by_oid).await?;
     views(client, &mut parts, &by_oid).await?;
     policies::policies(client, &mut parts, &by_oid).await?;
-    catalog.types = types(client, &by_oid).await?;
+    catalog.types = functions::types(client, &by_oid).await?;
     catalog.domains = domains(client).await?;
     let prints: Vec<(RelationId, String)> = parts
         .values()
@@ -331,81 +332,6 @@ async fn foreign_keys(client: &impl GenericClient, parts: &mut Parts) -> Result<
     Ok(())
 }
 
-/// What functions in SQL run, by their oids.
-async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<FunctionBody>>, Error> {
-    let rows = client
-        .query_typed(include_str!("../queries/bodies.sql"), &[])
-        .await?;
-    let mut bodies = HashMap::new();
-    for row in rows {
-        let named = |names: &str, types: &str| -> Result<Vec<(String, String)>, Error> {
-            let names: Vec<String> = row.try_get(names)?;
-            let types: Vec<String> = row.try_get(types)?;
-            Ok(names.into_iter().zip(types).collect())
-        };
-        let gives = Gives {
-            rows: row.try_get("rows")?,
-            kind: row.try_get("kind")?,
-            composite: row.try_get("composite")?,
-            columns: named("column_names", "column_types")?,
-        };
-        let body = FunctionBody {
-            text: row.try_get("text")?,
-            qualified: row.try_get("qualified")?,
-            parameters: named("names", "types")?,
-            defaults: row.try_get("defaults")?,
-            strict: row.try_get("strict")?,
-            gives,
-        };
-        bodies.insert(row.try_get("id")?, Arc::new(body));
-    }
-    Ok(bodies)
-}
-
-/// Fills functions and operators; returns the functions by oid, for views.
-async fn functions(
-    client: &impl GenericClient,
-    catalog: &mut Catalog,
-) -> Result<HashMap<u32, Function>, Error> {
-    let rows = client
-        .query_typed(include_str!("../queries/functions.sql"), &[])
-        .await?;
-    let bodies = bodies(client).await?;
-    let mut by_oid = HashMap::new();
-    for row in rows {
-        let id: u32 = row.try_get("id")?;
-        let operator = row.try_get::<_, Option<String>>("operator")?;
-        let function = Function {
-            body: bodies.get(&id).filter(|_| operator.is_none()).cloned(),
-            schema: row.try_get("schema")?,
-            name: row.try_get("name")?,
-            volatility: match letter(&row, "volatility")? {
-                'i' => Volatility::Immutable,
-                's' => Volatility::Stable,
-                _ => Volatility::Volatile,
-            },
-            security_definer: row.try_get("security_definer")?,
-            language: row.try_get("language")?,
-            extension: row.try_get("extension")?,
-            aggregate: row.try_get("aggregate")?,
-            types: row.try_get("types")?,
-            source: row.try_get::<_, Option<String>>("source")?.map(Arc::from),
-        };
-        if let Some(operator) = operator {
-            catalog
-                .operators
-                .entry(operator)
-                .or_default()
-                .push(function);
-        } else {
-            by_oid.insert(id, function.clone());
-            let list = catalog.functions.entry(function.name.clone()).or_default();
-            list.push(function);
-        }
-    }
-    Ok(by_oid)
-}
-
 async fn views(
     client: &impl GenericClient,
     parts: &mut Parts,
@@ -431,28 +357,6 @@ async fn views(
         }
     }
     Ok(())
-}
-
-async fn types(
-    client: &impl GenericClient,
-    functions: &HashMap<u32, Function>,
-) -> Result<Vec<Running>, Error> {
-    let rows = client
-        .query_typed(include_str!("../queries/types.sql"), &[])
-        .await?;
-    let mut types = Vec::new();
-    for row in rows {
-        let Some(function) = functions.get(&row.try_get("function")?) else {
-            continue;
-        };
-        types.push(Running {
-            id: row.try_get("type")?,
-            name: row.try_get("name")?,
-            relation: row.try_get::<_, Option<u32>>("relation")?.map(RelationId),
-            function: function.clone(),
-        });
-    }
-    Ok(types)
 }
 
 async fn domains(client: &impl GenericClient) -> Result<HashMap<String, String>, Error> {

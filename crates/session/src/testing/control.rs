@@ -106,6 +106,7 @@ impl FakeControl {
                 language: "internal".to_owned(),
                 extension: false,
                 aggregate: false,
+                rows: false,
                 source: None,
                 body: None,
                 types: Vec::new(),

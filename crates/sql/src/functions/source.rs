@@ -2,19 +2,19 @@
 //!
 //! A function in SQL or PL/pgSQL can do what the words of its text can say. One that has no word for
 //! writing, nothing that is put together as it runs, no name of a table that the session has changed, and
-//! calls only what may be called, gives in a draft what it gives without one. The text is not understood:
+//! leads only to what may run, gives in a draft what it gives without one. The text is not understood:
 //! any doubt is a no.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use catalog::{Catalog, Function, Relation, RelationId};
+use catalog::{Catalog, Function, Relation, RelationId, Volatility};
 
 use crate::functions;
 use crate::plan::Context;
 use crate::resolve;
 
 /// Words that write, that change the connection, or whose meaning is only known as the function runs.
-const ACTS: [&str; 34] = [
+const ACTS: [&str; 35] = [
     "temp",
     "temporary",
     "insert",
@@ -33,6 +33,7 @@ const ACTS: [&str; 34] = [
     "call",
     "do",
     "lock",
+    "share",
     "notify",
     "listen",
     "unlisten",
@@ -54,79 +55,129 @@ const ACTS: [&str; 34] = [
 /// Functions that are the session's own in a draft, or change the connection.
 const OWN: [&str; 5] = ["currval", "lastval", "set_config", "dblink", "refcursor"];
 
-/// Functions called by functions, so deep.
-const DEPTH_MAX: usize = 8;
+/// What a function that is IMMUTABLE by its own word puts together as it runs, in PL/pgSQL and other languages.
+const PUT_TOGETHER: [&str; 5] = ["execute", "prepare", "cursor", "spi", "refcursor"];
 
-/// Whether a function reads nothing that the session has changed, and writes nothing.
+/// Whether a function reads nothing that the session has changed, and writes nothing; nor does anything that it
+/// leads to by a name, an operator, a type or a relation of its text. Each is looked at once, so circles end.
 pub(crate) fn is_quiet(context: &Context<'_>, function: &Function) -> bool {
-    let mut known = Known::new();
-    quiet(context, function, (DEPTH_MAX, &mut known))
+    let mut look = Look {
+        context,
+        functions: vec![function],
+        relations: Vec::new(),
+    };
+    let mut functions: HashSet<*const Function> = HashSet::new();
+    let mut relations: HashSet<RelationId> = HashSet::new();
+    loop {
+        let fine = if let Some(function) = look.functions.pop() {
+            !functions.insert(function) || look.function(function)
+        } else if let Some(relation) = look.relations.pop() {
+            !relations.insert(relation.id) || look.relation(relation)
+        } else {
+            return true;
+        };
+        if !fine {
+            return false;
+        }
+    }
 }
 
-/// Whether a function that may be IMMUTABLE by its own word alone, or one that it calls, names what the session has
-/// changed.
-pub(crate) fn is_lying(context: &Context<'_>, function: &Function) -> bool {
-    let mut seen = HashSet::new();
-    let mut todo = vec![function];
-    while let Some(function) = todo.pop() {
-        let Some(source) = &function.source else {
-            continue;
-        };
-        if !seen.insert(std::ptr::from_ref(function)) {
-            continue;
-        }
-        let text = source.to_lowercase();
-        // a table is read behind one of these words; elsewhere its name is a type's or a parameter's
-        let reads = words(&text).any(|word| matches!(word, "from" | "table"));
-        if reads && names_changed(context, &text) {
+/// What is still to be looked at.
+struct Look<'c> {
+    context: &'c Context<'c>,
+    functions: Vec<&'c Function>,
+    relations: Vec<&'c Relation>,
+}
+
+impl<'c> Look<'c> {
+    /// Whether a function is fine by itself; what it leads to is looked at later.
+    fn function(&mut self, function: &'c Function) -> bool {
+        if functions::is_allowed(self.context.functions, function) {
             return true;
         }
-        let called = words(&text).filter_map(|word| context.catalog.functions.get(word));
-        todo.extend(called.flatten());
+        let Some(source) = &function.source else {
+            return functions::is_harmless(function);
+        };
+        let text = source.to_lowercase();
+        let words: HashSet<&str> = words(&text).collect();
+        // PostgreSQL itself keeps one that is IMMUTABLE by its own word from writing, but not from reading
+        let pure = function.volatility == Volatility::Immutable && !function.security_definer;
+        let says = match pure {
+            true => !self.is_put_together(&words),
+            false => self.says_nothing(function, &words),
+        };
+        says && !text.contains("u&") && self.leads((function, &text), &words, pure)
     }
-    false
-}
 
-/// What was found of each function at each depth: functions that call each other would be looked at along
-/// every way from one to another.
-type Known = HashMap<(*const Function, usize), bool>;
+    fn is_put_together(&self, words: &HashSet<&str>) -> bool {
+        let says = |word: &&str| PUT_TOGETHER.contains(word) || word.starts_with("spi_");
+        !self.context.draft.dirty.is_empty() && words.iter().any(says)
+    }
 
-fn quiet(context: &Context<'_>, function: &Function, (depth, known): (usize, &mut Known)) -> bool {
-    let place = (std::ptr::from_ref(function), depth);
-    if let Some(found) = known.get(&place) {
-        return *found;
+    fn says_nothing(&self, function: &Function, words: &HashSet<&str>) -> bool {
+        let known = matches!(function.language.as_str(), "sql" | "plpgsql");
+        known
+            && words.iter().all(|word| {
+                !ACTS.contains(word)
+                    && !OWN.contains(word)
+                    && !word.starts_with("pg_advisory")
+                    && !word.starts_with("pg_try_advisory")
+                    && !is_system(self.context.catalog, word)
+            })
     }
-    let found = depth > 0 && says_nothing(context, function, (depth, known));
-    known.insert(place, found);
-    found
-}
 
-fn says_nothing(
-    context: &Context<'_>,
-    function: &Function,
-    (depth, known): (usize, &mut Known),
-) -> bool {
-    let Some(source) = &function.source else {
-        return false;
-    };
-    let text = source.to_lowercase();
-    let types = functions::check_text(context, &text);
-    if text.contains("u&") || types.is_err() || names_changed(context, &text) {
-        return false;
+    /// Notes what a function leads to; not to what writes with its owner's rights.
+    fn leads(
+        &mut self,
+        (function, text): (&Function, &str),
+        words: &HashSet<&str>,
+        pure: bool,
+    ) -> bool {
+        let catalog = self.context.catalog;
+        let called = words.iter().filter_map(|word| catalog.functions.get(*word));
+        self.functions.extend(called.flatten());
+        let operators = catalog.operators.iter();
+        let operators = operators.filter(|(symbol, _)| text.contains(symbol.as_str()));
+        self.functions.extend(operators.flat_map(|(_, all)| all));
+        let own = catalog.types.iter();
+        let own = own.filter(|t| function.types.contains(&t.id));
+        for kind in functions::types_in(catalog, text).chain(own) {
+            if kind.writes && !functions::is_allowed(self.context.functions, &kind.function) {
+                return false;
+            }
+            self.functions.push(&kind.function);
+        }
+        // a table is read behind one of these words; elsewhere its name is a type's or a parameter's
+        if !pure || words.contains("from") || words.contains("table") {
+            let relations = catalog.relations.values().map(|r| r.as_ref());
+            let named = relations.filter(|r| is_named(r, text, words));
+            self.relations.extend(named);
+        }
+        true
     }
-    let runs = |f: &Function| runs(context, f);
-    let mut operators = context.catalog.operators.iter();
-    if operators.any(|(symbol, all)| text.contains(symbol.as_str()) && !all.iter().all(runs)) {
-        return false;
+
+    /// Whether the session has left a relation as it is; what stands behind a view, and what policies ask, is
+    /// looked at later.
+    fn relation(&mut self, relation: &'c Relation) -> bool {
+        let (catalog, draft) = (self.context.catalog, self.context.draft);
+        let mut behind: Vec<RelationId> = Vec::new();
+        if let Some(view) = &relation.view {
+            behind.extend(&view.relations);
+            self.functions.extend(&view.functions);
+        }
+        for policy in relation.policies.iter().filter(|_| relation.row_security) {
+            behind.extend(&policy.reads);
+            // as in a query of the client's own: PostgreSQL asks them whatever we say
+            let asked = policy.functions.iter().filter(|f| {
+                !draft.dirty.is_empty()
+                    || f.security_definer && f.volatility == Volatility::Volatile
+            });
+            self.functions.extend(asked);
+        }
+        let behind = behind.iter().filter_map(|id| catalog.relations.get(id));
+        self.relations.extend(behind.map(|r| r.as_ref()));
+        resolve::dirty_members(self.context, relation.id, false).is_empty()
     }
-    words(&text).all(|word| {
-        !ACTS.contains(&word)
-            && !OWN.contains(&word)
-            && !word.starts_with("pg_advisory")
-            && !word.starts_with("pg_try_advisory")
-            && !is_system(context.catalog, word)
-            && calls(context, (function, word), (depth, known))
-    })
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -140,48 +191,10 @@ fn is_system(catalog: &Catalog, word: &str) -> bool {
     word == "information_schema" || word == "pgdraft" || word.starts_with("pg_") && !known
 }
 
-/// All functions of that name may be called, if there are any.
-fn calls(
-    context: &Context<'_>,
-    (from, word): (&Function, &str),
-    (depth, known): (usize, &mut Known),
-) -> bool {
-    let named = context.catalog.functions.get(word);
-    let mut named = named.into_iter().flatten();
-    named.all(|called| {
-        called.source.is_some() && called.source == from.source
-            || functions::is_allowed(context.functions, called)
-            || functions::is_harmless(called) && !is_lying(context, called)
-            || quiet(context, called, (depth - 1, known))
-    })
-}
-
-fn runs(context: &Context<'_>, function: &Function) -> bool {
-    functions::is_harmless(function) || functions::is_allowed(context.functions, function)
-}
-
-/// Whether the text may name a table that the session has changed, or a view over one, or what asks such
-/// a table or calls an unknown function when it is read.
-fn names_changed(context: &Context<'_>, text: &str) -> bool {
-    let mut relations = context.catalog.relations.values();
-    relations.any(|relation| changes(context, relation) && names(text, &relation.name))
-}
-
-fn changes(context: &Context<'_>, relation: &Relation) -> bool {
-    let dirty = |id: &RelationId| !resolve::dirty_members(context, *id, false).is_empty();
-    let asks = relation.policies.iter();
-    let asks = asks.flat_map(|policy| &policy.reads).any(&dirty);
-    let behind = relation.view.iter();
-    asks || dirty(&relation.id)
-        || behind.into_iter().any(|view| {
-            view.relations.iter().any(&dirty) || !view.functions.iter().all(|f| runs(context, f))
-        })
-}
-
-fn names(text: &str, name: &str) -> bool {
-    let name = name.to_lowercase();
+fn is_named(relation: &Relation, text: &str, words: &HashSet<&str>) -> bool {
+    let name = relation.name.to_lowercase();
     match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        true => words(text).any(|word| word == name),
+        true => words.contains(name.as_str()),
         false => text.contains(&name.replace('"', "\"\"")),
     }
 }

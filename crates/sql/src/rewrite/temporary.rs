@@ -93,13 +93,8 @@ pub(crate) fn check(
     if !definition.keeps {
         return functions::check(context, &statement.facts, false);
     }
-    let catalog = context.catalog;
-    let all = catalog
-        .relations
-        .keys()
-        .map(|id| (catalog.drafted_as(*id), 1));
     let draft = DraftView {
-        dirty: all.collect(),
+        dirty: DraftView::of_all(context.catalog).dirty,
         ..context.draft.clone()
     };
     let later = Context {
