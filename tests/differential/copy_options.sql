@@ -1,7 +1,7 @@
 -- setup
 -- shows: statements: COPY options: DELIMITER, NULL, HEADER, QUOTE, ESCAPE, FORCE_QUOTE, FORCE_NULL, FORCE_NOT_NULL, ENCODING, WHERE, column lists, and the syntax without brackets
 -- needs: PostgreSQL 15
--- differs: CONTEXT of a constraint's error in COPY FROM | without the line | the rows are checked when all have come
+-- differs: CONTEXT of a key's error in COPY FROM (23505, 23P01) | without the line | keys are checked when all rows have come
 CREATE TABLE t (id int PRIMARY KEY, a text, b text DEFAULT 'def', n numeric);
 INSERT INTO t VALUES (1, 'x', 'y', 1.50), (2, NULL, '', NULL), (3, 'q"uo,te', E'tab\tand\nline\\', -1);
 -- script

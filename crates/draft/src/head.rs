@@ -32,7 +32,7 @@ const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scal
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
-    let checks = checks(relation, id).into_iter();
+    let checks = checks(relation, id, &short_name(id), "NOT pgdraft_live OR ").into_iter();
     let checks: String = checks.map(|check| format!(",\n    {check}")).collect();
     with_checks(relation, id, agent, &checks)
 }
@@ -46,7 +46,7 @@ pub fn unchecked_ddl(relation: &Relation, id: DraftTableId, agent: &str) -> Stri
 /// The conditions for rows that are yet to come; what they say of the others a commit looks at.
 pub fn late_checks(relation: &Relation, id: DraftTableId) -> String {
     let mut out = String::new();
-    for check in checks(relation, id) {
+    for check in checks(relation, id, &short_name(id), "NOT pgdraft_live OR ") {
         let _ = writeln!(out, "ALTER TABLE {} ADD {check} NOT VALID;", head_table(id));
     }
     out
@@ -187,13 +187,12 @@ pub fn comments(relation: &Relation, id: DraftTableId) -> String {
 /// Removes a head, its log and (with them) its triggers. The trigger functions stay and are
 /// replaced by the next ones.
 pub fn drop(id: DraftTableId) -> String {
-    let heads = format!(
-        "DROP TABLE {}, {};\nDROP FUNCTION IF EXISTS {}(integer, anyelement);\n",
-        head_table(id),
-        log_table(id),
+    let heads = format!("DROP TABLE {}, {};\n", head_table(id), log_table(id));
+    let failed = format!(
+        "DROP FUNCTION IF EXISTS {}(integer, anyelement);\n",
         failed_name(id)
     );
-    heads + &inlet::drop(id) + &before::drop(id)
+    heads + &inlet::drop(id) + &failed + &before::drop(id)
 }
 
 /// Head index name → base index or constraint name, to map names in errors back.
@@ -257,23 +256,28 @@ fn indexes(relation: &Relation, id: DraftTableId) -> Vec<HeadIndex> {
 /// `CONSTRAINT …` of what must hold of each row. Mostly one: PostgreSQL reads a CHECK anew from the catalog's
 /// text in each statement, so it names no more than the conditions and, by its number, the one that failed
 /// ([`failed`]). They are looked at in PostgreSQL's order, and once. A tombstone keeps its row as it was, so
-/// it need not satisfy what is new (NOT VALID).
-fn checks(relation: &Relation, id: DraftTableId) -> Vec<String> {
-    let alive = |name: usize, condition: String| {
-        format!("CONSTRAINT pgdraft_{name:04} CHECK (NOT pgdraft_live OR {condition})")
+/// it need not satisfy what is new (NOT VALID): `unless` says so, and is empty for the inlet. `table` is the
+/// bare name of the table whose rows they are.
+pub(crate) fn checks(
+    relation: &Relation,
+    id: DraftTableId,
+    table: &str,
+    unless: &str,
+) -> Vec<String> {
+    let named = |name: usize, condition: String| {
+        format!("CONSTRAINT pgdraft_{name:04} CHECK ({unless}{condition})")
     };
-    let head = short_name(id);
-    let Some(conditions) = relation.head_conditions(&head) else {
+    let Some(conditions) = relation.head_conditions(table) else {
         // named in that order
         let each = relation.conditions().enumerate();
-        return each.map(|(n, c)| alive(n, c.whole())).collect();
+        return each.map(|(n, c)| named(n, c.whole())).collect();
     };
     let each = conditions.iter().enumerate();
-    let each = each.map(|(n, c)| format!("({} OR {}({n}, {head}.*))", c.holds, failed_name(id)));
+    let each = each.map(|(n, c)| format!("({} OR {}({n}, {table}.*))", c.holds, failed_name(id)));
     let all: Vec<String> = each.collect();
     match all.is_empty() {
         true => Vec::new(),
-        false => vec![alive(0, all.join(" AND "))],
+        false => vec![named(0, all.join(" AND "))],
     }
 }
 
@@ -322,7 +326,7 @@ fn primary_name(id: DraftTableId) -> String {
     format!("{}_pkey", short_name(id))
 }
 
-fn head_column(relation: &Relation, column: &Column) -> String {
+pub(crate) fn head_column(relation: &Relation, column: &Column) -> String {
     let mut out = format!("{} {}", quote_identifier(&column.name), column.declared);
     if let Some(collation) = &column.collation {
         let _ = write!(out, " COLLATE {collation}");

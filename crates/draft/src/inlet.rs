@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use catalog::{DraftTableId, Key, Relation, quote_identifier};
 
-use crate::text::{columns, dollar_quoted, head_table, writable};
+use crate::head;
+use crate::text::{columns, dollar_quoted, head_table, short_name, writable};
 use crate::trigger::guard;
 
 /// Quoted, qualified inlet table; its trigger function has the same name.
@@ -24,19 +25,12 @@ pub(crate) fn inlet_table(id: DraftTableId) -> String {
 pub(crate) fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
     let inlet = inlet_table(id);
     let mut out = format!("CREATE UNLOGGED TABLE {inlet} (\n");
-    let list: Vec<String> = relation
-        .writable()
-        .map(|column| {
-            let mut line = format!("    {} {}", quote_identifier(&column.name), column.declared);
-            if let Some(collation) = &column.collation {
-                let _ = write!(line, " COLLATE {collation}");
-            }
-            if let Some(default) = relation.draft_default(column) {
-                let _ = write!(line, " DEFAULT {default}");
-            }
-            line
-        })
-        .collect();
+    let columns = relation.columns.iter();
+    let columns = columns.map(|column| head::head_column(relation, column));
+    // A row that breaks one is refused where it stands in the stream, before the next one takes a number
+    // from a sequence.
+    let checks = head::checks(relation, id, &format!("{}_in", short_name(id)), "");
+    let list: Vec<String> = columns.chain(checks).map(|l| format!("    {l}")).collect();
     let _ = writeln!(out, "{}\n);", list.join(",\n"));
     let _ = writeln!(
         out,

@@ -342,11 +342,19 @@ fn own_values(detail: &str) -> String {
 }
 
 /// A CONTEXT without what is pgdraft's own: told whole or not at all, since a quoted statement in
-/// it may have many lines.
+/// it may have many lines. What COPY says of its place in the stream stands last.
 fn context(text: &str) -> String {
-    if text.contains("pgdraft") {
-        String::new()
-    } else {
-        text.to_owned()
+    if !text.contains("pgdraft") {
+        return text.to_owned();
     }
+    let place = text
+        .match_indices("COPY d")
+        .map(|(at, _)| text.split_at(at));
+    let mut place = place.filter(|(before, _)| before.is_empty() || before.ends_with('\n'));
+    let place = place.find(|(_, place)| {
+        let inlet = place.split_once("_in, line ").unwrap_or_default().0;
+        let number = inlet.strip_prefix("COPY d").unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    });
+    place.map_or_else(String::new, |(_, place)| place.to_owned())
 }
