@@ -420,7 +420,7 @@ pub struct Head {
     /// Why it could not follow its table, as a sentence.
     pub stuck: Option<String>,
     /// Tables that a write to this one can also change through ON DELETE / ON UPDATE actions,
-    /// transitively; each has a head too.
+    /// transitively, as far as they can be drafted. One without a head gets it before the first such write.
     pub cascades: Vec<RelationId>,
 }
 

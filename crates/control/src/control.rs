@@ -9,6 +9,7 @@ use catalog::{Catalog, SessionId};
 use store::{Roles, Secret, Status};
 use tokio::sync::Mutex;
 
+use crate::drafting::draftable;
 use crate::peers::{self, Peers};
 use crate::pool::{Pool, Pooled};
 use crate::quota::Quota;
@@ -220,7 +221,7 @@ impl Control {
         }
         note(&client, &options).await?;
         let secret = Secret::load(&*client).await?;
-        let catalog = store::load_catalog(&*client, 1).await?;
+        let catalog = store::load_catalog(&*client, 1, draftable).await?;
         drop(client);
         let (peers, meeting) = match options.peers {
             true => {
@@ -321,8 +322,8 @@ impl Control {
             return Ok(false);
         }
         let catalog = match mark.schema == old.mark.schema {
-            true => store::load_heads(&*client, &old, mark).await?,
-            false => store::load_catalog(&*client, old.epoch + 1).await?,
+            true => store::load_heads(&*client, &old, mark, draftable).await?,
+            false => store::load_catalog(&*client, old.epoch + 1, draftable).await?,
         };
         tracing::debug!(
             epoch = catalog.epoch,

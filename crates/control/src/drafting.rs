@@ -22,8 +22,8 @@ const BEFORE: &str = "SAVEPOINT pgdraft_follow";
 const BACK: &str = "ROLLBACK TO pgdraft_follow";
 
 impl Control {
-    /// Makes heads for these tables and for those they reach by ON DELETE / ON UPDATE actions.
-    /// Idempotent, and safe against other processes. Returns a snapshot that knows the heads.
+    /// Makes heads for these tables. Idempotent, and safe against other processes. Returns a snapshot that
+    /// knows the heads.
     ///
     /// # Errors
     /// [`ControlError::Refused`] where a table cannot be drafted, [`ControlError::SchemaMoved`]
@@ -89,7 +89,9 @@ impl Control {
         if store::prepared_mark(transaction).await?.schema == catalog.mark.schema {
             return Ok(catalog);
         }
-        Ok(Arc::new(store::load_catalog(transaction, 0).await?))
+        Ok(Arc::new(
+            store::load_catalog(transaction, 0, draftable).await?,
+        ))
     }
 
     /// Brings heads in step with tables that changed, as far as no draft is in the way, and drops
@@ -201,23 +203,19 @@ fn misfit(error: &ControlError) -> bool {
         || said.is_some_and(|said| of_rows(said.code().code()))
 }
 
-/// The tables and all that they reach by actions, as far as that can be drafted; the triggers
-/// refuse an action on the rest.
+/// The tables, each once.
 fn wanted(catalog: &Catalog, asked: &[RelationId]) -> Result<BTreeSet<RelationId>, ControlError> {
-    let mut all = BTreeSet::new();
-    for id in asked {
-        let relation = catalog
-            .relations
-            .get(id)
-            .ok_or(ControlError::NoSuchRelation(*id))?;
-        draft::check(relation)?;
-        all.insert(*id);
-        all.extend(tables::cascades(catalog, *id).into_iter().filter(|id| {
-            let reached = catalog.relations.get(id);
-            reached.is_some_and(|relation| draft::check(relation).is_ok())
-        }));
-    }
-    Ok(all)
+    let each = asked.iter().map(|id| {
+        let relation = catalog.relations.get(id);
+        draft::check(relation.ok_or(ControlError::NoSuchRelation(*id))?)?;
+        Ok(*id)
+    });
+    each.collect()
+}
+
+/// Whether a table can have a head.
+pub(crate) fn draftable(relation: &Relation) -> bool {
+    draft::check(relation).is_ok()
 }
 
 /// Whose rows a head holds.

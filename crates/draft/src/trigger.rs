@@ -500,7 +500,8 @@ fn acts(action: ReferentialAction) -> bool {
     }
 }
 
-/// The child's head, if the child can be drafted (it is drafted together with its parent).
+/// The child's head, if the child can be drafted and has one: it gets it before the first change that
+/// reaches it.
 fn child_head<'a>(
     draft: &Draft<'a>,
     key: &ForeignKey,

@@ -9,7 +9,8 @@ use catalog::{
 };
 use tokio_postgres::{GenericClient, Row};
 
-use crate::{Error, before, catalog_mark, keys, tables};
+use crate::tables::{self, Draftable};
+use crate::{Error, before, catalog_mark, keys};
 
 mod fingerprint;
 mod functions;
@@ -25,14 +26,18 @@ const ATTEMPTS: usize = 5;
 /// # Errors
 /// [`Error::Moving`] where the schema changed during each of several attempts,
 /// [`Error::Database`].
-pub async fn load_catalog(client: &impl GenericClient, epoch: u64) -> Result<Catalog, Error> {
+pub async fn load_catalog(
+    client: &impl GenericClient,
+    epoch: u64,
+    draftable: Draftable,
+) -> Result<Catalog, Error> {
     client
         .execute_typed("SELECT set_config('search_path', '', false)", &[])
         .await?;
     // Each query has a snapshot of its own; the mark tells whether they all saw the same schema.
     let mut mark = catalog_mark(client).await?;
     for _ in 0..ATTEMPTS {
-        let mut catalog = read(client).await;
+        let mut catalog = read(client, draftable).await;
         let after = catalog_mark(client).await?;
         if after == mark {
             if let Ok(catalog) = &mut catalog {
@@ -55,8 +60,9 @@ pub async fn load_heads(
     client: &impl GenericClient,
     catalog: &Catalog,
     mark: Mark,
+    draftable: Draftable,
 ) -> Result<Catalog, Error> {
-    let heads = tables::heads(client, catalog).await?;
+    let heads = tables::heads(client, catalog, draftable).await?;
     Ok(Catalog {
         epoch: catalog.epoch + 1,
         mark,
@@ -67,7 +73,7 @@ pub async fn load_heads(
 
 type Parts = HashMap<RelationId, Relation>;
 
-async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
+async fn read(client: &impl GenericClient, draftable: Draftable) -> Result<Catalog, Error> {
     let mut parts = relations(client).await?;
     columns(client, &mut parts).await?;
     indexes(client, &mut parts).await?;
@@ -117,7 +123,7 @@ async fn read(client: &impl GenericClient) -> Result<Catalog, Error> {
     catalog.server_version = version
         .parse()
         .map_err(|_| Error::Unexpected(format!("server_version_num {version}")))?;
-    catalog.heads = tables::heads(client, &catalog).await?;
+    catalog.heads = tables::heads(client, &catalog, draftable).await?;
     Ok(catalog)
 }
 

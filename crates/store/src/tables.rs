@@ -3,23 +3,27 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use catalog::{Catalog, DraftTableId, Head, ReferentialAction, RelationId, SessionId};
+use catalog::{Catalog, DraftTableId, Head, ReferentialAction, Relation, RelationId, SessionId};
 use tokio_postgres::GenericClient;
 
 use crate::{Error, kept};
 
-/// Every head, with the tables that a write to it can reach by ON DELETE / ON UPDATE actions.
+/// Whether a table can have a head.
+pub type Draftable = fn(&Relation) -> bool;
+
+/// Every head, with the tables that a write to it can reach by ON DELETE / ON UPDATE actions, as far as
+/// they can have one.
 pub(crate) async fn heads(
     client: &impl GenericClient,
     catalog: &Catalog,
+    draftable: Draftable,
 ) -> Result<HashMap<RelationId, Arc<Head>>, Error> {
     let rows = list(client).await?;
-    let present: BTreeSet<RelationId> = rows.iter().map(|t| t.relation).collect();
     Ok(rows
         .into_iter()
         .map(|table| {
             let mut cascades = cascades(catalog, table.relation);
-            cascades.retain(|id| present.contains(id));
+            cascades.retain(|id| catalog.relations.get(id).is_some_and(|r| draftable(r)));
             let head = Head {
                 id: table.id,
                 relation: table.relation,
@@ -36,7 +40,7 @@ pub(crate) async fn heads(
 
 /// Tables that a change of `relation` can reach by ON DELETE / ON UPDATE CASCADE, SET NULL and
 /// SET DEFAULT, transitively, itself left out; in oid order.
-pub fn cascades(catalog: &Catalog, relation: RelationId) -> Vec<RelationId> {
+fn cascades(catalog: &Catalog, relation: RelationId) -> Vec<RelationId> {
     let mut found = BTreeSet::from([relation]);
     let mut todo = vec![relation];
     while let Some(id) = todo.pop() {

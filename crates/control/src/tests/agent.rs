@@ -1,6 +1,7 @@
 //! An agent's connection as the data plane makes it, with rewritten statements in the shapes of
 //! the contract.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -94,7 +95,14 @@ impl Setup {
 
     pub(crate) async fn draft(&self, tables: &[&str]) -> Result<(), ControlError> {
         let ids: Vec<_> = tables.iter().map(|t| self.relation(t).id).collect();
-        self.control.draft_tables(&ids).await.map(|_| ())
+        let catalog = self.control.draft_tables(&ids).await?;
+        let reached: BTreeSet<_> = catalog
+            .heads
+            .values()
+            .flat_map(|h| h.cascades.clone())
+            .collect();
+        let reached: Vec<_> = reached.into_iter().collect();
+        self.control.draft_tables(&reached).await.map(|_| ())
     }
 
     /// A connection of that session, opened by an agent named `robot`.

@@ -14,6 +14,12 @@ pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
     let mut steps = Vec::new();
     for key in ordered(draft) {
         let Some((child, id)) = child_head(draft, key) else {
+            let child = draft.relation(key.child);
+            let acts = acts(key.on_delete) || acts(key.on_update);
+            if acts && child.is_some_and(|c| crate::check(c).is_ok()) {
+                // The trigger is there before the child's head, whose making then takes no lock on this one.
+                steps.push(Step::Run("NULL".to_owned()));
+            }
             continue;
         };
         for change in [Change::Removed, Change::Updated, Change::Moved] {

@@ -118,10 +118,7 @@ fn context_and_internal_query_are_dropped() {
         "COPY orders, line 3, column name: \"d7\""
     );
     let of_check = "PL/pgSQL function pgdraft.d7_failed(integer,anyelement) line 4 at RETURN\nCOPY d7_in, line 2: \"d7, pgdraft\"";
-    assert_eq!(
-        one(b'W', of_check),
-        "COPY orders, line 2: \"d7, pgdraft\""
-    );
+    assert_eq!(one(b'W', of_check), "COPY orders, line 2: \"d7, pgdraft\"");
     assert_eq!(
         one(b'M', "permission denied for table d7"),
         "permission denied for table orders"

@@ -149,10 +149,6 @@ pub(crate) fn head_of(context: &Context<'_>, relation: &Relation) -> Result<Head
         }
         return Ok(Headed::Instead(Plan::NeedsDraft(vec![drafted])));
     };
-    let missing = resolve::without_head(context.catalog, &head.cascades);
-    if !missing.is_empty() {
-        return Ok(Headed::Instead(Plan::NeedsDraft(missing)));
-    }
     Ok(Headed::Head(Arc::clone(head)))
 }
 

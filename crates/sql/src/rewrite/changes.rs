@@ -16,6 +16,7 @@ use crate::classify::unsupported;
 use crate::facts::{Change, Part, TableRef};
 use crate::parse::Statement;
 use crate::plan::{Context, Doubled, Effect, Locks, Plan, Rewritten, Verb, Write};
+use crate::resolve;
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::noted::Notes;
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
@@ -52,6 +53,8 @@ pub(crate) fn plan(
             parts.take(begun, change)?
         }
     };
+    let reached = resolve::without_head(context.catalog, &parts.changes);
+    parts.undrafted.extend(reached);
     if let Some(plan) = parts.instead() {
         return Ok(plan);
     }
