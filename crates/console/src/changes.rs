@@ -101,13 +101,13 @@ async fn answer(call: &Call<'_>, change: &Change) -> Result<Rows, Report> {
             told(format!("session \"{}\" takes writes again", call.session)).fact("state", "open")
         }
         (Changed::Conflicts(rows), _) => rows.into_iter().map(conflict).collect(),
-        (Changed::Left(left), _) => told(match left {
-            0 => "no conflict is left".to_owned(),
-            1 => "1 conflict is left".to_owned(),
-            _ => format!("{left} conflicts are left"),
+        (Changed::Left { left, settled }, _) => told(match (left, settled) {
+            (0, _) => conflicts_left(0),
+            (_, 0) => format!("nothing was settled by this: {}", conflicts_left(left)),
+            _ => conflicts_left(left),
         })
         .fact("left", left),
-        (Changed::Rebased(rows), _) => rebased(call.session, rows),
+        (Changed::Rebased { changes, left }, _) => rebased(call.session, changes, left),
         (Changed::Rehearsed(rehearsal), _) => rehearsed(call.session, rehearsal),
         (Changed::Made { session, rows }, _) => {
             let word = if rows == 1 { "row" } else { "rows" };
@@ -138,14 +138,23 @@ fn conflict(row: ConflictRow) -> Vec<Option<String>> {
     ]
 }
 
-fn rebased(session: &str, rows: Vec<BaseChange>) -> Rows {
-    let conflicts = rows.iter().filter(|r| r.conflict).count();
+fn conflicts_left(left: usize) -> String {
+    match left {
+        0 => "no conflict is left".to_owned(),
+        1 => "1 conflict is left".to_owned(),
+        _ => format!("{left} conflicts are left"),
+    }
+}
+
+fn rebased(session: &str, rows: Vec<BaseChange>, left: usize) -> Rows {
+    let merged = rows.iter().filter(|r| !r.conflict).count();
+    let values = if merged == 1 { "value" } else { "values" };
     let mut out = told(format!(
-        "session \"{session}\" is on today's rows: {} values came, {conflicts} conflicts are left",
-        rows.len() - conflicts
+        "session \"{session}\" is on today's rows: {merged} {values} came, {}",
+        conflicts_left(left)
     ))
-    .fact("merged", rows.len() - conflicts)
-    .fact("conflicts", conflicts);
+    .fact("merged", merged)
+    .fact("conflicts", left);
     out.rows = rows
         .into_iter()
         .map(|r| {

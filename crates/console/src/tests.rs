@@ -165,8 +165,14 @@ impl Drafts for Fake {
         Ok(match change {
             Change::Propose | Change::Reopen => Changed::Done,
             Change::Conflicts => Changed::Conflicts(Vec::new()),
-            Change::Rebase => Changed::Rebased(Vec::new()),
-            Change::Resolve(..) => Changed::Left(1),
+            Change::Rebase => Changed::Rebased {
+                changes: Vec::new(),
+                left: 0,
+            },
+            Change::Resolve(..) => Changed::Left {
+                left: 1,
+                settled: 1,
+            },
             Change::Rehearse => Changed::Rehearsed(control::Rehearsal::default()),
             Change::Rewind(_) => Changed::Rewound(2),
             Change::Revert(_, name) => Changed::Made {

@@ -102,10 +102,20 @@ pub enum Changed {
     Done,
     /// Conflicts.
     Conflicts(Vec<ConflictRow>),
-    /// So many conflicts are left.
-    Left(usize),
-    /// What production had changed.
-    Rebased(Vec<BaseChange>),
+    /// Conflicts were resolved.
+    Left {
+        /// So many are left.
+        left: usize,
+        /// In so many rows something was settled.
+        settled: u64,
+    },
+    /// A draft is on today's base.
+    Rebased {
+        /// What production had changed.
+        changes: Vec<BaseChange>,
+        /// So many conflicts are left.
+        left: usize,
+    },
     /// What a commit would do.
     Rehearsed(Rehearsal),
     /// A session was made, with so many rows.
@@ -140,10 +150,8 @@ impl Control {
                 Changed::Done
             }
             Change::Conflicts => Changed::Conflicts(self.conflicts(session).await?),
-            Change::Rebase => Changed::Rebased(self.rebase(session).await?),
-            Change::Resolve(which, value) => {
-                Changed::Left(self.resolve(session, who, which, value).await?)
-            }
+            Change::Rebase => self.rebase(session).await?,
+            Change::Resolve(which, value) => self.resolve(session, who, which, value).await?,
             Change::Rehearse => Changed::Rehearsed(self.rehearse(session, who).await?),
             Change::Revert(undone, name) => self.revert(undone, who, name.as_deref()).await?,
             Change::Rewind(operation) => Changed::Rewound(self.rewind(session, operation).await?),

@@ -2,7 +2,7 @@
 
 use catalog::RelationId;
 use report::{Report, code};
-use store::sessions::Session;
+use store::sessions::{Session, SessionState};
 
 use crate::Dependency;
 
@@ -76,7 +76,7 @@ impl ConflictRow {
             }
             "unique" => format!("a row with the same values of \"{name}\" appeared in production"),
             "foreign key" if self.theirs.is_some() => format!(
-                "the row appeared in production and refers to one that the draft removes or changes (\"{name}\")"
+                "the row appeared in production and refers to one that the draft removes or changes (\"{name}\"): remove or change it in the draft too, or take that back"
             ),
             "foreign key" => {
                 format!("the row that it refers to by \"{name}\" was removed in production")
@@ -350,7 +350,7 @@ impl ControlError {
                 .detail("A name is not used again, also when its session has ended.")
                 .hint("Choose another name: AS 'name'."),
             Self::NotCommitted(_) => Report::error(code::NO_HISTORY, message)
-                .detail("The rows of a commit are kept for the time of the setting sessions.history_ms.")
+                .detail("The rows of a commit are kept for the time of the setting sessions.history_ms, and no longer than their tables.")
                 .hint("SHOW SESSIONS lists the committed sessions."),
             Self::Gap { .. } => Report::error(code::DRAFT_CONFLICT, message)
                 .detail("Undoing them together would take the others' changes back too.")
@@ -430,7 +430,10 @@ fn ended(session: &Session, message: String) -> Report {
         .detail(format!(
             "Session \"{}\" was {} at {} by {}.",
             session.name,
-            session.state.as_str(),
+            match session.state {
+                SessionState::Reverted => "committed",
+                state => state.as_str(),
+            },
             session.ended_at.as_deref().unwrap_or("an unknown time"),
             session.ended_by.as_deref().unwrap_or("an unknown person"),
         ))

@@ -2,7 +2,7 @@
 //! draft onto today's base.
 
 use draft::rebase::{self, Leaving, Take, Target};
-use draft::{Draft, Own, conflict, settle};
+use draft::{Draft, Own, appeared, conflict, settle};
 use store::keeper;
 use store::sessions::{self, Session};
 use tokio_postgres::Transaction;
@@ -11,7 +11,7 @@ use crate::commit::drafts;
 use crate::diff::head_numbers;
 use crate::error::ConflictRow;
 use crate::sessions::existing;
-use crate::{Control, ControlError, Value, Which};
+use crate::{Changed, Control, ControlError, Value, Which};
 
 /// Rows of one table that a list names.
 const LISTED_ROWS_MAX: usize = 1_000;
@@ -86,20 +86,20 @@ impl Control {
     ///
     /// # Errors
     /// As of [`Control::conflicts`], and [`ControlError::Busy`].
-    pub async fn rebase(&self, session: &str) -> Result<Vec<BaseChange>, ControlError> {
+    pub async fn rebase(&self, session: &str) -> Result<Changed, ControlError> {
         let catalog = self.refresh_catalog().await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let found = self.locked(&transaction, session).await?;
         let heads = head_numbers(&catalog);
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
-        let mut all = Vec::new();
+        let mut changes = Vec::new();
         for own in self.owned(&transaction, &drafts, &found).await? {
             for row in transaction
                 .query_typed(&rebase::changes(&own, LISTED_ROWS_MAX), &[])
                 .await?
             {
-                all.push(BaseChange {
+                changes.push(BaseChange {
                     schema: own.draft.relation.schema.clone(),
                     table: own.draft.relation.name.clone(),
                     primary_key: row.try_get(0)?,
@@ -117,13 +117,13 @@ impl Control {
             }
             finish(&transaction, &own).await?;
         }
+        let left = self.left(&transaction, &drafts, &found).await?;
         transaction.commit().await?;
-        Ok(all)
+        Ok(Changed::Rebased { changes, left })
     }
 
     /// Resolves conflicts: all of a session, of one table, of one row or of one of its columns. A
-    /// resolved one is none any more until production changes the row again. Returns how many are
-    /// left.
+    /// resolved one is none any more until production changes the row again.
     ///
     /// # Errors
     /// As of [`Control::rebase`]; what PostgreSQL says of a value that the column cannot have.
@@ -133,7 +133,7 @@ impl Control {
         who: &str,
         which: &Which,
         value: &Value,
-    ) -> Result<usize, ControlError> {
+    ) -> Result<Changed, ControlError> {
         let catalog = self.refresh_catalog().await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
@@ -157,19 +157,29 @@ impl Control {
             }
             finish(&transaction, &own).await?;
         }
-        // before anybody else can end the session
-        transaction
-            .batch_execute("SAVEPOINT pgdraft_listed")
-            .await?;
-        let left = self.listed(&transaction, &drafts, &found).await?.len();
-        transaction
-            .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_listed")
-            .await?;
+        let left = self.left(&transaction, &drafts, &found).await?;
         // asked again it is no operation
         match settled {
             0 => transaction.rollback().await?,
             _ => transaction.commit().await?,
         }
+        Ok(Changed::Left { left, settled })
+    }
+
+    /// How many conflicts are left, before anybody else can end the session.
+    async fn left(
+        &self,
+        transaction: &Transaction<'_>,
+        drafts: &[Draft<'_>],
+        session: &Session,
+    ) -> Result<usize, ControlError> {
+        transaction
+            .batch_execute("SAVEPOINT pgdraft_listed")
+            .await?;
+        let left = self.listed(transaction, drafts, session).await?.len();
+        transaction
+            .batch_execute("ROLLBACK TO SAVEPOINT pgdraft_listed")
+            .await?;
         Ok(left)
     }
 
@@ -208,8 +218,12 @@ fn statements(own: &Own<'_>, target: &Target<'_>, value: &Value, op: i64) -> Vec
             texts.push(rebase::remove_still(own, target));
             texts.push(rebase::make_again(own, target));
             texts.push(rebase::change_instead(own, target));
+            texts.extend(appeared::remove(own, target));
         }
-        Value::Theirs if whole => texts.push(rebase::forget(own, target, Leaving::Theirs)),
+        Value::Theirs if whole => {
+            texts.push(rebase::forget(own, target, Leaving::Theirs));
+            texts.extend(appeared::keep(own, target));
+        }
         _ => {}
     }
     let column = target

@@ -117,7 +117,7 @@ SELECT {COLUMNS} FROM (
 SELECT {text} AS key, {primary}::text AS primary_key, x.kind, x.name, x.base::text, x.ours::text, x.theirs::text, x.changed_by, {order}
 FROM {head} h LEFT JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
 CROSS JOIN LATERAL ({branches}) x (kind, name, base, ours, theirs, changed_by)
-WHERE h.pgdraft_sid = {sid} AND NOT {truncated}
+WHERE h.pgdraft_sid = {sid} AND NOT (h.pgdraft_new AND {truncated})
     AND CASE WHEN h.pgdraft_new THEN h.pgdraft_live AND {b} WHEN {b} THEN {moved} ELSE h.pgdraft_live END) q
 ORDER BY {sort}, name NULLS FIRST LIMIT {rows_max}",
         first = own.first(),

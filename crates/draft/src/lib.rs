@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use catalog::{Catalog, DraftTableId, Relation, RelationId, SessionId};
 
+pub mod appeared;
 pub mod apply;
 pub mod before;
 pub mod conflict;

@@ -45,6 +45,11 @@ impl Target<'_> {
 
     /// ` AND …` for the row `h`.
     pub(crate) fn rows(&self, own: &Own<'_>) -> String {
+        self.rows_of(own, "h")
+    }
+
+    /// The same for the row `alias`.
+    pub(crate) fn rows_of(&self, own: &Own<'_>, alias: &str) -> String {
         let Some(values) = self.key else {
             return String::new();
         };
@@ -62,7 +67,7 @@ impl Target<'_> {
                 let operator = crate::text::operator(key, i);
                 Some(format!(
                     " AND {}",
-                    crate::text::equal(operator, &column("h", name), &value)
+                    crate::text::equal(operator, &column(alias, name), &value)
                 ))
             })
             .collect()
@@ -88,7 +93,7 @@ pub fn changes(own: &Own<'_>, rows_max: usize) -> String {
         .map(|c| {
             let json = |alias| as_json(&column(alias, &c.name), c);
             format!(
-                "SELECT {}, {}, {}, {} WHERE {b} AND NOT ({})",
+                "SELECT {}, {}, {}, NOT h.pgdraft_live OR {} WHERE {b} AND NOT ({})",
                 quote_literal(&c.name),
                 json("f"),
                 json("b"),
@@ -108,7 +113,7 @@ pub fn changes(own: &Own<'_>, rows_max: usize) -> String {
 SELECT {primary}::text AS primary_key, x.name::text AS name, x.was::text AS was, x.now::text AS now, x.conflict
 FROM {head} h JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
 CROSS JOIN LATERAL ({branches}) x (name, was, now, conflict)
-WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND NOT {truncated} AND {moved}
+WHERE h.pgdraft_sid = {sid} AND NOT h.pgdraft_new AND {moved}
 ORDER BY {order} LIMIT {rows_max}",
         first = own.first(),
         primary = object("h", key),
@@ -118,7 +123,6 @@ ORDER BY {order} LIMIT {rows_max}",
         base_same = same_base(relation, "b", "h"),
         branches = branches.join(" UNION ALL "),
         sid = own.sid.0,
-        truncated = truncated(own.draft.id, &own.sid.0.to_string()),
         moved = moved(own),
         order = columns("h", key),
     )

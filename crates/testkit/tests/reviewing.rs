@@ -339,3 +339,54 @@ fn rows_wait_for_what_excludes_them() {
         before
     );
 }
+
+/// Rows that appeared in a truncated table: they go too, or stay. A rebase counts every conflict that is left.
+#[test]
+fn what_a_truncation_did_not_know_is_settled() {
+    let (database, proxy) = over(SETUP);
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    let mut agent = proxy.connect("s");
+    agent.run("TRUNCATE stock, notes");
+    agent.run("INSERT INTO stock VALUES (1, 10, 10, 10), (50, 5, 5, 5)");
+    agent.run("INSERT INTO notes VALUES (9, '9')");
+    production.run(
+        "UPDATE stock SET a = 100 WHERE id IN (1, 2); INSERT INTO stock VALUES (70, 7, 7, 70), (71, 7, 7, 71);
+         DELETE FROM stock WHERE id = 3; INSERT INTO notes VALUES (7, '7')",
+    );
+    let mut settle = |command: &str| {
+        let reply = rita.run(&format!("{command} IN SESSION 's'"));
+        rows(&reply).len()
+    };
+    assert_eq!(settle("SHOW CONFLICTS"), 5);
+    let told = |command: &str| {
+        let reply = proxy.connect_reviewer().run(command);
+        reply
+            .notices
+            .iter()
+            .map(|n| n.message().to_owned())
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    let rebased = told("REBASE SESSION 's'");
+    assert!(
+        rebased.ends_with("0 values came, 5 conflicts are left"),
+        "{rebased}"
+    );
+    let left = told("RESOLVE CONFLICT IN SESSION 's' TABLE stock KEY (70) TAKE THEIRS");
+    assert_eq!(left, "4 conflicts are left");
+    let left = told("RESOLVE CONFLICT IN SESSION 's' TABLE notes TAKE THEIRS");
+    assert_eq!(left, "nothing was settled by this: 4 conflicts are left");
+    told("RESOLVE CONFLICT IN SESSION 's' TABLE stock KEY (2) TAKE THEIRS");
+    told("RESOLVE CONFLICT IN SESSION 's' TAKE OURS");
+    assert_eq!(settle("SHOW CONFLICTS"), 0);
+    let all = "SELECT id, a FROM stock ORDER BY id";
+    let seen = rows(&agent.run(all));
+    assert_eq!(seen, [["1", "10"], ["2", "100"], ["50", "5"], ["70", "7"]]);
+    // what was settled moves again
+    production.run("UPDATE stock SET b = 9 WHERE id = 71; INSERT INTO notes VALUES (8, '8')");
+    assert_eq!(settle("SHOW CONFLICTS"), 2);
+    told("RESOLVE CONFLICT IN SESSION 's' TAKE OURS");
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(rows(&production.run(all)), seen);
+    assert_eq!(rows(&production.run("SELECT at FROM notes")), [["9"]]);
+}
