@@ -22,6 +22,7 @@ impl DraftView {
         let all = catalog.relations.keys();
         Self {
             dirty: all.map(|id| (catalog.drafted_as(*id), 1)).collect(),
+            sequences: true,
             ..Self::default()
         }
     }

@@ -14,7 +14,7 @@ use crate::plan::Context;
 use crate::resolve;
 
 /// Words that write, that change the connection, or whose meaning is only known as the function runs.
-const ACTS: [&str; 35] = [
+const ACTS: [&str; 34] = [
     "temp",
     "temporary",
     "insert",
@@ -48,7 +48,6 @@ const ACTS: [&str; 35] = [
     "analyze",
     "comment",
     "security",
-    "nextval",
     "setval",
 ];
 
@@ -118,7 +117,10 @@ impl<'c> Look<'c> {
         let known = matches!(function.language.as_str(), "sql" | "plpgsql");
         known
             && words.iter().all(|word| {
-                !ACTS.contains(word)
+                // a sequence of the session's own stands in for production's in the client's statements alone
+                let drawn = *word == "nextval" && self.context.draft.sequences;
+                !drawn
+                    && !ACTS.contains(word)
                     && !OWN.contains(word)
                     && !word.starts_with("pg_advisory")
                     && !word.starts_with("pg_try_advisory")
@@ -135,7 +137,13 @@ impl<'c> Look<'c> {
     ) -> bool {
         let catalog = self.context.catalog;
         let called = words.iter().filter_map(|word| catalog.functions.get(*word));
-        self.functions.extend(called.flatten());
+        // ours of the same name, which the text does not qualify, are found by the path alone
+        let path = self
+            .context
+            .client
+            .map_or(self.context.search_path, |(path, _)| path);
+        let found = |f: &&Function| f.schema != "pgdraft" || path.contains(&f.schema);
+        self.functions.extend(called.flatten().filter(found));
         let operators = catalog.operators.iter();
         let operators = operators.filter(|(symbol, _)| text.contains(symbol.as_str()));
         self.functions.extend(operators.flat_map(|(_, all)| all));
