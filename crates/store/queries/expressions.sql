@@ -1,5 +1,6 @@
 -- Functions that a change of a table calls by the table's own expressions: checks, defaults, generated columns, indexes.
--- A check or default that calls one with its owner's rights does not run in a draft.
+-- A check or default that calls one with its owner's rights does not run in a draft. One in C has no text to look at;
+-- it runs with the agent's rights, as extensions' makers of keys do.
 WITH used (class_id, object_id, function) AS (
     SELECT d.classid, d.objid, CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
     FROM pg_depend d LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
@@ -16,3 +17,4 @@ SELECT DISTINCT e.relation, e.is_default, u.function
 FROM expression e
 JOIN used u ON u.class_id = e.class_id AND u.object_id = e.object_id
 JOIN pg_proc p ON p.oid = u.function AND NOT p.prosecdef AND p.pronamespace <> 'pg_catalog'::regnamespace
+JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
