@@ -62,9 +62,7 @@ SELECT total_of('a');
 SELECT definer();
 -- expect refused 0A000
 SELECT writes();
--- expect refused 0A000
 SELECT total_of(max(id)) FROM customers;
--- expect refused 0A000
 UPDATE customers SET name = name_of(1);
 -- expect refused 0A000
 SELECT o FROM orders_of(3) o;

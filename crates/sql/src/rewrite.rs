@@ -86,10 +86,14 @@ fn choose(statement: &Statement, context: &Context<'_>) -> Result<Plan, Box<Repo
     }
     let verdict = match &statement.body {
         Body::Definition(definition) => temporary::check(statement, definition, context)?,
-        Body::Query => {
-            functions::check(context, &statement.facts, statement.facts.parts.is_empty())?
+        body => {
+            let reads = match body {
+                Body::Query | Body::Change(_) => true,
+                Body::Copy(copy) => !copy.from,
+                _ => false,
+            };
+            functions::check(context, &statement.facts, reads)?
         }
-        _ => functions::check(context, &statement.facts, false)?,
     };
     if verdict == Verdict::Unknown {
         return Ok(Plan::NeedsCatalog);
@@ -336,6 +340,9 @@ pub(crate) struct Edits {
     pub(crate) merged: Vec<RelationId>,
     /// Rows are locked one by one.
     pub(crate) by_row: bool,
+    /// What volatile functions that are written out read, by their names: tables that the session has changed,
+    /// and `None` for temporary ones. PostgreSQL shows them what their own statement has written so far.
+    pub(crate) fresh: Vec<(String, Option<RelationId>)>,
 }
 
 impl Edits {

@@ -75,6 +75,13 @@ fn is_volatile(context: &Context<'_>, call: &Call) -> bool {
     functions::candidates(context, call).any(|f| f.volatility == Volatility::Volatile)
 }
 
+/// Whether one of these calls may give another value each time whatever it reads: it is no function in SQL that
+/// can be written out.
+pub(crate) fn unread(context: &Context<'_>, calls: &[Call]) -> bool {
+    let mut calls = calls.iter();
+    calls.any(|call| is_volatile(context, call) && inlined::function(context, call).is_none())
+}
+
 /// The name of a volatile function among these calls, or in a view among these relations.
 pub(crate) fn find<'f>(
     context: &Context<'_>,

@@ -20,7 +20,9 @@ use crate::resolve;
 use crate::rewrite::change::{mismatch, redact};
 use crate::rewrite::noted::Notes;
 use crate::rewrite::work::{Begun, Place, Twice, Work, Written};
-use crate::rewrite::{Edits, delete, inherited, insert, merging, sequences, temporary, update};
+use crate::rewrite::{
+    Edits, delete, inherited, inlined, insert, merging, sequences, temporary, update,
+};
 use crate::splice::{Edit, Splice};
 
 /// Plans a statement whose outermost part is `outermost`, or a query.
@@ -58,6 +60,9 @@ pub(crate) fn plan(
     if let Some(plan) = parts.instead() {
         return Ok(plan);
     }
+    inlined::refuse_fresh(&reads, |id| {
+        id.is_none_or(|id| parts.changes.contains(&context.catalog.drafted_as(id)))
+    })?;
     if let Some(first) = statement.facts.parts.first()
         && !parts.notes.ctes.is_empty()
     {

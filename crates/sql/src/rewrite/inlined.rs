@@ -2,12 +2,14 @@
 //! changed what it reads, the call is written out, as PostgreSQL itself does where it can, with the
 //! changed tables merged. Elsewhere it is sent as it stands.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use catalog::{Function, FunctionBody, Gives, Relation, quote_identifier as q};
+use catalog::{
+    Function, FunctionBody, Gives, Relation, RelationId, Volatility, quote_identifier as q,
+};
 use report::Report;
 
+use crate::classify::unsupported;
 use crate::facts::{Call, Source};
 use crate::functions::{self, Verdict};
 use crate::parse::{Body, Statement, parse};
@@ -15,12 +17,14 @@ use crate::plan::Context;
 use crate::resolve::{self, Resolved};
 use crate::splice::{Edit, Splice};
 
+use crate::volatile;
+
 use super::{Edits, advisory, lost, sequences};
 
 mod arguments;
 mod body;
 
-use arguments::{Argument, Arguments};
+use arguments::Arguments;
 
 /// Functions that call functions, so deep.
 const DEPTH_MAX: usize = 8;
@@ -47,15 +51,13 @@ pub(crate) fn write_out(
     edits: &mut Edits,
 ) -> Result<bool, Box<Report>> {
     let calls = statement.facts.calls.iter();
-    let mut calls: Vec<(&Call, &Function, Box<Report>)> = calls
+    let calls: Vec<(&Call, &Function, Box<Report>)> = calls
         .filter_map(|call| {
             let function = function(context, call)?;
             let refusal = functions::permit(context, function).err()?;
             Some((call, function, Box::new(refusal)))
         })
         .collect();
-    // arguments may hold other calls
-    calls.sort_by_key(|(call, ..)| Reverse(call.location));
     for (call, function, refusal) in calls {
         let Some(body) = &function.body else { continue };
         // else no such function, as PostgreSQL says itself
@@ -63,6 +65,7 @@ pub(crate) fn write_out(
             continue;
         };
         let none = BTreeSet::new();
+        let outer = *context;
         let context = inside(context, body, &none);
         let Some(text) = body::substituted(&context, function, body) else {
             return Err(refusal);
@@ -71,32 +74,121 @@ pub(crate) fn write_out(
         let [inner] = script.statements.as_slice() else {
             return Err(refusal);
         };
-        if !only_reads(inner) {
+        if !only_reads(inner) || volatile::unread(&context, &inner.facts.calls) {
             return Err(refusal);
         }
         if functions::check(&context, &inner.facts, true)? == Verdict::Unknown {
             return Ok(false);
         }
         arguments::check_defaults(&context, &given).ok_or_else(|| refusal.clone())?;
-        let Some(reads) = Edits::of_reads(inner, &context)? else {
+        let Some(mut reads) = Edits::of_reads(inner, &context)? else {
             return Ok(false);
         };
         if reads.list.is_empty() {
             continue;
         }
+        edits.note(&reads.merged);
+        edits.fresh.append(&mut reads.fresh);
+        if function.volatility == Volatility::Volatile {
+            let read = read(inner, &context, &reads)?;
+            let name = |id| (call.name.clone(), id);
+            edits.fresh.extend(read.into_iter().map(name));
+        }
+        qualify(inner, &context, &mut reads)?;
         let mut splice = Splice::new(&inner.text);
         splice.copy_edited(0..inner.text.len(), &reads.list);
         let query = splice.finish().0;
-        let what = (call, &given, body.as_ref());
-        let edit = call_edit(statement, what, &query, edits).ok_or(refusal)?;
-        edits.list.retain(|other| {
-            other.range.start < edit.range.start || other.range.end > edit.range.end
-        });
-        edits.list.push(edit);
-        edits.list.sort_by_key(|e| (e.range.start, e.range.end));
-        edits.note(&reads.merged);
+        if !stands_deeper(statement, (&outer, call, &given)) {
+            return Err(refusal);
+        }
+        let call = (call, &given, body.as_ref());
+        edits
+            .list
+            .extend(call_edits(statement, call, &query).ok_or(refusal)?);
     }
+    edits.list.sort_by_key(|e| (e.range.start, e.range.end));
     Ok(true)
+}
+
+/// What a written out query reads: the changed tables, and `None` for a temporary one.
+fn read(
+    inner: &Statement,
+    context: &Context<'_>,
+    reads: &Edits,
+) -> Result<Vec<Option<RelationId>>, Box<Report>> {
+    let mut read: Vec<Option<RelationId>> = reads.merged.iter().copied().map(Some).collect();
+    for r in &inner.facts.relations {
+        let found = resolve::resolve(context, r.schema.as_deref(), &r.name)?;
+        read.extend(matches!(found, Resolved::Temporary).then_some(None));
+    }
+    Ok(read)
+}
+
+/// The schema before each name of a relation that is read as it stands: where the query comes to stand, a CTE may
+/// have that name.
+fn qualify(inner: &Statement, context: &Context<'_>, reads: &mut Edits) -> Result<(), Box<Report>> {
+    for r in inner.facts.relations.iter().filter(|r| r.schema.is_none()) {
+        let schema = match resolve::resolve(context, None, &r.name)? {
+            Resolved::Known(relation) => q(&relation.schema),
+            Resolved::Temporary => "pg_temp".to_owned(),
+            Resolved::System | Resolved::Unknown => continue,
+        };
+        if !reads.list.iter().any(|e| e.range.start == r.location) {
+            let at = r.location..r.location;
+            reads.list.push(Edit::new(at, format!("{schema}.")));
+        }
+    }
+    reads.list.sort_by_key(|e| (e.range.start, e.range.end));
+    Ok(())
+}
+
+/// Whether the arguments mean the same in a subquery of the place of the call: an aggregate there is one of the
+/// query that its columns are of; a set of rows, or a value that is another one for each row, is not.
+fn stands_deeper(
+    statement: &Statement,
+    (context, call, given): (&Context<'_>, &Call, &Arguments),
+) -> bool {
+    let facts = &statement.facts;
+    let mut inside = facts.calls.iter().filter(|c| {
+        c.location > call.location
+            && given.bytes.contains(&c.location)
+            && (c.block == call.block || c.source.is_some())
+    });
+    inside.all(|c| {
+        let meant: Vec<&Function> = functions::candidates(context, c).collect();
+        let aggregate = meant.iter().any(|f| f.aggregate);
+        let of_columns = || {
+            let bytes = arguments::brackets(statement, c).map(|b| b.bytes);
+            let mut columns = facts.columns.iter();
+            bytes.is_some_and(|bytes| {
+                columns.any(|u| u.block == call.block && bytes.contains(&u.location))
+            })
+        };
+        c.plain
+            && c.source.is_none()
+            && !meant.is_empty()
+            && !meant.iter().any(|f| f.rows)
+            && !volatile::unread(context, std::slice::from_ref(c))
+            && (!aggregate || call.source.is_none() && of_columns())
+    })
+}
+
+/// Refuses what volatile functions read, where the statement changes it.
+///
+/// # Errors
+/// 0A000 with the name of one.
+pub(crate) fn refuse_fresh(
+    edits: &Edits,
+    changes: impl Fn(Option<RelationId>) -> bool,
+) -> Result<(), Box<Report>> {
+    let Some((name, _)) = edits.fresh.iter().find(|(_, id)| changes(*id)) else {
+        return Ok(());
+    };
+    Err(Box::new(
+        unsupported(&format!("{name}() in a change of what it reads"))
+            .detail("It is volatile: each call would have to see what the statement has written before it.")
+            .hint("ask for the function to be STABLE; or call it in a query of its own first"),
+    ))
 }
 
 /// That each function which a view calls, and which may not run as it is, is called by its name in the view's
@@ -166,55 +258,50 @@ fn only_reads(inner: &Statement) -> bool {
         && !facts.calls.iter().any(|c| c.name == "set_config")
 }
 
-/// What stands in the place of a call; `None` where it cannot be written so.
-fn call_edit(
+/// What a call becomes, its arguments staying where they are; `None` where it cannot be written so.
+fn call_edits(
     statement: &Statement,
     (call, given, body): (&Call, &Arguments, &FunctionBody),
     query: &str,
-    edits: &Edits,
-) -> Option<Edit> {
-    // an aggregate of the call's own query cannot stand in a FROM
-    let mut calls = statement.facts.calls.iter();
-    let inside = |c: &Call| c.location > call.location && given.bytes.contains(&c.location);
-    if !call.plain || statement.facts.locking > 0 || calls.any(inside) {
+) -> Option<Vec<Edit>> {
+    if !call.plain || statement.facts.locking > 0 {
         return None;
     }
-    let mut splice = Splice::new(&statement.text);
-    match &call.source {
+    let (before, after) = match &call.source {
         Some(source) if source.plain => {
             let label = source.alias.as_deref().unwrap_or(&call.name);
-            splice.ours(&head(statement, (label, source), &body.gives.columns)?);
+            let head = head(statement, (label, source), &body.gives.columns)?;
             // one that gives no row gives a row of NULLs where it must give one
-            if !body.gives.rows {
-                splice
-                    .ours("(VALUES (1)) AS pgdraft_o LEFT JOIN LATERAL (SELECT pgdraft_b.* FROM ");
-            }
-            rows(&mut splice, (statement, given, body), query, edits)?;
-            if !body.gives.rows {
-                splice.ours(" LIMIT 1) AS pgdraft_b ON true");
-            }
-            splice.ours(" OFFSET 0)");
-            if source.alias.is_none() {
-                splice.ours(&format!(" AS {}", q(label)));
-            }
+            let (open, close) = match body.gives.rows {
+                true => ("", ""),
+                false => (
+                    "(VALUES (1)) AS pgdraft_o LEFT JOIN LATERAL (SELECT pgdraft_b.* FROM ",
+                    " LIMIT 1) AS pgdraft_b ON true",
+                ),
+            };
+            let name = match source.alias {
+                Some(_) => String::new(),
+                None => format!(" AS {}", q(label)),
+            };
+            (format!("{head}{open}"), format!("{close} OFFSET 0){name}"))
         }
         Some(_) => return None,
         None => {
             let value = value(&body.gives)?;
-            splice.ours(if body.gives.rows {
-                "pg_catalog.unnest(ARRAY(SELECT "
-            } else {
-                "(SELECT "
-            });
-            splice.ours(&format!("{value} FROM "));
-            rows(&mut splice, (statement, given, body), query, edits)?;
-            splice.ours(if body.gives.rows { "))" } else { " LIMIT 1)" });
-            if call.bare {
-                splice.ours(&format!(" AS {}", q(&call.name)));
-            }
+            let (open, close) = match body.gives.rows {
+                true => ("pg_catalog.unnest(ARRAY(SELECT ", "))"),
+                false => ("(SELECT ", " LIMIT 1)"),
+            };
+            let name = match call.bare {
+                true => format!(" AS {}", q(&call.name)),
+                false => String::new(),
+            };
+            (format!("{open}{value} FROM "), format!("{close}{name}"))
         }
-    }
-    Some(Edit::built(given.bytes.clone(), splice))
+    };
+    let (first, last) = rows(body, query);
+    let around = (format!("{before}{first}"), format!("{last}{after}"));
+    arguments::around(statement, given, body, around)
 }
 
 /// What a row of `pgdraft_b` is as a value; `None` where it is none by itself.
@@ -253,50 +340,23 @@ fn head(
     Some(format!("{lateral}(SELECT {} FROM ", items.join(", ")))
 }
 
-/// The rows that the function gives, `pgdraft_b`, behind its parameters, so that its query can name them.
-fn rows(
-    splice: &mut Splice<'_>,
-    (statement, given, body): (&Statement, &Arguments, &FunctionBody),
-    query: &str,
-    edits: &Edits,
-) -> Option<()> {
-    parameters(splice, (statement, given, body), edits)?;
-    let names: Vec<String> = (0..body.gives.columns.len())
-        .map(|i| format!("c{i}"))
-        .collect();
-    let names = names.join(", ");
-    splice.ours(&format!(
-        " CROSS JOIN LATERAL ({query}) AS pgdraft_b({names})"
-    ));
-    Some(())
-}
-
-/// `(SELECT CAST((…) AS type) AS name, …) AS pgdraft_f`: each argument is evaluated once.
-fn parameters(
-    splice: &mut Splice<'_>,
-    (statement, given, body): (&Statement, &Arguments, &FunctionBody),
-    edits: &Edits,
-) -> Option<()> {
-    splice.ours("(SELECT * FROM (SELECT ");
-    for (i, (argument, (_, kind))) in given.list.iter().zip(&body.parameters).enumerate() {
-        splice.ours(if i > 0 { ", CAST((" } else { "CAST((" });
-        match argument {
-            Argument::Given(tokens) => {
-                let bytes = statement.tokens.bytes(tokens.clone())?;
-                splice.copy_edited(bytes, &edits.list);
-            }
-            Argument::Default(text) => splice.ours(text),
-        }
-        splice.ours(&format!(") AS {kind}) AS {}", body::column(body, i)));
-    }
-    let there: Vec<String> = (0..given.list.len())
+/// What stands before and behind the parameters, so that the rows that the function gives are those of `pgdraft_b`.
+fn rows(body: &FunctionBody, query: &str) -> (String, String) {
+    let names = (0..body.gives.columns.len()).map(|i| format!("c{i}"));
+    let names: Vec<String> = names.collect();
+    let there = (0..body.parameters.len())
         .filter(|_| body.strict)
-        .map(|i| format!("p.{} IS NOT NULL", body::column(body, i)))
-        .collect();
+        .map(|i| format!("p.{} IS NOT NULL", body::column(body, i)));
+    let there: Vec<String> = there.collect();
     let there = match there.is_empty() {
         true => String::new(),
         false => format!(" WHERE {}", there.join(" AND ")),
     };
-    splice.ours(&format!(") p{there}) AS pgdraft_f"));
-    Some(())
+    (
+        "(SELECT * FROM (SELECT ".to_owned(),
+        format!(
+            ") p{there}) AS pgdraft_f CROSS JOIN LATERAL ({query}) AS pgdraft_b({})",
+            names.join(", ")
+        ),
+    )
 }

@@ -50,7 +50,12 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     edits.push(Edit::new(name_range, format!("{head}{alias}")));
     edits.extend(view_columns(work, tree)?);
     edits.extend(partition_columns(work, tree)?);
-    edits.extend(user_values(work, tree)?);
+    let untaken = user_values(work, tree)?;
+    let of = |e: &Edit, value: &Edit| {
+        value.range.start <= e.range.start && e.range.end <= value.range.end
+    };
+    edits.retain(|e| !untaken.iter().any(|value| of(e, value)));
+    edits.extend(untaken);
     edits.extend(overriding(work.statement, tree, after));
     edits.sort_by_key(|e| (e.range.start, e.range.end));
     let body_end = work.clauses.returning.unwrap_or(work.clauses.end);

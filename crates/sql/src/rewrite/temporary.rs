@@ -15,8 +15,8 @@ use crate::functions::{self, Verdict};
 use crate::parse::{Body, Statement, parse};
 use crate::plan::{Context, DraftView, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
 use crate::resolve::{self, Resolved, is_temporary};
-use crate::rewrite::Edits;
 use crate::rewrite::change::mismatch;
+use crate::rewrite::{Edits, inlined};
 use crate::skipped::Skipped;
 use crate::splice::{Edit, Splice};
 use crate::temporary::{Definition, Name};
@@ -91,7 +91,9 @@ pub(crate) fn check(
     context: &Context<'_>,
 ) -> Result<Verdict, Report> {
     if !definition.keeps {
-        return functions::check(context, &statement.facts, false);
+        // a query is read as any other; the parameters of EXECUTE are not
+        let reads = definition.creates && definition.executes.is_none();
+        return functions::check(context, &statement.facts, reads && !definition.views);
     }
     let draft = DraftView {
         dirty: DraftView::of_all(context.catalog).dirty,
@@ -260,6 +262,7 @@ fn direct(
     let Some(mut edits) = Edits::of_reads(statement, context)? else {
         return Ok(Plan::NeedsCatalog);
     };
+    inlined::refuse_fresh(&edits, |id| id.is_none() && !targets.is_empty())?;
     edits.list.extend(targets.iter().filter_map(qualified));
     if edits.list.is_empty() {
         return Ok(Plan::Relay(Relay { effect }));

@@ -9,6 +9,7 @@ use crate::facts::Call;
 use crate::functions::{self, Verdict};
 use crate::parse::{Statement, parse};
 use crate::plan::Context;
+use crate::splice::Edit;
 
 /// The brackets of a call.
 pub(super) struct Brackets {
@@ -81,6 +82,41 @@ pub(super) fn of(
         bytes: brackets.bytes,
         list,
     }))
+}
+
+/// The call's arguments as a select list of the parameters, `CAST((…) AS type) AS name, …`, each evaluated once,
+/// between what stands before and behind it. They stay where they are, so what becomes of a part of them does.
+pub(super) fn around(
+    statement: &Statement,
+    given: &Arguments,
+    body: &FunctionBody,
+    (before, after): (String, String),
+) -> Option<Vec<Edit>> {
+    let ends = |i: usize| {
+        let (_, kind) = body.parameters.get(i)?;
+        Some(format!(") AS {kind}) AS {}", super::body::column(body, i)))
+    };
+    let mut written = Vec::new();
+    let mut defaults = Vec::new();
+    for (i, argument) in given.list.iter().enumerate() {
+        match argument {
+            Argument::Given(tokens) => written.push((statement.tokens.bytes(tokens.clone())?, i)),
+            Argument::Default(text) => defaults.push(format!("CAST(({text}{}", ends(i)?)),
+        }
+    }
+    written.sort_by_key(|(bytes, _)| bytes.start);
+    let (mut at, mut text, mut comma) = (given.bytes.start, before, "");
+    let mut edits = Vec::new();
+    for (bytes, i) in written {
+        edits.push(Edit::new(at..bytes.start, format!("{text}{comma}CAST((")));
+        (at, text, comma) = (bytes.end, ends(i)?, ", ");
+    }
+    for default in defaults {
+        text = format!("{text}{comma}{default}");
+        comma = ", ";
+    }
+    edits.push(Edit::new(at..given.bytes.end, text + &after));
+    Some(edits)
 }
 
 /// The name of `name => value`.
