@@ -1,5 +1,5 @@
 -- setup
--- shows: constraints: NOT NULL, CHECK, domain checks, lengths
+-- shows: constraints: NOT NULL, CHECK, also of the row as a whole, domain checks, lengths
 CREATE DOMAIN positive AS int NOT NULL CHECK (VALUE > 0);
 CREATE DOMAIN short AS varchar(5) CONSTRAINT no_blank CHECK (VALUE !~ ' ');
 CREATE TABLE t (id int PRIMARY KEY, a int CHECK (a >= 0), b int, c text NOT NULL, d varchar(3), e numeric(4,1), f short, g positive DEFAULT 1,
@@ -8,6 +8,10 @@ INSERT INTO t VALUES (1, 1, 2, 'x', 'abc', 1.5, 'ok', 1), (2, NULL, NULL, 'y', N
 CREATE TABLE ordered (id int PRIMARY KEY, z text NOT NULL, a int NOT NULL, h int GENERATED ALWAYS AS (a * 2) STORED, CONSTRAINT k2 CHECK (10 / a > 0),
   CONSTRAINT k1 CHECK (a <> 0), CONSTRAINT k3 CHECK (z <> 'bad' OR h > 10), CONSTRAINT "K0" CHECK (a < 9));
 INSERT INTO ordered VALUES (1, 'x', 1);
+CREATE TABLE "Whole Row" (id int PRIMARY KEY, gone int, "a b" int, h int GENERATED ALWAYS AS ("a b" + 1) STORED, c text,
+  CONSTRAINT filled CHECK ("Whole Row" IS NOT NULL OR "Whole Row".c IS NULL));
+ALTER TABLE "Whole Row" DROP COLUMN gone;
+INSERT INTO "Whole Row" (id, "a b", c) VALUES (1, 2, 'x'), (2, NULL, NULL);
 -- script
 -- expect error 23514
 INSERT INTO t VALUES (3, -1, 5, 'x');
@@ -73,3 +77,15 @@ INSERT INTO ordered SELECT n, 'x', 7 - n FROM generate_series(2, 9) n;
 INSERT INTO ordered SELECT n, 'x', 10 - n FROM generate_series(2, 9) n;
 DELETE FROM ordered WHERE a > 6;
 SELECT * FROM ordered ORDER BY id;
+-- expect error 23514
+INSERT INTO "Whole Row" (id, "a b", c) VALUES (3, NULL, 'y');
+-- expect error 23514
+UPDATE "Whole Row" SET "a b" = NULL;
+UPDATE "Whole Row" SET "a b" = 3 WHERE id = 2;
+-- expect error 23514
+COPY "Whole Row" FROM STDIN;
+4	5	z
+5	\N	z
+\.
+INSERT INTO "Whole Row" (id, "a b", c) VALUES (3, NULL, NULL) RETURNING *;
+TABLE "Whole Row" ORDER BY id;
