@@ -128,15 +128,13 @@ impl Control {
         };
         let made = new_session(&transaction, &name, &first.agent, (&whole, &origin)).await?;
         let way = (&transaction, catalog.as_ref(), &heads);
-        let rows = self.go_back(way, &sources, &made, (who, &origin)).await?;
+        self.go_back(way, &sources, &made, (who, &origin)).await?;
+        let made = self.made(&transaction, made).await?;
         transaction.commit().await?;
-        Ok(Changed::Made {
-            session: made.name,
-            rows,
-        })
+        Ok(made)
     }
 
-    /// Writes the way back from each commit into the session that was made for it; how many rows.
+    /// Writes the way back from each commit into the session that was made for it.
     async fn go_back(
         &self,
         (transaction, catalog, heads): (
@@ -147,7 +145,7 @@ impl Control {
         sources: &[(Session, Undo)],
         made: &Session,
         (who, origin): (&str, &str),
-    ) -> Result<u64, ControlError> {
+    ) -> Result<(), ControlError> {
         let (mut rows, mut total) = (0, 0);
         for (source, _) in sources {
             for (id, _) in tables::touched(transaction, source.sid).await? {
@@ -168,7 +166,7 @@ impl Control {
                 rows += write_back(transaction, &draft, (source, *what), (made, op)).await?;
             }
         }
-        Ok(rows)
+        Ok(())
     }
 }
 

@@ -203,13 +203,8 @@ impl Hold<'_> {
 
 /// Updates rows in one set of columns.
 pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> String {
-    let relation = own.draft.relation;
-    let stored: Vec<&Column> = set
-        .iter()
-        .filter_map(|name| relation.column(name))
-        .collect();
+    let stored = set.iter().filter_map(|c| own.draft.relation.column(c));
     let assignments: Vec<String> = stored
-        .iter()
         .map(|c| {
             let mut value = merged(own, c);
             if which == Which::Union {
@@ -222,6 +217,13 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
             format!("{} = {value}", quote_identifier(&c.name))
         })
         .collect();
+    update_modified(own, &assignments.join(", ")) + &updated(own, set, which, hold)
+}
+
+/// ` AND …`: the rows of such an update, beside those of [`update_modified`].
+pub(crate) fn updated(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> String {
+    let relation = own.draft.relation;
+    let stored: Vec<&Column> = set.iter().filter_map(|c| relation.column(c)).collect();
     let compared: &[&Column] = match hold {
         Hold::Seen(_) => &stored,
         Hold::Locked => &[],
@@ -258,8 +260,7 @@ pub fn update(own: &Own<'_>, set: &[String], which: Which, hold: Hold<'_>) -> St
         }
     };
     format!(
-        "{} AND {rows}{unmoved}{within}{part}",
-        update_modified(own, &assignments.join(", ")),
+        " AND {rows}{unmoved}{within}{part}",
         within = hold.within(),
         part = own.within("b"),
     )
@@ -328,6 +329,19 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
 
 /// Deletes the removed rows that are as the draft saw them.
 pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
+    let base = own.draft.relation.only();
+    let (first, rest) = (own.first(), removed(own, hold));
+    format!("WITH f AS ({first}) DELETE FROM {base} b USING {rest}")
+}
+
+/// How many they are: one bigint column.
+pub(crate) fn count_removed(own: &Own<'_>, hold: Hold<'_>) -> String {
+    let base = own.draft.relation.only();
+    let (first, rest) = (own.first(), removed(own, hold));
+    format!("WITH f AS ({first}) SELECT count(*) FROM {base} b, {rest}")
+}
+
+fn removed(own: &Own<'_>, hold: Hold<'_>) -> String {
     let relation = own.draft.relation;
     let unmoved: String = relation
         .writable()
@@ -335,9 +349,7 @@ pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "WITH f AS ({}) DELETE FROM {} b USING {} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}{part}",
-        own.first(),
-        relation.only(),
+        "{} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}{part}",
         own.head(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),

@@ -2,8 +2,9 @@
 
 use catalog::{Relation, SessionId};
 
-use crate::Draft;
+use crate::apply::{Hold, Which, count_made, count_modified, count_removed, updated};
 use crate::text::{column, columns, differ, key_columns, object, same_base, shown_key};
+use crate::{Draft, Own};
 
 /// Tables of production that the transaction has written to: oid, rows deleted (bigint).
 pub const CHANGED_TABLES: &str = "SELECT relid, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables WHERE schemaname <> 'pgdraft' AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY schemaname, relname";
@@ -84,4 +85,19 @@ pub fn places(draft: &Draft<'_>, sid: SessionId, rows_max: usize) -> String {
         sid.0,
         columns("h", names)
     )
+}
+
+/// How many rows an insert writes where nobody keeps one away: one bigint column.
+pub fn inserts(own: &Own<'_>) -> String {
+    count_made(own, "")
+}
+
+/// How many rows an update of these columns writes.
+pub fn updates(own: &Own<'_>, set: &[String]) -> String {
+    count_modified(own) + &updated(own, set, Which::Union, Hold::Seen(""))
+}
+
+/// How many rows a delete removes.
+pub fn deletes(own: &Own<'_>) -> String {
+    count_removed(own, Hold::Seen(""))
 }

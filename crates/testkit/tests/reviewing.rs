@@ -390,3 +390,60 @@ fn what_a_truncation_did_not_know_is_settled() {
     assert_eq!(rows(&production.run(all)), seen);
     assert_eq!(rows(&production.run("SELECT at FROM notes")), [["9"]]);
 }
+
+/// Rows that production's trigger keeps away are named as those that meet an error are.
+#[test]
+fn a_rehearsal_names_rows_that_a_trigger_keeps_away() {
+    let (database, proxy) = over(
+        "CREATE TABLE kept (id int PRIMARY KEY, v int); INSERT INTO kept SELECT g, g FROM generate_series(1, 8) g;
+         CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'DELETE' THEN RETURN CASE WHEN OLD.v = 7 THEN NULL ELSE OLD END; END IF;
+            IF NEW.v > 100 THEN RETURN NULL; ELSIF NEW.v < 0 THEN RAISE EXCEPTION 'below zero'; END IF;
+            NEW.v := NEW.v + 1; RETURN NEW; END $$;
+         CREATE TRIGGER keep BEFORE INSERT OR UPDATE OR DELETE ON kept FOR EACH ROW EXECUTE FUNCTION keep();",
+    );
+    let mut production = database.connect();
+    let mut agent = proxy.connect("s");
+    agent
+        .run("UPDATE kept SET v = CASE id WHEN 1 THEN 200 WHEN 2 THEN -1 ELSE 50 END WHERE id < 5");
+    agent.run("INSERT INTO kept VALUES (20, 20), (21, 300), (22, 22)");
+    agent.run("DELETE FROM kept WHERE id > 5 AND id < 9");
+    let told = rows(&proxy.connect_reviewer().run("REHEARSE SESSION 's'"));
+    let mut short: Vec<String> = told
+        .iter()
+        .map(|r| format!("{} {} {}", r[0], r[2], &r[5][..5]))
+        .collect();
+    short.sort();
+    assert_eq!(
+        short,
+        [
+            "error {\"id\": 1} 09000",
+            "error {\"id\": 21} 09000",
+            "error {\"id\": 2} P0001",
+            "error {\"id\": 7} 09000"
+        ],
+        "{told:?}"
+    );
+    assert_eq!(rows(&production.run("SELECT count(*) FROM kept")), [["8"]]);
+}
+
+/// Several commits undone together: the answer counts the rows of the draft, now and when it is asked for again.
+#[test]
+fn an_undo_of_several_commits_counts_its_rows() {
+    let (_database, proxy) = over(SETUP);
+    let mut rita = proxy.connect_reviewer();
+    for (session, statement) in [
+        ("one", "UPDATE stock SET a = 10 WHERE id < 3"),
+        ("two", "UPDATE stock SET a = 11 WHERE id = 1"),
+    ] {
+        proxy.connect(session).run(statement);
+        rita.run(&format!("COMMIT SESSION '{session}'"));
+    }
+    for _ in 0..2 {
+        let reply = rita.run("REVERT AGENT 'agent' SINCE '2020-01-01' AS 'back'");
+        assert_eq!(
+            reply.notices[0].message(),
+            "session \"back\" made with 2 rows"
+        );
+    }
+}

@@ -11,6 +11,7 @@ use tokio_postgres::{Row, Transaction};
 use super::Failed;
 use crate::ControlError;
 use crate::commit::{Kind, Plan, Step, Work};
+use crate::sessions::count;
 
 /// So many are named.
 const ERRORS_MAX: usize = 100;
@@ -99,7 +100,7 @@ impl Way<'_> {
             .transaction
             .query_typed_one(&apply::summary(own), &[])
             .await?;
-        let Some(write) = writing(own, step, &row)? else {
+        let Some(statement) = writing(own, step, &row)? else {
             return Ok(());
         };
         let rows = self
@@ -111,7 +112,7 @@ impl Way<'_> {
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect::<Result<Vec<Place>, tokio_postgres::Error>>()?;
         if found.len() > ROWS_MAX {
-            if let Some(error) = self.attempt(&write(own)).await? {
+            if let Some(error) = self.writes(own, &statement).await? {
                 self.found.push(Failed::of(Some(own), None, &error));
             }
             return Ok(());
@@ -122,7 +123,8 @@ impl Way<'_> {
             if self.found.len() >= ERRORS_MAX || self.attempts >= ATTEMPTS_MAX {
                 return Ok(());
             }
-            let Some(error) = self.attempt(&of(&write, own, part)).await? else {
+            let slice = slice(part);
+            let Some(error) = self.writes(&some(own, &slice), &statement).await? else {
                 continue;
             };
             match part {
@@ -136,7 +138,7 @@ impl Way<'_> {
                 }
             }
         }
-        self.exchange(own, (&write, &changed(own, &row)?), waiting)
+        self.exchange(own, (&statement, &changed(own, &row)?), waiting)
             .await
     }
 
@@ -145,7 +147,7 @@ impl Way<'_> {
     async fn exchange(
         &mut self,
         own: &Own<'_>,
-        (write, set): (&Write, &[String]),
+        (statement, set): (&Statement, &[String]),
         mut waiting: Vec<(&Place, ControlError)>,
     ) -> Result<(), ControlError> {
         let mut before = usize::MAX;
@@ -153,8 +155,9 @@ impl Way<'_> {
             before = waiting.len();
             let mut left = Vec::new();
             for (place, _) in waiting {
-                let text = of(write, own, std::slice::from_ref(place));
-                if let Some(error) = self.attempt(&text).await? {
+                let slice = slice(std::slice::from_ref(place));
+                let some = some(own, &slice);
+                if let Some(error) = self.writes(&some, statement).await? {
                     left.push((place, error));
                 }
             }
@@ -202,15 +205,49 @@ impl Way<'_> {
         Ok(written.is_ok_and(|rows| rows > 0))
     }
 
+    /// Writes these rows; the error that one of them meets, or that production's triggers kept one away.
+    async fn writes(
+        &mut self,
+        own: &Own<'_>,
+        statement: &Statement,
+    ) -> Result<Option<ControlError>, ControlError> {
+        let expected = match own.draft.relation.triggers {
+            false => 0,
+            true => {
+                let counted = self
+                    .transaction
+                    .query_typed_one(&(statement.count)(own), &[])
+                    .await?;
+                count(counted.try_get(0)?)
+            }
+        };
+        let text = (statement.write)(own);
+        self.attempt_of(&text, (&own.draft.relation.name, expected))
+            .await
+    }
+
     /// The error of a statement, after which everything is as before it.
     async fn attempt(&mut self, statement: &str) -> Result<Option<ControlError>, ControlError> {
+        self.attempt_of(statement, ("", 0)).await
+    }
+
+    /// The same of one that writes so many rows of a table.
+    async fn attempt_of(
+        &mut self,
+        statement: &str,
+        (table, expected): (&str, u64),
+    ) -> Result<Option<ControlError>, ControlError> {
         self.attempts += 1;
         self.transaction
             .batch_execute("SAVEPOINT pgdraft_try")
             .await?;
-        let done = self.transaction.batch_execute(statement).await;
-        let error = match done {
-            Ok(()) => None,
+        let error = match self.transaction.execute_typed(statement, &[]).await {
+            Ok(written) if written < expected => Some(ControlError::Incomplete {
+                table: table.to_owned(),
+                expected,
+                written,
+            }),
+            Ok(_) => None,
             Err(error) => Some(ControlError::from(error)),
         };
         let end = match &error {
@@ -250,11 +287,6 @@ async fn there(
     Ok(there)
 }
 
-/// A statement for some rows.
-fn of(write: &Write, own: &Own<'_>, part: &[Place]) -> String {
-    write(&some(own, &slice(part)))
-}
-
 /// Places, with commas between them.
 fn slice(part: &[Place]) -> String {
     let places: Vec<String> = part.iter().map(|(at, _)| format!("\"{at}\"")).collect();
@@ -279,10 +311,18 @@ fn changed(own: &Own<'_>, summary: &Row) -> Result<Vec<String>, ControlError> {
         .collect())
 }
 
-type Write = Box<dyn Fn(&Own<'_>) -> String + Send + Sync>;
+type Text = Box<dyn Fn(&Own<'_>) -> String + Send + Sync>;
+
+/// What a step does to some rows of a draft.
+struct Statement {
+    /// The statement.
+    write: Text,
+    /// A query that counts the rows it is to write: one bigint column.
+    count: Text,
+}
 
 /// The statement of a step, for some rows of a draft; `None` where there is nothing to do.
-fn writing(own: &Own<'_>, step: Kind, summary: &Row) -> Result<Option<Write>, ControlError> {
+fn writing(own: &Own<'_>, step: Kind, summary: &Row) -> Result<Option<Statement>, ControlError> {
     let place = match step {
         Kind::Insert => 0,
         Kind::Update => 1,
@@ -292,13 +332,22 @@ fn writing(own: &Own<'_>, step: Kind, summary: &Row) -> Result<Option<Write>, Co
         return Ok(None);
     }
     let names = changed(own, summary)?;
-    Ok(Some(match step {
-        Kind::Insert => Box::new(|own: &Own<'_>| apply::insert(own, &[])),
-        Kind::Update => {
-            Box::new(move |own: &Own<'_>| apply::update(own, &names, Which::Union, Hold::Seen("")))
-        }
-        Kind::Delete => Box::new(|own: &Own<'_>| apply::delete(own, Hold::Seen(""))),
-    }))
+    let counted = names.clone();
+    let (write, count): (Text, Text) = match step {
+        Kind::Insert => (
+            Box::new(|own| apply::insert(own, &[])),
+            Box::new(text::inserts),
+        ),
+        Kind::Update => (
+            Box::new(move |own| apply::update(own, &names, Which::Union, Hold::Seen(""))),
+            Box::new(move |own| text::updates(own, &counted)),
+        ),
+        Kind::Delete => (
+            Box::new(|own| apply::delete(own, Hold::Seen(""))),
+            Box::new(text::deletes),
+        ),
+    };
+    Ok(Some(Statement { write, count }))
 }
 
 /// Another row has what the row is to have, maybe only until it is written too.
