@@ -49,6 +49,8 @@ enum Event {
 enum Step {
     /// Runs a statement.
     Run(String),
+    /// Has nothing to do yet, where the trigger has to be there.
+    Nothing,
     /// Raises an error if the query, of one text value, is not NULL; the value is the detail.
     Refuse { query: String, error: Raise },
     /// A step about removed and moved rows alone, left out where a few rows have none of them.

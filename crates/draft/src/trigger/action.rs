@@ -18,7 +18,7 @@ pub(super) fn actions(draft: &Draft<'_>, event: Event) -> Vec<Step> {
             let acts = acts(key.on_delete) || acts(key.on_update);
             if acts && child.is_some_and(|c| crate::check(c).is_ok()) {
                 // The trigger is there before the child's head, whose making then takes no lock on this one.
-                steps.push(Step::Run("NULL".to_owned()));
+                steps.push(Step::Nothing);
             }
             continue;
         };
