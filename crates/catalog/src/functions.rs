@@ -68,14 +68,16 @@ pub struct Function {
     pub body: Option<Arc<FunctionBody>>,
 }
 
-/// A function in SQL that a query can stand for: all of its arguments have a type, it has no settings and
-/// not its owner's rights.
+/// A function in SQL that a query can stand for: all of its arguments have a type, it has no settings but a
+/// `search_path`, and not its owner's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionBody {
     /// Its one statement.
     pub text: String,
     /// The names in `text` are qualified (BEGIN ATOMIC, RETURN); else the caller's `search_path` finds them.
     pub qualified: bool,
+    /// The `search_path` that it sets for itself: where it has one, that finds the names.
+    pub path: Option<Vec<String>>,
     /// Name (empty for none) and type of each parameter.
     pub parameters: Vec<(String, String)>,
     /// The defaults of the last parameters, as expressions.

@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// Effective search path, without implicit schemas, unquoted, `$user` resolved.
     pub search_path: &'a [String],
+    /// That of the client's own text, by which PostgreSQL reads whatever is sent.
+    pub outermost: &'a [String],
     /// The draft.
     pub draft: &'a DraftView,
     /// Names of the connection's temporary relations.
@@ -63,6 +65,7 @@ impl<'a> Context<'a> {
         Self {
             catalog,
             search_path,
+            outermost: search_path,
             draft,
             temporary,
             functions,

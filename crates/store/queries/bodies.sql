@@ -17,6 +17,7 @@ WITH parameter AS (
     FROM parameter GROUP BY function
 )
 SELECT p.oid AS id, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS text, p.prosqlbody IS NOT NULL AS qualified,
+       substring(p.proconfig[1] FROM '=(.*)') AS path,
        p.proisstrict AS strict, p.proretset AS rows, coalesce(a.names, '{}') AS names, coalesce(a.types, '{}') AS types,
        coalesce(a.defaults, '{}') AS defaults, t.typtype IN ('c', 'p') AS composite,
        CASE WHEN t.typtype <> 'p' THEN format_type(p.prorettype, -1) END AS kind,
@@ -31,7 +32,7 @@ JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_language l ON l.oid = p.prolang
 JOIN pg_type t ON t.oid = p.prorettype
 LEFT JOIN parameters a ON a.function = p.oid
-WHERE l.lanname = 'sql' AND p.prokind = 'f' AND NOT p.prosecdef AND p.proconfig IS NULL AND p.provariadic = 0
+WHERE l.lanname = 'sql' AND p.prokind = 'f' AND NOT p.prosecdef AND (p.proconfig IS NULL OR cardinality(p.proconfig) = 1 AND p.proconfig[1] LIKE 'search\_path=%' AND p.proconfig[1] !~ '\$user') AND p.provariadic = 0
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgdraft') AND n.nspname !~ '^pg_(toast|temp)'
   AND (t.typtype IN ('b', 'd', 'e', 'r', 'm', 'c') OR a.column_names IS NOT NULL)
   AND NOT EXISTS (SELECT FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) a (type) JOIN pg_type y ON y.oid = a.type WHERE y.typtype = 'p')

@@ -74,7 +74,8 @@ pub(crate) fn write_out(
         let [inner] = script.statements.as_slice() else {
             return Err(refusal);
         };
-        if !only_reads(inner) || volatile::unread(&context, &inner.facts.calls) {
+        let astray = !same_names(inner, body, &context);
+        if astray || !only_reads(inner) || volatile::unread(&context, &inner.facts.calls) {
             return Err(refusal);
         }
         if functions::check(&context, &inner.facts, true)? == Verdict::Unknown {
@@ -131,6 +132,11 @@ fn qualify(inner: &Statement, context: &Context<'_>, reads: &mut Edits) -> Resul
         let schema = match resolve::resolve(context, None, &r.name)? {
             Resolved::Known(relation) => q(&relation.schema),
             Resolved::Temporary => "pg_temp".to_owned(),
+            // the client's path may find what the function's does not
+            Resolved::Unknown if context.search_path != context.outermost => {
+                let message = format!("relation \"{}\" does not exist", r.name);
+                return Err(Box::new(Report::error("42P01", message)));
+            }
             Resolved::System | Resolved::Unknown => continue,
         };
         if !reads.list.iter().any(|e| e.range.start == r.location) {
@@ -225,7 +231,7 @@ pub(crate) fn all_named(
 
 fn inside<'c>(
     context: &Context<'c>,
-    body: &FunctionBody,
+    body: &'c FunctionBody,
     none: &'c BTreeSet<String>,
 ) -> Context<'c> {
     let inside = Context {
@@ -233,16 +239,52 @@ fn inside<'c>(
         in_view: false,
         ..*context
     };
-    match (body.qualified, context.client) {
-        (true, _) => inside.qualified(none),
-        (false, Some((search_path, temporary))) => Context {
-            search_path,
+    let (path, temporary) = context
+        .client
+        .unwrap_or((context.search_path, context.temporary));
+    let own = (body.path.as_deref().unwrap_or(path), temporary);
+    match body.qualified {
+        true => Context {
+            client: Some(own),
+            ..inside.qualified(none)
+        },
+        false => Context {
+            search_path: own.0,
             temporary,
             client: None,
             ..inside
         },
-        (false, None) => inside,
     }
+}
+
+/// Whether the names of a text that its function's own path finds mean the same where the client's path does: both
+/// are one, or it is empty, and the client's finds nothing else.
+fn same_names(inner: &Statement, body: &FunctionBody, inside: &Context<'_>) -> bool {
+    let outermost = inside.outermost;
+    let places = looked_in(inside.search_path);
+    if body.qualified || places == looked_in(outermost) {
+        return true;
+    }
+    let shows = |f: &Function| f.schema != "pg_catalog" && outermost.contains(&f.schema);
+    let unqualified = inner.facts.calls.iter().filter(|c| c.schema.is_none());
+    let mut functions = unqualified.filter_map(|c| inside.catalog.functions.get(&c.name));
+    let operators = inner.facts.operators.iter();
+    let mut operators = operators.filter_map(|o| inside.catalog.operators.get(o));
+    let text = inner.text.to_lowercase();
+    places.is_empty()
+        && !functions.any(|all| all.iter().any(shows))
+        && !operators.any(|all| all.iter().any(shows))
+        && !["search_path", "current_schema"]
+            .iter()
+            .any(|word| text.contains(word))
+}
+
+/// The schemas of a path but those in which temporary relations and PostgreSQL's own names are found in any case.
+fn looked_in(path: &[String]) -> Vec<&String> {
+    let places = path.iter().enumerate();
+    let places =
+        places.filter(|(i, s)| s.as_str() != "pg_temp" && !(*i == 0 && s.as_str() == "pg_catalog"));
+    places.map(|(_, s)| s).collect()
 }
 
 /// A query without an effect on the connection.

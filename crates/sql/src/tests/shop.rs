@@ -327,6 +327,7 @@ pub(crate) fn shop() -> Catalog {
     let body = |text: &str, gives: Gives| FunctionBody {
         text: text.into(),
         qualified: false,
+        path: None,
         parameters: vec![("who".into(), "integer".into())],
         defaults: Vec::new(),
         strict: true,

@@ -31,6 +31,10 @@ async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<Function
             text: row.try_get("text")?,
             qualified: row.try_get("qualified")?,
             parameters: named("names", "types")?,
+            path: row
+                .try_get::<_, Option<String>>("path")?
+                .as_deref()
+                .map(schemas),
             defaults: row.try_get("defaults")?,
             strict: row.try_get("strict")?,
             gives,
@@ -38,6 +42,21 @@ async fn bodies(client: &impl GenericClient) -> Result<HashMap<u32, Arc<Function
         bodies.insert(row.try_get("id")?, Arc::new(body));
     }
     Ok(bodies)
+}
+
+/// The schemas of a `search_path` as PostgreSQL keeps it: names in quotes where they need them, none for "".
+fn schemas(path: &str) -> Vec<String> {
+    let mut quoted = false;
+    let apart = |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    };
+    let names = path.split(apart).map(str::trim);
+    let names = names.map(|name| match name.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').unwrap_or(rest).replace("\"\"", "\""),
+        None => name.to_lowercase(),
+    });
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// Fills functions and operators; returns the functions by oid, for what calls them unseen.
