@@ -27,6 +27,17 @@ impl Token {
     }
 }
 
+/// What stands before a bracket that holds one value of a list.
+const BEFORE_VALUES: [Kind; 7] = [
+    Kind::Select,
+    Kind::Returning,
+    Kind::Distinct,
+    Kind::All,
+    Kind::Ascii40,
+    Kind::Ascii41,
+    Kind::Ascii44,
+];
+
 /// The longest are those like `CREATE TEXT SEARCH DICTIONARY`.
 const WORDS_MAX: usize = 4;
 
@@ -145,6 +156,26 @@ impl Tokens {
         let first = self.list.get(range.start)?;
         let last = self.list.get(range.end.checked_sub(1)?)?;
         (range.start < range.end).then_some(first.start..last.end)
+    }
+
+    /// A byte range with the brackets that stand directly around it, `((…))`, and are none of a call or a row.
+    pub(crate) fn with_brackets(&self, bytes: Range<usize>) -> Range<usize> {
+        let mut first = self.list.partition_point(|t| t.start < bytes.start);
+        let mut behind = self.list.partition_point(|t| t.start < bytes.end);
+        let mut all = bytes;
+        let is = |at: Option<usize>, kinds: &[Kind]| {
+            let token = at.and_then(|at| self.list.get(at));
+            token.filter(|t| kinds.iter().any(|kind| t.is(*kind)))
+        };
+        while let (Some(open), Some(close), Some(_)) = (
+            is(first.checked_sub(1), &[Kind::Ascii40]),
+            is(Some(behind), &[Kind::Ascii41]),
+            is(first.checked_sub(2), &BEFORE_VALUES),
+        ) {
+            (first, behind) = (first - 1, behind + 1);
+            all = open.start..close.end;
+        }
+        all
     }
 
     /// Splits an index range at commas of that depth.

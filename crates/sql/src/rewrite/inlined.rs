@@ -334,16 +334,17 @@ fn call_edits(
                 true => ("pg_catalog.unnest(ARRAY(SELECT ", "))"),
                 false => ("(SELECT ", " LIMIT 1)"),
             };
-            let name = match call.bare {
-                true => format!(" AS {}", q(&call.name)),
-                false => String::new(),
-            };
-            (format!("{open}{value} FROM "), format!("{close}{name}"))
+            (format!("{open}{value} FROM "), close.to_owned())
         }
     };
     let (first, last) = rows(body, query);
     let around = (format!("{before}{first}"), format!("{last}{after}"));
-    arguments::around(statement, given, body, around)
+    let mut edits = arguments::around(statement, given, body, around)?;
+    if call.bare {
+        let end = statement.tokens.with_brackets(given.bytes.clone()).end;
+        edits.push(Edit::new(end..end, format!(" AS {}", q(&call.name))));
+    }
+    Some(edits)
 }
 
 /// What a row of `pgdraft_b` is as a value; `None` where it is none by itself.

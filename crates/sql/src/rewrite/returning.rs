@@ -180,14 +180,16 @@ impl Returning {
     }
 
     /// Replaces a column reference, whose name an item keeps.
-    fn put(&mut self, work: &Work<'_>, column: &ColumnUse, mut text: String) {
-        let first = work.statement.tokens.at(column.location);
-        let whole = |first| is_whole_target(work, first, 2 * column.fields.len() - 1);
+    fn put(&mut self, work: &Work<'_>, column: &ColumnUse, text: String) {
+        let replaced = replace(work.statement, column, &text);
         let name = column.fields.last().filter(|name| *name != "*");
-        if let Some(name) = name.filter(|_| first.is_some_and(whole)) {
-            text.push_str(&format!(" AS {}", q(name)));
+        if let (Some(name), true, Some(edit)) = (name, column.bare, &replaced) {
+            let tokens = &work.statement.tokens;
+            let end = tokens.with_brackets(edit.range.clone()).end;
+            let named = Edit::new(end..end, format!(" AS {}", q(name)));
+            self.edits.push(named);
         }
-        self.edits.extend(replace(work.statement, column, &text));
+        self.edits.extend(replaced);
     }
 
     fn lift(&mut self, expression: String) -> String {
@@ -450,7 +452,11 @@ fn replace(statement: &Statement, column: &ColumnUse, text: &str) -> Option<Edit
             end += label;
         }
     }
-    Some(Edit::new(tokens.bytes(first..end)?, text.to_owned()))
+    let mut bytes = tokens.bytes(first..end)?;
+    if statement.facts.spread.contains(&column.location) {
+        bytes = tokens.with_brackets(bytes);
+    }
+    Some(Edit::new(bytes, text.to_owned()))
 }
 
 fn key_columns(changed: &Changed, image: impl Fn(usize) -> String) -> String {

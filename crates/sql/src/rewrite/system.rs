@@ -1,6 +1,8 @@
 //! System columns and TABLESAMPLE of merged reads. A derived table has neither, so the merged read
 //! gives the system columns that the statement asks for under names of ours, and draws the sample.
 
+use std::ops::Range;
+
 use catalog::{Relation, RelationKind, quote_identifier, quote_literal};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
@@ -103,13 +105,8 @@ pub(crate) fn edits(
         let first = statement.tokens.at(column.location).ok_or_else(lost)?;
         if let Some(name) = name_of(statement, column, item) {
             let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
-            let output = if column.bare {
-                format!(" AS {name}")
-            } else {
-                String::new()
-            };
-            let text = format!("{label}.{}{output}", system.alias(name));
-            edits.push(Edit::new(range, text));
+            edits.extend(named(statement, column, &range, name));
+            edits.push(Edit::new(range, format!("{label}.{}", system.alias(name))));
             continue;
         }
         let all = quoted_columns(&item.relation, &label);
@@ -133,9 +130,10 @@ pub(crate) fn edits(
                     && reaches(statement, column, item, table) =>
             {
                 let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
-                let spread = statement.facts.spread.contains(&column.location);
-                let text = if spread { all } else { row(item, &all) };
-                edits.push(Edit::new(range, text));
+                edits.push(match statement.facts.spread.contains(&column.location) {
+                    true => Edit::new(statement.tokens.with_brackets(range), all),
+                    false => Edit::new(range, row(item, &all)),
+                });
             }
             _ => {}
         }
@@ -182,21 +180,18 @@ pub(crate) fn row_edits(
     };
     let written = |column: &ColumnUse| {
         let argument = || facts.arguments.contains(&column.location);
-        let output = if column.bare {
-            format!(" AS {label}")
-        } else {
-            String::new()
-        };
         match column.fields.as_slice() {
-            [bare] if bare == name && (more || argument()) => Some(format!("{text}{output}")),
+            [bare] if bare == name && (more || argument()) => Some((text.clone(), Some(&label))),
             [table, field] if table == name => match field.as_str() {
                 // not one that stands for the columns one by one
                 "*" if argument() && !facts.spread.contains(&column.location) => {
-                    Some(format!("{text}{output}"))
+                    Some((text.clone(), Some(&label)))
                 }
                 "*" => None,
                 // a function of the row
-                _ if lacks(item, field) => Some(format!("({text}).{}", quote_identifier(field))),
+                _ if lacks(item, field) => {
+                    Some((format!("({text}).{}", quote_identifier(field)), None))
+                }
                 _ => None,
             },
             _ => None,
@@ -205,9 +200,25 @@ pub(crate) fn row_edits(
     let uses = facts.columns.iter().filter(|column| meant(column));
     uses.filter_map(|column| {
         let (range, _) = statement.tokens.name_at(column.location)?;
-        Some(Edit::new(range, written(column)?))
+        let (text, name) = written(column)?;
+        let name = name.and_then(|name| named(statement, column, &range, name));
+        Some([Some(Edit::new(range, text)), name])
     })
+    .flatten()
+    .flatten()
     .collect()
+}
+
+/// The name of an output column that stood for itself, behind the brackets around it.
+fn named(
+    statement: &Statement,
+    column: &ColumnUse,
+    bytes: &Range<usize>,
+    name: &str,
+) -> Option<Edit> {
+    let end = statement.tokens.with_brackets(bytes.clone()).end;
+    let edit = || Edit::new(end..end, format!(" AS {name}"));
+    column.bare.then(edit)
 }
 
 /// No column of it has that name.

@@ -606,13 +606,13 @@ impl<'a> Work<'a> {
         }
         let shown = changed.shown().columns.iter();
         let columns = list(shown.map(|c| changed.column(&c.name)));
-        let (range, _) = self.statement.tokens.name_at(column.location)?;
-        let text = if star && facts.spread.contains(&column.location) {
-            columns
-        } else {
-            format!("ROW({columns})::{}", changed.shown().qualified())
-        };
-        Some(Edit::new(range, text))
+        let tokens = &self.statement.tokens;
+        let (range, _) = tokens.name_at(column.location)?;
+        if star && facts.spread.contains(&column.location) {
+            return Some(Edit::new(tokens.with_brackets(range), columns));
+        }
+        let row = format!("ROW({columns})::{}", changed.shown().qualified());
+        Some(Edit::new(range, row))
     }
 
     /// It stands in the query of an INSERT, which does not see the target.
