@@ -89,3 +89,11 @@ DELETE FROM task WHERE id = 20;
 EXECUTE p(2, '2024-01-15');
 SELECT open_beside(team) FROM team ORDER BY id;
 SELECT max(open_beside(t)) FROM team t;
+SELECT * FROM ids(2) WITH ORDINALITY;
+SELECT i.task_id, i.ordinality FROM ids(3) WITH ORDINALITY AS i WHERE i.ordinality > 1 ORDER BY 2;
+SELECT t.id, s.title, s.n FROM team t, search('task', t.id) WITH ORDINALITY AS s (a, b, title, d, e, n) WHERE n < 3 ORDER BY 1, 3;
+SELECT * FROM points_of(2) WITH ORDINALITY;
+SELECT * FROM team_by(99) WITH ORDINALITY;
+SELECT * FROM ids(77) WITH ORDINALITY;
+-- expect refused 0A000
+SELECT i FROM ids(2) WITH ORDINALITY AS i;

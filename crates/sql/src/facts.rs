@@ -58,8 +58,10 @@ pub(crate) struct Call {
 pub(crate) struct Source {
     /// Alias, if the client wrote one.
     pub(crate) alias: Option<String>,
-    /// Nothing stands behind the call but an alias.
+    /// Nothing stands behind the call but WITH ORDINALITY and an alias.
     pub(crate) plain: bool,
+    /// WITH ORDINALITY was written.
+    pub(crate) ordinality: bool,
     /// LATERAL was written.
     pub(crate) lateral: bool,
 }

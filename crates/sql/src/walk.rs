@@ -461,7 +461,8 @@ fn source(function: &RangeFunction) -> Source {
     let one = function.functions.len() == 1 && !function.is_rowsfrom;
     Source {
         alias: function.alias.as_ref().map(|a| a.aliasname.clone()),
-        plain: one && !function.ordinality && function.coldeflist.is_empty(),
+        plain: one && function.coldeflist.is_empty(),
+        ordinality: function.ordinality,
         lateral: function.lateral,
     }
 }

@@ -371,14 +371,17 @@ fn head(
     let own = columns.iter().any(|(name, _)| name.is_empty());
     let whole = |c: &crate::facts::ColumnUse| c.fields.as_slice() == [label];
     // the whole row would be some record
-    if !own && statement.facts.columns.iter().any(whole) {
+    if (!own || source.ordinality) && statement.facts.columns.iter().any(whole) {
         return None;
     }
     let items = columns.iter().enumerate().map(|(i, (name, kind))| {
         let name = if name.is_empty() { label } else { name };
         format!("CAST(pgdraft_b.c{i} AS {kind}) AS {}", q(name))
     });
-    let items: Vec<String> = items.collect();
+    let mut items: Vec<String> = items.collect();
+    if source.ordinality {
+        items.push("pg_catalog.row_number() OVER () AS ordinality".to_owned());
+    }
     let lateral = if source.lateral { "" } else { "LATERAL " };
     Some(format!("{lateral}(SELECT {} FROM ", items.join(", ")))
 }

@@ -11,7 +11,7 @@ use crate::parse::{Statement, parse};
 use crate::plan::Context;
 use crate::splice::Edit;
 
-/// The brackets of a call.
+/// The brackets of a call, with what belongs to it behind them.
 pub(super) struct Brackets {
     /// The whole call.
     pub(super) bytes: Range<usize>,
@@ -24,8 +24,14 @@ pub(super) fn brackets(statement: &Statement, call: &Call) -> Option<Brackets> {
     let (name, open) = tokens.name_at(call.location)?;
     let depth = tokens.get(open).filter(|t| t.is(Kind::Ascii40))?.depth;
     let close = tokens.find(open + 1..tokens.len(), depth, |_, t| t.is(Kind::Ascii41))?;
+    // WITH ORDINALITY goes with the call
+    let counted = call.source.as_ref().is_some_and(|s| s.ordinality);
+    let last = tokens.get(close + if counted { 2 } else { 0 })?;
+    if counted && !last.is(Kind::Ordinality) {
+        return None;
+    }
     Some(Brackets {
-        bytes: name.start..tokens.get(close)?.end,
+        bytes: name.start..last.end,
         list: match close == open + 1 {
             true => Vec::new(),
             false => tokens.split_commas(open + 1..close, depth + 1),
