@@ -180,7 +180,10 @@ pub(crate) fn show_stale_reads(call: Call<'_>) -> Outcome<'_> {
         let rows = call.drafts.stale_reads(call.session).await?;
         Ok(Rows {
             rows: rows.into_iter().map(stale_read).collect(),
-            ..told("what a READ ONLY transaction read is not recorded".to_owned())
+            ..told(
+                "reads are recorded for the agents of operations.reads, and not in a READ ONLY transaction"
+                    .to_owned(),
+            )
         })
     })
 }
