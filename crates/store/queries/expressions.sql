@@ -12,6 +12,9 @@ WITH used (class_id, object_id, function) AS (
     FROM pg_attrdef f JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
     UNION ALL
     SELECT 'pg_class'::regclass, i.indexrelid, i.indrelid, false FROM pg_index i
+    UNION ALL
+    -- what partitions by; before PostgreSQL 15 generated columns too
+    SELECT 'pg_class'::regclass, c.oid, c.oid, false FROM pg_class c WHERE c.relkind IN ('r', 'p')
 )
 SELECT DISTINCT e.relation, e.is_default, u.function
 FROM expression e

@@ -29,6 +29,10 @@ WITH RECURSIVE used (class_id, object_id, function) AS (
     SELECT c.reltype, u.function, false FROM used u JOIN pg_index i ON i.indexrelid = u.object_id
     JOIN pg_class c ON c.oid = i.indrelid WHERE u.class_id = 'pg_class'::regclass
     UNION
+    -- what partitions by; before PostgreSQL 15 generated columns too
+    SELECT c.reltype, u.function, false FROM used u JOIN pg_class c ON c.oid = u.object_id AND c.relkind IN ('r', 'p')
+    WHERE u.class_id = 'pg_class'::regclass
+    UNION
     SELECT c.reltype, u.function, false FROM used u
     JOIN pg_attrdef f ON u.class_id = 'pg_attrdef'::regclass AND f.oid = u.object_id
     JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
