@@ -142,6 +142,18 @@ fn deep_and_long_texts_are_refused_or_parsed_without_harm() {
     assert!(parse(&ors).is_ok());
     let too_long = format!("SELECT 1{}", "+1".repeat(50_000));
     assert!(parse(&too_long).is_err());
+    for signs in ["+".repeat(1_000_000), "+-".repeat(50_000)] {
+        assert!(matches!(
+            parse(&format!("SELECT {signs}1")),
+            Err(ParseFailure::Refused(_))
+        ));
+    }
+    let underlined = format!(
+        "SELECT '{}' -- {}\n, + + -1",
+        "+".repeat(2_000),
+        "-".repeat(50_000)
+    );
+    assert!(parse(&underlined).is_ok());
     let unions = vec!["SELECT 1"; 900].join(" UNION ALL ");
     assert!(parse(&unions).is_ok());
     let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 20_000].join(","));

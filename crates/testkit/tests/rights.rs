@@ -62,9 +62,23 @@ fn step(proxy: &Proxy, session: &str, name: &str, statements: &str) {
     ));
 }
 
+/// Without a word of the operator's such a table is not changed at all.
+fn refused_unless_allowed() {
+    let (_database, proxy) = over(SETUP);
+    let mut agent = proxy.connect("s");
+    let text = "INSERT INTO t (id, v, w) VALUES (31, 'new', 'y')";
+    let answer = agent.simple(text).unwrap();
+    assert_eq!(answer.error().map(|e| e.code()), Some("0A000"));
+}
+
 #[test]
 fn what_a_draft_evaluates_writes_nothing() {
-    let (database, mut proxy) = over(SETUP);
+    refused_unless_allowed();
+    let settings = Settings {
+        config: "[functions]\nallow = [\"public.noted\", \"public.freed\", \"public.lying\", \"public.filled\"]\n".into(),
+        ..Settings::default()
+    };
+    let (database, mut proxy) = over_with(SETUP, &settings);
     let mut owner = database.connect();
     let quiet = |what: &str| {
         let mut owner = database.connect();
