@@ -28,8 +28,8 @@ const CHAIN_MAX: usize = 10_000;
 /// Most semicolons in a text: each statement is parsed by itself, and a text of some megabytes can
 /// hold a million. What a client may send is less and is the caller's to say.
 const SEMICOLONS_MAX: usize = 10_000;
-/// Most steps of PostgreSQL's lexer over rows of signs, [`sign_steps`]; some ten milliseconds.
-const SIGN_STEPS_MAX: usize = 10_000_000;
+/// Most steps of PostgreSQL's lexer over rows of operators' characters, [`row_steps`]; some ten milliseconds.
+const ROW_STEPS_MAX: usize = 10_000_000;
 /// Above these the parser runs on a thread with a large stack.
 const SMALL_DEPTH: usize = 24;
 const SMALL_CHAIN: usize = 48;
@@ -207,10 +207,10 @@ pub fn parse(text: &str) -> Result<Script, ParseFailure> {
             "remove it",
         ));
     }
-    if sign_steps(text) > SIGN_STEPS_MAX {
+    if row_steps(text) > ROW_STEPS_MAX {
         return Err(refused(
             "54001",
-            "a statement has too many + and - in a row",
+            "a statement has too many operators or comments in a row",
             "put spaces between them, or send long texts as parameters",
         ));
     }
@@ -250,18 +250,19 @@ pub fn parse(text: &str) -> Result<Script, ParseFailure> {
     on_thread.unwrap_or_else(|| Err(too_complex()))
 }
 
-/// What rows of `+` and `-` cost: each sign is a token, and for each PostgreSQL's lexer reads the rest of its row,
-/// since it could be one long operator. Two `-` begin a comment, which is read once.
-fn sign_steps(text: &str) -> usize {
-    let (mut steps, mut row, mut last) = (0_usize, 0_usize, 0);
-    for &byte in text.as_bytes() {
-        row = match byte {
-            b'-' if last == b'-' => 0,
-            b'+' | b'-' => row + 1,
-            _ => 0,
+/// What rows of operators' characters cost: PostgreSQL's lexer reads a row to its end for each sign in it, which
+/// could begin a long operator, and for each `/*`. Two `-` begin a comment, which is read once.
+fn row_steps(text: &str) -> usize {
+    let (mut steps, mut row, mut next) = (0_usize, 0_usize, b' ');
+    for &byte in text.as_bytes().iter().rev() {
+        row = match b"~!@#^&|`?+-*/%<>=".contains(&byte) {
+            true => row + 1,
+            false => 0,
         };
-        steps = steps.saturating_add(row);
-        last = byte;
+        if matches!((byte, next), (b'+', _) | (b'/', b'*')) || byte == b'-' && next != b'-' {
+            steps = steps.saturating_add(row);
+        }
+        next = byte;
     }
     steps
 }

@@ -142,17 +142,19 @@ fn deep_and_long_texts_are_refused_or_parsed_without_harm() {
     assert!(parse(&ors).is_ok());
     let too_long = format!("SELECT 1{}", "+1".repeat(50_000));
     assert!(parse(&too_long).is_err());
-    for signs in ["+".repeat(1_000_000), "+-".repeat(50_000)] {
+    for row in [
+        "+".repeat(1_000_000),
+        "+-".repeat(50_000),
+        "/**/".repeat(50_000),
+    ] {
         assert!(matches!(
-            parse(&format!("SELECT {signs}1")),
+            parse(&format!("SELECT {row}1")),
             Err(ParseFailure::Refused(_))
         ));
     }
-    let underlined = format!(
-        "SELECT '{}' -- {}\n, + + -1",
-        "+".repeat(2_000),
-        "-".repeat(50_000)
-    );
+    let (signs, lines, stars) = ("+".repeat(2_000), "-".repeat(50_000), "*".repeat(50_000));
+    let underlined =
+        format!("SELECT '{signs}' -- {lines}\n, + + -1 /{stars}/, '{lines}', '{stars}'");
     assert!(parse(&underlined).is_ok());
     let unions = vec!["SELECT 1"; 900].join(" UNION ALL ");
     assert!(parse(&unions).is_ok());
