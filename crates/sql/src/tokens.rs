@@ -27,6 +27,38 @@ impl Token {
     }
 }
 
+/// Words that begin a clause, and are names behind AS.
+const CLAUSES: [Kind; 20] = [
+    Kind::Conflict,
+    Kind::Except,
+    Kind::Fetch,
+    Kind::For,
+    Kind::From,
+    Kind::GroupP,
+    Kind::Having,
+    Kind::Intersect,
+    Kind::Into,
+    Kind::Limit,
+    Kind::Offset,
+    Kind::On,
+    Kind::Order,
+    Kind::Returning,
+    Kind::Set,
+    Kind::Union,
+    Kind::Using,
+    Kind::When,
+    Kind::Where,
+    Kind::Window,
+];
+
+/// Whether a word is a name where it stands, keyword or not: behind a dot, or AS and no statement.
+fn is_name(text: &str, before: &Token, (start, kind): (usize, i32)) -> bool {
+    let first = text.as_bytes().get(start);
+    let is_word = first.is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
+    let clause = || CLAUSES.iter().any(|k| *k as i32 == kind);
+    is_word && (before.is(Kind::Ascii46) || before.is(Kind::As) && clause())
+}
+
 /// What stands before a bracket that holds one value of a list.
 const BEFORE_VALUES: [Kind; 7] = [
     Kind::Select,
@@ -91,10 +123,15 @@ impl Tokens {
             if [Kind::Ascii41 as i32, Kind::Ascii93 as i32].contains(&token.token) {
                 depth = depth.saturating_sub(1);
             }
+            let start = usize::try_from(token.start).unwrap_or(0);
+            let kind = match list.last() {
+                Some(before) if is_name(text, before, (start, token.token)) => Kind::Ident as i32,
+                _ => token.token,
+            };
             list.push(Token {
-                start: usize::try_from(token.start).unwrap_or(0),
+                start,
                 end: usize::try_from(token.end).unwrap_or(0),
-                kind: token.token,
+                kind,
                 depth,
             });
             if [Kind::Ascii40 as i32, Kind::Ascii91 as i32].contains(&token.token) {
