@@ -34,6 +34,8 @@ pub struct Running {
 /// A function that a change of a table calls by an expression of the table's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expressed {
+    /// The table, or the partition.
+    pub relation: RelationId,
     /// In the default of a column alone.
     pub default: bool,
     /// What it calls.

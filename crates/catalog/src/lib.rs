@@ -49,6 +49,8 @@ pub struct Catalog {
     pub operators: HashMap<String, Vec<Function>>,
     /// Types whose values run a function without a call by name.
     pub types: Vec<Running>,
+    /// Functions outside `pg_catalog`, with their caller's rights, that tables' own expressions call.
+    pub expressed: Vec<Expressed>,
     /// Domains by name, as [`Column::declared`] has it, with the type that each is made of at last.
     pub domains: HashMap<String, String>,
     /// The tables that have a head, by base relation.
@@ -146,8 +148,6 @@ pub struct Relation {
     pub secured_from_us: bool,
     /// For views: what stands behind them, transitively.
     pub view: Option<View>,
-    /// Functions outside `pg_catalog`, with their caller's rights, that its own expressions call.
-    pub expressed: Vec<Expressed>,
     /// A fingerprint of all that a head depends on; a head made for another is out of date.
     pub fingerprint: String,
 }

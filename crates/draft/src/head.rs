@@ -25,6 +25,9 @@ const OPERATION: &str =
 /// When a row was changed: how long an operation took is read from its last one.
 const CHANGED_AT: &str = "pgdraft_at timestamptz NOT NULL DEFAULT clock_timestamp()";
 
+/// What is said before a condition that a tombstone need not fulfil.
+const ALIVE: &str = "NOT pgdraft_live OR ";
+
 /// Rows of ended sessions go in small steps; their space is for others to use soon after, also where
 /// the draft of one large session keeps the table large.
 const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02";
@@ -32,7 +35,7 @@ const VACUUM: &str = "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scal
 /// DDL of the head, the log and the inlet of `relation`; `agent` is the agent role, quoted. Triggers come
 /// from [`crate::trigger`].
 pub fn ddl(relation: &Relation, id: DraftTableId, agent: &str) -> String {
-    let checks = checks(relation, id, &short_name(id), "NOT pgdraft_live OR ").into_iter();
+    let checks = checks(relation, id, &short_name(id), ALIVE).into_iter();
     let checks: String = checks.map(|check| format!(",\n    {check}")).collect();
     with_checks(relation, id, agent, &checks)
 }
@@ -46,7 +49,7 @@ pub fn unchecked_ddl(relation: &Relation, id: DraftTableId, agent: &str) -> Stri
 /// The conditions for rows that are yet to come; what they say of the others a commit looks at.
 pub fn late_checks(relation: &Relation, id: DraftTableId) -> String {
     let mut out = String::new();
-    for check in checks(relation, id, &short_name(id), "NOT pgdraft_live OR ") {
+    for check in checks(relation, id, &short_name(id), ALIVE) {
         let _ = writeln!(out, "ALTER TABLE {} ADD {check} NOT VALID;", head_table(id));
     }
     out

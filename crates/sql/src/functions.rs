@@ -196,14 +196,15 @@ pub(crate) fn check_changes(
     let text = text.to_lowercase();
     let takes = ["insert", "copy", "default"];
     let takes = takes.iter().any(|word| names(&text, word));
-    let relations = catalog.relations.values();
-    for relation in relations.filter(|r| !r.expressed.is_empty() && own(r.id)) {
-        let run = relation.expressed.iter();
-        let mut run = run.filter(|e| !e.default || takes || cascades_to_default(relation));
-        if let Some(refused) = run.find(|e| !may_run(context, &e.function)) {
+    for expressed in catalog.expressed.iter().filter(|e| own(e.relation)) {
+        let Some(relation) = catalog.relations.get(&expressed.relation) else {
+            continue;
+        };
+        let runs = !expressed.default || takes || cascades_to_default(relation);
+        if runs && !may_run(context, &expressed.function) {
             let what = format!("a change of table \"{}\"", relation.name);
             let how = "in the table's own expressions";
-            return Err(refusal(&what, how, &refused.function));
+            return Err(refusal(&what, how, &expressed.function));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::plan::{Copied, PositionMap};
+use crate::tokens::Tokens;
 
 /// The text being built.
 #[derive(Debug)]
@@ -122,6 +123,17 @@ impl Edit {
             text: text.into(),
             copied: Vec::new(),
         }
+    }
+
+    /// The name of an output column that stood for itself at these bytes, behind the brackets around it.
+    pub(crate) fn named(tokens: &Tokens, bytes: &Range<usize>, name: &str) -> Self {
+        let end = tokens.with_brackets(bytes.clone()).end;
+        Self::new(end..end, format!(" AS {name}"))
+    }
+
+    /// Whether it replaces all that the other one replaces.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.range.start <= other.range.start && other.range.end <= self.range.end
     }
 
     /// What a splice built in the place of these bytes.

@@ -94,10 +94,10 @@ async fn read(client: &impl GenericClient, draftable: Draftable) -> Result<Catal
     children(client, &mut parts).await?;
     let mut catalog = Catalog::default();
     let by_oid = functions::functions(client, &mut catalog).await?;
-    functions::expressed(client, &mut parts, &by_oid).await?;
     views(client, &mut parts, &by_oid).await?;
     policies::policies(client, &mut parts, &by_oid).await?;
     catalog.types = functions::types(client, &by_oid).await?;
+    catalog.expressed = functions::expressed(client, &by_oid).await?;
     catalog.domains = domains(client).await?;
     let prints: Vec<(RelationId, String)> = parts
         .values()

@@ -5,6 +5,7 @@
 //! leads only to what may run, gives in a draft what it gives without one. The text is not understood:
 //! any doubt is a no.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use catalog::{Catalog, Function, Relation, RelationId, Volatility};
@@ -62,6 +63,7 @@ const PUT_TOGETHER: [&str; 5] = ["execute", "prepare", "cursor", "spi", "refcurs
 pub(crate) fn is_quiet(context: &Context<'_>, function: &Function) -> bool {
     let mut look = Look {
         context,
+        names: OnceCell::new(),
         functions: vec![function],
         relations: Vec::new(),
     };
@@ -84,6 +86,8 @@ pub(crate) fn is_quiet(context: &Context<'_>, function: &Function) -> bool {
 /// What is still to be looked at.
 struct Look<'c> {
     context: &'c Context<'c>,
+    /// Every relation with its name in small letters, once a text may read one.
+    names: OnceCell<Vec<(String, &'c Relation)>>,
     functions: Vec<&'c Function>,
     relations: Vec<&'c Relation>,
 }
@@ -157,9 +161,15 @@ impl<'c> Look<'c> {
         }
         // a table is read behind one of these words; elsewhere its name is a type's or a parameter's
         if !pure || words.contains("from") || words.contains("table") {
-            let relations = catalog.relations.values().map(|r| r.as_ref());
-            let named = relations.filter(|r| is_named(r, text, words));
-            self.relations.extend(named);
+            let relations = || {
+                catalog
+                    .relations
+                    .values()
+                    .map(|r| (r.name.to_lowercase(), r.as_ref()))
+            };
+            let names = self.names.get_or_init(|| relations().collect());
+            let named = names.iter().filter(|(name, _)| is_named(name, text, words));
+            self.relations.extend(named.map(|(_, relation)| *relation));
         }
         true
     }
@@ -199,10 +209,9 @@ fn is_system(catalog: &Catalog, word: &str) -> bool {
     word == "information_schema" || word == "pgdraft" || word.starts_with("pg_") && !known
 }
 
-fn is_named(relation: &Relation, text: &str, words: &HashSet<&str>) -> bool {
-    let name = relation.name.to_lowercase();
+fn is_named(name: &str, text: &str, words: &HashSet<&str>) -> bool {
     match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        true => words.contains(name.as_str()),
+        true => words.contains(name),
         false => text.contains(&name.replace('"', "\"\"")),
     }
 }

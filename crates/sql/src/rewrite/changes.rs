@@ -72,7 +72,7 @@ pub(crate) fn plan(
         edits.insert(0, Edit::built(first.name..first.name, notes));
     }
     edits.extend(direct.flatten());
-    let inside = |e: &&Edit| !edits.iter().any(|part: &Edit| contains(part, e));
+    let inside = |e: &&Edit| !edits.iter().any(|part: &Edit| part.covers(e));
     let mut all: Vec<Edit> = reads.list.iter().filter(inside).cloned().collect();
     all.extend(edits);
     all.sort_by_key(|e| (e.range.start, e.range.end));
@@ -88,10 +88,6 @@ pub(crate) fn plan(
     let own = own.as_ref().map(|(_, written)| written);
     let verb = outermost.map_or(Verb::Select, Change::verb);
     Ok(parts.finish(statement, splice, reads, (verb, own)))
-}
-
-fn contains(part: &Edit, other: &Edit) -> bool {
-    part.range.start <= other.range.start && other.range.end <= part.range.end
 }
 
 /// The outermost change behind its WITH.

@@ -16,7 +16,6 @@ use crate::parse::{Body, Statement, parse};
 use crate::plan::Context;
 use crate::resolve::{self, Resolved};
 use crate::splice::{Edit, Splice};
-
 use crate::volatile;
 
 use super::{Edits, advisory, lost, sequences};
@@ -341,8 +340,7 @@ fn call_edits(
     let around = (format!("{before}{first}"), format!("{last}{after}"));
     let mut edits = arguments::around(statement, given, body, around)?;
     if call.bare {
-        let end = statement.tokens.with_brackets(given.bytes.clone()).end;
-        edits.push(Edit::new(end..end, format!(" AS {}", q(&call.name))));
+        edits.push(Edit::named(&statement.tokens, &given.bytes, &q(&call.name)));
     }
     Some(edits)
 }

@@ -51,10 +51,7 @@ pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a
     edits.extend(view_columns(work, tree)?);
     edits.extend(partition_columns(work, tree)?);
     let untaken = user_values(work, tree)?;
-    let of = |e: &Edit, value: &Edit| {
-        value.range.start <= e.range.start && e.range.end <= value.range.end
-    };
-    edits.retain(|e| !untaken.iter().any(|value| of(e, value)));
+    edits.retain(|e| !untaken.iter().any(|value| value.covers(e)));
     edits.extend(untaken);
     edits.extend(overriding(work.statement, tree, after));
     edits.sort_by_key(|e| (e.range.start, e.range.end));

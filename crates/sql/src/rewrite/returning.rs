@@ -184,9 +184,7 @@ impl Returning {
         let replaced = replace(work.statement, column, &text);
         let name = column.fields.last().filter(|name| *name != "*");
         if let (Some(name), true, Some(edit)) = (name, column.bare, &replaced) {
-            let tokens = &work.statement.tokens;
-            let end = tokens.with_brackets(edit.range.clone()).end;
-            let named = Edit::new(end..end, format!(" AS {}", q(name)));
+            let named = Edit::named(&work.statement.tokens, &edit.range, &q(name));
             self.edits.push(named);
         }
         self.edits.extend(replaced);

@@ -1,8 +1,6 @@
 //! System columns and TABLESAMPLE of merged reads. A derived table has neither, so the merged read
 //! gives the system columns that the statement asks for under names of ours, and draws the sample.
 
-use std::ops::Range;
-
 use catalog::{Relation, RelationKind, quote_identifier, quote_literal};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
@@ -105,7 +103,11 @@ pub(crate) fn edits(
         let first = statement.tokens.at(column.location).ok_or_else(lost)?;
         if let Some(name) = name_of(statement, column, item) {
             let (range, _) = statement.tokens.name_at(column.location).ok_or_else(lost)?;
-            edits.extend(named(statement, column, &range, name));
+            edits.extend(
+                column
+                    .bare
+                    .then(|| Edit::named(&statement.tokens, &range, name)),
+            );
             edits.push(Edit::new(range, format!("{label}.{}", system.alias(name))));
             continue;
         }
@@ -201,24 +203,13 @@ pub(crate) fn row_edits(
     uses.filter_map(|column| {
         let (range, _) = statement.tokens.name_at(column.location)?;
         let (text, name) = written(column)?;
-        let name = name.and_then(|name| named(statement, column, &range, name));
+        let name = name.filter(|_| column.bare);
+        let name = name.map(|name| Edit::named(&statement.tokens, &range, name));
         Some([Some(Edit::new(range, text)), name])
     })
     .flatten()
     .flatten()
     .collect()
-}
-
-/// The name of an output column that stood for itself, behind the brackets around it.
-fn named(
-    statement: &Statement,
-    column: &ColumnUse,
-    bytes: &Range<usize>,
-    name: &str,
-) -> Option<Edit> {
-    let end = statement.tokens.with_brackets(bytes.clone()).end;
-    let edit = || Edit::new(end..end, format!(" AS {name}"));
-    column.bare.then(edit)
 }
 
 /// No column of it has that name.

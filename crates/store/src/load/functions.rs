@@ -6,7 +6,7 @@ use std::sync::Arc;
 use catalog::{Catalog, Expressed, Function, FunctionBody, Gives, RelationId, Running, Volatility};
 use tokio_postgres::GenericClient;
 
-use super::{Parts, letter};
+use super::letter;
 use crate::Error;
 
 /// What functions in SQL run, by their oids.
@@ -105,23 +105,22 @@ pub(super) async fn functions(
 /// What the expressions of tables call.
 pub(super) async fn expressed(
     client: &impl GenericClient,
-    parts: &mut Parts,
     functions: &HashMap<u32, Function>,
-) -> Result<(), Error> {
+) -> Result<Vec<Expressed>, Error> {
     let rows = client
         .query_typed(include_str!("../../queries/expressions.sql"), &[])
         .await?;
+    let mut expressed = Vec::new();
     for row in rows {
-        let relation = parts.get_mut(&RelationId(row.try_get("relation")?));
-        let function = functions.get(&row.try_get("function")?);
-        if let (Some(relation), Some(function)) = (relation, function) {
-            relation.expressed.push(Expressed {
+        if let Some(function) = functions.get(&row.try_get("function")?) {
+            expressed.push(Expressed {
+                relation: RelationId(row.try_get("relation")?),
                 default: row.try_get("is_default")?,
                 function: function.clone(),
             });
         }
     }
-    Ok(())
+    Ok(expressed)
 }
 
 /// Types that run a function by themselves.
