@@ -316,6 +316,23 @@ const CASES: &[Case] = &[
         &["c needs a (read)", "d needs b (read)", "e needs a (read)"],
     ),
     (
+        "a row that was met before another operation changed it",
+        &[
+            ("a", "UPDATE parents SET note = 'a' WHERE id = 1"),
+            (
+                "b",
+                "INSERT INTO parents VALUES (1, 'b', 1), (20, 'p20', 2) ON CONFLICT (id) DO NOTHING",
+            ),
+            ("c", "UPDATE parents SET code = 'moved' WHERE id = 2"),
+            ("d", "UPDATE parents SET n = 5 WHERE id = 2"),
+            (
+                "e",
+                "INSERT INTO parents VALUES (30, 'moved', 1), (4, 'p30', 1) ON CONFLICT DO NOTHING; UPDATE children SET tag = 'e' WHERE a = 3",
+            ),
+        ],
+        &["d needs c (same row)", "e needs c (read)"],
+    ),
+    (
         "a row that a MERGE met",
         &[
             ("a", "INSERT INTO parents VALUES (9, 'p9', 9)"),

@@ -44,8 +44,8 @@ pub(crate) fn write<'a>(
     // a row that DO UPDATE changes is its own reason
     if !updates || places.filter.is_some() {
         let ways = arbiters.iter();
-        let ways = ways.map(|a| a.matches("i", |column| format!("h.{}", q(column))));
-        let ways: Vec<String> = ways.collect();
+        let ways = ways.map(|a| |row: &str| a.matches("i", |name| format!("{row}.{}", q(name))));
+        let ways: Vec<_> = ways.collect();
         out.ctes
             .ours(&noted::met(work, &work.name("in"), &ways, updates));
     }

@@ -11,6 +11,7 @@ use catalog::{Column, Key, ROW_COLUMN, Relation, RelationId, RelationKind, quote
 use report::Report;
 
 use crate::facts::{Block, Piece, Test};
+use crate::merge;
 use crate::parse::Statement;
 use crate::plan::Context;
 use crate::resolve::{self, Merged};
@@ -303,28 +304,44 @@ fn gives_one(test: &Test) -> bool {
 }
 
 /// `, …`: a CTE that notes the rows of the draft which proposed rows, those of `input`, meet in one of
-/// these ways (of the row `h` of the head): what becomes of a proposed row is theirs to say.
-pub(crate) fn met(work: &Work<'_>, input: &str, ways: &[String], sought: bool) -> String {
+/// these ways (of the row of the head, or of an image before it): what becomes of a proposed row is theirs
+/// to say. Where a condition asks for the row as it is, `sought`, its last operation counts; else the one
+/// since which it is met, and none where the base's own row was met already.
+pub(crate) fn met(
+    work: &Work<'_>,
+    input: &str,
+    ways: &[impl Fn(&str) -> String],
+    sought: bool,
+) -> String {
     let id = work.changed.drafted.id;
     let images = Images::kept(work.context, id).filter(|_| resolve::is_dirty(work.context, id));
     let Some(images) = images.filter(|_| !ways.is_empty()) else {
         return String::new();
     };
+    let same = images.same_key("l", "h");
+    let keys = images.shown_key("h");
     let each: Vec<String> = ways
         .iter()
         .map(|way| {
+            let (head, log, now) = (&images.head, &images.log, way("h"));
+            let found = format!("FROM {input} AS i JOIN {head} AS h ON {now}");
+            if sought {
+                return format!(
+                    "SELECT h.pgdraft_op AS op, ARRAY[{keys}] AS keys {found} WHERE h.pgdraft_live"
+                );
+            }
             format!(
-                "SELECT h.pgdraft_op, ARRAY[{keys}] AS keys FROM {input} AS i JOIN {head} AS h ON {way} \
-                 WHERE h.pgdraft_live AND h.pgdraft_op <> (SELECT pgdraft.op())",
-                keys = images.shown_key("h"),
-                head = images.head,
+                "SELECT pg_catalog.max(l.pgdraft_op) AS op, ARRAY[{keys}] AS keys {found} JOIN {log} AS l ON {same} \
+                 WHERE h.pgdraft_live AND (l.pgdraft_kind = 'I' OR ({before}) IS NOT TRUE) GROUP BY 2",
+                // an expression of a key names columns of one row alone
+                before = format_args!("SELECT {} FROM (SELECT l.*) AS e", way("e")),
             )
         })
         .collect();
     format!(
         ", {name} AS (INSERT INTO pgdraft.read_rows (table_id, needs, keys, rows, sought) \
-         SELECT {number}, g.pgdraft_op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM ({each}) g \
-         GROUP BY g.pgdraft_op ON CONFLICT DO NOTHING)",
+         SELECT {number}, g.op, pg_catalog.min(g.keys), pg_catalog.count(*), {sought} FROM ({each}) g \
+         WHERE g.op <> (SELECT pgdraft.op()) GROUP BY g.op ON CONFLICT DO NOTHING)",
         name = work.name("met"),
         number = images.number,
         each = each.join(" UNION "),
@@ -417,6 +434,17 @@ impl Images {
             None => vec![ROW_COLUMN.to_owned()],
         };
         names.iter().map(|name| q(name)).collect()
+    }
+
+    /// Two images are of one row.
+    fn same_key(&self, left: &str, right: &str) -> String {
+        let equals = |place| match self.relation.key() {
+            Some(key) => merge::equals(key, place),
+            None => "OPERATOR(pg_catalog.=)".to_owned(),
+        };
+        let parts = self.key().into_iter().enumerate();
+        let parts = parts.map(|(n, name)| format!("{left}.{name} {} {right}.{name}", equals(n)));
+        parts.collect::<Vec<_>>().join(" AND ")
     }
 
     /// Up to its conditions. Of each row the last operation counts, which needs those before.
