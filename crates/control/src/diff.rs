@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
-use catalog::{Catalog, RelationId, SessionId};
+use catalog::{Catalog, Relation, RelationId, SessionId};
 use draft::Draft;
 pub use draft::diff::Kind as DiffType;
 use draft::diff::{self, Filter};
@@ -103,6 +103,7 @@ impl Control {
         let mut todo = Vec::new();
         for draft in view.tables(asked.table) {
             check_key(draft, asked)?;
+            readable(client, draft.relation, &asked.key).await?;
             todo.push((
                 draft.relation.schema.clone(),
                 draft.relation.name.clone(),
@@ -190,6 +191,32 @@ fn check_key(draft: &Draft<'_>, asked: &DiffFilter) -> Result<(), ControlError> 
     })
 }
 
+/// Each value of a key is one of its column.
+pub(crate) async fn readable(
+    client: &impl GenericClient,
+    relation: &Relation,
+    key: &[String],
+) -> Result<(), ControlError> {
+    if key.is_empty() {
+        return Ok(());
+    }
+    let read = client
+        .query_typed(&diff::key_values(relation, key), &[])
+        .await;
+    read.map_err(|error| {
+        let columns = relation.key().map_or(&[][..], |primary| &primary.columns);
+        let columns = columns.iter().filter_map(|name| relation.column(name));
+        let columns: Vec<String> = columns
+            .map(|c| format!("{} {}", c.name, c.type_name))
+            .collect();
+        ControlError::from(error).unread(|| {
+            let columns = columns.join(", ");
+            format!("KEY takes one value for each of ({columns}), in this order; a text in quotes is read as the column's type reads it.")
+        })
+    })?;
+    Ok(())
+}
+
 /// A transaction that only reads, all at one moment.
 pub(crate) async fn reading(client: &mut Pooled) -> Result<Transaction<'_>, ControlError> {
     let begin = client.build_transaction();
@@ -235,7 +262,7 @@ pub(crate) async fn session_drafts<'a>(
     Ok(drafts)
 }
 
-/// What stands for everything that a commit of the session would apply.
+/// What stands for everything that a commit of the session, or of some operations of it, would apply.
 pub(crate) async fn fingerprint(
     client: &impl GenericClient,
     sid: SessionId,
@@ -250,9 +277,7 @@ pub(crate) async fn fingerprint(
         parts.push(format!("{} {hash}", draft.relation.qualified()));
     }
     parts.sort();
-    for id in tables::truncated(client, sid).await? {
-        parts.push(format!("{} truncated", id.0));
-    }
+    parts.extend(store::sequences::states(client, sid).await?);
     Ok(store::short_hash(&parts.join("\n")))
 }
 

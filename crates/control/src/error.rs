@@ -76,7 +76,7 @@ impl ConflictRow {
             }
             "unique" => format!("a row with the same values of \"{name}\" appeared in production"),
             "foreign key" if self.theirs.is_some() => format!(
-                "the row appeared in production and refers to one that the draft removes or changes (\"{name}\"): remove or change it in the draft too, or take that back"
+                "the row appeared in production and refers to one that the draft removes or changes (\"{name}\"): TAKE THEIRS leaves that one as production has it, or remove or change this one in the draft too"
             ),
             "foreign key" => {
                 format!("the row that it refers to by \"{name}\" was removed in production")
@@ -98,6 +98,9 @@ pub enum ControlError {
     /// What PostgreSQL said of the changes of a draft when none of their orders was left.
     #[error("{0}")]
     NoOrder(Box<ControlError>),
+    /// PostgreSQL cannot read a value that a command gave: and which it could.
+    #[error("{0}")]
+    Unread(Box<ControlError>, String),
     /// The program is stopping.
     #[error("pgdraft is stopping")]
     Stopped,
@@ -292,7 +295,7 @@ impl ControlError {
     pub fn database(&self) -> Option<&tokio_postgres::error::DbError> {
         match self {
             Self::Store(store::Error::Database(error)) => error.as_db_error(),
-            Self::NoOrder(error) => error.database(),
+            Self::NoOrder(error) | Self::Unread(error, _) => error.database(),
             _ => None,
         }
     }
@@ -303,6 +306,7 @@ impl ControlError {
         match self {
             Self::Store(error) => error.report(),
             Self::NoOrder(error) => no_order(error.report()),
+            Self::Unread(error, hint) => error.report().hint(hint),
             Self::Upstream(error) => Report::error(code::CONTROL_UNAVAILABLE, message)
                 .detail(error.report().detail.unwrap_or_else(|| {
                     "The control connection to PostgreSQL could not be opened.".into()
@@ -375,6 +379,14 @@ impl ControlError {
         match self.sqlstate() {
             Some(_) => Self::NoOrder(Box::new(self)),
             None => self,
+        }
+    }
+
+    /// The same where a value of the command may be what cannot be read (class 22).
+    pub(crate) fn unread(self, hint: impl FnOnce() -> String) -> Self {
+        match self.sqlstate() {
+            Some(code) if code.starts_with("22") => Self::Unread(Box::new(self), hint()),
+            _ => self,
         }
     }
 

@@ -16,6 +16,8 @@ use crate::diff::{drafted, head_numbers};
 use crate::sessions::{count, existing, named};
 use crate::{Control, ControlError, Step};
 
+const UNREAD_TIME: &str = "Give a time as PostgreSQL reads it: SINCE '2026-01-31 14:00', '2026-01-31T14:00:00Z', 'today' or 'yesterday'.";
+
 impl Control {
     /// Takes a session back to what it was after an operation: those after it are gone. Returns how
     /// many.
@@ -240,7 +242,8 @@ async fn sources(
             )])
         }
         Undone::Agent { agent, since } => {
-            let all = sessions::committed_since(transaction, agent, since).await?;
+            let all = sessions::committed_since(transaction, agent, since).await;
+            let all = all.map_err(|e| ControlError::from(e).unread(|| UNREAD_TIME.to_owned()))?;
             all.into_iter()
                 .map(|found| Ok((committed(found)?, Undo::Session)))
                 .collect()

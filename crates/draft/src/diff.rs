@@ -14,6 +14,7 @@ mod relation;
 mod summary;
 
 pub use fingerprint::fingerprint;
+pub use images::key_values;
 pub(crate) use images::{Hidden, Images};
 pub use relation::{drop_functions, function_name, functions};
 pub use summary::summary;

@@ -54,18 +54,20 @@ pub(crate) fn summary(summary: &Summary, paint: Paint) -> String {
             continue;
         };
         let value = |v: &Option<String>| v.as_deref().map_or("NULL".to_owned(), |v| clip(&safe(v)));
+        let from = || paint.code("31", &value(&row.from));
+        let to = || paint.code("32", &value(&row.to));
         let change = match (&row.difference, row.what.as_str(), row.diff_type) {
-            (Some(difference), _, _) => safe(difference),
-            (None, "others", _) => {
-                format!("{} different changes", row.changes.unwrap_or_default())
+            (difference, "others", _) => {
+                let changes = row.changes.unwrap_or_default();
+                let by = difference
+                    .as_deref()
+                    .map_or_else(String::new, |by| format!(" ({})", safe(by)));
+                format!("{} → {}{by}, {changes} different changes,", from(), to())
             }
-            (None, _, DiffType::Added) => paint.code("32", &value(&row.to)),
-            (None, _, DiffType::Removed) => paint.code("31", &value(&row.from)),
-            (None, _, DiffType::Modified) => format!(
-                "{} → {}",
-                paint.code("31", &value(&row.from)),
-                paint.code("32", &value(&row.to))
-            ),
+            (Some(difference), _, _) => safe(difference),
+            (None, _, DiffType::Added) => to(),
+            (None, _, DiffType::Removed) => from(),
+            (None, _, DiffType::Modified) => format!("{} → {}", from(), to()),
         };
         let outlier = match (&row.primary_key, row.what.as_str()) {
             (Some(key), "outlier") => format!("  outlier {}", clip(&safe(key))),

@@ -2,6 +2,7 @@
 
 use catalog::SessionId;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::{Error, kept};
 
@@ -12,6 +13,18 @@ use crate::{Error, kept};
 pub async fn any(client: &impl GenericClient, sid: SessionId) -> Result<bool, Error> {
     let text = "SELECT EXISTS (SELECT FROM pgdraft.sequences WHERE sid = $1)";
     Ok(client.query_one(text, &[&sid.0]).await?.try_get(0)?)
+}
+
+/// What a commit would take over of each, as a text.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn states(client: &impl GenericClient, sid: SessionId) -> Result<Vec<String>, Error> {
+    let text =
+        "SELECT concat_ws(' ', base, restarted, last, called) FROM pgdraft.sequence_states($1)";
+    let rows = client.query_typed(text, &[(&sid.0, Type::INT8)]).await?;
+    let states = rows.iter().map(|row| row.try_get(0));
+    Ok(states.collect::<Result<_, _>>()?)
 }
 
 /// Production's sequences take over where the session's stand: what it restarted begins anew, what it

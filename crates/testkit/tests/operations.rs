@@ -140,9 +140,19 @@ fn questions_without_an_answer() {
         ("SHOW DIFF IN SESSION 's' TABLE lines KEY (1)", "42601"),
         ("SHOW DIFF IN SESSION 's' TABLE orders KEY ('x')", "22P02"),
         ("SHOW DIFF IN SESSION 's' TABLE nowhere", "42P01"),
+        (
+            "RESOLVE CONFLICT IN SESSION 's' TABLE orders KEY ('x') TAKE OURS",
+            "22P02",
+        ),
+        ("REVERT AGENT 'agent' SINCE 'bad date'", "22007"),
     ] {
         let failure = reviewer.fail(statement);
         assert_eq!(failure.code(), code, "{statement}: {failure}");
+        if code.starts_with("22") {
+            let hint = failure.field('H');
+            let told = hint.contains("id integer") || hint.contains("SINCE '2026-01-31 14:00'");
+            assert!(told, "{statement}: {hint}");
+        }
     }
     proxy.assert_sound();
 }
@@ -187,7 +197,7 @@ fn a_summary_tells_clusters_and_outliers() {
         "modified cluster status todo done  199",
         "modified outlier status todo lost  2",
         "modified cluster qty 10 9  300",
-        "modified others note    200",
+        "modified others note note 1 … note 99 1 … 99  200",
         "added cluster status  new  40",
     ] {
         assert!(told.iter().any(|l| l == line), "{line}: {told:#?}");
@@ -198,6 +208,33 @@ fn a_summary_tells_clusters_and_outliers() {
         lines(&one, &["what", "from", "to", "rows"]),
         ["rows   2", "cluster done lost 1", "cluster todo lost 1"]
     );
+    proxy.assert_sound();
+}
+
+/// Where every row got a value of its own one line says from where to where.
+#[test]
+fn a_summary_tells_how_far_values_that_all_differ_go() {
+    let (_database, mut proxy) = over(
+        "CREATE TABLE goods (id int PRIMARY KEY, price numeric(12, 2), weight float8, at date, big numeric);
+         INSERT INTO goods SELECT i, i, i, date '2026-01-01' + i, 10 ^ 150 + i FROM generate_series(2, 2000) i;",
+    );
+    proxy.connect("s").run("UPDATE goods SET price = price * 1.1, weight = weight - id * 0.5, at = at + id, big = big * id");
+    let summary = proxy.review("SHOW DIFF IN SESSION 's' SUMMARY");
+    let told = lines(
+        &summary,
+        &["what", "column", "from", "to", "difference", "rows"],
+    );
+    for line in [
+        "rows     1999",
+        "others price 2.00 … 2000.00 2.20 … 2200.00 +0.20 … +200.00 1999",
+        "others weight 2 … 2000 1 … 1000 -1000 … -1 1999",
+        "others at 2026-01-03 … 2031-06-24 2026-01-05 … 2036-12-14  1999",
+    ] {
+        assert!(told.iter().any(|l| l == line), "{line}: {told:#?}");
+    }
+    assert_eq!(told.len(), 5, "{told:#?}");
+    let changes = column(&summary, "changes");
+    assert_eq!(changes[1..], ["1999"; 4]);
     proxy.assert_sound();
 }
 
@@ -226,6 +263,80 @@ fn a_commit_is_bound_to_what_was_reviewed() {
     assert_eq!(production("qty"), "10");
     reviewer.run(&format!("COMMIT SESSION 's' FINGERPRINT '{moved}'"));
     assert_eq!(production("qty"), "2");
+    proxy.assert_sound();
+}
+
+/// What remains of a row after a part was committed is another change of it, and an operation of the same
+/// name that made the row in another way is another one: neither is what was reviewed.
+#[test]
+fn a_fingerprint_is_of_what_the_diff_says() {
+    let (_database, mut proxy) = over(SETUP);
+    let fingerprint = |session: &str| {
+        let reply = proxy.review(&format!("SHOW DIFF IN SESSION '{session}'"));
+        column(&reply, "fingerprint")[0].clone()
+    };
+    operation(&proxy, "s", "a", "UPDATE orders SET qty = 1 WHERE id = 1");
+    operation(
+        &proxy,
+        "s",
+        "b",
+        "UPDATE orders SET note = 'b' WHERE id = 1",
+    );
+    let whole = fingerprint("s");
+    proxy.review("COMMIT OPERATIONS 'a' IN SESSION 's'");
+    let mut reviewer = proxy.connect_reviewer();
+    let failure = reviewer.fail(&format!("COMMIT SESSION 's' FINGERPRINT '{whole}'"));
+    assert_eq!(failure.code(), "ZD021", "{failure}");
+    assert_ne!(fingerprint("s"), whole);
+
+    operation(&proxy, "t", "first", "UPDATE orders SET qty = 3");
+    operation(&proxy, "t", "a", "UPDATE orders SET qty = 4 WHERE id = 2");
+    operation(&proxy, "t", "b", "UPDATE orders SET qty = 5 WHERE id = 2");
+    let reviewed = fingerprint("t");
+    proxy.review("REWIND SESSION 't' TO OPERATION 'first'");
+    operation(&proxy, "t", "a", "UPDATE orders SET qty = 666 WHERE id = 2");
+    operation(&proxy, "t", "b", "UPDATE orders SET qty = 5 WHERE id = 2");
+    let failure = reviewer.fail(&format!(
+        "COMMIT OPERATIONS 'a' IN SESSION 't' CASCADE FINGERPRINT '{reviewed}'"
+    ));
+    assert_eq!(failure.code(), "ZD021", "{failure}");
+    // nor where operations have changed their names
+    proxy.review("REWIND SESSION 't' TO OPERATION 'first'");
+    operation(&proxy, "t", "b", "UPDATE orders SET qty = 4 WHERE id = 2");
+    operation(&proxy, "t", "a", "UPDATE orders SET qty = 5 WHERE id = 2");
+    assert_ne!(fingerprint("t"), reviewed);
+    proxy.review("REWIND SESSION 't' TO OPERATION 'first'");
+    operation(&proxy, "t", "a", "UPDATE orders SET qty = 4 WHERE id = 2");
+    operation(&proxy, "t", "b", "UPDATE orders SET qty = 5 WHERE id = 2");
+    assert_eq!(fingerprint("t"), reviewed, "the same again");
+    proxy.assert_sound();
+}
+
+/// A truncation and a sequence that stands elsewhere are no rows, and are committed as well.
+#[test]
+fn a_fingerprint_is_of_truncations_and_sequences() {
+    let (_database, mut proxy) = over(
+        "CREATE TABLE counted (id int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, v int); INSERT INTO counted (v) VALUES (1), (2);
+         CREATE TABLE empty (id int PRIMARY KEY)",
+    );
+    let fingerprint = || {
+        let reply = proxy.review("SHOW DIFF IN SESSION 's'");
+        column(&reply, "fingerprint")[0].clone()
+    };
+    let mut seen = Vec::new();
+    for statement in [
+        "UPDATE counted SET v = 9 WHERE id = 1",
+        "TRUNCATE empty",
+        "SELECT setval('counted_id_seq', 500)",
+        "SELECT setval('counted_id_seq', 900)",
+    ] {
+        proxy.connect("s").run(statement);
+        seen.push(fingerprint());
+    }
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), all);
     proxy.assert_sound();
 }
 

@@ -664,7 +664,7 @@ async fn rows_that_production_changed_stop_a_commit() {
         [
             // Another column of row 1 is no conflict, nor is a row that both removed.
             "app.dept (id)=(70): a row with this key appeared in production.",
-            "app.emp (id)=(900): the row appeared in production and refers to one that the draft removes or changes (\"emp_dept_id_fkey\"): remove or change it in the draft too, or take that back.",
+            "app.emp (id)=(900): the row appeared in production and refers to one that the draft removes or changes (\"emp_dept_id_fkey\"): TAKE THEIRS leaves that one as production has it, or remove or change this one in the draft too.",
             "app.badge (emp_id, label)=(3, l1): the row was changed in production and the draft removes it.",
         ]
     );

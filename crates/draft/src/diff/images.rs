@@ -1,6 +1,6 @@
 //! Two images of a row, before and after: of the whole session, or of each operation on its own.
 
-use catalog::{Column, quote_literal};
+use catalog::{Column, Relation, quote_literal};
 
 use super::{Filter, Kind, equal, first_of, image, operator, record};
 use crate::Draft;
@@ -196,15 +196,28 @@ fn has_key(draft: &Draft<'_>, alias: &str, key: &[String]) -> Vec<String> {
     let Some(primary) = draft.relation.key() else {
         return Vec::new();
     };
-    let typed = primary.columns.iter().zip(key).enumerate();
+    let typed = typed(draft.relation, key).enumerate();
     typed
-        .map(|(place, (name, value))| {
-            let kind = draft
-                .relation
-                .column(name)
-                .map_or("text", |c| c.base_type.as_deref().unwrap_or(&c.type_name));
-            let value = format!("{}::{kind}", quote_literal(value));
-            equal(operator(primary, place), &column(alias, name), &value)
-        })
+        .map(|(place, (name, value))| equal(operator(primary, place), &column(alias, name), &value))
         .collect()
+}
+
+/// The values of a key, `SELECT '7'::integer`: an error where one is not a value of its column.
+pub fn key_values(relation: &Relation, key: &[String]) -> String {
+    let values: Vec<String> = typed(relation, key).map(|(_, value)| value).collect();
+    format!("SELECT {}", values.join(", "))
+}
+
+/// Columns of the primary key and the values that a key gives them.
+fn typed<'a>(
+    relation: &'a Relation,
+    key: &'a [String],
+) -> impl Iterator<Item = (&'a String, String)> {
+    let columns = relation.key().map_or(&[][..], |primary| &primary.columns);
+    columns.iter().zip(key).map(|(name, value)| {
+        let kind = relation
+            .column(name)
+            .map_or("text", |c| c.base_type.as_deref().unwrap_or(&c.type_name));
+        (name, format!("{}::{kind}", quote_literal(value)))
+    })
 }

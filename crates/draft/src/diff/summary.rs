@@ -32,6 +32,7 @@ pub fn summary(draft: &Draft<'_>, sid: SessionId, filter: &Filter) -> String {
         .enumerate()
         .map(|(place, c)| cell(draft, &images, place + 1, c))
         .collect();
+    let numbers = numbers(draft);
     let key = json(
         draft.relation.writable().filter(|c| is_key(draft, c)),
         |c| column(images.key, &c.name),
@@ -58,19 +59,52 @@ v AS (SELECT k.*, CASE
         ELSE 'others' END AS may FROM k),
 w AS (SELECT v.*, may AS what FROM v WHERE may <> 'outlier'
     UNION ALL SELECT v.*, CASE WHEN row_number() OVER (PARTITION BY place ORDER BY n, key) <= {OUTLIERS_MAX} THEN 'outlier' ELSE 'others' END FROM v WHERE may = 'outlier'),
-o AS (SELECT diff_type, place, name, delta, sum(n) AS n, count(*) AS changes, min(key) AS key, max(total) AS total FROM w WHERE what = 'others' GROUP BY 1, 2, 3, 4),
-b AS (SELECT o.*, coalesce(delta IS NOT NULL AND n > 1 AND n * 20 >= total, false) AS big FROM o)
+o AS (SELECT w.*, coalesce(delta IS NOT NULL AND sum(n) OVER alike > 1 AND sum(n) OVER alike * 20 >= total, false) AS together FROM w WHERE what = 'others' WINDOW alike AS (PARTITION BY diff_type, place, delta))
 SELECT q.diff_type, q.what, q.name AS column_name, q.f AS from_value, q.t AS to_value, q.delta AS difference, q.n::bigint AS rows, q.changes::bigint AS changes, q.key AS primary_key
 FROM (SELECT diff_type, 0 AS place, 'rows' AS what, NULL AS name, NULL AS f, NULL AS t, NULL AS delta, count(*) AS n, NULL::bigint AS changes, NULL AS key FROM d WHERE place = 0 GROUP BY diff_type
 UNION ALL SELECT diff_type, place, what, name, f, t, NULL, n, 1, key FROM w WHERE what IN ('cluster', 'outlier')
-UNION ALL SELECT diff_type, place, 'cluster', name, NULL, NULL, CASE WHEN delta LIKE '-%' THEN delta ELSE '+' || delta END, n, changes, key FROM b WHERE big
-UNION ALL SELECT diff_type, place, 'others', name, NULL, NULL, NULL, sum(n), sum(changes), min(key) FROM b WHERE NOT big GROUP BY diff_type, place, name) q
+UNION ALL SELECT diff_type, place, 'cluster', name, NULL, NULL, {one_delta}, sum(n), count(*), min(key) FROM o WHERE together GROUP BY diff_type, place, name, delta
+UNION ALL SELECT diff_type, place, 'others', name, {all_from}, {all_to}, {all_delta}, n, changes, key
+FROM (SELECT diff_type, place, name, sum(n) AS n, count(*) AS changes, min(key) AS key{bounds} FROM o WHERE NOT together GROUP BY diff_type, place, name) r) q
 ORDER BY q.place > 0, q.diff_type, q.place, q.what = 'others', q.what = 'outlier', q.n DESC, q.f, q.t, q.key",
         kind = images.kind(),
         from = images.from,
         cells = cells.concat(),
         which = images.which(filter),
         hidden = hidden(draft, &sid, filter),
+        one_delta = signed("delta"),
+        all_from = range("f", str::to_owned),
+        all_to = range("t", str::to_owned),
+        all_delta = range("delta", signed),
+        bounds = ["f", "t", "delta"].map(|value| bounds(value, &numbers)).concat(),
+    )
+}
+
+/// A difference with its sign.
+fn signed(delta: &str) -> String {
+    format!("CASE WHEN {delta} LIKE '-%' THEN {delta} ELSE '+' || {delta} END")
+}
+
+/// `, … AS f_low, … AS f_high`: the smallest and the largest of many values; those of `numbers`, which are
+/// places of columns, by what they are, and not at all where one of them was shortened.
+fn bounds(value: &str, numbers: &str) -> String {
+    let whole = format!("{value} NOT LIKE '%…%'");
+    [("min", "low"), ("max", "high")]
+        .map(|(most, name)| {
+            format!(
+                ", CASE WHEN place NOT IN ({numbers}) THEN {most}({value}) WHEN bool_and({whole}) THEN {most}(CASE WHEN place IN ({numbers}) AND {whole} THEN {value}::numeric END)::text END AS {value}_{name}"
+            )
+        })
+        .concat()
+}
+
+/// `1 … 99`, or the one value.
+fn range(value: &str, shown: impl Fn(&str) -> String) -> String {
+    let (low, high) = (format!("{value}_low"), format!("{value}_high"));
+    format!(
+        "CASE WHEN {low} = {high} THEN {} ELSE {0} || ' … ' || {} END",
+        shown(&low),
+        shown(&high)
     )
 }
 
@@ -91,8 +125,7 @@ fn hidden(draft: &Draft<'_>, sid: &str, filter: &Filter) -> String {
 /// the summary); the values compared as bytes, because the database's collation cost a third.
 fn cell(draft: &Draft<'_>, images: &Images<'_, '_>, place: usize, of: &Column) -> String {
     let (before, after) = (images.before(of), images.after(of));
-    let number = NUMBERS.contains(&of.type_id) && of.base_type.is_none();
-    let delta = if number {
+    let delta = if is_number(of) {
         format!(
             "CASE WHEN x.before AND x.after THEN nullif(nullif(({after})::numeric - ({before})::numeric, 0), 'NaN')::text END"
         )
@@ -115,6 +148,20 @@ fn cell(draft: &Draft<'_>, images: &Images<'_, '_>, place: usize, of: &Column) -
         short(&after, of),
         images.differs(of),
     )
+}
+
+/// The places of a table's numbers, `1, 4`; 0 is the place of no column.
+fn numbers(draft: &Draft<'_>) -> String {
+    let places = draft.relation.writable().zip(1..);
+    let numbers = places.filter(|(column, _)| is_number(column));
+    std::iter::once("0".to_owned())
+        .chain(numbers.map(|(_, place)| place.to_string()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn is_number(column: &Column) -> bool {
+    NUMBERS.contains(&column.type_id) && column.base_type.is_none()
 }
 
 fn short(value: &str, of: &Column) -> String {
