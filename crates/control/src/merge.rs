@@ -1,6 +1,7 @@
 //! Conflicts of a draft with production: listed, resolved by a person, or merged away by bringing the
 //! draft onto today's base.
 
+use catalog::RelationId;
 use draft::rebase::{self, Leaving, Take, Target};
 use draft::{Draft, Own, appeared, conflict, settle};
 use store::keeper;
@@ -8,7 +9,7 @@ use store::sessions::{self, Session};
 use tokio_postgres::Transaction;
 
 use crate::commit::drafts;
-use crate::diff::head_numbers;
+use crate::diff::{head_numbers, readable};
 use crate::error::ConflictRow;
 use crate::sessions::existing;
 use crate::{Changed, Control, ControlError, Value, Which};
@@ -143,19 +144,30 @@ impl Control {
         let op =
             sessions::add_operation(&transaction, found.sid, "resolve", who, "RESOLVE CONFLICT")
                 .await?;
+        let table = which.table.and_then(|id| catalog.relations.get(&id));
+        if let Some(relation) = table {
+            which.fits(relation)?;
+            readable(&transaction, relation, &which.key).await?;
+        }
         let named = |d: &&Draft<'_>| which.table.is_none_or(|id| id == d.relation.id);
         let chosen: Vec<Draft<'_>> = drafts.iter().filter(named).copied().collect();
+        let target = Target {
+            key: Some(which.key.as_slice()).filter(|key| !key.is_empty()),
+            column: which.column.as_deref(),
+        };
         let mut settled = 0;
         for own in self.owned(&transaction, &chosen, &found).await? {
             which.fits(own.draft.relation)?;
-            let target = Target {
-                key: Some(which.key.as_slice()).filter(|key| !key.is_empty()),
-                column: which.column.as_deref(),
-            };
             for text in statements(&own, &target, value, op) {
-                settled += keeper::run(&transaction, &text, None).await?;
+                let done = keeper::run(&transaction, &text, None).await;
+                settled += done.map_err(|e| not_a_value(e.into(), value, own.draft, which))?;
             }
             finish(&transaction, &own).await?;
+        }
+        if *value == Value::Theirs && which.column.is_none() {
+            settled += self
+                .leave_followed(&transaction, (&drafts, &found), (which.table, &target))
+                .await?;
         }
         let left = self.left(&transaction, &drafts, &found).await?;
         // asked again it is no operation
@@ -164,6 +176,24 @@ impl Control {
             _ => transaction.commit().await?,
         }
         Ok(Changed::Left { left, settled })
+    }
+
+    /// Rows leave the draft to which rows refer that appeared in production: these are listed, and named
+    /// by a person, and may be of a table that the draft does not have.
+    async fn leave_followed(
+        &self,
+        transaction: &Transaction<'_>,
+        (drafts, session): (&[Draft<'_>], &Session),
+        (table, target): (Option<RelationId>, &Target<'_>),
+    ) -> Result<u64, ControlError> {
+        let mut settled = 0;
+        for own in self.owned(transaction, drafts, session).await? {
+            if let Some(text) = settle::leave_followed(&own, table, target) {
+                settled += keeper::run(transaction, &text, None).await?;
+            }
+            finish(transaction, &own).await?;
+        }
+        Ok(settled)
     }
 
     /// How many conflicts are left, before anybody else can end the session.
@@ -194,6 +224,28 @@ impl Control {
             all.push(self.own(transaction, draft, session.sid).await?);
         }
         Ok(all)
+    }
+}
+
+/// The same, where a value that was given may be none of its column.
+fn not_a_value(
+    error: ControlError,
+    value: &Value,
+    draft: &Draft<'_>,
+    which: &Which,
+) -> ControlError {
+    let column = which
+        .column
+        .as_ref()
+        .and_then(|name| draft.relation.column(name));
+    match (value, column) {
+        (Value::Given(_), Some(column)) => error.unread(|| {
+            format!(
+                "TAKE VALUE takes the text of a value of column \"{}\", which is of type {}.",
+                column.name, column.type_name
+            )
+        }),
+        _ => error,
     }
 }
 

@@ -26,7 +26,7 @@ m AS MATERIALIZED (SELECT {list}, x.op AS pgdraft_op FROM x JOIN {base} b ON {AP
         base = relation.only(),
         head = draft.table(),
         same = same_base(relation, "h", "b"),
-        rows = target.rows_of(own, "b"),
+        rows = target.rows_of(relation, "b"),
     )
 }
 

@@ -1,12 +1,15 @@
 //! What production did to the rows of a draft since the draft first touched them, as far as the two
 //! cannot be merged: three ways, column by column, by identity.
 
+use std::sync::Arc;
+
 use catalog::{
-    Column, Enforced, ForeignKey, ReferentialAction, Relation, SessionId, quote_literal,
+    Column, Enforced, ForeignKey, ReferentialAction, Relation, RelationId, SessionId, quote_literal,
 };
 
 use crate::apply::{merges, ours, stays};
 use crate::keys::{Elements, merged_row};
+use crate::rebase::Target;
 use crate::text::{
     EQUAL, as_json, column, columns, differ, equal, filled, head_table, key_columns, object,
     operator, plain, reference_operators, referring, same, same_base, same_key, shown_key,
@@ -236,7 +239,7 @@ pub fn followers<'a>(own: &Own<'a>, rows_max: usize, acting: bool) -> Vec<Query<
         .filter(|key| !acting || acts(key.on_delete) || acts(key.on_update))
         .filter_map(|key| {
             let child = own.draft.relation(key.child)?;
-            let text = followers_by(own, rows_max, key, child);
+            let text = followers_by(own, rows_max, (key, child), "");
             Some(Query {
                 relation: child,
                 text,
@@ -245,7 +248,35 @@ pub fn followers<'a>(own: &Own<'a>, rows_max: usize, acting: bool) -> Vec<Query<
         .collect()
 }
 
-fn followers_by(own: &Own<'_>, rows_max: usize, key: &ForeignKey, child: &Relation) -> String {
+/// Rows of the draft, as JSON objects of their keys, that such rows refer to: those of the table, if
+/// one is named, and of the target.
+pub(crate) fn followed_by(
+    own: &Own<'_>,
+    rows_max: usize,
+    (table, target): (Option<RelationId>, &Target<'_>),
+) -> Vec<String> {
+    let relation = own.draft.relation;
+    let of_table = |key: &&Arc<ForeignKey>| table.is_none_or(|id| id == key.child);
+    relation
+        .referenced_by
+        .iter()
+        .filter(of_table)
+        .filter_map(|key| {
+            let child = own.draft.relation(key.child)?;
+            let such = target.rows_of(child, "c");
+            let text = followers_by(own, rows_max, (key, child), &such);
+            Some(format!("SELECT q.ours::jsonb FROM ({text}) q"))
+        })
+        .collect()
+}
+
+/// `such`: ` AND …` of the row `c`.
+fn followers_by(
+    own: &Own<'_>,
+    rows_max: usize,
+    (key, child): (&ForeignKey, &Relation),
+    such: &str,
+) -> String {
     let (draft, relation) = (own.draft, own.draft.relation);
     let parent: Vec<&Column> = key
         .parent_columns
@@ -297,7 +328,7 @@ fn followers_by(own: &Own<'_>, rows_max: usize, key: &ForeignKey, child: &Relati
         "WITH f AS ({})
 SELECT {COLUMNS} FROM (SELECT {} AS key, {}::text AS primary_key, 'foreign key' AS kind, {}::text AS name, NULL::text AS base, {}::text AS ours, {}::text AS theirs, NULL::text AS changed_by
 FROM {} h JOIN f ON {} JOIN {} c ON {}
-WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND ({gone}){}{}{taken_over}
+WHERE h.pgdraft_sid = {} AND NOT h.pgdraft_new AND ({gone}){}{}{taken_over}{such}
 ORDER BY {}) q LIMIT {rows_max}",
         own.first(),
         key_text("c", shown),

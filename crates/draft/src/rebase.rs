@@ -4,7 +4,7 @@
 //!
 //! The heads' triggers do not see these statements, because no operation is set.
 
-use catalog::{Column, quote_identifier, quote_literal};
+use catalog::{Column, Relation, quote_identifier, quote_literal};
 
 use crate::Own;
 use crate::apply::{merged, ours, stays};
@@ -45,15 +45,14 @@ impl Target<'_> {
 
     /// ` AND …` for the row `h`.
     pub(crate) fn rows(&self, own: &Own<'_>) -> String {
-        self.rows_of(own, "h")
+        self.rows_of(own.draft.relation, "h")
     }
 
-    /// The same for the row `alias`.
-    pub(crate) fn rows_of(&self, own: &Own<'_>, alias: &str) -> String {
+    /// The same for the row `alias` of a table.
+    pub(crate) fn rows_of(&self, relation: &Relation, alias: &str) -> String {
         let Some(values) = self.key else {
             return String::new();
         };
-        let relation = own.draft.relation;
         let Some(key) = relation.key() else {
             return " AND false".to_owned();
         };

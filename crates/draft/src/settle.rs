@@ -4,10 +4,10 @@
 //!
 //! The heads' triggers do not see these statements, because no operation is set.
 
-use catalog::{Column, quote_identifier, quote_literal};
+use catalog::{Column, RelationId, quote_identifier, quote_literal};
 
 use crate::Own;
-use crate::conflict::{forbidden, unchecked};
+use crate::conflict::{followed_by, forbidden, unchecked};
 use crate::rebase::Target;
 use crate::text::{columns, differ, key_columns, object, same_key};
 
@@ -72,18 +72,42 @@ SELECT FROM m",
 /// They leave the draft: as production has them is how the session sees them. One row, without columns,
 /// for each.
 pub fn leave(own: &Own<'_>, target: &Target<'_>) -> Option<String> {
+    Some(gone(own, &held(own, target)?))
+}
+
+/// The same of rows that the draft removes or changes and that rows of production refer to which appeared
+/// since: those of `table`, if one is named, and of the target. A row that went on under another key
+/// stays, because that one would be left.
+pub fn leave_followed(
+    own: &Own<'_>,
+    table: Option<RelationId>,
+    target: &Target<'_>,
+) -> Option<String> {
+    let followed = followed_by(own, ROWS_MAX, (table, target));
+    let key = object("h", key_columns(own.draft.relation));
+    (!followed.is_empty()).then(|| {
+        let which = format!(
+            "h.pgdraft_sid = {} AND NOT (h.pgdraft_moved AND NOT h.pgdraft_live) AND {key} IN ({})",
+            own.sid.0,
+            followed.join(" UNION ALL ")
+        );
+        gone(own, &which)
+    })
+}
+
+/// Such rows `h` leave the draft.
+fn gone(own: &Own<'_>, which: &str) -> String {
     let relation = own.draft.relation;
-    Some(format!(
-        "WITH m AS MATERIALIZED (SELECT {keys} FROM {head} h WHERE {held}),
+    format!(
+        "WITH m AS MATERIALIZED (SELECT {keys} FROM {head} h WHERE {which}),
 hw AS (DELETE FROM {head} h USING m WHERE h.pgdraft_sid = {sid} AND {hm}),
 lg AS (DELETE FROM {log} l USING m WHERE l.pgdraft_sid = {sid} AND {lm})
 SELECT FROM m",
         keys = columns("h", key_columns(relation)),
         head = own.draft.table(),
-        held = held(own, target)?,
         sid = own.sid.0,
         hm = same_key(relation, "h", "m"),
         log = own.draft.log(),
         lm = same_key(relation, "l", "m"),
-    ))
+    )
 }

@@ -267,20 +267,24 @@ pub async fn end(
     Ok(())
 }
 
-/// The commits of these sessions are undone.
+/// The commits of these sessions are undone. What they had undone themselves is in production again, and
+/// so on down.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn reverted(client: &impl GenericClient, sids: &[i64]) -> Result<(), Error> {
-    if sids.is_empty() {
-        return Ok(());
+    let text = "UPDATE pgdraft.sessions s SET state = CASE WHEN EXISTS (SELECT FROM pgdraft.sessions r WHERE r.state = 'committed' AND s.sid = ANY (r.reverts)) THEN 'reverted' ELSE 'committed' END
+         WHERE s.sid = ANY ($1) AND s.state IN ('committed', 'reverted') RETURNING s.reverts";
+    let mut below = sids.to_vec();
+    while !below.is_empty() {
+        let rows = client
+            .query_typed(text, &[(&below, Type::INT8_ARRAY)])
+            .await?;
+        below.clear();
+        for row in rows {
+            below.extend(row.try_get::<_, Vec<i64>>(0)?);
+        }
     }
-    client
-        .execute(
-            "UPDATE pgdraft.sessions SET state = 'reverted' WHERE sid = ANY ($1) AND state = 'committed'",
-            &[&sids],
-        )
-        .await?;
     Ok(())
 }
 

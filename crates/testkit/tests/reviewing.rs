@@ -447,3 +447,80 @@ fn an_undo_of_several_commits_counts_its_rows() {
         );
     }
 }
+
+/// An undo that is undone brings back the state of what it had undone, however often.
+#[test]
+fn an_undo_that_is_undone_undoes_nothing() {
+    let (_database, proxy) = over(SETUP);
+    let mut rita = proxy.connect_reviewer();
+    proxy
+        .connect("s")
+        .run("UPDATE stock SET a = 10 WHERE id = 1");
+    rita.run("COMMIT SESSION 's'");
+    let mut last = "s".to_owned();
+    let mut states = Vec::new();
+    for made in ["r1", "r2", "r3"] {
+        rita.run(&format!("REVERT SESSION '{last}' AS '{made}'"));
+        rita.run(&format!("COMMIT SESSION '{made}'"));
+        let all = rows(&rita.run("SHOW SESSIONS"));
+        let state = |name: &str| {
+            let found = all.iter().find(|row| row[0] == name);
+            found.map_or_else(String::new, |row| row[2].chars().take(1).collect())
+        };
+        states.push(["s", "r1", "r2", "r3"].map(state).concat());
+        made.clone_into(&mut last);
+    }
+    assert_eq!(states, ["rc", "crc", "rcrc"]);
+}
+
+/// A row that appeared and refers to one that the draft removes or changes: production's word leaves that
+/// one as it is, named by the row that appeared, though the draft does not have its table.
+#[test]
+fn what_rows_that_appeared_refer_to_is_left() {
+    let (database, proxy) = over(
+        "CREATE TABLE firm (id int PRIMARY KEY, code text UNIQUE, note text);
+         CREATE TABLE person (a int, b int, firm int REFERENCES firm ON DELETE CASCADE, PRIMARY KEY (a, b));
+         CREATE TABLE bill (no int PRIMARY KEY, code text REFERENCES firm (code));
+         CREATE TABLE memo (firm int REFERENCES firm, said text);
+         INSERT INTO firm SELECT i, 'c' || i, 'n' FROM generate_series(1, 8) i; INSERT INTO person VALUES (1, 1, 1)",
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    let mut agent = proxy.connect("s");
+    agent.run("DELETE FROM firm WHERE id IN (1, 2, 4, 7)");
+    agent.run("UPDATE firm SET code = 'new', note = 'changed' WHERE id = 3");
+    agent.run("UPDATE firm SET id = 60 WHERE id = 6");
+    agent.run("UPDATE firm SET note = 'kept' WHERE id = 5");
+    production.run(
+        "INSERT INTO person VALUES (2, 1, 1), (2, 2, 2); INSERT INTO bill VALUES (3, 'c3'), (7, 'c7'); INSERT INTO memo VALUES (4, 'x'), (6, 'y')",
+    );
+    let mut settle = |which: &str| {
+        let reply = rita.run(&format!("RESOLVE CONFLICT IN SESSION 's' {which}"));
+        reply.notices[0].message().to_owned()
+    };
+    assert_eq!(
+        settle("TABLE person KEY (9, 9) TAKE THEIRS"),
+        "nothing was settled by this: 6 conflicts are left"
+    );
+    assert_eq!(
+        settle("TABLE person KEY (2, 1) TAKE THEIRS"),
+        "5 conflicts are left"
+    );
+    assert_eq!(settle("TABLE bill TAKE THEIRS"), "3 conflicts are left");
+    // the one that went on under another key would be there twice
+    assert_eq!(settle("TAKE THEIRS"), "1 conflict is left");
+    let seen = rows(&agent.run("SELECT id, code, note FROM firm ORDER BY id"));
+    let told: Vec<String> = seen.iter().map(|row| row.join(" ")).collect();
+    assert_eq!(
+        told,
+        [
+            "1 c1 n",
+            "2 c2 n",
+            "3 c3 n",
+            "4 c4 n",
+            "5 c5 kept",
+            "7 c7 n",
+            "8 c8 n",
+            "60 c6 n"
+        ]
+    );
+}
