@@ -238,28 +238,13 @@ impl Control {
         look: &Look,
     ) -> Result<Own<'a>, ControlError> {
         let own = Own {
-            draft,
-            sid,
             only: look.only,
-            prepared: false,
-            delta: self.delta(draft.relation),
-            slice: None,
-            part: None,
+            ..self.all_of(draft, sid)
         };
         match look.only.is_none() && !look.is_small() {
             true => prepared(client, own).await,
             false => Ok(own),
         }
-    }
-
-    /// The counters of a table.
-    fn delta(&self, relation: &Relation) -> &[String] {
-        let found = self
-            .inner
-            .deltas
-            .iter()
-            .find(|d| d.schema == relation.schema && d.table == relation.name);
-        found.map_or(&[], |d| &d.columns)
     }
 }
 

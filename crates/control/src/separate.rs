@@ -103,7 +103,8 @@ impl Control {
             return Ok(None);
         };
         for draft in &drafts {
-            for text in split::follow(draft, session.sid, part.sid) {
+            let own = self.all_of(draft, session.sid);
+            if let Some(text) = split::follow(&own, part.sid) {
                 keeper::run(&transaction, &text, None).await?;
             }
         }

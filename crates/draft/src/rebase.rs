@@ -238,9 +238,10 @@ fn log_value(own: &Own<'_>, c: &Column, take: Take<'_>) -> String {
         Take::Ours | Take::Theirs | Take::Value(_) => String::new(),
     };
     let moved = if own.is_delta(&c.name) {
+        let was = column("f", &c.name);
         format!(
-            "coalesce({now} + ({then} - {}), {now})",
-            column("f", &c.name)
+            "CASE WHEN {} THEN {now} ELSE coalesce({now} + ({then} - {was}), {then}) END",
+            same(c, &then, &was)
         )
     } else {
         now

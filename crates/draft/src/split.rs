@@ -10,8 +10,12 @@
 
 use catalog::{Column, SessionId, quote_identifier};
 
-use crate::Draft;
-use crate::text::{NOT_IDENTICAL, column, columns, join, key_columns, record, same_key, writable};
+use crate::conflict::moved;
+use crate::settle::checked;
+use crate::text::{
+    column, columns, differ, join, key_columns, plain, same_base, same_key, writable,
+};
+use crate::{Draft, Own};
 
 /// Moves one table's share of the chosen operations to another session, which has no rows yet.
 /// Run in this order.
@@ -132,68 +136,50 @@ WHERE h.pgdraft_sid = {sid} AND {}",
     [back, gone, logged, marks]
 }
 
-/// After the other session was committed: what is left begins with the rows as they are in
+/// After the other session was committed: what is left of `own` begins with the rows as they are in
 /// production now (its triggers, or others' columns, may have made them other than the draft had
-/// them). A column that an image still had as it was then follows. Run in this order.
-pub fn follow(draft: &Draft<'_>, from: SessionId, committed: SessionId) -> Vec<String> {
-    if draft.relation.key().is_none() {
-        // Nobody can change a row of the base.
-        return Vec::new();
-    }
-    let (head, log) = (draft.table(), draft.log());
-    let list: Vec<&Column> = draft.relation.writable().collect();
-    let values = |alias: &str| {
-        record(
-            &list
-                .iter()
-                .map(|c| column(alias, &c.name))
-                .collect::<Vec<_>>(),
-        )
+/// them). A column that an image still had as it was then follows, and one that merges as a difference
+/// keeps its difference. A row that a CHECK would then forbid stays as it is, which is a conflict.
+pub fn follow(own: &Own<'_>, committed: SessionId) -> Option<String> {
+    // Nobody can change a row of a base without a key.
+    own.draft.relation.key()?;
+    let (draft, relation, sid) = (own.draft, own.draft.relation, own.sid.0);
+    let set = |alias: &str, mine: &dyn Fn(&Column) -> String| {
+        let assign = |c: &Column| {
+            let (value, then) = (column(alias, &c.name), column("f", &c.name));
+            let (name, now) = (quote_identifier(&c.name), column("b", &c.name));
+            let kept = match own.is_delta(&c.name) {
+                true => format!("coalesce({now} + ({value} - {then}), {value})"),
+                false => value,
+            };
+            let changed = differ(c, &mine(c), &then);
+            format!("{name} = CASE WHEN {changed} THEN {kept} ELSE {now} END")
+        };
+        let parts: Vec<String> = relation.writable().map(assign).collect();
+        parts.join(", ")
     };
-    let plain = |alias: &str, c: &Column| match &c.base_type {
-        Some(base) => format!("{}::{base}", column(alias, &c.name)),
-        None => column(alias, &c.name),
-    };
-    let base = record(&list.iter().map(|c| plain("b", c)).collect::<Vec<_>>());
-    let moved = format!(
-        "({first}) f JOIN {head} c ON c.pgdraft_sid = {committed} AND {c_same} JOIN {base_table} b ON {b_same}",
-        first = draft.first(from),
+    Some(format!(
+        "WITH f AS MATERIALIZED ({first}),
+m AS MATERIALIZED (SELECT {keys} FROM f JOIN {head} c ON c.pgdraft_sid = {committed} AND {fc} JOIN {head} h ON h.pgdraft_sid = {sid} AND {fh} JOIN {base} b ON {bh} WHERE f.pgdraft_kind <> 'I' AND {moved}{checked}),
+hw AS (UPDATE {head} h SET {head_values} FROM m JOIN f ON {fm} JOIN {base} b ON {bm} WHERE h.pgdraft_sid = {sid} AND {hm}),
+lg AS (UPDATE {log} l SET {log_values} FROM m JOIN f ON {fm} JOIN {base} b ON {bm} WHERE l.pgdraft_sid = {sid} AND l.pgdraft_kind <> 'I' AND {lm})
+SELECT FROM m",
+        first = draft.first(own.sid),
+        keys = columns("f", key_columns(relation)),
+        head = draft.table(),
         committed = committed.0,
-        c_same = same_key(draft.relation, "c", "f"),
-        base_table = draft.relation.only(),
-        b_same = same_key(draft.relation, "b", "f"),
-    );
-    let which = format!(
-        "f.pgdraft_kind <> 'I' AND {base} {NOT_IDENTICAL} {}",
-        values("f")
-    );
-    let set = |alias: &str, own: &dyn Fn(&Column) -> String| {
-        list.iter()
-            .map(|c| {
-                format!(
-                    "{} = CASE WHEN {} {NOT_IDENTICAL} {} THEN {} ELSE {} END",
-                    quote_identifier(&c.name),
-                    record(&[own(c)]),
-                    record(&[column("f", &c.name)]),
-                    column(alias, &c.name),
-                    column("b", &c.name)
-                )
-            })
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    vec![
-        format!(
-            "UPDATE {head} h SET {} FROM {moved} WHERE h.pgdraft_sid = {} AND {} AND {which}",
-            set("h", &|c| plain("h", c)),
-            from.0,
-            same_key(draft.relation, "h", "f"),
-        ),
-        format!(
-            "UPDATE {log} l SET {} FROM {moved} WHERE l.pgdraft_sid = {} AND {} AND l.pgdraft_kind <> 'I' AND {which}",
-            set("l", &|c| column("l", &c.name)),
-            from.0,
-            same_key(draft.relation, "l", "f"),
-        ),
-    ]
+        fc = same_key(relation, "f", "c"),
+        fh = same_key(relation, "f", "h"),
+        base = relation.only(),
+        bh = same_base(relation, "b", "h"),
+        moved = moved(own),
+        checked = checked(own),
+        head_values = set("h", &|c| plain("h", c)),
+        fm = same_key(relation, "f", "m"),
+        bm = same_base(relation, "b", "m"),
+        hm = same_key(relation, "h", "m"),
+        log = draft.log(),
+        log_values = set("l", &|c| column("l", &c.name)),
+        lm = same_key(relation, "l", "m"),
+    ))
 }

@@ -8,7 +8,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-use testkit::proxy::over;
+use testkit::proxy::{Settings, over, over_with};
 use testkit::wire::Connection;
 
 const SETUP: &str = "\
@@ -563,5 +563,51 @@ fn a_rehearsal_knows_partitions() {
             "side effect|public.log|{\"at\": \"2020-12-12\", \"id\": 120}|∅|{\"n\": 77, \"at\": \"2020-12-12\", \"id\": 120}|written by the database, not by the agent",
             "side effect|public.log|∅|∅|∅|1 row removed by the database, not by the agent",
         ]
+    );
+}
+
+/// What remains after a part was committed keeps the difference of a counter, and is a conflict where a
+/// CHECK forbids what production's values would make of it.
+#[test]
+fn a_part_leaves_differences_and_checks_to_the_rest() {
+    let (database, proxy) = over_with(
+        "CREATE TABLE stock (id int PRIMARY KEY, q int CHECK (q >= 0), a int, b int, c text, CHECK (a + b < 100));
+         INSERT INTO stock SELECT i, 100, 1, 1, 'x' FROM generate_series(1, 5) i;",
+        &Settings {
+            config: "[merge]\ndelta = [\"public.stock.q\"]\n".to_owned(),
+            ..Settings::default()
+        },
+    );
+    let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+    for (name, statement) in [
+        ("one", "UPDATE stock SET q = q - 10, c = 'one' WHERE id < 4"),
+        (
+            "two",
+            "UPDATE stock SET q = q - 5 WHERE id = 1; UPDATE stock SET q = q - 85 WHERE id = 2; UPDATE stock SET a = 60 WHERE id = 3",
+        ),
+        ("three", "UPDATE stock SET q = q - 1 WHERE id = 1"),
+    ] {
+        let mut agent = proxy.connect("s");
+        agent.run(&format!(
+            "BEGIN; SET LOCAL pgdraft.operation = '{name}'; {statement}; COMMIT"
+        ));
+    }
+    production.run("UPDATE stock SET q = q + 1000 WHERE id = 1; UPDATE stock SET q = q - 20 WHERE id = 2; UPDATE stock SET b = 50 WHERE id = 3");
+    rita.run("COMMIT OPERATIONS 'one' IN SESSION 's'");
+    let all = "SELECT id || ' ' || q || ' ' || a || ' ' || b || ' ' || c FROM stock WHERE id < 4 ORDER BY id";
+    assert_eq!(
+        rows(&mut production, all),
+        ["1 1090 1 1 one", "2 70 1 1 one", "3 90 1 50 one"]
+    );
+    let steps = "SELECT concat_ws(' ', operation, from_q, to_q) FROM pgdraft.diff_stock('s') WHERE from_id = 1";
+    assert_eq!(rows(&mut production, steps), ["three 1090 1084"]);
+    let found = rows(&mut rita, "SHOW CONFLICTS IN SESSION 's'");
+    assert_eq!(found.len(), 2, "{found:?}");
+    rita.run("DISCARD OPERATIONS 'three' IN SESSION 's'");
+    rita.run("RESOLVE CONFLICT IN SESSION 's' TAKE THEIRS");
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(
+        rows(&mut production, all),
+        ["1 1085 1 1 one", "2 70 1 1 one", "3 90 1 50 one"]
     );
 }

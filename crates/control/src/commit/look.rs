@@ -1,11 +1,11 @@
 //! What one pass over a head tells of a session's draft of a table.
 
-use catalog::SessionId;
-use draft::{Draft, apply};
+use catalog::{Relation, SessionId};
+use draft::{Draft, Own, apply};
 use tokio_postgres::GenericClient;
 
-use crate::ControlError;
 use crate::sessions::count;
+use crate::{Control, ControlError};
 
 /// Up to so many rows of a table any plan will do.
 const SMALL_ROWS_MAX: u64 = 1_000;
@@ -54,5 +54,30 @@ impl Look {
         let (lowest, highest) = self.range.as_ref()?;
         let (lowest, highest): (i64, i64) = (lowest.parse().ok()?, highest.parse().ok()?);
         Some(highest.abs_diff(lowest).saturating_add(1))
+    }
+}
+
+impl Control {
+    /// A session's draft of a table, of which nothing is known yet.
+    pub(crate) fn all_of<'a>(&'a self, draft: &'a Draft<'a>, sid: SessionId) -> Own<'a> {
+        Own {
+            draft,
+            sid,
+            only: None,
+            prepared: false,
+            delta: self.delta(draft.relation),
+            slice: None,
+            part: None,
+        }
+    }
+
+    /// The counters of a table.
+    fn delta(&self, relation: &Relation) -> &[String] {
+        let found = self
+            .inner
+            .deltas
+            .iter()
+            .find(|d| d.schema == relation.schema && d.table == relation.name);
+        found.map_or(&[], |d| &d.columns)
     }
 }
