@@ -32,6 +32,7 @@ check: ## Formatting, lints, documentation
 	cargo clippy --package pgdraft --all-targets --features otel -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo check --quiet --bins --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz-check
+	cargo check --quiet --benches --manifest-path tests/bench/phases/Cargo.toml --target-dir target/phases
 
 demo: ## The whole idea on a private PostgreSQL; KEEP=1 leaves it running
 	@KEEP="$(KEEP)" ORDER_LINES="$(ORDER_LINES)" tests/demo/run

@@ -38,14 +38,7 @@ fn statements(criterion: &mut Criterion<Computed>) {
         draft.dirty.insert(relation.id, 1000);
     }
     let (functions, temporary) = (FunctionPolicy::default(), BTreeSet::new());
-    let context = Context {
-        catalog: &catalog,
-        search_path: &path,
-        draft: &draft,
-        temporary: &temporary,
-        functions: &functions,
-        fresh: false,
-    };
+    let context = Context::of_client((&catalog, &draft), (&path, &temporary), &functions, false);
     for (name, text) in TEXTS {
         let script = sql::parse(text).expect("it is valid");
         let statement = &script.statements[0];
