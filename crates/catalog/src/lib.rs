@@ -30,6 +30,10 @@ pub struct DraftTableId(pub i32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub i64);
 
+/// Rows of one table in a draft from which on probing its head beats hashing it. Of the number of rows
+/// plans depend on no more than whether it is reached.
+pub const LARGE_DRAFT: u64 = 10_000;
+
 /// Everything the proxy knows of the upstream database at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {

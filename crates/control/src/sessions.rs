@@ -19,7 +19,7 @@ pub struct OpenedSession {
     pub sid: SessionId,
     /// Where it stands.
     pub state: SessionState,
-    /// Tables it has changed, with the number of rows in its head.
+    /// Tables it has changed, with the rows in its head as far as plans depend on them ([`tables::opened`]).
     pub touched: Vec<(RelationId, u64)>,
     /// Those of them that it has truncated.
     pub truncated: Vec<RelationId>,
@@ -106,12 +106,18 @@ impl Control {
         if session.agent != agent {
             return Err(ControlError::NotYourSession(name.to_owned()));
         }
+        // in one flight
+        let (touched, truncated, sequences) = tokio::try_join!(
+            tables::opened(&*client, session.sid),
+            tables::truncated(&*client, session.sid),
+            store::sequences::any(&*client, session.sid),
+        )?;
         Ok(Some(OpenedSession {
             sid: session.sid,
             state: session.state,
-            touched: touched_rows(&*client, session.sid).await?,
-            truncated: tables::truncated(&*client, session.sid).await?,
-            sequences: store::sequences::any(&*client, session.sid).await?,
+            touched,
+            truncated,
+            sequences,
         }))
     }
 
@@ -224,15 +230,4 @@ pub(crate) fn existing(found: Option<Session>, name: &str) -> Result<Session, Co
 /// Counts are never negative; PostgreSQL's type is.
 pub(crate) fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
-}
-
-async fn touched_rows(
-    client: &impl GenericClient,
-    sid: SessionId,
-) -> Result<Vec<(RelationId, u64)>, ControlError> {
-    let mut rows = Vec::new();
-    for (id, relation) in tables::touched(client, sid).await? {
-        rows.push((relation, count(tables::head_rows(client, id, sid).await?)));
-    }
-    Ok(rows)
 }

@@ -45,7 +45,7 @@ pub struct OpenedSession {
     pub sid: SessionId,
     /// Its state.
     pub state: SessionState,
-    /// Tables it has changed, with the number of rows in its head.
+    /// Tables it has changed, with the rows in its head as far as plans depend on them (see [`catalog::LARGE_DRAFT`]).
     pub touched: Vec<(RelationId, u64)>,
     /// Those of them that it has truncated.
     pub truncated: Vec<RelationId>,

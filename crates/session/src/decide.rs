@@ -247,7 +247,6 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             path: Arc::clone(&self.path),
             temporary: Arc::clone(&self.temporary),
             shapes: self.shapes,
-            sid: self.session.sid,
             draft: version,
         };
         if let Some(plan) = shared.plans.planned(piece, &stamp) {

@@ -25,7 +25,6 @@ impl<'a> Cached<'a> {
             path: Arc::from(["public".to_owned()]),
             temporary: Arc::default(),
             shapes: 0,
-            sid: 1,
             draft: 1,
         };
         Self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sql::{Context, Filling, Mask, Pattern, Plan};
 
-use crate::planner::{Cache, Piece, PlanKey, Script, Stamp, kept_under, shared};
+use crate::planner::{Cache, Piece, PlanKey, Script, Stamp, kept_under};
 
 /// Most patterns of one shape: they differ in constants that decide something.
 const PATTERNS_MAX: usize = 8;
@@ -104,13 +104,8 @@ impl Patterns {
     }
 
     fn filling(&self, variant: &Variant, stamp: &Stamp) -> Option<Option<Arc<Filling>>> {
-        let key = (Arc::clone(&variant.known.key), shared(stamp));
-        if stamp.draft == 0
-            && let Some(filling) = self.fillings.get(&key)
-        {
-            return Some(filling);
-        }
-        self.fillings.get(&(key.0, stamp.of_plan()))
+        let key = (Arc::clone(&variant.known.key), stamp.of_plan());
+        self.fillings.get(&key)
     }
 
     /// Plans the pattern and keeps that; `None` where the text has to be planned by itself.

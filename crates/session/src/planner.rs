@@ -1,7 +1,7 @@
 //! Parsing and planning with caches for the whole process.
 //!
 //! A text is parsed once. A plan is kept under all it depended on: text, catalog epoch, search
-//! path and, where the session has changed anything, session and version of its draft.
+//! path and what the session has changed, whichever session that is.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -15,7 +15,7 @@ use sql::{Context, ParseFailure, Plan};
 use crate::fix::Described;
 use crate::keeping::Keeping;
 use crate::patterns::{Patterns, Variant};
-use crate::shared::lock;
+use crate::shared::{Version, lock};
 
 /// One statement of a client's text.
 #[derive(Debug, Clone)]
@@ -120,10 +120,8 @@ pub(crate) struct Stamp {
     /// Stands for these relations themselves and their columns, on which no plan depends: what PostgreSQL
     /// says of a text does.
     pub(crate) shapes: i64,
-    /// The numeric session; 0 for none, and for plans that are the same in every clean session.
-    pub(crate) sid: i64,
-    /// Version of the session's draft; 0 while nothing is changed.
-    pub(crate) draft: u64,
+    /// What the session has changed; 0 while nothing is.
+    pub(crate) draft: Version,
 }
 
 impl Stamp {
@@ -134,7 +132,6 @@ impl Stamp {
             path: Arc::default(),
             temporary: Arc::default(),
             shapes: 0,
-            sid: -1,
             draft: 0,
         }
     }
@@ -308,13 +305,7 @@ impl Plans {
         if let Some(variant) = &piece.pattern {
             return self.patterns.planned(variant, &piece.text, stamp);
         }
-        let key = (Arc::clone(&piece.text), shared(stamp));
-        if stamp.draft == 0
-            && let Some(plan) = self.plans.get(&key)
-        {
-            return Some(plan);
-        }
-        self.plans.get(&(key.0, stamp.of_plan()))
+        self.plans.get(&(Arc::clone(&piece.text), stamp.of_plan()))
     }
 
     /// Plans and keeps the plan, unless something has to be fetched first.
@@ -395,24 +386,8 @@ impl Plans {
 
 /// The conditions under which a plan is the same; `None` for what has to be fetched first.
 pub(crate) fn kept_under(plan: &Plan, stamp: &Stamp) -> Option<Stamp> {
-    match plan {
-        Plan::NeedsDraft(_) | Plan::NeedsCatalog => None,
-        Plan::Relay(_) if stamp.draft == 0 => Some(shared(stamp)),
-        Plan::Relay(_)
-        | Plan::Read(_)
-        | Plan::Write(_)
-        | Plan::SetOperation { .. }
-        | Plan::ShowOwn { .. } => Some(stamp.of_plan()),
-    }
-}
-
-/// The stamp of a plan that is the same in every clean session.
-pub(crate) fn shared(stamp: &Stamp) -> Stamp {
-    Stamp {
-        sid: 0,
-        draft: 0,
-        ..stamp.of_plan()
-    }
+    let asks = matches!(plan, Plan::NeedsDraft(_) | Plan::NeedsCatalog);
+    (!asks).then(|| stamp.of_plan())
 }
 
 fn described_key(piece: &Piece, types: &[u32], stamp: &Stamp) -> DescribedKey {

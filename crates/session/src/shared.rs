@@ -1,10 +1,12 @@
 //! What all connections of one process have in common.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
-use catalog::{RelationId, SessionId};
+use catalog::{LARGE_DRAFT, RelationId, SessionId};
 use dashmap::DashMap;
 use sql::{DraftView, FunctionPolicy};
 use tokio::sync::watch;
@@ -166,12 +168,28 @@ fn first_pid() -> i32 {
 
 /// The tables a session has changed, shared by all its connections.
 #[derive(Debug, Default)]
-pub(crate) struct SessionDraft {
-    /// Another one whenever a plan could change: a table became dirty or its draft grew tenfold. No draft
-    /// of this process has had it before: plans are kept by it beyond the last connection of a session, and
-    /// the next one learns all at once.
-    version: AtomicU64,
-    view: Mutex<Arc<DraftView>>,
+pub(crate) struct SessionDraft(Mutex<(Version, Arc<DraftView>)>);
+
+/// What plans know of a draft, as a number: the same for all sessions that have changed the same, 0 for
+/// those that have changed nothing.
+pub(crate) type Version = u128;
+
+/// Under keys of this process that nobody knows, so that no two drafts can be made to meet.
+fn version(view: &DraftView) -> Version {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+    if *view == DraftView::default() {
+        return 0;
+    }
+    let dirty: BTreeSet<_> = view
+        .dirty
+        .iter()
+        .map(|(relation, rows)| (relation, *rows >= LARGE_DRAFT))
+        .collect();
+    let truncated: BTreeSet<_> = view.truncated.iter().collect();
+    let [high, low] = KEYS
+        .each_ref()
+        .map(|key| key.hash_one((&dirty, &truncated, view.sequences)));
+    Version::from(high) << 64 | Version::from(low) | 1
 }
 
 /// Locks, and goes on where another thread panicked while it held the lock: the data behind our
@@ -180,27 +198,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Power of ten of a row count.
-fn magnitude(rows: u64) -> u32 {
-    rows.checked_ilog10().map_or(0, |power| power + 1)
-}
-
 impl SessionDraft {
-    /// The draft, and the version that plans over it are made for: 0 for every session that has changed
-    /// nothing.
-    pub(crate) fn view(&self) -> (u64, Arc<DraftView>) {
-        let view = lock(&self.view);
-        let version = match **view == DraftView::default() {
-            true => 0,
-            false => self.version.load(Ordering::Acquire),
-        };
-        (version, Arc::clone(&view))
+    /// The draft, and the version that plans over it are made for.
+    pub(crate) fn view(&self) -> (Version, Arc<DraftView>) {
+        let seen = lock(&self.0);
+        (seen.0, Arc::clone(&seen.1))
     }
 
     /// These tables are about to be changed by a plan for that version; true if the plan is not for the
     /// draft as it is then, to which another connection may have come first. A truncation that is rolled
     /// back leaves its mark here: the merged read looks at what really is.
-    pub(crate) fn mark(&self, write: &sql::Write, planned: u64) -> bool {
+    pub(crate) fn mark(&self, write: &sql::Write, planned: Version) -> bool {
         self.change(|view| {
             let count = |view: &DraftView| (view.dirty.len(), view.truncated.len(), view.sequences);
             let before = count(view);
@@ -224,46 +232,37 @@ impl SessionDraft {
         };
         self.change(|view| {
             let estimate = view.dirty.entry(*first).or_insert(0);
-            let before = magnitude(*estimate);
+            let before = *estimate;
             *estimate = estimate.saturating_add(rows);
-            magnitude(*estimate) != before
+            before < LARGE_DRAFT && *estimate >= LARGE_DRAFT
         });
     }
 
     fn replace(&self, new: DraftView) {
         self.change(|view| {
-            let moved = *view != new;
             *view = new;
-            moved
+            true
         });
     }
 
     /// What is known at connect: never makes a table clean that another connection changed.
     pub(crate) fn learn(&self, known: &DraftView) {
         self.change(|view| {
-            let truncated = view.truncated.len();
             view.truncated.extend(&known.truncated);
-            let mut moved = view.truncated.len() != truncated || known.sequences && !view.sequences;
             view.sequences |= known.sequences;
             for (relation, rows) in &known.dirty {
-                let estimate = view.dirty.entry(*relation).or_insert_with(|| {
-                    moved = true;
-                    0
-                });
-                moved |= magnitude(*rows) > magnitude(*estimate);
+                let estimate = view.dirty.entry(*relation).or_insert(0);
                 *estimate = (*estimate).max(*rows);
             }
-            moved
+            true
         });
     }
 
-    /// Changes the estimates; where the change matters to plans the version is another one.
+    /// Changes the estimates; says whether plans may depend on the change.
     fn change(&self, change: impl FnOnce(&mut DraftView) -> bool) {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let mut view = lock(&self.view);
-        if change(Arc::make_mut(&mut view)) {
-            let version = NEXT.fetch_add(1, Ordering::Relaxed);
-            self.version.store(version, Ordering::Release);
+        let mut seen = lock(&self.0);
+        if change(Arc::make_mut(&mut seen.1)) {
+            seen.0 = version(&seen.1);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! large drafts, and for rows that an index finds, probes the head per row instead of hashing the whole
 //! session: the planner would hash a thousand rows to find one.
 
-use catalog::{Head, Key, Relation, quote_identifier as q, quote_literal};
+use catalog::{Head, Key, LARGE_DRAFT, Relation, quote_identifier as q, quote_literal};
 
 use crate::policies;
 use crate::volatile::Risk;
@@ -13,9 +13,6 @@ use crate::volatile::Risk;
 mod tree;
 
 pub(crate) use tree::{Member, OWN, tree};
-
-/// Rows in a draft above which probing beats hashing.
-const LARGE_DRAFT: u64 = 10_000;
 
 /// The number of the session that the backend is bound to: the same in all of a statement, known to
 /// every worker, and read anew by a plan that another session runs too. It only orders rows; which of

@@ -8,7 +8,7 @@ use catalog::{Catalog, RelationId};
 /// What a session has changed, as far as planning needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DraftView {
-    /// Relation → rows this session has in its head (an estimate; the power of ten counts).
+    /// Relation → rows this session has in its head (an estimate; see [`catalog::LARGE_DRAFT`]).
     pub dirty: HashMap<RelationId, u64>,
     /// Those of them that it may have truncated: their reads look whether the base is hidden.
     pub truncated: HashSet<RelationId>,

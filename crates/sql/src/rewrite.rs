@@ -528,7 +528,7 @@ fn merged_text(
         .members(item.relation.id, item.reference.only);
     let rows = members.iter().filter_map(|id| context.draft.dirty.get(id));
     let wanted = Wanted {
-        rows: rows.sum(),
+        rows: rows.copied().max().unwrap_or(0),
         risk: risk(statement, context, item),
         bare_count: block.bare_count && !item.reference.sampled && system.names.is_empty(),
         scan: sought::scan(

@@ -12,7 +12,8 @@ use crate::{Error, kept};
 /// [`Error::Database`].
 pub async fn any(client: &impl GenericClient, sid: SessionId) -> Result<bool, Error> {
     let text = "SELECT EXISTS (SELECT FROM pgdraft.sequences WHERE sid = $1)";
-    Ok(client.query_one(text, &[&sid.0]).await?.try_get(0)?)
+    let rows = client.query_typed(text, &[(&sid.0, Type::INT8)]).await?;
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get(0))?)
 }
 
 /// What a commit would take over of each, as a text.

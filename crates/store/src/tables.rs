@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use catalog::{Catalog, DraftTableId, Head, ReferentialAction, Relation, RelationId, SessionId};
+use catalog::{
+    Catalog, DraftTableId, Head, LARGE_DRAFT, ReferentialAction, Relation, RelationId, SessionId,
+};
 use tokio_postgres::GenericClient;
 
 use crate::{Error, kept};
@@ -221,20 +223,41 @@ pub async fn truncated(
         .collect()
 }
 
-/// Rows that a session has in a head.
+/// Bytes that a row of a head takes at least, its place on the page with it.
+const ROW_BYTES: u64 = 40;
+
+/// Tables that a session has written to, with its rows in the head as far as plans depend on them: up to
+/// [`LARGE_DRAFT`], and 0 where the head cannot hold as many, whosever they are.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn head_rows(
+pub async fn opened(
     client: &impl GenericClient,
-    id: DraftTableId,
     sid: SessionId,
-) -> Result<i64, Error> {
-    let text = format!(
-        "SELECT count(*) FROM pgdraft.d{} WHERE pgdraft_sid = $1",
-        id.0
-    );
-    Ok(client.query_one(&text, &[&sid.0]).await?.try_get(0)?)
+) -> Result<Vec<(RelationId, u64)>, Error> {
+    let (mut opened, mut counts) = (Vec::new(), Vec::new());
+    for row in kept::execute(client, "pgdraft_opened", &[sid.0.to_string()]).await? {
+        let (id, relation, bytes): (i32, u32, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if bytes.unsigned_abs() >= LARGE_DRAFT * ROW_BYTES {
+            counts.push(format!(
+                "SELECT {}, count(*) FROM (SELECT FROM pgdraft.d{id} WHERE pgdraft_sid = {} LIMIT {LARGE_DRAFT}) r",
+                opened.len(), sid.0
+            ));
+        }
+        opened.push((RelationId(relation), 0));
+    }
+    if counts.is_empty() {
+        return Ok(opened);
+    }
+    for row in client.query_typed(&counts.join(" UNION ALL "), &[]).await? {
+        let (place, rows): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        if let Some(table) = opened.get_mut(place) {
+            table.1 = rows.unsigned_abs();
+        }
+    }
+    Ok(opened)
 }
 
 /// Number of tables and rows that each session has in its draft; a row that was inserted and

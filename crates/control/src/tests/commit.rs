@@ -576,14 +576,6 @@ async fn a_diff_is_net() {
         (summary.tables, summary.rows, summary.operations),
         (2, 5, 9)
     );
-    let opened = setup
-        .control
-        .open_session("s", "robot", false)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(opened.touched.iter().map(|t| t.1).sum::<u64>(), 6);
-
     let discarded = setup.control.discard("s", "robot").await.unwrap();
     assert_eq!((discarded.rows, discarded.tables), (5, 2));
     assert_eq!(before, content(&setup.database));

@@ -485,3 +485,28 @@ async fn the_planner_expects_a_tenth_of_a_head_in_each_session() {
         .query_one("SELECT is_called FROM app.ids", &[]);
     assert!(!ids.await.unwrap().get::<_, bool>(0));
 }
+
+/// Rows are counted as far as plans depend on their number, and only where a head could hold as many.
+#[tokio::test]
+async fn a_session_that_is_opened_says_which_tables_it_changed_much() {
+    let setup = setup("opened", SHOP).await;
+    setup.draft(&["dept"]).await.unwrap();
+    let touched = async |name: &str| -> Vec<u64> {
+        let opened = setup.control.open_session(name, "robot", true).await;
+        let touched = opened.unwrap().unwrap().touched;
+        touched.into_iter().map(|(_, rows)| rows).collect()
+    };
+    assert!(touched("few").await.is_empty());
+    let few = setup.agent("few").await;
+    // `emp` refers to it
+    few.insert("dept", "id, name", "VALUES (50, 'new'), (51, 'newer')")
+        .await
+        .unwrap();
+    assert_eq!(touched("few").await, [0, 0]);
+    let many = setup.agent("many").await;
+    let rows = "SELECT 1000 + i, 'm' || i FROM generate_series(1, 12000) i";
+    many.insert("dept", "id, name", rows).await.unwrap();
+    assert_eq!(touched("many").await, [catalog::LARGE_DRAFT, 0]);
+    // the head of `dept` could hold as many rows of this one too
+    assert_eq!(touched("few").await, [2, 0]);
+}

@@ -65,6 +65,31 @@ fn simple_writes_are_seen_by_their_session_alone() {
 }
 
 #[test]
+fn sessions_that_changed_the_same_tables_share_plans() {
+    let server = Server::start("draft_shared_plans");
+    let misses = || server.shared.metrics.plan_miss.get();
+    let read = "SELECT name FROM orders WHERE id = 2";
+    let work = |session: &str| {
+        let mut client = connect(&server, session);
+        let clean = client.query(read);
+        client.query("UPDATE orders SET name = 'mine' WHERE id = 2");
+        (clean, client.query(read))
+    };
+    let expected = |id: &str| format!("T D({id}) C=SELECT 1 Z=I");
+    let (base, mine) = (expected("base 2"), expected("mine"));
+    assert_eq!(work("a"), (base.clone(), mine.clone()));
+    // the head is there now, so the catalog is another one; of texts that come again constants become parameters
+    for session in ["b", "c", "d"] {
+        assert_eq!(work(session), (base.clone(), mine.clone()));
+    }
+    let planned = misses();
+    assert_eq!(work("e"), (base, mine.clone()));
+    // nobody is connected to any of them
+    assert_eq!(connect(&server, "b").query(read), mine);
+    assert_eq!(misses(), planned);
+}
+
+#[test]
 fn extended_writes_describe_as_the_base() {
     let server = Server::start("draft_extended");
     let mut c = connect(&server, "a");
