@@ -116,8 +116,13 @@ async fn answer(call: &Call<'_>, change: &Change) -> Result<Rows, Report> {
                 .fact("rows", rows)
         }
         (Changed::Rewound(gone), _) => told(format!(
-            "session \"{}\" rewound: {gone} operations are gone",
-            call.session
+            "session \"{}\" rewound: {gone} {} gone",
+            call.session,
+            if gone == 1 {
+                "operation is"
+            } else {
+                "operations are"
+            }
         ))
         .fact("removed_operations", gone),
     })

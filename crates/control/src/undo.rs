@@ -69,7 +69,18 @@ impl Control {
             keeper::run(&transaction, &text, None).await?;
         }
         if let Some(operation) = operation {
-            back(&transaction, &made, operation, &drafts).await?;
+            let copied = back(&transaction, &made, operation, &drafts).await;
+            copied.map_err(|error| match error {
+                // the copy has none that was committed or discarded
+                ControlError::NoSuchOperations { operations, .. } => {
+                    let session = found.name.clone();
+                    ControlError::NoSuchOperations {
+                        session,
+                        operations,
+                    }
+                }
+                error => error,
+            })?;
         }
         let made = self.made(&transaction, made).await?;
         transaction.commit().await?;

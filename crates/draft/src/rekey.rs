@@ -9,7 +9,7 @@ use crate::apply::stays;
 use crate::text::{column, equal, join, key_columns, reference_operators, same_base, same_key};
 
 /// The foreign key whose referenced columns tell which row became which.
-fn staying(relation: &Relation) -> Option<&ForeignKey> {
+pub(crate) fn staying(relation: &Relation) -> Option<&ForeignKey> {
     let primary = key_columns(relation);
     let fixed = |name: &String| {
         let column = relation.column(name);

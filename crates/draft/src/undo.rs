@@ -8,7 +8,11 @@ use catalog::{Relation, SessionId, quote_identifier};
 
 use crate::Draft;
 use crate::apply::ours;
-use crate::text::{column, columns, differ, join, key_columns, plain, same_key, writable};
+use crate::rekey::staying;
+use crate::text::{
+    column, columns, differ, equal, join, key_columns, plain, reference_operators, same_key,
+    writable,
+};
 
 /// What is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,14 +94,36 @@ pub fn write(draft: &Draft<'_>, from: SessionId, what: Undo, to: SessionId, op: 
         "WITH u AS MATERIALIZED ({changes}),
 lg AS (INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {list})
     SELECT {to}, {op}, CASE WHEN NOT u.pgdraft_after THEN 'I' WHEN u.pgdraft_before THEN 'U' ELSE 'D' END, {log_values} FROM u)
-INSERT INTO {head} (pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new, {list})
-SELECT {to}, {op}, u.pgdraft_before, NOT u.pgdraft_after, {head_values} FROM u
-ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, {assignments}",
+INSERT INTO {head} (pgdraft_sid, pgdraft_op, pgdraft_live, pgdraft_new, pgdraft_moved, {list})
+SELECT {to}, {op}, u.pgdraft_before, NOT u.pgdraft_after, {moved}, {head_values} FROM u
+ON CONFLICT (pgdraft_sid, {keys}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_live = EXCLUDED.pgdraft_live, pgdraft_moved = EXCLUDED.pgdraft_moved, {assignments}",
+        moved = moved(draft, from),
         changes = changes(draft, from, what),
         log = draft.log(),
         to = to.0,
         head = draft.table(),
         keys = columns("", key),
+    )
+}
+
+/// The row `u`, which goes, is what a row that comes back had become under another key: it goes back to
+/// that key, with the rows that refer to it.
+fn moved(draft: &Draft<'_>, from: SessionId) -> String {
+    let relation = draft.relation;
+    let Some(key) = staying(relation) else {
+        return "false".to_owned();
+    };
+    let operators = reference_operators(Some(relation), key);
+    let same = operators.iter().zip(&key.parent_columns).map(|(op, name)| {
+        let was = format!("o.{}", before(relation, name));
+        equal(op, &was, &format!("u.{}", after(relation, name)))
+    });
+    format!(
+        "u.pgdraft_after AND NOT u.pgdraft_before AND EXISTS (SELECT FROM u o JOIN {} z ON z.pgdraft_sid = {} AND {} WHERE z.pgdraft_moved AND NOT z.pgdraft_live AND o.pgdraft_before AND NOT o.pgdraft_after AND {})",
+        draft.table(),
+        from.0,
+        same_key(relation, "z", "o"),
+        same.collect::<Vec<_>>().join(" AND ")
     )
 }
 

@@ -524,3 +524,65 @@ fn what_rows_that_appeared_refer_to_is_left() {
         ]
     );
 }
+
+/// A row goes back to the primary key that it had, with the rows that refer to it by another one.
+#[test]
+fn a_key_that_changed_beside_a_referred_one_goes_back() {
+    for action in [
+        "ON UPDATE CASCADE",
+        "ON DELETE RESTRICT",
+        "ON DELETE CASCADE",
+    ] {
+        let (database, proxy) = over(&format!(
+            "CREATE TABLE place (id int PRIMARY KEY, pos int NOT NULL UNIQUE, note text);
+             CREATE TABLE thing (id int PRIMARY KEY, pos int REFERENCES place (pos) {action});
+             INSERT INTO place SELECT i, i * 10, 'n' FROM generate_series(1, 4) i; INSERT INTO thing VALUES (1, 10), (2, 20)",
+        ));
+        let (mut production, mut rita) = (database.connect(), proxy.connect_reviewer());
+        let all = "SELECT id, pos, note FROM place UNION ALL SELECT id, pos, 'thing' FROM thing ORDER BY 3, 1";
+        let before = rows(&production.run(all));
+        operation(
+            &proxy,
+            "s",
+            "a",
+            "UPDATE place SET id = 9 WHERE id = 1; UPDATE place SET note = 'm' WHERE id = 2",
+        );
+        operation(
+            &proxy,
+            "s",
+            "b",
+            "UPDATE place SET id = 12, note = 'two' WHERE id = 2; DELETE FROM place WHERE id = 3",
+        );
+        rita.run("COMMIT SESSION 's'");
+        let after = rows(&production.run(all));
+        rita.run("REVERT SESSION 's' AS 'back'");
+        assert_eq!(
+            rows(&rita.run("SHOW CONFLICTS IN SESSION 'back'")),
+            [[""; 0]; 0],
+            "{action}"
+        );
+        rita.run("COMMIT SESSION 'back'");
+        assert_eq!(rows(&production.run(all)), before, "{action}");
+        rita.run("REVERT SESSION 'back' AS 'again'");
+        rita.run("COMMIT SESSION 'again'");
+        assert_eq!(rows(&production.run(all)), after, "{action}");
+    }
+}
+
+/// An operation that was discarded is none of a copy, and the session that is named in the answer is there.
+#[test]
+fn a_copy_at_an_operation_that_was_discarded() {
+    let (_database, proxy) = over(SETUP);
+    for name in ["a", "b", "c"] {
+        let statement = format!("UPDATE stock SET a = 9 WHERE id = {}", name.len());
+        operation(&proxy, "s", name, &statement);
+    }
+    proxy.review("DISCARD OPERATIONS 'c' IN SESSION 's'");
+    let error = refused(&proxy, "FORK SESSION 's' AS 'f' AT OPERATION 'c'");
+    assert!(error.message().starts_with("session \"s\""), "{error}");
+    let reply = proxy.review("REWIND SESSION 's' TO OPERATION 'a'");
+    assert_eq!(
+        reply.notices[0].message(),
+        "session \"s\" rewound: 1 operation is gone"
+    );
+}
