@@ -1,6 +1,5 @@
 //! From a classified statement to its plan: one module per kind of statement, all shaped the same.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catalog::{Relation, RelationId, RelationKind, quote_identifier as q};
@@ -13,7 +12,7 @@ use crate::functions::{self, Verdict};
 use crate::invariants;
 use crate::merge::{self, Member, System, Wanted};
 use crate::nested::{self, Copied, Explain, Prepare};
-use crate::parse::{Body, Setting, Statement, parse};
+use crate::parse::{Body, Setting, Statement};
 use crate::plan::{Context, Effect, Locks, Plan, Relay, Rewritten};
 use crate::policies;
 use crate::resolve::{self, Merged, Resolved};
@@ -56,6 +55,7 @@ mod temporary;
 mod through;
 mod truncate;
 mod update;
+mod views;
 mod work;
 
 pub use change::redact;
@@ -359,15 +359,16 @@ impl Edits {
             return Ok(None);
         }
         let mut edits = Self::default();
+        let mut bytes = 0;
         for item in &merged {
             let system = system::wanted(statement, context, item);
             let mut body = match item.relation.kind {
                 RelationKind::View => {
-                    let Some(expanded) = view(context, &item.relation)? else {
+                    let Some(expanded) = views::expanded(context, &item.relation)? else {
                         return Ok(None);
                     };
                     edits.note(&expanded.merged);
-                    viewed(statement, context, item, &expanded.text)
+                    views::rows(statement, context, item, &expanded.text)
                 }
                 _ => {
                     let only = item.reference.only;
@@ -380,6 +381,8 @@ impl Edits {
                 body = drawn;
                 edits.list.push(edit);
             }
+            bytes += body.len();
+            views::bounded(bytes)?;
             edits
                 .list
                 .push(table_edit(statement, &item.reference, &body)?);
@@ -414,6 +417,7 @@ impl Edits {
         if !inlined::write_out(statement, context, &mut edits)? {
             return Ok(None);
         }
+        views::bounded(edits.list.iter().map(|edit| edit.text.len()).sum())?;
         Ok(Some(edits))
     }
 
@@ -426,79 +430,6 @@ impl Edits {
     }
 }
 
-/// A view's definition with the changed tables behind it merged.
-struct Expanded {
-    text: String,
-    merged: Vec<RelationId>,
-}
-
-/// Expands a view over changed tables, views behind it too; `None`: refresh the catalog.
-fn view(context: &Context<'_>, relation: &Relation) -> Result<Option<Expanded>, Box<Report>> {
-    let refused = || {
-        Box::new(
-            Report::error(
-                "0A000",
-                format!(
-                    "view \"{}\" reads a table this session changed",
-                    relation.name
-                ),
-            )
-            .detail("Its definition could not be expanded over the draft.")
-            .hint("query the tables behind the view directly"),
-        )
-    };
-    policies::expanded(context, relation)?;
-    let definition = relation.view.as_ref().map_or("", |v| v.definition.as_str());
-    let script = parse(definition).map_err(|_| refused())?;
-    let [inner] = script.statements.as_slice() else {
-        return Err(refused());
-    };
-    if !matches!(inner.body, Body::Query) {
-        return Err(refused());
-    }
-    let none = BTreeSet::new();
-    // pg_get_viewdef was asked with an empty search_path: every name is qualified
-    let inside = Context {
-        in_view: true,
-        ..context.qualified(&none)
-    };
-    inlined::all_named(inner, relation, &inside)?;
-    let Some(edits) = Edits::of_reads(inner, &inside)? else {
-        return Ok(None);
-    };
-    let mut splice = Splice::new(&inner.text);
-    splice.copy_edited(0..inner.text.len(), &edits.list);
-    Ok(Some(Expanded {
-        text: splice.finish().0,
-        merged: edits.merged,
-    }))
-}
-
-/// The rows of a view that was expanded, in brackets.
-fn viewed(statement: &Statement, context: &Context<'_>, item: &Merged, text: &str) -> String {
-    let barrier = item.relation.view.as_ref();
-    let barrier = barrier.is_some_and(|v| v.security_barrier);
-    let fenced = barrier || risk(statement, context, item) != Risk::None;
-    match (permitted(context, &item.relation), fenced) {
-        (None, false) => format!("({text})"),
-        (permitted, fenced) => format!(
-            "(SELECT * FROM ({text}) AS v{}{})",
-            permitted.unwrap_or_default(),
-            if fenced { " OFFSET 0" } else { "" }
-        ),
-    }
-}
-
-/// ` WHERE …`: true, and PostgreSQL looks whether the client may read the view, and the view's owner what
-/// stands behind it. Of a view in a view it does so with the outer one.
-pub(crate) fn permitted(context: &Context<'_>, view: &Relation) -> Option<String> {
-    let asked = || {
-        let view = view.qualified();
-        format!(" WHERE NOT EXISTS (SELECT * FROM {view} WHERE false)")
-    };
-    (!context.in_view).then(asked)
-}
-
 pub(crate) fn lost() -> Box<Report> {
     Box::new(
         Report::error(
@@ -509,7 +440,7 @@ pub(crate) fn lost() -> Box<Report> {
     )
 }
 
-fn risk(statement: &Statement, context: &Context<'_>, item: &Merged) -> Risk {
+pub(crate) fn risk(statement: &Statement, context: &Context<'_>, item: &Merged) -> Risk {
     let facts = &statement.facts;
     volatile::risk(context, facts, facts.around(item.reference.block))
 }
