@@ -20,7 +20,7 @@ use crate::fix::Positions;
 use crate::limits::room;
 use crate::limits::{self, Bound};
 use crate::own::{RESERVED, silent};
-use crate::pipeline::{as_error, shifted};
+use crate::pipeline::as_error;
 use crate::planner::Piece;
 use crate::prepare::{malformed, positions, upstream_text};
 use crate::prepared::{Kind, Note, Portal, Prepared};
@@ -112,7 +112,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         };
         let shift = shift_of(&parse, &piece);
         let (plan, stamp) = match self.decide_text(&piece).await {
-            Err(Failure::Refused(report)) => return Err(shifted(*report, shift).into()),
+            Err(Failure::Refused(report)) => {
+                self.refuse_planned((&piece.text, &parse.types), shift, *report);
+                return Ok(Stream::Discard);
+            }
             other => other?,
         };
         if parse.types.iter().any(|t| *t != 0) {

@@ -28,6 +28,7 @@ use crate::planner::{Piece, Script};
 use crate::prepared::Note;
 use crate::queue::{Fix, Rows, Want};
 use crate::reads::Values;
+use crate::refuse::told_by_server;
 use crate::request::Requests;
 
 /// A statement that must fail, but only after the check for an aborted transaction, whose error
@@ -104,7 +105,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(Failure::Refused(_)) if script.len() > 1 => return Ok(None),
                 Err(Failure::Refused(report)) => {
                     let before = text.get(..piece.range.start).unwrap_or_default();
-                    return Err(shifted(*report, before.chars().count()).into());
+                    let shift = before.chars().count();
+                    if !told_by_server(&report) {
+                        return Err(shifted(*report, shift).into());
+                    }
+                    self.refuse_planned((&piece.text, &[]), shift, *report);
+                    return Err(Failure::Told);
                 }
                 Err(failure) => return Err(failure),
             };
@@ -183,7 +189,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             let (plan, stamp) = match decided {
                 Ok(decided) => decided,
                 Err(Failure::Refused(report)) => {
-                    self.poison(&shifted(*report, shift));
+                    self.refuse_planned((&piece.text, &[]), shift, *report);
                     break;
                 }
                 Err(Failure::Told) => break,

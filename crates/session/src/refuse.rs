@@ -7,9 +7,10 @@ use tokio::io::AsyncWrite;
 use wire::frame::frontend as tag;
 
 use crate::conn::Failure;
+use crate::fix::Positions;
 use crate::limits::{Bound, too_long, too_many_statements};
 use crate::own::silent;
-use crate::pipeline::POISON;
+use crate::pipeline::{POISON, shifted};
 use crate::queue::{Fix, Want};
 use crate::request::Requests;
 
@@ -20,10 +21,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// Refuses in the extended protocol: upstream then skips to the next Sync.
     pub(crate) fn poison(&mut self, report: &Report) {
         self.count("refused");
-        let poison = Some(Box::new(report.clone()));
-        if self.expect(Want::Parse, Some(Fix { poison, ..silent() })) {
-            wire::encode::parse(&mut self.out, NEVER, POISON, &[]);
-        }
+        self.poison_parse(report);
     }
 
     /// Refuses a Query.
@@ -43,20 +41,40 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     /// client gets the server's own error. Should the server take it, it is refused.
     pub(crate) fn let_server_refuse(&mut self, text: &str, types: &[u32]) {
         self.count("syntax");
+        let report = Report::error("0A000", "the statement is not understood by pgdraft")
+            .detail("The server would take it, but pgdraft cannot tell what it does.")
+            .hint("Write it in a simpler form, or as several statements.");
+        self.analysed((text, types), 0);
+        self.poison_parse(&report);
+    }
+
+    /// A statement, which begins after so many characters of the client's text, that planning
+    /// refuses. What PostgreSQL would say itself it says: of several errors it has its own first one.
+    pub(crate) fn refuse_planned(&mut self, text: (&str, &[u32]), shift: usize, report: Report) {
+        self.count("refused");
+        if told_by_server(&report) {
+            self.analysed(text, shift);
+        }
+        self.poison_parse(&shifted(report, shift));
+    }
+
+    /// PostgreSQL analyses a text that must not run; the client gets its error, if there is one.
+    fn analysed(&mut self, (text, types): (&str, &[u32]), shift: usize) {
         if self.expect(Want::Close, Some(silent())) {
             wire::encode::close_statement(&mut self.out, NEVER);
         }
         let fix = Fix {
             swallow: true,
+            positions: Positions::Shift(shift),
             ..Fix::default()
         };
         if self.expect(Want::Parse, Some(fix)) {
             wire::encode::parse(&mut self.out, NEVER, text, types);
         }
-        let report = Report::error("0A000", "the statement is not understood by pgdraft")
-            .detail("The server would take it, but pgdraft cannot tell what it does.")
-            .hint("Write it in a simpler form, or as several statements.");
-        let poison = Some(Box::new(report));
+    }
+
+    fn poison_parse(&mut self, report: &Report) {
+        let poison = Some(Box::new(report.clone()));
         if self.expect(Want::Parse, Some(Fix { poison, ..silent() })) {
             wire::encode::parse(&mut self.out, NEVER, POISON, &[]);
         }
@@ -118,4 +136,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         .hint("Connect again and leave client_encoding at UTF8 and standard_conforming_strings on.")
         .into())
     }
+}
+
+/// Whether an error that planning found is PostgreSQL's own: what pgdraft refuses itself has a hint.
+pub(crate) fn told_by_server(report: &Report) -> bool {
+    report.hint.is_none() && (report.code.starts_with("42") || report.code == "0A000")
 }
