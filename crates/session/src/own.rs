@@ -45,7 +45,10 @@ static TEMPORARY: OwnStatement = OwnStatement {
              ROW(c.oid, ARRAY(SELECT ROW(a.attnum, a.attname, a.atttypid, a.atttypmod) \
                FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
                ORDER BY a.attnum)) ORDER BY c.oid)::pg_catalog.text, 0)::pg_catalog.text, \
-             pg_catalog.array_agg(c.relname::pg_catalog.text)) FROM pg_catalog.pg_class c \
+             pg_catalog.array_agg(pg_catalog.concat((SELECT pg_catalog.count(*) \
+               FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+               AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped), ' ', c.relname))) \
+           FROM pg_catalog.pg_class c \
            WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()",
     types: &[],
 };
@@ -370,7 +373,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         let mut told = names.into_iter().flatten();
         let shapes = told.next().flatten();
         self.shapes = shapes.and_then(|number| number.parse().ok()).unwrap_or(0);
-        self.temporary = Arc::new(told.flatten().collect());
+        let told = told.flatten();
+        let told = told.filter_map(|told| {
+            let (columns, name) = told.split_once(' ')?;
+            Some((name.to_owned(), columns.parse().ok()?))
+        });
+        self.temporary = Arc::new(told.collect());
         Ok(())
     }
 

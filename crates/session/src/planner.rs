@@ -3,14 +3,14 @@
 //! A text is parsed once. A plan is kept under all it depended on: text, catalog epoch, search
 //! path and what the session has changed, whichever session that is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use catalog::Catalog;
 use report::Report;
-use sql::{Context, ParseFailure, Plan};
+use sql::{Context, ParseFailure, Plan, Temporary};
 
 use crate::fix::Described;
 use crate::keeping::Keeping;
@@ -116,7 +116,7 @@ pub(crate) struct Stamp {
     /// Effective search path.
     pub(crate) path: Arc<[String]>,
     /// Names of the connection's temporary relations.
-    pub(crate) temporary: Arc<BTreeSet<String>>,
+    pub(crate) temporary: Arc<Temporary>,
     /// Stands for these relations themselves and their columns, on which no plan depends: what PostgreSQL
     /// says of a text does.
     pub(crate) shapes: i64,
@@ -218,14 +218,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 }
 
 pub(crate) type PlanKey = (Arc<str>, Stamp);
-type DescribedKey = (
-    Arc<str>,
-    Vec<u32>,
-    u64,
-    Arc<[String]>,
-    Arc<BTreeSet<String>>,
-    i64,
-);
+type DescribedKey = (Arc<str>, Vec<u32>, u64, Arc<[String]>, Arc<Temporary>, i64);
 
 /// The planner with its caches.
 pub(crate) struct Plans {

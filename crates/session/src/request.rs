@@ -4,7 +4,7 @@
 //! frame leads to is in [`pipeline`](crate::pipeline) (simple protocol) and
 //! [`extended`](crate::extended). Nothing is read from the client before the last write is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -51,7 +51,7 @@ pub(crate) struct Requests<'c, W> {
     /// Effective search path.
     pub(crate) path: Arc<[String]>,
     /// Names of the connection's temporary relations.
-    pub(crate) temporary: Arc<BTreeSet<String>>,
+    pub(crate) temporary: Arc<sql::Temporary>,
     /// Another number for other ones of these names, or other columns.
     pub(crate) shapes: i64,
     /// The catalog epoch and number of schemas that the search path was read under.
@@ -69,7 +69,7 @@ pub(crate) struct Requests<'c, W> {
 }
 
 /// What most clients have for their whole life, once for all of them.
-static NOTHING_TEMPORARY: LazyLock<Arc<BTreeSet<String>>> = LazyLock::new(Arc::default);
+static NOTHING_TEMPORARY: LazyLock<Arc<sql::Temporary>> = LazyLock::new(Arc::default);
 /// Longest body of a frame without statement text or data: names and numbers.
 const CONTROL_BYTES_MAX: usize = 1 << 20;
 /// Most time to say goodbye to upstream for a client that is gone.

@@ -4,7 +4,7 @@
 //! reads base tables behind the draft's back. So only functions that can do neither run; the
 //! configuration allows others by name.
 
-use std::collections::BTreeSet;
+use crate::plan::Temporary;
 
 use catalog::{Catalog, Function, ReferentialAction, Relation, RelationId, Running, Volatility};
 use report::Report;
@@ -233,7 +233,7 @@ pub fn check_parameters(
         return Ok(());
     }
     let draft = DraftView::of_all(catalog);
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     let context = Context::of_client((catalog, &draft), (&[], &none), policy, true);
     implied(&context, used)
 }

@@ -1,6 +1,6 @@
 //! What the data plane is told to do with a statement.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{Catalog, RelationId};
@@ -28,6 +28,9 @@ impl DraftView {
     }
 }
 
+/// Names of a connection's temporary relations, with the number of columns that each has.
+pub type Temporary = BTreeMap<String, usize>;
+
 /// Everything outside the text that a plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -39,8 +42,8 @@ pub struct Context<'a> {
     pub outermost: &'a [String],
     /// The draft.
     pub draft: &'a DraftView,
-    /// Names of the connection's temporary relations.
-    pub temporary: &'a BTreeSet<String>,
+    /// The connection's temporary relations.
+    pub temporary: &'a Temporary,
     /// What functions may run.
     pub functions: &'a FunctionPolicy,
     /// The snapshot was read again for this statement: what it does not know does not exist.
@@ -49,7 +52,7 @@ pub struct Context<'a> {
     pub expanded: usize,
     /// In a text whose names are qualified: `search_path` and `temporary` of the client's own, by which
     /// PostgreSQL finds the names in the functions that it calls.
-    pub client: Option<(&'a [String], &'a BTreeSet<String>)>,
+    pub client: Option<(&'a [String], &'a Temporary)>,
     /// In the text of a view, which reads with its owner's rights.
     pub in_view: bool,
 }
@@ -58,7 +61,7 @@ impl<'a> Context<'a> {
     /// For a text of the client's own, by the search path and the temporary relations of its connection.
     pub fn of_client(
         (catalog, draft): (&'a Catalog, &'a DraftView),
-        (search_path, temporary): (&'a [String], &'a BTreeSet<String>),
+        (search_path, temporary): (&'a [String], &'a Temporary),
         functions: &'a FunctionPolicy,
         fresh: bool,
     ) -> Self {
@@ -77,7 +80,7 @@ impl<'a> Context<'a> {
     }
 
     /// What it is for a text whose names are qualified.
-    pub(crate) fn qualified(&self, none: &'a BTreeSet<String>) -> Self {
+    pub(crate) fn qualified(&self, none: &'a Temporary) -> Self {
         Self {
             search_path: &[],
             temporary: none,

@@ -68,7 +68,7 @@ pub(crate) fn is_temporary(context: &Context<'_>, schema: Option<&str>, name: &s
     let of_session = |schema: &str| schema == "pg_temp" || schema.starts_with("pg_temp_");
     match schema {
         Some(schema) => of_session(schema),
-        None if !context.temporary.contains(name) => false,
+        None if !context.temporary.contains_key(name) => false,
         None => {
             let place = context.search_path.iter().position(|s| of_session(s));
             let before = context.search_path.get(..place.unwrap_or(0));

@@ -56,6 +56,7 @@ mod through;
 mod truncate;
 mod update;
 mod views;
+mod width;
 mod work;
 
 pub use change::redact;

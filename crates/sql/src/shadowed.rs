@@ -2,18 +2,19 @@
 //! conditions, views) name those of `pg_catalog` bare, and a table's row type is found first.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catalog::{Check, Key, Relation, quote_identifier as q};
 
+use crate::plan::Temporary;
+
 /// The relation with such types named in full.
-pub(crate) fn relation(relation: &Arc<Relation>, temporary: &BTreeSet<String>) -> Arc<Relation> {
+pub(crate) fn relation(relation: &Arc<Relation>, temporary: &Temporary) -> Arc<Relation> {
     if temporary.is_empty() {
         return Arc::clone(relation);
     }
     // PostgreSQL quotes a name where it has to
-    let names = temporary.iter().flat_map(|name| [name.clone(), q(name)]);
+    let names = temporary.keys().flat_map(|name| [name.clone(), q(name)]);
     let names: Vec<String> = names.collect();
     let mut own = relation.as_ref().clone();
     let mut changed = false;

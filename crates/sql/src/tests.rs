@@ -42,7 +42,7 @@ fn in_context<T>(case: &str, then: impl FnOnce(&str, Context<'_>) -> T) -> T {
     let text = after.unwrap_or(text);
     let path = ["public".to_owned()];
     let policy = FunctionPolicy::default();
-    let temporary = std::collections::BTreeSet::from(["mine".to_owned()]);
+    let temporary = crate::Temporary::from([("mine".to_owned(), 2)]);
     then(
         text,
         Context::of_client((&catalog, &draft), (&path, &temporary), &policy, true),

@@ -1,6 +1,6 @@
 //! Volatile functions: a rewritten statement calls them as often as the client's does by itself.
 
-use std::collections::BTreeSet;
+use crate::plan::Temporary;
 
 use catalog::{Relation, RelationKind, Volatility};
 use report::Report;
@@ -147,7 +147,7 @@ fn in_view(
     wanted: impl Fn(&Context<'_>, &Call) -> bool + Copy,
 ) -> Option<String> {
     let script = parse(&view.view.as_ref()?.definition).ok()?;
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     let inside = context.qualified(&none);
     let mut texts = script.statements.iter();
     texts.find_map(|text| {

@@ -2,8 +2,6 @@
 //! changed what it reads, the call is written out, as PostgreSQL itself does where it can, with the
 //! changed tables merged. Elsewhere it is sent as it stands.
 
-use std::collections::BTreeSet;
-
 use catalog::{
     Function, FunctionBody, Gives, Relation, RelationId, Volatility, quote_identifier as q,
 };
@@ -13,7 +11,7 @@ use crate::classify::unsupported;
 use crate::facts::{Call, Source};
 use crate::functions::{self, Verdict};
 use crate::parse::{Body, Statement, parse};
-use crate::plan::Context;
+use crate::plan::{Context, Temporary};
 use crate::resolve::{self, Resolved};
 use crate::splice::{Edit, Splice};
 use crate::volatile;
@@ -63,7 +61,7 @@ pub(crate) fn write_out(
         let Some(given) = arguments::of(statement, call, body).ok_or_else(lost)? else {
             continue;
         };
-        let none = BTreeSet::new();
+        let none = Temporary::new();
         let outer = *context;
         let context = inside(context, body, &none);
         let Some(text) = body::substituted(&context, function, body) else {
@@ -228,11 +226,7 @@ pub(crate) fn all_named(
     Ok(())
 }
 
-fn inside<'c>(
-    context: &Context<'c>,
-    body: &'c FunctionBody,
-    none: &'c BTreeSet<String>,
-) -> Context<'c> {
+fn inside<'c>(context: &Context<'c>, body: &'c FunctionBody, none: &'c Temporary) -> Context<'c> {
     let inside = Context {
         expanded: context.expanded + 1,
         in_view: false,

@@ -15,9 +15,9 @@ use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::conflict;
 use crate::rewrite::parts::{Step, steps};
 use crate::rewrite::returning::{Does, Returning};
+use crate::rewrite::width;
 use crate::rewrite::work::{Work, Written};
 use crate::splice::Edit;
-use crate::walk::string_fields;
 
 pub(crate) fn write<'a>(work: &Work<'a>, tree: &InsertStmt) -> Result<Written<'a>, Box<Report>> {
     if work.clauses.returning.is_some() != tree.returning_clause.is_some() {
@@ -243,7 +243,7 @@ fn named_columns(
         return Ok(Vec::new());
     };
     if tree.cols.is_empty() {
-        let width = width(select).ok_or_else(|| {
+        let width = width::of_source(work, tree, select).ok_or_else(|| {
             Box::new(
                 unsupported("this INSERT … SELECT without a column list")
                     .hint("name the columns after the table"),
@@ -312,33 +312,6 @@ fn column_list(work: &Work<'_>) -> Option<(usize, usize)> {
         t.is(Kind::Ascii41)
     })?;
     Some((at, close))
-}
-
-/// How many columns a query gives, as far as its text says.
-fn width(select: &SelectStmt) -> Option<usize> {
-    if let Some(left) = &select.larg {
-        return width(left);
-    }
-    if let Some(row) = select.values_lists.first() {
-        return match row.node.as_ref() {
-            Some(NodeEnum::List(row)) => Some(row.items.len()),
-            _ => None,
-        };
-    }
-    let star = |target: &Node| match target.node.as_ref() {
-        Some(NodeEnum::ResTarget(t)) => match t.val.as_deref().and_then(|v| v.node.as_ref()) {
-            Some(NodeEnum::ColumnRef(c)) => {
-                string_fields(&c.fields).last().is_some_and(|f| f == "*")
-            }
-            Some(NodeEnum::AIndirection(i)) => i
-                .indirection
-                .iter()
-                .any(|n| matches!(n.node.as_ref(), Some(NodeEnum::AStar(_)))),
-            _ => false,
-        },
-        _ => true,
-    };
-    (!select.target_list.iter().any(star)).then_some(select.target_list.len())
 }
 
 /// Of each column given, whether OVERRIDING USER VALUE takes its value away.

@@ -3,7 +3,7 @@
 //! PostgreSQL locks no rows of the side that may be missing, and says so as it plans. A locking clause is
 //! taken out of a rewritten text, so it is said here, of the joins that the conditions leave outer ones.
 
-use std::collections::BTreeSet;
+use crate::plan::Temporary;
 
 use report::Report;
 
@@ -49,7 +49,7 @@ fn hides_nullable(context: &Context<'_>, reference: &TableRef) -> bool {
     let Some(Ok(script)) = view else {
         return false;
     };
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     let inside = context.qualified(&none);
     script.statements.iter().any(|statement| {
         let facts = &statement.facts;

@@ -1,7 +1,7 @@
 //! Temporary relations are the connection's own: what is done to them is done directly. Their names
 //! get the schema `pg_temp`, so that no other relation can be meant, whatever becomes of them.
 
-use std::collections::BTreeSet;
+use crate::plan::Temporary;
 use std::sync::Arc;
 
 use catalog::Relation;
@@ -119,7 +119,7 @@ fn copied(relation: &Relation, later: &Context<'_>) -> Result<(), Report> {
     let defaults = relation.columns.iter().filter_map(|c| c.default.clone());
     let checks = relation.checks.iter().map(|c| c.definition.clone());
     let checks = checks.map(|text| text.trim_start_matches("CHECK ").to_owned());
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     let refused = || with_expressions(relation);
     for expression in defaults.chain(checks) {
         let text = expression.trim_end_matches(" NOT VALID").to_owned();

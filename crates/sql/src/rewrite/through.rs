@@ -5,7 +5,7 @@
 //! table's columns along under names of ours (`pgdraft_b0, …`). What RETURNING and the check options
 //! look at is the same text over the rows written.
 
-use std::collections::BTreeSet;
+use crate::plan::Temporary;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl Through {
         way: Option<&Self>,
         seen: &Arc<Relation>,
     ) -> Result<Self, Box<Report>> {
-        let none = BTreeSet::new();
+        let none = Temporary::new();
         let inside = context.qualified(&none);
         let (level, table) = level(&inside, seen, Verb::Update)?.ok_or_else(|| lost(seen))?;
         let mut levels = way.map_or_else(Vec::new, |way| way.levels.clone());
@@ -132,7 +132,7 @@ pub(crate) fn follow(
     verb: Verb,
 ) -> Result<Followed, Box<Report>> {
     // pg_get_viewdef was asked with an empty search_path: every name is qualified
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     let inside = context.qualified(&none);
     let mut levels = Vec::new();
     let mut at = Arc::clone(view);

@@ -1,13 +1,11 @@
 //! Views over changed tables: their definitions in their places, as long as that ends.
 
-use std::collections::BTreeSet;
-
 use catalog::{Relation, RelationId};
 use report::Report;
 
 use super::{Edits, inlined, risk};
 use crate::parse::{Body, Statement, parse};
-use crate::plan::Context;
+use crate::plan::{Context, Temporary};
 use crate::policies;
 use crate::resolve::Merged;
 use crate::splice::Splice;
@@ -67,7 +65,7 @@ pub(super) fn expanded(
     if !matches!(inner.body, Body::Query) {
         return Err(refused());
     }
-    let none = BTreeSet::new();
+    let none = Temporary::new();
     // pg_get_viewdef was asked with an empty search_path: every name is qualified
     let inside = Context {
         in_view: true,

@@ -79,7 +79,16 @@ pub(super) fn write(
         Some(select) if !select.values_lists.is_empty() => {
             values(work, select, &given, places, splice)?;
         }
-        Some(_) => splice.copy_edited(work.bytes(places.source.clone())?, &work.edits),
+        Some(_) if !tree.cols.is_empty() || given.len() == work.changed.shown().columns.len() => {
+            splice.copy_edited(work.bytes(places.source.clone())?, &work.edits);
+        }
+        Some(_) => {
+            // a table that a star stands for may just have got another column: then this fails
+            splice.ours("(");
+            splice.copy_edited(work.bytes(places.source.clone())?, &work.edits);
+            let nothing = list(given.iter().map(|_| "NULL".to_owned()));
+            splice.ours(&format!(") UNION ALL SELECT {nothing} WHERE false"));
+        }
     }
     let names = list((0..given.len()).map(|n| format!("v{n}")));
     splice.ours(&if names.is_empty() {
