@@ -1,5 +1,7 @@
 //! How many columns a query gives, as far as its text and the catalog say.
 
+use std::cell::Cell;
+
 use catalog::Function;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -44,6 +46,9 @@ const PLAIN_TYPES: [&str; 7] = [
     "timestamptz",
 ];
 
+/// Most queries that are looked at: what each of many names twice, which all name the next, would take for ever.
+const STEPS_MAX: usize = 10_000;
+
 /// The width of the query of an INSERT.
 pub(crate) fn of_source(work: &Work<'_>, tree: &InsertStmt, select: &SelectStmt) -> Option<usize> {
     let facts = &work.statement.facts;
@@ -53,6 +58,7 @@ pub(crate) fn of_source(work: &Work<'_>, tree: &InsertStmt, select: &SelectStmt)
     let widths = Widths {
         context: work.context,
         relations: read.chain(changed).collect(),
+        steps: Cell::new(STEPS_MAX),
     };
     widths.query(select, &within(&[], tree.with_clause.as_ref()))
 }
@@ -62,6 +68,8 @@ struct Widths<'a> {
     context: &'a Context<'a>,
     /// Where names of relations stand: other names in a FROM are those of CTEs.
     relations: Vec<usize>,
+    /// Queries that may still be looked at.
+    steps: Cell<usize>,
 }
 
 /// The CTEs that can be named, the nearest last.
@@ -78,6 +86,7 @@ fn within<'t>(outer: &[&'t CommonTableExpr], with: Option<&'t WithClause>) -> Ct
 
 impl Widths<'_> {
     fn query(&self, select: &SelectStmt, outer: &[&CommonTableExpr]) -> Option<usize> {
+        self.steps.set(self.steps.get().checked_sub(1)?);
         let ctes = within(outer, select.with_clause.as_ref());
         if let Some(left) = &select.larg {
             return self.query(left, &ctes);
