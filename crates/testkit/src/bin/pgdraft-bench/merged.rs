@@ -172,6 +172,8 @@ struct Target {
 impl Target {
     fn new(mut connection: Connection) -> Self {
         let backend = connection.value("SELECT pg_backend_pid()");
+        // only this process's time is measured
+        connection.run("SET max_parallel_workers_per_gather = 0");
         Self {
             connection,
             backend,
@@ -305,6 +307,15 @@ fn measure(targets: &mut [Target], load: &Load, prepared: bool, rows: usize) -> 
         .collect()
 }
 
+/// The text as a client sends it that computes its constants itself.
+fn with_constants(text: &str, key: usize) -> String {
+    let mut text = text.to_owned();
+    for more in [9, 100_000_000] {
+        text = text.replace(&format!("$1 + {more}"), &(key + more).to_string());
+    }
+    text.replace("$1", &key.to_string())
+}
+
 fn run(
     connection: &mut Connection,
     load: &Load,
@@ -318,7 +329,7 @@ fn run(
     let exchange = match prepared {
         Some(prepared) => connection.execute(prepared, &[Some(key.to_string())], Format::Text),
         None if load.copies => connection.simple_with(load.text, Some(data.as_bytes())),
-        None => connection.simple(&load.text.replace("$1", &key.to_string())),
+        None => connection.simple(&with_constants(load.text, key)),
     };
     let exchange = exchange.expect("the connection lives");
     let error = exchange.error();
