@@ -9,6 +9,7 @@ use store::sessions::{self, Operation};
 use tokio_postgres::GenericClient;
 
 use crate::diff::{View, head_numbers, reading};
+use crate::merge::RESOLVE;
 use crate::{Control, ControlError};
 
 /// An operation that cannot be without another one.
@@ -18,7 +19,7 @@ pub struct Dependency {
     pub operation: String,
     /// The one it needs.
     pub depends_on: String,
-    /// `same row`, `foreign key`, `unique key`, `read` or `truncate`.
+    /// `same row`, `foreign key`, `unique key`, `read`, `truncate` or `conflict`.
     pub kind: String,
     /// Schema of the table.
     pub schema: String,
@@ -97,10 +98,12 @@ impl Graph {
                 .get(&op)
                 .map_or_else(|| op.to_string(), |name| (*name).to_owned())
         };
+        let settling = operations.iter().filter(|o| o.statement == RESOLVE);
+        let settling: Vec<i64> = settling.map(|o| o.op).collect();
         let mut edges = Vec::new();
         for draft in drafts {
             let mut known = BTreeSet::new();
-            for (why, text) in depend::texts(draft, drafts, sid) {
+            for (why, text) in depend::texts(draft, drafts, (sid, &settling)) {
                 for row in client.query_typed(&text, &[]).await? {
                     let (op, needs) = (row.try_get("op")?, row.try_get("needs")?);
                     if !known.insert((op, needs)) && why == Why::Sought {

@@ -36,6 +36,9 @@ pub struct BaseChange {
     pub conflict: bool,
 }
 
+/// The statement of an operation that settles conflicts. No agent's is like it.
+pub(crate) const RESOLVE: &str = "RESOLVE CONFLICT";
+
 impl Control {
     /// What would stop the commit of a live session.
     ///
@@ -141,9 +144,7 @@ impl Control {
         let found = self.locked(&transaction, session).await?;
         let heads = head_numbers(&catalog);
         let drafts = drafts(&transaction, &catalog, &heads, found.sid).await?;
-        let op =
-            sessions::add_operation(&transaction, found.sid, "resolve", who, "RESOLVE CONFLICT")
-                .await?;
+        let op = sessions::add_operation(&transaction, found.sid, "resolve", who, RESOLVE).await?;
         let table = which.table.and_then(|id| catalog.relations.get(&id));
         if let Some(relation) = table {
             which.fits(relation)?;

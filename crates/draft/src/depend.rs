@@ -9,8 +9,8 @@ use catalog::{ForeignKey, Key, SessionId};
 use crate::Draft;
 use crate::diff::Images;
 use crate::text::{
-    NOT_IDENTICAL, collated, column, columns, equal, key_columns, key_detail, operator, record,
-    reference_operators, shown_key,
+    NOT_IDENTICAL, collated, column, columns, differ, equal, key_columns, key_detail, operator,
+    record, reference_operators, shown_key,
 };
 
 /// Why an operation needs another one.
@@ -28,6 +28,8 @@ pub enum Why {
     Sought,
     /// The whole table was removed.
     Truncate,
+    /// A conflict of a value that it wrote was settled with another one.
+    Settled,
 }
 
 impl Why {
@@ -39,18 +41,27 @@ impl Why {
             Self::UniqueKey => "unique key",
             Self::Read | Self::Sought => "read",
             Self::Truncate => "truncate",
+            Self::Settled => "conflict",
         }
     }
 }
 
-/// The questions about one table of a session; `drafts` are all its tables.
-pub fn texts(draft: &Draft<'_>, drafts: &[Draft<'_>], sid: SessionId) -> Vec<(Why, String)> {
+/// The questions about one table of a session; `drafts` are all its tables, `settling` its operations that
+/// settled conflicts.
+pub fn texts(
+    draft: &Draft<'_>,
+    drafts: &[Draft<'_>],
+    (sid, settling): (SessionId, &[i64]),
+) -> Vec<(Why, String)> {
     let mut all = vec![
         (Why::SameRow, same_row(draft, sid)),
         (Why::Read, read(draft, sid)),
         (Why::Sought, sought(draft, sid)),
         (Why::Truncate, truncate(draft, sid)),
     ];
+    if !settling.is_empty() {
+        all.push((Why::Settled, settled(draft, sid, settling)));
+    }
     for key in draft.relation.references() {
         let parent = drafts.iter().find(|d| d.relation.id == key.parent);
         if let Some(parent) = parent {
@@ -100,6 +111,36 @@ fn same_row(draft: &Draft<'_>, sid: SessionId) -> String {
             draft.log(),
             sid.0
         ),
+    )
+}
+
+/// The operations that wrote a value in whose place somebody settled another one: without that one they
+/// would write it over production's, which they never saw.
+fn settled(draft: &Draft<'_>, sid: SessionId, settling: &[i64]) -> String {
+    let all: Vec<_> = draft.relation.writable().collect();
+    let names: Vec<String> = all.iter().map(|c| c.name.clone()).collect();
+    let same: Vec<String> = all
+        .iter()
+        .zip(1..)
+        .map(|(c, i)| {
+            let changed =
+                |alias: &str| differ(c, &format!("{alias}.f{i}"), &format!("{alias}.t{i}"));
+            format!("({} AND {})", changed("o"), changed("s"))
+        })
+        .collect();
+    let settling: Vec<String> = settling.iter().map(i64::to_string).collect();
+    let from = format!(
+        "SELECT o.op, s.op AS needs, s.row FROM c s JOIN c o ON o.row = s.row AND o.op < s.op WHERE s.op IN ({}) AND ({})",
+        settling.join(", "),
+        same.join(" OR ")
+    );
+    format!(
+        "WITH c AS MATERIALIZED ({}) {}",
+        changes(draft, sid, &names),
+        pairs(
+            "'a conflict of row ' || min(q.row) || ' was settled'",
+            &from
+        )
     )
 }
 

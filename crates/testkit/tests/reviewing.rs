@@ -586,3 +586,27 @@ fn a_copy_at_an_operation_that_was_discarded() {
         "session \"s\" rewound: 1 operation is gone"
     );
 }
+
+/// What an operation wrote is settled by another one: it does not go to production by itself.
+#[test]
+fn a_settled_value_is_not_left_behind() {
+    let (database, proxy) = over(SETUP);
+    operation(&proxy, "s", "first", "UPDATE stock SET a = 10 WHERE id = 1");
+    operation(&proxy, "s", "other", "UPDATE stock SET b = 20 WHERE id = 1");
+    operation(&proxy, "s", "away", "UPDATE stock SET a = 30 WHERE id = 2");
+    let mut production = database.connect();
+    production.run("UPDATE stock SET a = 77 WHERE id = 1");
+    proxy.review("RESOLVE CONFLICT IN SESSION 's' TABLE stock KEY (1) COLUMN a TAKE VALUE '50'");
+    let failure = refused(&proxy, "COMMIT OPERATIONS 'first' IN SESSION 's'");
+    assert_eq!(failure.code(), "ZD022");
+    assert!(format!("{failure:?}").contains("resolve"), "{failure:?}");
+    refused(&proxy, "DISCARD OPERATIONS 'resolve' IN SESSION 's'");
+    proxy.review("COMMIT OPERATIONS 'away' IN SESSION 's'");
+    proxy.review("COMMIT OPERATIONS 'first' IN SESSION 's' CASCADE");
+    let now = rows(&production.run("SELECT a, b FROM stock WHERE id < 3 ORDER BY id"));
+    assert_eq!(now[0][0], "50");
+    assert_eq!(now[1][0], "30");
+    proxy.review("COMMIT SESSION 's'");
+    let now = rows(&production.run("SELECT a, b FROM stock WHERE id = 1"));
+    assert_eq!(now[0], ["50", "20"]);
+}
