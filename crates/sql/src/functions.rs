@@ -4,13 +4,11 @@
 //! reads base tables behind the draft's back. So only functions that can do neither run; the
 //! configuration allows others by name.
 
-use crate::plan::Temporary;
-
 use catalog::{Catalog, Function, ReferentialAction, Relation, RelationId, Running, Volatility};
 use report::Report;
 
 use crate::facts::{Call, Facts};
-use crate::plan::{Context, DraftView, FunctionPolicy};
+use crate::plan::{Context, DraftView, FunctionPolicy, Temporary};
 use crate::rewrite::{inlined, sequences};
 
 mod source;

@@ -1,7 +1,5 @@
 //! Volatile functions: a rewritten statement calls them as often as the client's does by itself.
 
-use crate::plan::Temporary;
-
 use catalog::{Relation, RelationKind, Volatility};
 use report::Report;
 
@@ -9,7 +7,7 @@ use crate::classify::unsupported;
 use crate::facts::{Call, Called, Facts, TableRef};
 use crate::functions;
 use crate::parse::parse;
-use crate::plan::Context;
+use crate::plan::{Context, Temporary};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::inlined;
 

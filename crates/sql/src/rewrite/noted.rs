@@ -438,13 +438,13 @@ impl Images {
 
     /// Two images are of one row.
     fn same_key(&self, left: &str, right: &str) -> String {
-        let equals = |place| match self.relation.key() {
-            Some(key) => merge::equals(key, place),
-            None => "OPERATOR(pg_catalog.=)".to_owned(),
-        };
-        let parts = self.key().into_iter().enumerate();
-        let parts = parts.map(|(n, name)| format!("{left}.{name} {} {right}.{name}", equals(n)));
-        parts.collect::<Vec<_>>().join(" AND ")
+        match self.relation.key() {
+            Some(key) => merge::key_equality(key, left, right),
+            None => {
+                let row = q(ROW_COLUMN);
+                format!("{left}.{row} OPERATOR(pg_catalog.=) {right}.{row}")
+            }
+        }
     }
 
     /// Up to its conditions. Of each row the last operation counts, which needs those before.

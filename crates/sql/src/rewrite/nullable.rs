@@ -3,13 +3,11 @@
 //! PostgreSQL locks no rows of the side that may be missing, and says so as it plans. A locking clause is
 //! taken out of a rewritten text, so it is said here, of the joins that the conditions leave outer ones.
 
-use crate::plan::Temporary;
-
 use report::Report;
 
 use crate::facts::{Join, Joined, Locking, Side, TableRef};
 use crate::parse::{Statement, parse};
-use crate::plan::Context;
+use crate::plan::{Context, Temporary};
 use crate::resolve::{self, Resolved};
 
 /// Refuses what PostgreSQL refuses.

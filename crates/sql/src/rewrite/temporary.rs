@@ -1,7 +1,6 @@
 //! Temporary relations are the connection's own: what is done to them is done directly. Their names
 //! get the schema `pg_temp`, so that no other relation can be meant, whatever becomes of them.
 
-use crate::plan::Temporary;
 use std::sync::Arc;
 
 use catalog::Relation;
@@ -13,7 +12,9 @@ use crate::classify::unsupported;
 use crate::facts::Change;
 use crate::functions::{self, Verdict};
 use crate::parse::{Body, Statement, parse};
-use crate::plan::{Context, DraftView, Effect, Locks, Plan, PositionMap, Relay, Rewritten};
+use crate::plan::{
+    Context, DraftView, Effect, Locks, Plan, PositionMap, Relay, Rewritten, Temporary,
+};
 use crate::resolve::{self, Resolved, is_temporary};
 use crate::rewrite::change::mismatch;
 use crate::rewrite::{Edits, inlined};

@@ -5,7 +5,6 @@
 //! table's columns along under names of ours (`pgdraft_b0, …`). What RETURNING and the check options
 //! look at is the same text over the rows written.
 
-use crate::plan::Temporary;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::classify::unsupported;
 use crate::facts::TableRef;
 use crate::merge::{OWN, System};
 use crate::parse::{Body, Statement, parse};
-use crate::plan::Context;
+use crate::plan::{Context, Temporary};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::list;
 use crate::rewrite::{Edits, system};
