@@ -53,9 +53,34 @@ impl Relation {
             .chain(checks)
     }
 
+    /// A partition for the row, NOT NULL and CHECK one by one, in that order, but for what runs with the rights of
+    /// a function's owner.
+    pub fn demands(&self) -> Vec<Demand<'_>> {
+        let routes = self.routes.iter().map(|of| Demand {
+            kind: "partition",
+            name: &of.table,
+            holds: route(of).holds,
+        });
+        let filled = required(self).into_iter().flat_map(|(names, leaves)| {
+            let elsewhere = elsewhere(self, &leaves);
+            names.into_iter().map(move |name| Demand {
+                kind: "not null",
+                name,
+                holds: format!("{elsewhere}{}", all_filled(&[name])),
+            })
+        });
+        let checks = self.enforced().into_iter().filter(|e| !e.check.definer);
+        let checks = checks.map(|e| Demand {
+            kind: "check",
+            name: &e.check.name,
+            holds: e.condition,
+        });
+        routes.chain(filled).chain(checks).collect()
+    }
+
     /// The CHECK constraints that PostgreSQL enforces, in the order in which it looks at them. Those of
     /// single partitions are among them, and hold for these partitions' rows.
-    pub fn enforced(&self) -> Vec<Enforced<'_>> {
+    fn enforced(&self) -> Vec<Enforced<'_>> {
         let mut found: Vec<(&Check, &str, Vec<&Leaf>)> = Vec::new();
         for leaf in &self.leaves {
             for (check, text) in leaf.checks.iter().filter_map(|c| Some((c, expression(c)?))) {
@@ -83,13 +108,22 @@ impl Relation {
     }
 }
 
-/// A CHECK constraint that PostgreSQL enforces.
+/// What one constraint asks of every row of a table.
 #[derive(Debug)]
-pub struct Enforced<'a> {
-    /// The constraint.
-    pub check: &'a Check,
+pub struct Demand<'a> {
+    /// As a conflict is told: `partition`, `not null` or `check`.
+    pub kind: &'static str,
+    /// Of the partitioned table, the column or the constraint.
+    pub name: &'a str,
+    /// An expression over bare column names that is true of a row for which it holds, and false of another.
+    pub holds: String,
+}
+
+/// A CHECK constraint that PostgreSQL enforces.
+struct Enforced<'a> {
+    check: &'a Check,
     /// What it asks of every row of the table, over bare column names.
-    pub condition: String,
+    condition: String,
 }
 
 /// The condition alone; `None` where nobody looks at it.
@@ -163,6 +197,18 @@ fn holder(relation: &Relation) -> String {
 
 /// No required column is NULL. PostgreSQL looks at them in the order of the table that holds the row.
 fn not_null(relation: &Relation, head: Option<&str>) -> Vec<Condition> {
+    required(relation)
+        .iter()
+        .map(|(required, leaves)| {
+            let (filled, fails) = filled(relation, required, head);
+            let holds = format!("{}{filled}", elsewhere(relation, leaves));
+            Condition { holds, fails }
+        })
+        .collect()
+}
+
+/// The columns that are filled in every row, or in those of these partitions.
+fn required(relation: &Relation) -> Vec<(Vec<&str>, Vec<&Leaf>)> {
     let own = relation.columns.iter().filter(|c| c.not_null);
     let own: Vec<&str> = own.map(|c| c.name.as_str()).collect();
     let mut groups: Vec<(Vec<&str>, Vec<&Leaf>)> = Vec::new();
@@ -178,27 +224,11 @@ fn not_null(relation: &Relation, head: Option<&str>) -> Vec<Condition> {
     }
     groups.retain(|(required, _)| !required.is_empty());
     groups
-        .iter()
-        .map(|(required, leaves)| {
-            let (filled, fails) = filled(relation, required, head);
-            let holds = format!("{}{filled}", elsewhere(relation, leaves));
-            Condition { holds, fails }
-        })
-        .collect()
 }
 
-/// By `num_nulls`, because a composite value of NULLs `IS NULL`; and what says which column is not filled.
+/// The condition, and what says which column is not filled.
 fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> (String, String) {
-    let filled: Vec<String> = required
-        .chunks(ARGUMENTS_MAX)
-        .map(|names| {
-            format!(
-                "pg_catalog.num_nulls({}) = 0",
-                list(names.iter().copied(), quote_identifier)
-            )
-        })
-        .collect();
-    let filled = filled.join(" AND ");
+    let filled = all_filled(required);
     let place = |name: &&str| relation.columns.iter().position(|c| c.name == *name);
     let in_order = required.is_sorted_by_key(place);
     if let Some(head) = head.filter(|_| in_order) {
@@ -229,6 +259,15 @@ fn filled(relation: &Relation, required: &[&str], head: Option<&str>) -> (String
         row(relation)
     );
     (filled, fails)
+}
+
+/// By `num_nulls`, because a composite value of NULLs `IS NULL`.
+fn all_filled(names: &[&str]) -> String {
+    let parts = names.chunks(ARGUMENTS_MAX).map(|names| {
+        let names = list(names.iter().copied(), quote_identifier);
+        format!("pg_catalog.num_nulls({names}) = 0")
+    });
+    parts.collect::<Vec<_>>().join(" AND ")
 }
 
 /// A key that the configuration names is not NULL.

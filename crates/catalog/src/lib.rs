@@ -13,7 +13,7 @@ mod functions;
 mod policies;
 mod quote;
 
-pub use conditions::Enforced;
+pub use conditions::Demand;
 pub use functions::{Expressed, Function, FunctionBody, Gives, Running, Volatility};
 pub use policies::{Command, Condition, Policy};
 pub use quote::{array_text, quote_identifier, quote_literal, quote_qualified, shown_table};

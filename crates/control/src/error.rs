@@ -81,6 +81,15 @@ impl ConflictRow {
             "foreign key" => {
                 format!("the row that it refers to by \"{name}\" was removed in production")
             }
+            "not null" => {
+                format!("production takes no row without a value in column \"{name}\" any more")
+            }
+            "partition" => {
+                format!("production has no partition of \"{name}\" for the row any more")
+            }
+            "check" if self.base == self.theirs => {
+                format!("production has the check \"{name}\" now, which the row violates")
+            }
             _ => format!("merged with production's changes the row violates check \"{name}\""),
         }
     }

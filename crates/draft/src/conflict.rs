@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use catalog::{
-    Column, Enforced, ForeignKey, ReferentialAction, Relation, RelationId, SessionId, quote_literal,
+    Column, ForeignKey, ReferentialAction, Relation, RelationId, SessionId, quote_literal,
 };
 
 use crate::apply::{merges, ours, stays};
@@ -95,15 +95,6 @@ pub(crate) fn forbidden(own: &Own<'_>, rows_max: usize) -> Vec<String> {
     );
     texts.extend(unchecked(own, rows_max));
     texts
-}
-
-/// Those that a CHECK forbids.
-pub(crate) fn unchecked(own: &Own<'_>, rows_max: usize) -> Vec<String> {
-    let checks = own.draft.relation.enforced();
-    let texts = checks
-        .iter()
-        .filter_map(|check| broken(own, check, rows_max));
-    texts.collect()
 }
 
 /// Rows that production and the draft changed, each in its own way.
@@ -444,36 +435,49 @@ ORDER BY {order}) q LIMIT {rows_max}",
     ))
 }
 
-/// Rows that keep a check in the draft and in production, and not when the two are merged.
-fn broken(own: &Own<'_>, enforced: &Enforced<'_>, rows_max: usize) -> Option<String> {
+/// Rows that NOT NULL or a CHECK forbids, or that have no partition: these hold in the draft and in production, and not when the two are
+/// merged; or production has them only since the draft's rows were written, and its head has them for new rows only.
+pub(crate) fn unchecked(own: &Own<'_>, rows_max: usize) -> Option<String> {
     let (draft, relation) = (own.draft, own.draft.relation);
-    let check = enforced.check;
-    if check.definer {
+    let demands: Vec<String> = relation
+        .demands()
+        .iter()
+        .map(|demand| {
+            let (kind, name) = (quote_literal(demand.kind), quote_literal(demand.name));
+            format!("({kind}, {name}, {})", demand.holds)
+        })
+        .collect();
+    if demands.is_empty() {
         return None;
     }
     let moved = join_or(relation.writable().map(|c| format!("NOT ({})", stays(c))));
-    let name = catalog::quote_identifier(&relation.name);
+    let image = |alias| object(alias, relation.writable().map(|c| &c.name));
+    let before = |alias| format!("CASE WHEN NOT h.pgdraft_new THEN {} END", image(alias));
     Some(format!(
-        "WITH f AS ({first})
-SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, 'check' AS kind, {constraint}::text AS name, {base_row}::text AS base, {our_row}::text AS ours, {their_row}::text AS theirs, NULL::text AS changed_by
-FROM {head} h JOIN f ON {first_same} JOIN {base} b ON {base_same}
-CROSS JOIN LATERAL (SELECT {condition} AS pgdraft_kept FROM ({values}) AS {name}) x
-WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live AND NOT h.pgdraft_new AND ({moved}) AND NOT x.pgdraft_kept
-ORDER BY {order}) q LIMIT {rows_max}",
+        "WITH f AS ({first}), late AS MATERIALIZED (SELECT FROM pg_catalog.pg_constraint p WHERE p.conrelid = {head_name}::pg_catalog.regclass AND NOT p.convalidated)
+SELECT {COLUMNS} FROM (SELECT {text} AS key, {primary}::text AS primary_key, x.kind, x.name, {base_row}::text AS base, {our_row}::text AS ours, {their_row}::text AS theirs, NULL::text AS changed_by
+FROM {head} h LEFT JOIN f ON {first_same} LEFT JOIN {base} b ON {base_same}
+CROSS JOIN LATERAL (SELECT d.* FROM ({values}) AS {name} CROSS JOIN LATERAL (VALUES {demands}) d (kind, name, pgdraft_kept)) x
+WHERE h.pgdraft_sid = {sid} AND h.pgdraft_live
+    AND (h.pgdraft_new AND EXISTS (SELECT FROM late) OR NOT h.pgdraft_new AND {there} AND ({moved} OR EXISTS (SELECT FROM late)))
+    AND NOT x.pgdraft_kept
+ORDER BY {order}, x.kind DESC, x.name) q LIMIT {rows_max}",
         first = own.first(),
+        head_name = quote_literal(&draft.table()),
         text = key_text("h", key_columns(relation)),
         primary = object("h", key_columns(relation)),
-        condition = enforced.condition,
-        constraint = quote_literal(&check.name),
-        base_row = object("f", relation.writable().map(|c| &c.name)),
-        our_row = object("h", relation.writable().map(|c| &c.name)),
-        their_row = object("b", relation.writable().map(|c| &c.name)),
+        base_row = before("f"),
+        our_row = image("h"),
+        their_row = before("b"),
         head = draft.table(),
         first_same = same_key(relation, "f", "h"),
         base = relation.only(),
         base_same = same_base(relation, "b", "h"),
         values = merged_row(own),
+        name = catalog::quote_identifier(&relation.name),
+        demands = demands.join(", "),
         sid = own.sid.0,
+        there = there(relation, "b"),
         order = columns("h", key_columns(relation)),
     ))
 }

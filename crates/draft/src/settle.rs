@@ -24,9 +24,10 @@ fn held(own: &Own<'_>, target: &Target<'_>) -> Option<String> {
     ))
 }
 
-/// ` AND …`: the row `h` as production's values would make it keeps every CHECK, also the head's own.
+/// ` AND …`: the row `h` as production's values would make it keeps NOT NULL and every CHECK, also the head's
+/// own.
 pub(crate) fn checked(own: &Own<'_>) -> String {
-    among(own, &unchecked(own, ROWS_MAX))
+    among(own, unchecked(own, ROWS_MAX).as_slice())
         .map_or_else(String::new, |found| format!(" AND NOT ({found})"))
 }
 

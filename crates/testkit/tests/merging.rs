@@ -171,6 +171,75 @@ fn a_forbidden_row_gets_another_value_or_leaves() {
     proxy.assert_sound();
 }
 
+/// What production's schema forbids since is settled as what its rows forbid.
+#[test]
+fn a_row_that_a_new_constraint_forbids_is_a_conflict() {
+    let (database, mut proxy) = over(
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);
+         CREATE TABLE t (id int PRIMARY KEY, n int, w text, p int) PARTITION BY RANGE (id);
+         CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (100); CREATE TABLE t_high PARTITION OF t DEFAULT;
+         INSERT INTO t SELECT g, g, 'w', 1 FROM generate_series(1, 9) g;",
+    );
+    let mut production = database.connect();
+    let mut rita = proxy.connect_reviewer();
+    let mut agent = proxy.connect("s");
+    agent.run("UPDATE t SET n = NULL WHERE id IN (1, 2)");
+    agent.run("UPDATE t SET w = NULL WHERE id = 3");
+    agent.run("INSERT INTO t VALUES (10, NULL, 'w', 1), (11, -1, 'w', 1), (12, 12, 'w', 7), (113, NULL, NULL, 1)");
+    agent.run("UPDATE t SET n = 90 WHERE id = 9");
+    production.run(
+        "ALTER TABLE t ALTER n SET NOT NULL, ADD CONSTRAINT positive CHECK (n > 0), ADD CONSTRAINT of_p FOREIGN KEY (p) REFERENCES p;
+         ALTER TABLE t_low ALTER w SET NOT NULL",
+    );
+    let listed = "SHOW CONFLICTS IN SESSION 's'";
+    let told: Vec<String> = rows(&mut rita, listed)
+        .iter()
+        .map(|row| row.split('|').skip(1).take(3).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "{\"id\": 12} foreign key of_p",
+            "{\"id\": 1} not null n",
+            "{\"id\": 2} not null n",
+            "{\"id\": 3} not null w",
+            "{\"id\": 10} not null n",
+            "{\"id\": 11} check positive",
+            "{\"id\": 113} not null n",
+        ]
+    );
+    assert_eq!(rita.fail("COMMIT SESSION 's'").code(), "ZD001");
+    for settle in [
+        "KEY (1) TAKE THEIRS",
+        "KEY (2) COLUMN n TAKE VALUE '22'",
+        "KEY (3) COLUMN w TAKE VALUE 'v'",
+        "KEY (10) COLUMN n TAKE VALUE '10'",
+        "KEY (11) TAKE THEIRS",
+        "KEY (12) COLUMN p TAKE VALUE '1'",
+        "KEY (113) COLUMN n TAKE VALUE '113'",
+    ] {
+        rita.run(&format!("RESOLVE CONFLICT IN SESSION 's' TABLE t {settle}"));
+    }
+    assert!(rows(&mut rita, listed).is_empty());
+    rita.run("COMMIT SESSION 's'");
+    assert_eq!(
+        rows(
+            &mut production,
+            "SELECT id, n, w, p FROM t WHERE id < 4 OR id > 8 ORDER BY id"
+        ),
+        [
+            "1|1|w|1",
+            "2|22|w|1",
+            "3|3|v|1",
+            "9|90|w|1",
+            "10|10|w|1",
+            "12|12|w|1",
+            "113|113|∅|1"
+        ]
+    );
+    proxy.assert_sound();
+}
+
 #[test]
 fn a_resolved_conflict_stays_resolved_until_the_base_moves() {
     let (database, mut proxy) = over(SETUP);

@@ -233,9 +233,9 @@ INSERT INTO t VALUES (100, 1, 1);",
     assert_eq!(
         told,
         [
-            "{\"id\": 3} 23514: no partition of relation \"parts\" found for row",
-            "{\"id\": 1} 23514: new row for relation \"t\" violates check constraint \"positive\"",
-            "{\"id\": 2} 23502: null value in column \"n\" of relation \"t\" violates not-null constraint",
+            "{\"id\": 1} production has the check \"positive\" now, which the row violates",
+            "{\"id\": 2} production takes no row without a value in column \"n\" any more",
+            "{\"id\": 3} production has no partition of \"parts\" for the row any more",
         ]
     );
     one.run("UPDATE t SET n = 1 WHERE id = 1; DELETE FROM t WHERE id = 2; DELETE FROM parts WHERE id = 3");
