@@ -3,7 +3,7 @@
 //!
 //! The heads' triggers do not see these statements, because no operation is set.
 
-use catalog::quote_identifier;
+use catalog::{ROW_COLUMN, quote_identifier};
 
 use crate::Own;
 use crate::rebase::Target;
@@ -36,26 +36,52 @@ pub fn remove(own: &Own<'_>, target: &Target<'_>) -> Option<String> {
     if own.draft.relation.key().is_some() {
         return Some(settled(own, target, false));
     }
-    target.key.is_none().then(|| {
+    let whole = target.key.is_none();
+    whole.then(|| {
         format!(
-            "WITH {unknown},
-u AS (UPDATE pgdraft.truncations t SET horizon = pg_snapshot_xmax(s.now)::text::bigint, running = ARRAY(
-    SELECT i.number::text::bigint % 4294967296 FROM pg_snapshot_xip(s.now) i (number)
-    UNION SELECT l.transactionid::text::bigint FROM pg_locks l
-    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid())
-    FROM (SELECT pg_current_snapshot() AS now) s WHERE t.sid = {sid} AND t.table_id = {id} AND EXISTS (SELECT FROM m))
-SELECT FROM m",
-            unknown = unknown(own, target),
-            sid = own.sid.0,
-            id = own.draft.id.0,
+            "WITH {}, {}\nSELECT FROM m",
+            unknown(own, target),
+            known(own)
         )
     })
 }
 
-/// They stay as production has them, and the session sees them. One row, without columns, for each.
+/// They stay as production has them, and the session sees them. One row, without columns, for each. Of a
+/// table without a key they become rows of the draft, which a commit writes anew.
 pub fn keep(own: &Own<'_>, target: &Target<'_>) -> Option<String> {
-    let keyed = own.draft.relation.key().is_some();
-    keyed.then(|| settled(own, target, true))
+    let (draft, relation) = (own.draft, own.draft.relation);
+    if relation.key().is_some() {
+        return Some(settled(own, target, true));
+    }
+    target.key.is_none().then(|| {
+        let names = writable(relation);
+        format!(
+            "WITH {unknown}, {known},
+n AS MATERIALIZED (SELECT m.*, (SELECT coalesce(max(l.{ROW_COLUMN}), x.op << 32) FROM {log} l WHERE l.pgdraft_sid = {sid} AND l.pgdraft_op = x.op) + row_number() OVER () AS {ROW_COLUMN} FROM m CROSS JOIN x),
+lg AS (INSERT INTO {log} (pgdraft_sid, pgdraft_op, pgdraft_kind, {ROW_COLUMN}) SELECT {sid}, n.pgdraft_op, 'I', n.{ROW_COLUMN} FROM n),
+hw AS (INSERT INTO {head} ({list}, pgdraft_sid, pgdraft_op, {ROW_COLUMN}) SELECT {values}, {sid}, n.pgdraft_op, n.{ROW_COLUMN} FROM n)
+SELECT FROM m",
+            unknown = unknown(own, target),
+            known = known(own),
+            log = draft.log(),
+            sid = own.sid.0,
+            head = draft.table(),
+            list = columns("", &names),
+            values = columns("n", &names),
+        )
+    })
+}
+
+/// The truncation is of today, as a part of WITH behind [`unknown`].
+fn known(own: &Own<'_>) -> String {
+    format!(
+        "u AS (UPDATE pgdraft.truncations t SET horizon = pg_snapshot_xmax(s.now)::text::bigint, running = ARRAY(
+    SELECT i.number::text::bigint % 4294967296 FROM pg_snapshot_xip(s.now) i (number)
+    UNION SELECT l.transactionid::text::bigint FROM pg_locks l
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid())
+    FROM (SELECT pg_current_snapshot() AS now) s WHERE t.sid = {} AND t.table_id = {} AND EXISTS (SELECT FROM m))",
+        own.sid.0, own.draft.id.0
+    )
 }
 
 /// They are the truncation's, as rows that it removed or left.
