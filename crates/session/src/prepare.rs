@@ -162,6 +162,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         });
         let undo = {
             let mut lane = self.conn.lane();
+            if lane.replies.skipping() {
+                // what came before has failed meanwhile, a Parse of this name perhaps: the name is
+                // what it was again
+                return Err(Failure::Told);
+            }
             if !same && !shared {
                 // should the new text not be taken, upstream has none under this name
                 lane.install(name, Some(prepared.lost(name)));

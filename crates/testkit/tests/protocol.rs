@@ -462,6 +462,21 @@ fn talks() -> Vec<Talk> {
             ],
         ),
         talk(
+            "a name that is taken keeps its statement",
+            vec![
+                f().query("UPDATE t SET v = 'dirty' WHERE id = 2"),
+                f().parse("s", UPDATE).sync(),
+                f().parse("s", "DELETE FROM u WHERE id = $1")
+                    .bind("", "s", &one)
+                    .describe(b'P', "")
+                    .execute("", 0)
+                    .sync(),
+                f().describe(b'S', "s").sync(),
+                f().bind("", "s", &update).execute("", 0).sync(),
+                f().query("SELECT (SELECT count(*) FROM u), v FROM t WHERE id = 1"),
+            ],
+        ),
+        talk(
             "a simple query uses the unnamed statement up",
             vec![
                 f().parse("", READ).sync(),
