@@ -42,12 +42,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
 
     /// The client sends something else while its COPY is open; upstream will say what it thinks.
     pub(crate) async fn end_copy_early(&mut self) -> Result<(), Failure> {
-        let report = Report::error("08P01", "unexpected message during COPY from stdin")
-            .hint("Send CopyDone or CopyFail before the next request.");
         if !self.conn.lane().copy_over {
             wire::encode::raw(&mut self.out, b'f', b"unexpected message\0");
             self.expect(Want::CopyEnd, None);
-            tracing::info!(%report, "client broke off a COPY");
+            tracing::info!(report = %broken_off(), "client broke off a COPY");
         }
         self.go_on().await
     }
@@ -63,6 +61,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         Box::pin(self.run_script(rest.text, rest.script, rest.next)).await
     }
+}
+
+/// Something else than data came while a COPY waits for it.
+pub(crate) fn broken_off() -> Report {
+    Report::fatal("08P01", "unexpected message during COPY from stdin")
+        .hint("Send CopyDone or CopyFail before the next request.")
 }
 
 /// Whether the client's data must follow the statement.

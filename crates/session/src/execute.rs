@@ -35,6 +35,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             // upstream does not know it either, and says so when it is run
             return Ok(own);
         };
+        if let Kind::Sql { piece: inner, .. } = &known.kind
+            && inner.executes().is_some()
+        {
+            return Err(executes_another(name).into());
+        }
         let known = self.adopt(name, known);
         let prepared = self.up_to_date(name.as_bytes(), known).await?;
         match &prepared.kind {
@@ -175,4 +180,13 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             wire::encode::execute(&mut self.out, b"", 0);
         }
     }
+}
+
+/// A Parse, other than PREPARE, may hold an EXECUTE: of others without end, of itself even.
+fn executes_another(name: &str) -> Report {
+    Report::error("0A000", "EXECUTE of a prepared EXECUTE is not supported")
+        .detail(format!(
+            "Prepared statement \"{name}\" executes another one."
+        ))
+        .hint("Prepare the statement itself, not an EXECUTE of it.")
 }

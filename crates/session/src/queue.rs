@@ -160,6 +160,8 @@ pub(crate) struct Replies {
     skipping: bool,
     /// Between CopyInResponse and CopyDone.
     copy_in: bool,
+    /// The head is a COPY FROM STDIN that waits for data, and its end was not sent yet.
+    asks_data: bool,
     /// Row description kept back.
     rows: Vec<u8>,
     /// The command tag of a Query's last statement, kept back until its transaction has ended.
@@ -206,7 +208,10 @@ impl Replies {
         }
         match want {
             Want::Sync if self.copy_in => return Ok(()),
-            Want::CopyEnd => self.copy_in = false,
+            Want::CopyEnd => {
+                self.copy_in = false;
+                self.asks_data = false;
+            }
             Want::Sync | Want::Query => self.group += 1,
             Want::Parse
             | Want::Bind
@@ -219,6 +224,11 @@ impl Replies {
         self.local_bytes += fix.as_ref().map_or(0, |fix| fix.local.len());
         self.queue.push_back(Entry { want, group, fix });
         Ok(())
+    }
+
+    /// Upstream waits for the client's data, so nothing that was sent later is answered before.
+    pub(crate) fn asks_data(&self) -> bool {
+        self.asks_data
     }
 
     /// Upstream throws requests away until the next Sync.
@@ -360,6 +370,7 @@ impl Replies {
             b'N' => Ok(self.notice(body, out, names)),
             b'E' => {
                 self.waiting.clear();
+                self.asks_data = false;
                 let verdict = self.error(body, out, events, names);
                 verdict.ok_or_else(|| Desync {
                     hand_over: true,
@@ -417,13 +428,14 @@ impl Replies {
     }
 
     fn copy_begins(&mut self) {
-        if matches!(self.queue.front(), Some(entry) if entry.want == Want::Query) {
-            return;
-        }
         let end = self
             .queue
             .iter()
             .position(|entry| entry.want == Want::CopyEnd);
+        self.asks_data = end.is_none();
+        if matches!(self.queue.front(), Some(entry) if entry.want == Want::Query) {
+            return;
+        }
         self.copy_in = end.is_none();
         let mut index = 0;
         let end = end.unwrap_or(usize::MAX);
@@ -437,6 +449,7 @@ impl Replies {
     fn ready(&mut self, body: &[u8], events: &mut Vec<Event>) -> Result<Verdict, Desync> {
         let status = wire::frame::backend::ready_for_query(body).map_err(|_| self.desync(b'Z'))?;
         self.copy_in = false;
+        self.asks_data = false;
         let Some(entry) = self.queue.front() else {
             // a Sync that was taken for one inside a COPY
             self.skipping = false;

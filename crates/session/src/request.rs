@@ -490,10 +490,20 @@ impl<'c, W: AsyncWrite + Unpin> Requests<'c, W> {
         Ok(())
     }
 
-    /// Sends, and waits until this holds.
+    /// Sends, and waits until this holds. The client is not listened to meanwhile: where its own
+    /// COPY waits for data it has sent something else, and neither would ever go on.
     pub(crate) async fn wait(&mut self, until: impl Fn(&Lane) -> bool) -> Result<(), Failure> {
         self.send().await?;
-        while !until(&self.conn.lane()) {
+        loop {
+            {
+                let lane = self.conn.lane();
+                if until(&lane) {
+                    break;
+                }
+                if lane.replies.asks_data() {
+                    return Err(Failure::Fatal(Box::new(crate::copy::broken_off())));
+                }
+            }
             self.conn.to_request.notified().await;
         }
         Ok(())

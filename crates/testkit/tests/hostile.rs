@@ -317,6 +317,89 @@ fn messages_out_of_place_after_login() {
     witness.check(&mut proxy);
 }
 
+fn parse(name: &str, text: &str) -> Vec<u8> {
+    Body::new().text(name).text(text).int16(0).tagged(b'P')
+}
+
+#[test]
+fn something_else_while_a_copy_waits_for_data() {
+    let (database, mut proxy) = over(SETUP);
+    let mut witness = Witness::new(&proxy);
+    let sync = Body::new().tagged(b'S');
+    let copies = || {
+        let mut flight = parse("", "COPY t FROM STDIN");
+        let bind = Body::new().text("").text("").int16(0).int16(0).int16(0);
+        flight.extend(bind.tagged(b'B'));
+        flight.extend(Body::new().text("").int32(0).tagged(b'E'));
+        flight
+    };
+    for (what, synced, then) in [
+        ("Parse", false, parse("", "UPDATE t SET v = 'x'")),
+        ("Parse", true, parse("", "UPDATE t SET v = 'x'")),
+        ("Query", false, Body::new().text("SELECT 1").tagged(b'Q')),
+        ("Query", true, Body::new().text("SELECT 1").tagged(b'Q')),
+        ("Terminate", false, Body::new().tagged(b'X')),
+        ("Terminate", true, Body::new().tagged(b'X')),
+    ] {
+        let mut connection = logged_in(&proxy);
+        let mut flight = copies();
+        if synced {
+            flight.extend(&sync);
+        }
+        connection.send_raw(&flight).unwrap();
+        connection.send_raw(&then).unwrap();
+        let (messages, closed) = connection.drain();
+        assert!(closed, "{what}: hangs");
+        let failure = first_error(&messages).map(|f| f.code().to_owned());
+        assert!(
+            what == "Terminate" || failure.as_deref() == Some("08P01"),
+            "{what}: {messages:?}"
+        );
+    }
+    // No server connection is left behind with its COPY.
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' \
+                AND datname = current_database()";
+    let mut connection = database.connect();
+    let since = std::time::Instant::now();
+    while connection.value(left) != "0" {
+        assert!(since.elapsed().as_secs() < 10, "a COPY runs for ever");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    witness.check(&mut proxy);
+}
+
+#[test]
+fn prepared_statements_that_execute_each_other() {
+    let (_database, mut proxy) = over(SETUP);
+    let mut witness = Witness::new(&proxy);
+    let rounds: [&[(&str, &str)]; 3] = [
+        &[("a", "EXECUTE a(1)")],
+        &[("a", "EXPLAIN EXECUTE b"), ("b", "EXECUTE a")],
+        &[
+            ("a", "EXECUTE b"),
+            ("b", "CREATE TEMP TABLE made AS EXECUTE a"),
+        ],
+    ];
+    for statements in rounds {
+        let mut connection = logged_in(&proxy);
+        let mut flight = Vec::new();
+        for (name, text) in statements {
+            flight.extend(parse(name, text));
+        }
+        let bind = Body::new().text("").text("a").int16(0).int16(0).int16(0);
+        flight.extend(bind.tagged(b'B'));
+        flight.extend(Body::new().text("").int32(0).tagged(b'E'));
+        flight.extend(Body::new().tagged(b'S'));
+        connection.send_raw(&flight).unwrap();
+        let exchange = connection.collect(None).unwrap();
+        assert_eq!(exchange.last().code(), "0A000", "{statements:?}");
+        let again = connection.fail("EXECUTE a(1)");
+        assert_eq!(again.code(), "0A000", "{statements:?}");
+        assert_eq!(connection.value("SELECT count(*) FROM t"), "10");
+    }
+    witness.check(&mut proxy);
+}
+
 #[test]
 fn a_cancel_with_a_wrong_key_cancels_nothing() {
     let (_database, mut proxy) = over(SETUP);
