@@ -23,6 +23,17 @@ pub(crate) struct TableRef {
     pub(crate) renamed: Vec<String>,
 }
 
+/// The table that a change is of, where its columns can be named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Schema, if the client wrote one.
+    pub(crate) schema: Option<String>,
+    /// Name as PostgreSQL folds it.
+    pub(crate) name: String,
+    /// What its columns are qualified with.
+    pub(crate) label: String,
+}
+
 impl TableRef {
     /// The name its columns are qualified with.
     pub(crate) fn label(&self) -> &str {
@@ -121,7 +132,9 @@ pub(crate) struct Block {
     /// The names among them that the select list gives to a column, which they mean where no table
     /// has a column of that name.
     pub(crate) group_aliases: Vec<(String, Vec<String>)>,
-    /// How many tables its FROM is made of; none where it is made of more.
+    /// The table that it changes.
+    pub(crate) target: Option<Target>,
+    /// How many tables its FROM is made of, beside that one; none where it is made of more.
     pub(crate) sources: Option<usize>,
     /// The same where none of them has its columns renamed.
     pub(crate) tables: Option<usize>,

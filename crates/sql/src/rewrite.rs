@@ -40,6 +40,7 @@ mod merging;
 mod moving;
 mod noted;
 mod nullable;
+mod own_row;
 mod parts;
 mod plain;
 mod returning;

@@ -6,7 +6,7 @@ use catalog::{Catalog, Relation, quote_identifier as q};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Block, ColumnUse, TableRef};
+use crate::facts::{Block, ColumnUse};
 use crate::merge::{self, Scan, Wanted, equals};
 use crate::parse::Statement;
 use crate::plan::Context;
@@ -320,18 +320,23 @@ pub(crate) fn is_column(
 ) -> bool {
     let references = statement.facts.relations.iter();
     let own: Vec<_> = references.filter(|r| r.block == block).collect();
-    let tables = statement.facts.blocks.get(block).and_then(|b| b.sources);
-    let lacks = |reference: &TableRef| {
-        let found = resolve::resolve(context, reference.schema.as_deref(), &reference.name);
-        let renamed = &reference.renamed;
+    let block = statement.facts.blocks.get(block);
+    let tables = block.and_then(|b| b.sources);
+    let lacks = |schema: Option<&str>, table: &str, renamed: &[String]| {
         let kept = |relation: &Relation| {
             let mut columns = relation.columns.iter().skip(renamed.len());
             columns.any(|c| c.name == name)
         };
+        let found = resolve::resolve(context, schema, table);
         matches!(found, Ok(Resolved::Known(relation)) if !kept(&relation))
             && !renamed.iter().any(|r| r == name)
     };
+    let target = block.and_then(|b| b.target.as_ref());
+    let in_target = target.is_some_and(|t| !lacks(t.schema.as_deref(), &t.name, &[]));
     tables != Some(own.len())
         || resolve::SYSTEM_COLUMNS.contains(&name)
-        || !own.into_iter().all(lacks)
+        || in_target
+        || !own
+            .iter()
+            .all(|r| lacks(r.schema.as_deref(), &r.name, &r.renamed))
 }

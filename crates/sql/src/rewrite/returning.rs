@@ -154,7 +154,9 @@ impl Returning {
                 own_columns(changed)
             }
             [.., table, _] if is_star && !spread && is_of_items(column, work, items) => {
-                format!("pgdraft_src.{}", self.lift(q(table)))
+                let row = system::replaced(work.statement, &work.edits, column);
+                let row = row.map_or_else(|| q(table), str::to_owned);
+                format!("pgdraft_src.{}", self.lift(row))
             }
             [.., table, _] if is_star => match items.iter().find(|i| label_of(i) == Some(table)) {
                 Some(item) => self.star_of(work, item, begins_target(work, column))?,
@@ -162,15 +164,14 @@ impl Returning {
                 None => return Ok(()),
             },
             // the row itself, which has an edit of its own
-            [name] if changed.shown().column(name).is_some() || *name == changed.label => {
-                return Ok(());
-            }
+            [name] if changed.shown().column(name).is_some() => return Ok(()),
+            [name] if *name == changed.label && !work.is_beside(column)? => return Ok(()),
             _ if !self.joined || !is_of_items(column, work, items) => return Ok(()),
             fields => {
                 // a derived table has no schema
                 let from = fields.len().saturating_sub(2);
                 let fields = fields.get(from..).unwrap_or(fields);
-                let read = system::replaced(&work.edits, column);
+                let read = system::replaced(work.statement, &work.edits, column);
                 let read = read.map_or_else(|| path(fields), str::to_owned);
                 format!("pgdraft_src.{}", self.lift(read))
             }

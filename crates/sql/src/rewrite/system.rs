@@ -213,7 +213,7 @@ pub(crate) fn row_edits(
 }
 
 /// No column of it has that name.
-fn lacks(item: &Merged, name: &str) -> bool {
+pub(crate) fn lacks(item: &Merged, name: &str) -> bool {
     let renamed = &item.reference.renamed;
     let mut kept = item.relation.columns.iter().skip(renamed.len());
     !NAMES.contains(&name)
@@ -233,8 +233,10 @@ fn is_outer_row(
     let label = item.reference.label();
     let tables = &facts.relations;
     let named = |block| grouped::is_column(statement, context, block, label);
+    let targets = facts.blocks.iter().filter_map(|b| b.target.as_ref());
     (column.fields.len() == 2 || !(0..facts.blocks.len()).any(named))
         && facts.ctes.is_empty()
+        && !targets.into_iter().any(|t| t.label == label)
         && tables.iter().filter(|r| r.label() == label).count() == 1
         && facts
             .blocks
@@ -242,15 +244,15 @@ fn is_outer_row(
             .all(|b| b.sources.is_some() || !b.derived)
 }
 
-/// What those edits put for a system column, without the name of its output.
-pub(crate) fn replaced<'e>(edits: &'e [Edit], column: &ColumnUse) -> Option<&'e str> {
-    let name = column
-        .fields
-        .last()
-        .filter(|l| NAMES.contains(&l.as_str()))?;
-    let edit = edits.iter().find(|e| e.range.start == column.location)?;
-    let bare = edit.text.strip_suffix(&format!(" AS {name}"));
-    Some(bare.unwrap_or(&edit.text))
+/// What those edits put for a whole column reference: a system column, the row as a value, a function of it.
+pub(crate) fn replaced<'e>(
+    statement: &Statement,
+    edits: &'e [Edit],
+    column: &ColumnUse,
+) -> Option<&'e str> {
+    let (range, _) = statement.tokens.name_at(column.location)?;
+    let edit = edits.iter().find(|e| e.range == range)?;
+    Some(&edit.text)
 }
 
 /// The derived table that draws a sample from `body`, and the edit that takes the TABLESAMPLE away.

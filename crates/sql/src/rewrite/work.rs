@@ -299,7 +299,7 @@ impl<'a> Work<'a> {
             work.changed.system = system;
         }
         let bytes = work.bytes(work.place.tokens.clone())?;
-        let mut edits = work.own_edits(&bytes);
+        let mut edits = work.own_edits(&bytes)?;
         let inside = |e: &&Edit| bytes.start <= e.range.start && e.range.end <= bytes.end;
         edits.extend(reads.list.iter().filter(inside).cloned());
         edits.sort_by_key(|e| (e.range.start, e.range.end));
@@ -510,20 +510,23 @@ impl<'a> Work<'a> {
 
     /// `schema.table.column` of the target loses its schema: the target has an alias now; system
     /// columns have names of ours.
-    fn own_edits(&self, bytes: &Range<usize>) -> Vec<Edit> {
+    fn own_edits(&self, bytes: &Range<usize>) -> Result<Vec<Edit>, Box<Report>> {
         let item = self.own_item();
         let system = |c: &ColumnUse| {
             let (range, _) = self.statement.tokens.name_at(c.location)?;
             Some(Edit::new(range, self.system_column(c)?))
         };
-        self.columns_in(bytes.clone())
-            .filter_map(|c| {
-                system(c)
-                    .or_else(|| self.own_name(c))
-                    .or_else(|| unqualify(self.statement, &item, c))
-                    .or_else(|| self.whole_row(c))
-            })
-            .collect()
+        let mut edits = Vec::new();
+        for c in self.columns_in(bytes.clone()) {
+            let edit = system(c)
+                .or_else(|| self.own_name(c))
+                .or_else(|| unqualify(self.statement, &item, c));
+            edits.extend(match edit {
+                Some(edit) => Some(edit),
+                None => self.whole_row(c)?,
+            });
+        }
+        Ok(edits)
     }
 
     /// What stands for a system column of the target.
@@ -535,7 +538,7 @@ impl<'a> Work<'a> {
     }
 
     /// The target as a reference in its own block.
-    fn own_item(&self) -> Merged {
+    pub(super) fn own_item(&self) -> Merged {
         Merged {
             reference: TableRef {
                 block: self.place.block,
@@ -589,30 +592,6 @@ impl<'a> Work<'a> {
                 Err(Box::new(report.hint("give one of the tables an alias")))
             }
         }
-    }
-
-    /// The target as a value or a star: the head has columns that the base's row type does not.
-    fn whole_row(&self, column: &ColumnUse) -> Option<Edit> {
-        let (facts, changed) = (&self.statement.facts, &self.changed);
-        let star = column.fields.last().is_some_and(|f| f == "*") && changed.names(&column.fields);
-        let label = &changed.label;
-        let bare = column.fields.as_slice() == [label.as_str()];
-        let is_own = column.block == self.place.block
-            || facts.blocks.len() == 1
-            || !facts.relations.iter().any(|r| r.label() == label);
-        let other = !star && (!bare || changed.shown().column(label).is_some());
-        if !is_own || other || self.is_inserted(column) {
-            return None;
-        }
-        let shown = changed.shown().columns.iter();
-        let columns = list(shown.map(|c| changed.column(&c.name)));
-        let tokens = &self.statement.tokens;
-        let (range, _) = tokens.name_at(column.location)?;
-        if star && facts.spread.contains(&column.location) {
-            return Some(Edit::new(tokens.with_brackets(range), columns));
-        }
-        let row = format!("ROW({columns})::{}", changed.shown().qualified());
-        Some(Edit::new(range, row))
     }
 
     /// It stands in the query of an INSERT, which does not see the target.

@@ -6,7 +6,7 @@ use pg_query::protobuf::{
 };
 
 use super::{Walked, Walker, unknown};
-use crate::facts::{Change, Part, Under, Unknown};
+use crate::facts::{Change, Part, Target, Under, Unknown};
 use crate::plan::Verb;
 
 impl Change {
@@ -90,6 +90,23 @@ impl Walker {
         Ok(())
     }
 
+    /// Notes what the names of columns in a change may be of: its target, and these items.
+    fn stands_beside(&mut self, block: usize, target: Option<&RangeVar>, items: &[Node]) {
+        let target = target.map(|table| Target {
+            schema: (!table.schemaname.is_empty()).then(|| table.schemaname.clone()),
+            name: table.relname.clone(),
+            label: table
+                .alias
+                .as_ref()
+                .map_or(&table.relname, |a| &a.aliasname)
+                .clone(),
+        });
+        if let Some(b) = self.facts.blocks.get_mut(block) {
+            b.target = target;
+            b.sources = items.iter().map(|item| super::tables(item, true)).sum();
+        }
+    }
+
     fn insert(&mut self, insert: &InsertStmt) -> Result<usize, Unknown> {
         self.target(insert.relation.as_ref())?;
         let mark = self.with(insert.with_clause.as_ref())?;
@@ -102,6 +119,7 @@ impl Walker {
             None => {}
             Some(_) => return Err(unknown("this source of an INSERT")),
         }
+        self.stands_beside(block, insert.relation.as_ref(), &[]);
         self.expressions(&insert.cols)?;
         if let Some(conflict) = insert.on_conflict_clause.as_deref() {
             self.expressions(&conflict.target_list)?;
@@ -120,6 +138,7 @@ impl Walker {
         for item in &update.from_clause {
             self.join_item(item, false)?;
         }
+        self.stands_beside(block, update.relation.as_ref(), &update.from_clause);
         self.bind_assigned(update);
         self.expressions(&update.target_list)?;
         self.own_filter(update.where_clause.as_deref())?;
@@ -136,6 +155,7 @@ impl Walker {
         for item in &delete.using_clause {
             self.join_item(item, false)?;
         }
+        self.stands_beside(block, delete.relation.as_ref(), &delete.using_clause);
         self.own_filter(delete.where_clause.as_deref())?;
         self.returning(delete.returning_clause.as_ref())?;
         self.close_block();
@@ -160,6 +180,7 @@ impl Walker {
         let block = self.open_block();
         if let Some(source) = merge.source_relation.as_deref() {
             self.join_item(source, false)?;
+            self.stands_beside(block, merge.relation.as_ref(), std::slice::from_ref(source));
         }
         self.joins_outside();
         self.filter(merge.join_condition.as_deref())?;
