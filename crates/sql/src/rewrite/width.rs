@@ -148,11 +148,49 @@ impl Widths<'_> {
 
     fn join(&self, join: &JoinExpr, ctes: &[&CommonTableExpr]) -> Option<usize> {
         if join.is_natural {
-            return None;
+            return Some(self.names_of_join(join)?.len());
         }
         let left = self.item(join.larg.as_deref()?, ctes)?;
         let right = self.item(join.rarg.as_deref()?, ctes)?;
         (left + right).checked_sub(join.using_clause.len())
+    }
+
+    /// The names of a join's columns: those that its sides share come once, before all others.
+    fn names_of_join(&self, join: &JoinExpr) -> Option<Vec<String>> {
+        let left = self.names(join.larg.as_deref()?)?;
+        let right = self.names(join.rarg.as_deref()?)?;
+        let mut names = match join.is_natural {
+            true => left.iter().filter(|n| right.contains(n)).cloned().collect(),
+            false => string_fields(&join.using_clause),
+        };
+        let shared = names.clone();
+        let others = left.into_iter().chain(right);
+        names.extend(others.filter(|n| !shared.contains(n)));
+        Some(names)
+    }
+
+    /// The names of the columns of a table, or of a join of tables.
+    fn names(&self, item: &Node) -> Option<Vec<String>> {
+        let (alias, names) = match item.node.as_ref()? {
+            NodeEnum::RangeVar(table) if self.relations.contains(&byte(table.location)) => {
+                let schema = (!table.schemaname.is_empty()).then_some(table.schemaname.as_str());
+                let found = resolve::resolve(self.context, schema, &table.relname).ok()?;
+                let Resolved::Known(relation) = found else {
+                    return None;
+                };
+                let names = relation.columns.iter().map(|c| c.name.clone());
+                (&table.alias, names.collect::<Vec<_>>())
+            }
+            NodeEnum::RangeTableSample(sample) => {
+                return self.names(sample.relation.as_deref()?);
+            }
+            NodeEnum::JoinExpr(join) => (&join.alias, self.names_of_join(join)?),
+            _ => return None,
+        };
+        let renamed = alias.as_ref().map(|a| string_fields(&a.colnames));
+        let renamed = renamed.unwrap_or_default();
+        let kept = names.into_iter().skip(renamed.len()).collect::<Vec<_>>();
+        Some(renamed.into_iter().chain(kept).collect())
     }
 
     /// The item of that name, if it is this one or stands in it.
