@@ -253,10 +253,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         not_reserved(statement)?;
         let known = self.conn.lane().statements.get(statement).cloned();
         let Some(prepared) = known else {
-            if statement.is_empty() && self.expect(Want::Close, Some(silent())) {
-                // what we left under this name is not the client's
-                wire::encode::close_statement(&mut self.out, b"");
-            }
+            self.take_away(statement);
             let expected = self.expect(Want::Bind, None);
             return Ok(self.passes(expected));
         };
@@ -367,12 +364,22 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }),
             _ => None,
         };
+        if known.is_none() {
+            self.take_away(name);
+        }
         let known = known.map(|prepared| self.ensure(name, prepared));
         let name = known.as_ref().map_or(name, |prepared| &prepared.name);
         if self.expect(Want::Describe, fix) {
             wire::encode::describe_statement(&mut self.out, name);
         }
         Ok(Stream::Discard)
+    }
+
+    /// What we, or another client, left upstream without a name is not the client's.
+    fn take_away(&mut self, name: &[u8]) {
+        if name.is_empty() && self.expect(Want::Close, Some(silent())) {
+            wire::encode::close_statement(&mut self.out, b"");
+        }
     }
 
     fn describe_portal(&mut self, name: &[u8]) -> Result<Stream, Failure> {

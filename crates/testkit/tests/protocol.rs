@@ -477,6 +477,16 @@ fn talks() -> Vec<Talk> {
             ],
         ),
         talk(
+            "a query that fails leaves no unnamed statement",
+            vec![
+                f().query("UPDATE t SET v = 'dirty' WHERE id = 2"),
+                f().query("SELECT count(*) FROM t; SELECT 1 / 0; SELECT 2"),
+                f().describe(b'S', "").sync(),
+                f().query("INSERT INTO t VALUES (1); SELECT 2"),
+                f().describe(b'S', "").sync(),
+            ],
+        ),
+        talk(
             "a simple query uses the unnamed statement up",
             vec![
                 f().parse("", READ).sync(),
