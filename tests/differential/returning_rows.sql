@@ -53,3 +53,7 @@ UPDATE item i SET n = 30 FROM (SELECT * FROM other) c WHERE c.id = i.id RETURNIN
 INSERT INTO other AS child SELECT child.id + 100, length(child.note) FROM child RETURNING child.item, child.id, child;
 INSERT INTO other AS child (id, item) SELECT child.id + 100, length(child.note) FROM child ON CONFLICT (id) DO UPDATE SET item = child.item + excluded.item RETURNING child.item;
 DELETE FROM item USING other o WHERE o.id = item.id RETURNING item, item.name;
+INSERT INTO item SELECT g, 'g' || g, g FROM generate_series(201, 204) g;
+WITH d AS (DELETE FROM item i USING other o WHERE o.id + 200 = i.id AND o.id = 1 RETURNING i, i.label, label(i), o) SELECT *, (i).name, (o).item FROM d;
+WITH u AS (UPDATE item SET n = 5 WHERE id = 202 RETURNING item, (item) AS again), v AS (UPDATE child SET note = (u.item).name FROM u WHERE child.id = 3 RETURNING child, u, (u.item).n) SELECT *, (child).note FROM v;
+WITH i AS (INSERT INTO item VALUES (210, 'ten', 1) RETURNING item, item.label AS g, label(item)) SELECT * FROM i;

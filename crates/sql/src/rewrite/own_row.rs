@@ -15,7 +15,7 @@ use crate::splice::Edit;
 
 impl Work<'_> {
     /// The row type's own row in the place of a reference that means the target.
-    pub(super) fn whole_row(&self, column: &ColumnUse) -> Result<Option<Edit>, Box<Report>> {
+    pub(super) fn whole_row(&self, column: &ColumnUse) -> Result<Vec<Edit>, Box<Report>> {
         let (facts, changed) = (&self.statement.facts, &self.changed);
         let star = column.fields.last().is_some_and(|f| f == "*") && changed.names(&column.fields);
         let label = &changed.label;
@@ -27,23 +27,27 @@ impl Work<'_> {
         let row_itself = bare && changed.shown().column(label).is_none();
         let other = !star && !row_itself && function.is_none();
         if !is_own || other || self.is_inserted(column) || row_itself && self.is_beside(column)? {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let shown = changed.shown().columns.iter();
         let columns = list(shown.map(|c| changed.column(&c.name)));
         let tokens = &self.statement.tokens;
         let Some((range, _)) = tokens.name_at(column.location) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         if star && facts.spread.contains(&column.location) {
-            return Ok(Some(Edit::new(tokens.with_brackets(range), columns)));
+            return Ok(vec![Edit::new(tokens.with_brackets(range), columns)]);
         }
         let row = format!("ROW({columns})::{}", changed.shown().qualified());
         let text = match function {
             Some(name) => format!("({row}).{}", q(name)),
             None => row,
         };
-        Ok(Some(Edit::new(range, text)))
+        // an output keeps its name
+        let named = row_itself && column.bare;
+        let named = named.then(|| Edit::named(tokens, &range, &q(label)));
+        let edits = std::iter::once(Edit::new(range, text));
+        Ok(edits.chain(named).collect())
     }
 
     /// The function of the target's row that is written like a column of it.

@@ -521,10 +521,10 @@ impl<'a> Work<'a> {
             let edit = system(c)
                 .or_else(|| self.own_name(c))
                 .or_else(|| unqualify(self.statement, &item, c));
-            edits.extend(match edit {
-                Some(edit) => Some(edit),
-                None => self.whole_row(c)?,
-            });
+            match edit {
+                Some(edit) => edits.push(edit),
+                None => edits.extend(self.whole_row(c)?),
+            }
         }
         Ok(edits)
     }
