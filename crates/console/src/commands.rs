@@ -245,6 +245,7 @@ pub static COMMANDS: &[Spec] = &[
             column("rows_read", ColumnType::Int8),
             column("changed", ColumnType::Int8),
             column("removed", ColumnType::Int8),
+            column("came", ColumnType::Int8),
             column("primary_keys", ColumnType::Jsonb),
             column("read_at", ColumnType::Timestamp),
             column("statement", ColumnType::Text),

@@ -195,6 +195,7 @@ fn stale_read(r: StaleRead) -> Vec<Option<String>> {
         r.read.map(|n| n.to_string()),
         Some(r.changed.to_string()),
         r.read.map(|_| r.removed.to_string()),
+        r.came.map(|n| n.to_string()),
         r.keys,
         Some(r.read_at),
         Some(r.statement),

@@ -95,6 +95,7 @@ impl Drafts for Fake {
             read: Some(2),
             changed: 1,
             removed: 0,
+            came: None,
             keys: Some("[[7]]".into()),
             read_at: "2026-01-01 00:00:00+00".into(),
             statement: "SELECT quantity FROM stock WHERE id = $1".into(),

@@ -140,6 +140,12 @@ impl Control {
         !matches!(self.inner.options.keeping, Keeping::Redacted)
     }
 
+    /// Whether what reads asked for is kept with its constants and parameters: the database asks it again, so
+    /// it is never sealed.
+    pub fn keeps_conditions(&self) -> bool {
+        matches!(self.inner.options.keeping, Keeping::Full)
+    }
+
     /// The kept statements of a session, one text for each operation that has any: the statements,
     /// each with its parameters as a comment.
     ///

@@ -1,10 +1,14 @@
 //! What a session read from production and production has changed since.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::RelationId;
+use catalog::{Relation, RelationId};
 use draft::stale as text;
-use store::{reads, sessions};
+use store::reads::{self, Read};
+use store::sessions;
+use tokio_postgres::Transaction;
+use tokio_postgres::types::ToSql;
 
 use crate::diff::reading;
 use crate::sessions::{count, existing};
@@ -25,7 +29,10 @@ pub struct StaleRead {
     pub changed: u64,
     /// Rows that are gone; of a table they are not known.
     pub removed: u64,
-    /// Keys of changed and removed rows: a JSON array of arrays.
+    /// Rows that the read may find today and did not then; `None` where its condition is not kept, and of a
+    /// table, where they count as changed.
+    pub came: Option<u64>,
+    /// Keys of these rows, of those that came the first thousand: a JSON array of arrays.
     pub keys: Option<String>,
     /// When.
     pub read_at: String,
@@ -47,44 +54,24 @@ impl Control {
     pub async fn stale_reads(&self, session: &str) -> Result<Vec<StaleRead>, ControlError> {
         let catalog = self.refresh_catalog().await?;
         let mut client = self.client().await?;
-        let transaction = reading(&mut client).await?;
+        let mut transaction = reading(&mut client).await?;
         let found = existing(sessions::find(&transaction, session).await?, session)?;
         if !found.state.is_live() {
             return Err(ControlError::Ended(Box::new(found)));
         }
         let mut all = Vec::new();
+        let mut moved = BTreeMap::new();
         for read in reads::list(&transaction, found.sid).await? {
             // a table that is gone has no rows that could be looked at
             let Some(relation) = catalog.relations.get(&RelationId(read.relid)) else {
                 continue;
             };
-            let known = read.keys.is_some() && relation.key().is_some();
-            let row = if known {
-                let query = text::rows(relation);
-                transaction
-                    .query_one(&query, &[&read.keys, &read.marks])
-                    .await?
-            } else {
-                let query = text::table(relation);
-                transaction
-                    .query_one(&query, &[&read.horizon, &read.running])
-                    .await?
-            };
-            let (changed, removed) = (count(row.try_get(0)?), count(row.try_get(1)?));
-            if changed + removed == 0 {
-                continue;
+            // the first read of a table tells whether anything came to it since any of them
+            if let Entry::Vacant(first) = moved.entry(relation.id) {
+                first.insert(since(&transaction, relation, &read).await? > 0);
             }
-            all.push(StaleRead {
-                operation: read.operation,
-                schema: relation.schema.clone(),
-                table: relation.name.clone(),
-                read: read.keys.filter(|_| known).map(|keys| keys.len() as u64),
-                changed,
-                removed,
-                keys: row.try_get(2)?,
-                read_at: read.read_at,
-                statement: read.statement,
-            });
+            let something = moved.get(&relation.id).copied().unwrap_or(true);
+            all.extend(look(&mut transaction, relation, read, something).await?);
         }
         transaction.commit().await?;
         Ok(all)
@@ -134,5 +121,102 @@ impl Control {
             "{} this decision read {have} changed since",
             said.join(" and ")
         )))
+    }
+}
+
+/// What became of one read; `None` where it is what it was. `moved`: rows came to the table, or changed.
+async fn look(
+    transaction: &mut Transaction<'_>,
+    relation: &Relation,
+    read: Read,
+    moved: bool,
+) -> Result<Option<StaleRead>, ControlError> {
+    let known = (read.keys.as_ref()).filter(|_| relation.key().is_some());
+    let (changed, removed, came, keys);
+    if let Some(of) = known {
+        let query = text::rows(relation);
+        let row = transaction.query_one(&query, &[of, &read.marks]).await?;
+        (changed, removed) = (count(row.try_get(0)?), count(row.try_get(1)?));
+        let mut all: String = row.try_get(2)?;
+        came = match read.asked.as_deref().filter(|_| !relation.row_security) {
+            Some(asked) if moved => {
+                let (number, new) = found_today(transaction, relation, (&read, asked)).await?;
+                all = together(&all, &new);
+                Some(number)
+            }
+            other => other.map(|_| 0),
+        };
+        keys = Some(all);
+    } else {
+        changed = since(transaction, relation, &read).await?;
+        (removed, came, keys) = (0, None, None);
+    }
+    Ok(
+        (changed + removed + came.unwrap_or(0) > 0).then(|| StaleRead {
+            operation: read.operation.clone(),
+            schema: relation.schema.clone(),
+            table: relation.name.clone(),
+            read: known.map(|keys| keys.len() as u64),
+            changed,
+            removed,
+            came,
+            keys,
+            read_at: read.read_at.clone(),
+            statement: read.statement.clone(),
+        }),
+    )
+}
+
+/// Rows that came since and meet the condition of a read, and their keys. Not asked of a table with row-level
+/// security: the agent is told the answer too.
+async fn found_today(
+    transaction: &mut Transaction<'_>,
+    relation: &Relation,
+    (read, asked): (&Read, &[Option<String>]),
+) -> Result<(u64, String), ControlError> {
+    // a value that its column has no place for any more, or a column that is gone: any row may be one
+    let condition = text::condition(relation, asked).unwrap_or_default();
+    for condition in [condition.as_str(), ""] {
+        let attempt = transaction.savepoint("pgdraft_asked").await?;
+        let keys = read.keys.as_deref().unwrap_or_default();
+        let text = text::came(relation, condition);
+        let values: [&(dyn ToSql + Sync); 3] = [&read.horizon, &read.running, &keys];
+        match attempt.query_one(&text, &values).await {
+            Ok(row) => {
+                let found = (count(row.try_get(0)?), row.try_get(1)?);
+                attempt.commit().await?;
+                return Ok(found);
+            }
+            Err(error) if condition.is_empty() => return Err(error.into()),
+            Err(_) => attempt.rollback().await?,
+        }
+    }
+    Ok((0, "[]".to_owned()))
+}
+
+/// How many rows of the table came or changed since a read.
+async fn since(
+    transaction: &Transaction<'_>,
+    relation: &Relation,
+    read: &Read,
+) -> Result<u64, ControlError> {
+    let query = text::table(relation);
+    let values: [&(dyn ToSql + Sync); 2] = [&read.horizon, &read.running];
+    Ok(count(
+        transaction.query_one(&query, &values).await?.try_get(0)?,
+    ))
+}
+
+/// Two JSON arrays as one.
+fn together(one: &str, other: &str) -> String {
+    let inside = |text: &str| text.trim_matches(['[', ']']).is_empty();
+    match (inside(one), inside(other)) {
+        (true, _) => other.to_owned(),
+        (_, true) => one.to_owned(),
+        _ => {
+            let begin = one.strip_suffix(']').unwrap_or(one);
+            let rest = other.strip_prefix('[').unwrap_or(other);
+            format!("{begin}, {rest}")
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether rows that were read still are what they were.
 
-use catalog::{Relation, quote_identifier};
+use catalog::{Relation, quote_identifier, quote_literal};
 
 use crate::text::{column, join, operator};
 
@@ -41,5 +41,101 @@ pub fn table(relation: &Relation) -> String {
     format!(
         "SELECT count(*), 0::bigint, NULL::text FROM {} b WHERE pgdraft.appeared(b.xmin, $1, $2)",
         relation.only()
+    )
+}
+
+/// Words of a condition besides columns and values. Whoever may note a read may note anything, and it is
+/// asked with the rights of control: so only these are.
+const WORDS: [&str; 43] = [
+    "(",
+    ")",
+    ", ",
+    "]",
+    "ARRAY[",
+    "(NOT ",
+    " AND ",
+    " OR ",
+    " = ",
+    " <> ",
+    " != ",
+    " < ",
+    " <= ",
+    " > ",
+    " >= ",
+    " IN ",
+    " NOT IN ",
+    " BETWEEN ",
+    " NOT BETWEEN ",
+    " BETWEEN SYMMETRIC ",
+    " NOT BETWEEN SYMMETRIC ",
+    " IS DISTINCT FROM ",
+    " IS NOT DISTINCT FROM ",
+    " IS NULL",
+    " IS NOT NULL",
+    " IS TRUE",
+    " IS NOT TRUE",
+    " IS FALSE",
+    " IS NOT FALSE",
+    " IS UNKNOWN",
+    " IS NOT UNKNOWN",
+    "::bool",
+    "::int2",
+    "::int4",
+    "::int8",
+    "::numeric",
+    "::float8",
+    "::text",
+    "::varchar",
+    "::date",
+    "::timestamp",
+    "::timestamptz",
+    "::uuid",
+];
+
+/// A condition of the row `b`, of its pieces, each with its kind in front (`o` a word, `c` a column, `v` a
+/// value, or NULL). `None` where one is none of these: nothing can be asked then.
+pub fn condition(relation: &Relation, asked: &[Option<String>]) -> Option<String> {
+    let comparison = |word: &str| {
+        let sign = word.strip_suffix("ANY (").or(word.strip_suffix("ALL ("));
+        sign.is_some_and(|sign| WORDS.contains(&sign))
+    };
+    let word = |word: &str| {
+        let plain = word.replace('"', "").replace("::pg_catalog.", "::");
+        let known = WORDS.contains(&plain.trim_end_matches("[]")) || comparison(word);
+        known.then(|| word.to_owned())
+    };
+    asked
+        .iter()
+        .map(|piece| {
+            let Some(piece) = piece else {
+                return Some("NULL".to_owned());
+            };
+            let (kind, text) = piece.split_at_checked(1)?;
+            match kind {
+                "o" => word(text),
+                "c" => relation.column(text).map(|c| column("b", &c.name)),
+                "v" => Some(quote_literal(text)),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// How many rows that meet the condition came since a snapshot ($1 bigint, $2 bigint[]) and are not among those
+/// of these keys ($3, jsonb[]), and the first of their keys as a JSON array.
+pub fn came(relation: &Relation, condition: &str) -> String {
+    let keys = join(", ", crate::text::key_columns(relation), |name| {
+        column("b", name)
+    });
+    let condition = if condition.is_empty() {
+        "true"
+    } else {
+        condition
+    };
+    format!(
+        "SELECT coalesce(max(x.total), 0), coalesce(jsonb_agg(x.k ORDER BY x.k), '[]')::text
+FROM (SELECT jsonb_build_array({keys}) AS k, count(*) OVER () AS total FROM {base} b
+WHERE pgdraft.appeared(b.xmin, $1, $2) AND ({condition}) AND jsonb_build_array({keys}) <> ALL ($3::jsonb[]) ORDER BY {keys} LIMIT 1000) x",
+        base = relation.only(),
     )
 }

@@ -242,6 +242,7 @@ impl ControlPlane for Bridge {
         Recording {
             refuse_reuse: self.control.refuses_reuse(),
             statements: self.control.keeps_statements(),
+            conditions: self.control.keeps_conditions(),
         }
     }
 

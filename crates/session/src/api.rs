@@ -60,6 +60,8 @@ pub struct Recording {
     pub refuse_reuse: bool,
     /// Statements are kept with their constants and parameters.
     pub statements: bool,
+    /// What reads asked for is kept too, as it is: nothing that is kept is sealed.
+    pub conditions: bool,
 }
 
 /// A statement as it is kept.

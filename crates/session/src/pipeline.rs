@@ -86,8 +86,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
             }
         };
         self.in_number(script.len())?;
-        if !script.iter().any(|piece| self.reads(piece))
-            && let Some(effects) = self.plain(text, &script).await?
+        // whose tables are new is known when it is planned
+        if let Some(effects) = self.plain(text, &script).await?
+            && !script.iter().any(|piece| self.reads(piece))
         {
             self.end_asking(unsynced);
             self.relay_query(text, effects.as_ref());

@@ -2,7 +2,7 @@
 //! configuration says to record. For all others this costs a look at an empty list.
 
 use catalog::quote_literal;
-use sql::{Context, Reading};
+use sql::{Asked, Context, Reading};
 use tokio::io::AsyncWrite;
 use wire::frame::frontend::Value;
 
@@ -58,8 +58,9 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         self.bind_session().await?;
         let statement = sql::redact(&piece.text);
+        let whole = self.conn.shared.control.recording().conditions;
         for reading in readings {
-            match query(&reading, &statement, &values) {
+            match query(&reading, (&statement, whole), &values) {
                 Some((text, given)) => self.run_reading(&text, values.types, given),
                 None => {
                     let relation = reading.relation().0.to_string();
@@ -111,10 +112,11 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
     }
 }
 
-/// The statement that records the rows; `None` where they cannot be told: the table is noted then.
+/// The statement that records the rows, and by which condition they were found if that is kept; `None`
+/// where they cannot be told: the table is noted then.
 fn query<'b>(
     reading: &Reading,
-    statement: &str,
+    (statement, whole): (&str, bool),
     values: &Values<'b>,
 ) -> Option<(String, &'b [Value<'b>])> {
     let Reading::Rows {
@@ -122,6 +124,7 @@ fn query<'b>(
         text,
         key,
         stored,
+        asked,
         parameters,
     } = reading
     else {
@@ -136,12 +139,29 @@ fn query<'b>(
         (0..count).map(|n| format!("{prefix}{n}")).collect()
     };
     let (keys, marks) = (names("k", *key).join(", "), names("s", *stored).join(", "));
+    let asked: Vec<String> = asked.iter().map(piece).collect();
+    let asked = match whole {
+        true => format!("ARRAY[{}]", asked.join(", ")),
+        false => "NULL".to_owned(),
+    };
     let text = format!(
-        "SELECT pgdraft.note_read({}::pg_catalog.oid, {}, coalesce(pg_catalog.array_agg(r.k), '{{}}'), coalesce(pg_catalog.array_agg(r.m), '{{}}')) \
+        "SELECT pgdraft.note_read({}::pg_catalog.oid, {}, coalesce(pg_catalog.array_agg(r.k), '{{}}'), coalesce(pg_catalog.array_agg(r.m), '{{}}'), {asked}::pg_catalog.text[]) \
          FROM (SELECT pg_catalog.jsonb_build_array({keys}) AS k, pg_catalog.sha256(pg_catalog.record_send(ROW({marks}))) AS m \
          FROM ({text}) x ({keys}, {marks})) r",
         relation.0,
         quote_literal(statement),
     );
     Some((text, given))
+}
+
+/// A piece of the condition as `pgdraft.read_sets` has it. What stands in FROM comes first, so a parameter
+/// has the type that the client's own condition gives it.
+fn piece(asked: &Asked) -> String {
+    match asked {
+        Asked::Ours(text) => quote_literal(&format!("o{text}")),
+        Asked::Column(name) => quote_literal(&format!("c{name}")),
+        Asked::Value(text) => {
+            format!("('v' OPERATOR(pg_catalog.||) ({text})::pg_catalog.text)")
+        }
+    }
 }

@@ -9,7 +9,7 @@ pub use mask::{Mask, mask};
 pub use parse::{ParseFailure, Script, Statement, names_one_snapshot, parse};
 pub use pattern::{Filling, Pattern};
 pub use plan::*;
-pub use readings::{Reading, readings};
+pub use readings::{Asked, Reading, readings};
 pub use rewrite::plan;
 pub use rewrite::redact;
 pub use rewrite::security::boolean;

@@ -6,12 +6,18 @@ use catalog::{Relation, RelationId, RelationKind, quote_identifier as q};
 use pg_query::NodeEnum;
 use pg_query::protobuf::SelectStmt;
 
+use crate::facts::Piece;
 use crate::parse::{Body, Statement};
 use crate::plan::Context;
 use crate::resolve::{Resolved, resolve};
+use crate::rewrite::noted::constant;
 
 /// Rows of one read that are told apart; a longer one counts as a read of the table.
 pub(crate) const ROWS_MAX: usize = 1_000;
+/// A condition of more pieces is not kept.
+const ASKED_MAX: usize = 2_000;
+/// `FirstNormalObjectId`: types below it are PostgreSQL's.
+const FIRST_USER_TYPE: u32 = 16_384;
 
 /// One table that a statement reads from production.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +33,25 @@ pub enum Reading {
         key: usize,
         /// How many stored columns.
         stored: usize,
+        /// The client's condition, as far as it compares columns with constants and parameters.
+        asked: Vec<Asked>,
         /// It has every parameter of the client's text, in the places where that has them: the
         /// server finds the same types.
         parameters: bool,
     },
     /// Anything of the table.
     Table(RelationId),
+}
+
+/// A piece of a condition that can be asked of rows that come later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// An operator, a bracket or a type.
+    Ours(String),
+    /// A column of the table.
+    Column(String),
+    /// A constant or a parameter, in the client's words.
+    Value(String),
 }
 
 impl Reading {
@@ -170,8 +189,42 @@ fn rows(
         text: format!("{text} LIMIT {}", ROWS_MAX + 1),
         key,
         stored: stored_count,
+        asked: asked(statement, relation, reference.label()),
         parameters,
     })
+}
+
+/// The conditions of a statement's one block that compare columns of types of PostgreSQL's own: those have
+/// their operators in `pg_catalog`. Each has to hold of what is read; where one is left out more rows hold.
+fn asked(statement: &Statement, relation: &Relation, label: &str) -> Vec<Asked> {
+    let tests = statement.facts.blocks.iter().flat_map(|block| &block.tests);
+    let mut all = Vec::new();
+    for test in tests {
+        let pieces = test.iter().map(|piece| match piece {
+            Piece::Ours(text) => Some(Asked::Ours(text.clone())),
+            Piece::Column(fields) => {
+                let (name, qualifiers) = fields.split_last()?;
+                let own = qualifiers.last().is_none_or(|last| last == label);
+                let column = relation.column(name).filter(|_| own)?;
+                (column.type_id < FIRST_USER_TYPE).then(|| Asked::Column(name.clone()))
+            }
+            Piece::Constant(at) => {
+                let bytes = constant(statement, *at)?;
+                Some(Asked::Value(statement.text.get(bytes)?.to_owned()))
+            }
+        });
+        let Some(pieces) = pieces.collect::<Option<Vec<Asked>>>() else {
+            continue;
+        };
+        if !all.is_empty() {
+            all.push(Asked::Ours(" AND ".to_owned()));
+        }
+        all.extend(pieces);
+    }
+    match all.len() > ASKED_MAX {
+        true => Vec::new(),
+        false => all,
+    }
 }
 
 /// The parameters of a text, each time it stands there, in the order of their numbers.

@@ -38,7 +38,7 @@ mod insert;
 pub(crate) mod lock;
 mod merging;
 mod moving;
-mod noted;
+pub(crate) mod noted;
 mod nullable;
 mod own_row;
 mod parts;

@@ -10,7 +10,7 @@ use crate::{Error, Roles};
 mod grants;
 
 /// Migrations in order: version, name, text.
-const MIGRATIONS: [(i32, &str, &str); 29] = [
+const MIGRATIONS: [(i32, &str, &str); 30] = [
     (1, "schema", include_str!("../migrations/0001_schema.sql")),
     (2, "writes", include_str!("../migrations/0002_writes.sql")),
     (3, "tables", include_str!("../migrations/0003_tables.sql")),
@@ -64,13 +64,14 @@ const MIGRATIONS: [(i32, &str, &str); 29] = [
     (27, "speed", include_str!("../migrations/0027_speed.sql")),
     (28, "speed", include_str!("../migrations/0028_speed.sql")),
     (29, "waits", include_str!("../migrations/0029_waits.sql")),
+    (30, "reads", include_str!("../migrations/0030_reads.sql")),
 ];
 
 const PASSWORD: &str = include_str!("../migrations/password.sql");
 const EVENT_TRIGGER: &str = include_str!("../migrations/event_trigger.sql");
 
 /// The version of the schema `pgdraft` that this program works with.
-pub const VERSION: i32 = 29;
+pub const VERSION: i32 = 30;
 
 /// What the database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub struct Read {
     pub keys: Option<Vec<serde_json::Value>>,
     /// Hashes of the rows, as the keys.
     pub marks: Option<Vec<Vec<u8>>>,
+    /// The condition in pieces, each with its kind in front (`o`, `c`, `v`; `None` is the value NULL).
+    pub asked: Option<Vec<Option<String>>>,
     /// What the table held: rows of transactions before it …
     pub horizon: i64,
     /// … that are not among these.
@@ -42,7 +44,7 @@ pub async fn any(client: &impl GenericClient, sid: SessionId) -> Result<bool, Er
 pub async fn list(client: &impl GenericClient, sid: SessionId) -> Result<Vec<Read>, Error> {
     let rows = client
         .query(
-            "SELECT coalesce(o.name, n.name), r.relid, r.statement, r.read_at::text, r.keys, r.marks, r.horizon, r.running
+            "SELECT coalesce(o.name, n.name), r.relid, r.statement, r.read_at::text, r.keys, r.marks, r.horizon, r.running, r.asked
              FROM pgdraft.read_sets r
              LEFT JOIN pgdraft.operations o ON o.sid = r.sid AND o.op = r.op
              LEFT JOIN LATERAL (
@@ -63,6 +65,7 @@ pub async fn list(client: &impl GenericClient, sid: SessionId) -> Result<Vec<Rea
                 marks: row.try_get(5)?,
                 horizon: row.try_get(6)?,
                 running: row.try_get(7)?,
+                asked: row.try_get(8)?,
             })
         })
         .collect()

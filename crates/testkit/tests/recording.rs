@@ -374,3 +374,76 @@ fn reads_that_went_stale_are_told() {
     assert_eq!(rita.fail("SHOW STALE READS IN SESSION 's'").code(), "ZD002");
     proxy.assert_sound();
 }
+
+/// With `operations.parameters = "full"` a read is kept with its condition, and rows that it would find today
+/// are told: those that came, those that changed into it, and the one that was looked for and not there.
+#[test]
+fn rows_that_a_read_would_find_today_are_told() {
+    let (database, mut proxy) =
+        recording("[operations]\nreads = [\"agent\"]\nparameters = \"full\"\n");
+    let mut production = database.connect();
+    production.run(
+        "CREATE TYPE temper AS ENUM ('good', 'bad');
+         CREATE TABLE s (a int PRIMARY KEY, b text, n numeric, at timestamptz, m temper, f boolean);
+         INSERT INTO s SELECT g, 'x' || g % 3, g, '2026-01-01', 'good', true FROM generate_series(1, 20) g;
+         CREATE TABLE other (id int PRIMARY KEY); CREATE TABLE private (id int PRIMARY KEY);
+         ALTER TABLE private ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON private USING (true);
+         GRANT SELECT ON s, other, private TO PUBLIC",
+    );
+    let mut agent = proxy.connect("s");
+    for read in [
+        "SELECT n FROM s WHERE b = 'x1' AND n < 10.5",
+        "SELECT * FROM s WHERE a = 99",
+        "SELECT count(*) FROM s x WHERE x.at >= '2026-02-01 00:00+00' OR x.a IN (-1, NULL)",
+        "SELECT a FROM s WHERE b = E'it\\'s' AND NOT f",
+        "SELECT a FROM s WHERE m = 'bad' AND a BETWEEN 90 AND 100",
+        "SELECT a FROM s WHERE upper(b) = 'X1' AND a < 0",
+        "SELECT * FROM other",
+        "SELECT * FROM private WHERE id = 1",
+    ] {
+        agent.run(read);
+    }
+    for (text, values) in [
+        (
+            "SELECT a FROM s WHERE n > $1 AND b <> ALL ($2)",
+            ["1000", "{x9}"],
+        ),
+        ("SELECT a FROM s WHERE b = $1 AND a = $2", ["it's", "5"]),
+    ] {
+        let values: Vec<Option<String>> = values.iter().map(|v| Some((*v).to_owned())).collect();
+        agent.extended(text, &values).unwrap();
+    }
+    agent.run("UPDATE orders SET status = 'done' WHERE id = 1");
+    let stale = |agent: &mut Connection| {
+        let all = agent.run("SHOW STALE READS");
+        let short =
+            |row: usize| [3, 4, 5, 6].map(|column| all.value(row, column).unwrap_or_default());
+        (0..all.rows.len())
+            .map(|row| short(row).join(" "))
+            .collect::<Vec<_>>()
+    };
+    assert!(stale(&mut agent).is_empty());
+    production.run(
+        "INSERT INTO s VALUES (99, 'x1', 3, '2026-03-01', 'bad', true), (98, 'it''s', 2000, '2025-01-01', 'good', false);
+         UPDATE s SET n = 1 WHERE a = 19; UPDATE s SET n = n WHERE a = 1; INSERT INTO other VALUES (1); INSERT INTO private VALUES (1)",
+    );
+    let expected = [
+        "0 0 2 [[19], [99]]",
+        "0 0 1 [[99]]",
+        "0 0 1 [[99]]",
+        "0 0 1 [[98]]",
+        // a type of the user's, a function: whatever meets the rest of the condition may be found
+        "0 0 2 [[98], [99]]",
+        "0 0 1 [[1]]",
+        "0 0 1 [[98]]",
+    ];
+    assert_eq!(stale(&mut agent), expected);
+    // a column that is gone, or cannot be compared any more: whatever came
+    production.run("ALTER TABLE s DROP COLUMN n, ALTER b TYPE int USING 5");
+    let first = stale(&mut agent).remove(0);
+    assert!(first.starts_with("4 0 18 [[1], [4], "), "{first}");
+    // who notes what is no condition notes a read without one
+    production.run("UPDATE pgdraft.read_sets SET asked = ARRAY['o; SELECT 1']");
+    assert!(!stale(&mut agent).is_empty());
+    proxy.assert_sound();
+}

@@ -256,7 +256,7 @@ impl<'a> Notes<'a> {
 }
 
 /// The bytes of a constant or a parameter.
-fn constant(statement: &Statement, at: usize) -> Option<std::ops::Range<usize>> {
+pub(crate) fn constant(statement: &Statement, at: usize) -> Option<std::ops::Range<usize>> {
     const KINDS: [Kind; 7] = [
         Kind::Sconst,
         Kind::Iconst,
