@@ -1,10 +1,10 @@
 //! Rows that wait for one another: each is written when its unique values are free, its parents are
-//! there and its children have gone. In a circle none ever is; there the rows leave their values and
-//! their parents first, where these can be NULL.
+//! there and its children have gone. In a circle none ever is; there the rows leave their values first, for
+//! NULL or one that nobody has, and their parents where these can be NULL.
 
 use std::sync::Arc;
 
-use catalog::{Column, ForeignKey, Key, ReferentialAction, Relation, quote_identifier};
+use catalog::{Column, ForeignKey, Generated, Key, ReferentialAction, Relation, quote_identifier};
 
 use crate::apply::{
     Hold, agrees, count_made, count_modified, delete, insert_where, merged, not_deleted, ours,
@@ -269,23 +269,22 @@ fn refers(relation: &Relation, key: &ForeignKey, parent: &str, child: &str) -> S
 }
 
 /// Takes from the rows that are still to be updated the unique values that others wait for: a
-/// statement for each key with a column that can be NULL.
+/// statement for each key with a column that can be NULL, or else can have a value that nobody has.
 pub fn leave(own: &Own<'_>) -> Vec<String> {
     let relation = own.draft.relation;
     keys(relation)
-        .filter(|key| !key.nulls_not_distinct)
         .filter_map(|key| {
-            let mut columns = key.columns.iter().filter_map(|name| relation.column(name));
-            let free = columns.find(|c| !c.not_null)?;
-            let changes: Vec<String> = key
-                .columns
-                .iter()
-                .filter_map(|name| relation.column(name))
+            let columns = || key.columns.iter().filter_map(|name| relation.column(name));
+            let empty = columns().find(|c| !c.not_null && !key.nulls_not_distinct);
+            let empty = empty.map(|c| (c, "NULL".to_owned()));
+            let mut others = columns().filter_map(|c| Some((c, fresh(own, c)?)));
+            let (free, value) = empty.or_else(|| others.next())?;
+            let changes: Vec<String> = columns()
                 .map(|c| format!("({} AND NOT ({}))", ours(c), agrees(c)))
                 .collect();
             Some(format!(
                 "{} AND ({}) AND EXISTS (SELECT FROM {} w WHERE w.pgdraft_sid = {} AND w.pgdraft_live AND {} AND NOT ({}))",
-                update_modified(own, &format!("{} = NULL", quote_identifier(&free.name))),
+                update_modified(own, &format!("{} = {value}", quote_identifier(&free.name))),
                 changes.join(" OR "),
                 own.draft.table(),
                 own.sid.0,
@@ -294,6 +293,62 @@ pub fn leave(own: &Own<'_>) -> Vec<String> {
             ))
         })
         .collect()
+}
+
+/// A value for the row `b` that is another one for each of its values, and neither production nor the draft
+/// has: of a type that has no end, or is large. `None` for other types, and where a value means more.
+fn fresh(own: &Own<'_>, of: &Column) -> Option<String> {
+    const INT8: u32 = 20;
+    const INT2: u32 = 21;
+    const INT4: u32 = 23;
+    const TEXT: u32 = 25;
+    const VARCHAR: u32 = 1043;
+    const NUMERIC: u32 = 1700;
+    const UUID: u32 = 2950;
+    let relation = own.draft.relation;
+    let refers = relation.foreign_keys.iter();
+    let is_plain = of.generated == Generated::No
+        && !key_columns(relation).contains(&of.name)
+        && !refers
+            .flat_map(|key| &key.child_columns)
+            .any(|c| *c == of.name);
+    let now = column("b", &of.name);
+    let largest = match of.type_id {
+        INT2 => Some(i64::from(i16::MAX)),
+        INT4 => Some(i64::from(i32::MAX)),
+        INT8 => Some(i64::MAX),
+        _ => None,
+    };
+    match of.type_id {
+        _ if !is_plain => None,
+        INT2 | INT4 | INT8 | NUMERIC => {
+            let ends = |alias: &str, from: &str| {
+                let value = column(alias, &of.name);
+                format!(
+                    "SELECT pg_catalog.min({value})::pg_catalog.numeric AS low, pg_catalog.max({value})::pg_catalog.numeric AS high FROM {from} {alias}"
+                )
+            };
+            let base = ends("z", &relation.only());
+            let head = format!(
+                "{} WHERE z.pgdraft_sid = {}",
+                ends("z", &own.draft.table()),
+                own.sid.0
+            );
+            let now = format!("{now}::pg_catalog.numeric");
+            let up = format!("{now} OPERATOR(pg_catalog.+) r.size");
+            let value = largest.map_or_else(|| up.clone(), |largest| {
+                format!("CASE WHEN r.high OPERATOR(pg_catalog.+) r.size OPERATOR(pg_catalog.<=) {largest} THEN {up} ELSE {now} OPERATOR(pg_catalog.-) r.size END")
+            });
+            Some(format!(
+                "(SELECT {value} FROM (SELECT pg_catalog.max(r.high) AS high, pg_catalog.max(r.high) OPERATOR(pg_catalog.-) pg_catalog.min(r.low) OPERATOR(pg_catalog.+) 1 AS size FROM ({base} UNION ALL {head}) r) r)"
+            ))
+        }
+        TEXT | VARCHAR => Some(format!(
+            "{now} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left(pg_catalog.md5(pg_catalog.random()::pg_catalog.text), 12))"
+        )),
+        UUID => Some("pg_catalog.gen_random_uuid()".to_owned()),
+        _ => None,
+    }
 }
 
 /// The columns of a foreign key that can be NULL while its row has no parent.

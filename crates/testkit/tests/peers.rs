@@ -520,11 +520,34 @@ fn d_unique_values_change_places_at_once() {
     );
 }
 
-/// Where no value can be missing, a circle is not committed, and the answer says what to do.
+/// Where no value can be missing, one that nobody has stands for it meanwhile.
+#[test]
+fn d_required_values_change_places_at_once() {
+    let mut shop = shop_with(
+        "CREATE TABLE slots (id int PRIMARY KEY, place text NOT NULL UNIQUE, n int NOT NULL UNIQUE CHECK (n > 0), u uuid NOT NULL UNIQUE,
+             small smallint NOT NULL, v varchar(20) NOT NULL, UNIQUE (small, v));
+         CREATE TABLE plugs (id int PRIMARY KEY, place text REFERENCES slots (place) ON UPDATE CASCADE);
+         INSERT INTO slots SELECT n, 'p' || n, n, md5(n::text)::uuid, 32760 + n, 'v' FROM generate_series(1, 3) n;
+         INSERT INTO plugs SELECT n, 'p' || n FROM generate_series(1, 3) n;",
+    );
+    shop.agent.run(
+        "BEGIN;
+         UPDATE slots SET place = 'tmp', n = 100, u = md5('t')::uuid, small = 0 WHERE id = 1;
+         UPDATE slots SET place = 'p1', n = 1, u = md5('1')::uuid, small = 32761 WHERE id = 2;
+         UPDATE slots SET place = 'p2', n = 2, u = md5('2')::uuid, small = 32762 WHERE id = 1;
+         COMMIT",
+    );
+    shop.committed(
+        "SELECT s.id, s.place, n, u = md5((3 - s.id)::text)::uuid, small, string_agg(p.id::text, ',') FROM slots s JOIN plugs p USING (place) WHERE s.id < 3 GROUP BY s.id ORDER BY 1",
+        &["1|p2|2|t|32762|1", "2|p1|1|t|32761|2"],
+    );
+}
+
+/// Where there is no such value, a circle is not committed, and the answer says what to do.
 #[test]
 fn d_a_circle_of_required_values_is_refused() {
     let mut shop = shop_with(
-        "CREATE TABLE slots (id int PRIMARY KEY, place text NOT NULL UNIQUE);
+        "CREATE TABLE slots (id int PRIMARY KEY, place text NOT NULL UNIQUE CHECK (place IN ('p1', 'p2', 'tmp')));
          INSERT INTO slots SELECT n, 'p' || n FROM generate_series(1, 2) n;",
     );
     shop.agent.run(

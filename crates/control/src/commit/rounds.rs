@@ -17,6 +17,13 @@ struct Columns {
     later: Vec<String>,
 }
 
+const LEAVING: &str = "pgdraft_leaving";
+
+/// The column has no place for it.
+fn is_no_value(error: &ControlError) -> bool {
+    matches!(error.sqlstate(), Some("22001" | "22003"))
+}
+
 /// Rows without a key wait for nobody, and nobody waits for them.
 fn is_keyed(todo: &Todo<'_>) -> bool {
     todo.own.draft.relation.key().is_some()
@@ -66,11 +73,18 @@ impl Work<'_> {
         Ok(finished(todo.into_iter().map(|t| t.applied).collect()))
     }
 
-    /// Rows leave the unique values and the parents that others wait for.
+    /// Rows leave the unique values and the parents that others wait for. What they would have meanwhile
+    /// may be none that the table takes; then they stay.
     async fn leave_values(&self, all: &[Todo<'_>]) -> Result<(), ControlError> {
         for todo in all {
             for text in places::leave(todo.own) {
-                self.write(ANY_JOIN, &text, todo.own.draft).await?;
+                self.savepoint(LEAVING).await?;
+                match self.write(ANY_JOIN, &text, todo.own.draft).await {
+                    Err(error) if another_way(&error) || is_no_value(&error) => {
+                        self.back_to(LEAVING).await?;
+                    }
+                    other => drop(other?),
+                }
             }
         }
         self.leave(all).await
