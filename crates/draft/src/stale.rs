@@ -44,9 +44,9 @@ pub fn table(relation: &Relation) -> String {
     )
 }
 
-/// Words of a condition besides columns and values. Whoever may note a read may note anything, and it is
-/// asked with the rights of control: so only these are.
-const WORDS: [&str; 43] = [
+/// Words of a condition besides columns, values and types. Whoever may note a read may note anything, and it
+/// is asked with the rights of control: so only these are, and never the text that was noted.
+const WORDS: [&str; 31] = [
     "(",
     ")",
     ", ",
@@ -78,32 +78,45 @@ const WORDS: [&str; 43] = [
     " IS NOT FALSE",
     " IS UNKNOWN",
     " IS NOT UNKNOWN",
-    "::bool",
-    "::int2",
-    "::int4",
-    "::int8",
-    "::numeric",
-    "::float8",
-    "::text",
-    "::varchar",
-    "::date",
-    "::timestamp",
-    "::timestamptz",
-    "::uuid",
+];
+/// Types of PostgreSQL's own that a constant may be cast to, and arrays of them.
+const TYPES: [&str; 12] = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "float8",
+    "text",
+    "varchar",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "uuid",
 ];
 
-/// A condition of the row `b`, of its pieces, each with its kind in front (`o` a word, `c` a column, `v` a
-/// value, or NULL). `None` where one is none of these: nothing can be asked then.
+fn word(noted: &str) -> Option<String> {
+    let known = |word: &str| WORDS.into_iter().find(|known| *known == word);
+    if let Some(cast) = noted.strip_prefix("::") {
+        let name = cast.trim_end_matches("[]");
+        let own = name.strip_prefix("\"pg_catalog\".").unwrap_or(name);
+        let kind = TYPES
+            .into_iter()
+            .find(|kind| own == format!("\"{kind}\""))?;
+        let array = if cast.ends_with("[]") { "[]" } else { "" };
+        return Some(format!("::pg_catalog.{kind}{array}"));
+    }
+    for (end, text) in [("ANY (", "ANY ("), ("ALL (", "ALL (")] {
+        if let Some(sign) = noted.strip_suffix(end) {
+            return Some(format!("{}{text}", known(sign)?));
+        }
+    }
+    known(noted).map(str::to_owned)
+}
+
+/// A condition of the row `b`, of its pieces, each with its kind in front (`o` a word or a type, `c` a column,
+/// `v` a value, or NULL). `None` where one is none of these: nothing can be asked then.
 pub fn condition(relation: &Relation, asked: &[Option<String>]) -> Option<String> {
-    let comparison = |word: &str| {
-        let sign = word.strip_suffix("ANY (").or(word.strip_suffix("ALL ("));
-        sign.is_some_and(|sign| WORDS.contains(&sign))
-    };
-    let word = |word: &str| {
-        let plain = word.replace('"', "").replace("::pg_catalog.", "::");
-        let known = WORDS.contains(&plain.trim_end_matches("[]")) || comparison(word);
-        known.then(|| word.to_owned())
-    };
     asked
         .iter()
         .map(|piece| {

@@ -420,3 +420,37 @@ fn foreign_key(tables: &mut [Relation], child: usize, text: &str) {
     tables[child].foreign_keys.push(Arc::clone(&key));
     tables[parent].referenced_by.push(key);
 }
+
+/// What was noted of a read is asked with control's rights: nothing of it is taken but what is known.
+#[test]
+fn a_noted_condition_is_written_anew() {
+    let world = World::parse("table app | t\ncolumn id | bigint | not null\nkey t_pkey | id\n");
+    let relation = world.catalog.relations.values().next().unwrap();
+    let asked = |pieces: &[&str]| {
+        let pieces: Vec<Option<String>> = pieces.iter().map(|p| Some((*p).to_owned())).collect();
+        crate::stale::condition(relation, &pieces)
+    };
+    assert_eq!(
+        asked(&[
+            "cid",
+            "o = ANY (",
+            "v{1,2}",
+            "o::\"pg_catalog\".\"int4\"[]",
+            "o)"
+        ])
+        .as_deref(),
+        Some("b.\"id\" = ANY ('{1,2}'::pg_catalog.int4[])")
+    );
+    for piece in [
+        "o; SELECT 1",
+        "o::\"int4",
+        "o::\"in\"t4",
+        "o::\"public\".\"int4\"",
+        "o = OR ANY (",
+        "cxmin",
+        "x1",
+        "",
+    ] {
+        assert_eq!(asked(&[piece]), None, "{piece}");
+    }
+}
