@@ -158,8 +158,6 @@ pub(crate) struct Replies {
     done: u64,
     /// Upstream throws everything away until the next Sync.
     skipping: bool,
-    /// Between CopyInResponse and CopyDone.
-    copy_in: bool,
     /// The head is a COPY FROM STDIN that waits for data, and its end was not sent yet.
     asks_data: bool,
     /// Row description kept back.
@@ -207,11 +205,9 @@ impl Replies {
             self.skipping = false;
         }
         match want {
-            Want::Sync if self.copy_in => return Ok(()),
-            Want::CopyEnd => {
-                self.copy_in = false;
-                self.asks_data = false;
-            }
+            // in an extended COPY upstream passes over it
+            Want::Sync if self.asks_data && !self.runs_query() => return Ok(()),
+            Want::CopyEnd => self.asks_data = false,
             Want::Sync | Want::Query => self.group += 1,
             Want::Parse
             | Want::Bind
@@ -427,16 +423,20 @@ impl Replies {
         Verdict::Keep
     }
 
+    /// The head is a Query.
+    fn runs_query(&self) -> bool {
+        matches!(self.queue.front(), Some(entry) if entry.want == Want::Query)
+    }
+
     fn copy_begins(&mut self) {
         let end = self
             .queue
             .iter()
             .position(|entry| entry.want == Want::CopyEnd);
         self.asks_data = end.is_none();
-        if matches!(self.queue.front(), Some(entry) if entry.want == Want::Query) {
+        if self.runs_query() {
             return;
         }
-        self.copy_in = end.is_none();
         let mut index = 0;
         let end = end.unwrap_or(usize::MAX);
         self.queue.retain(|entry| {
@@ -448,7 +448,6 @@ impl Replies {
 
     fn ready(&mut self, body: &[u8], events: &mut Vec<Event>) -> Result<Verdict, Desync> {
         let status = wire::frame::backend::ready_for_query(body).map_err(|_| self.desync(b'Z'))?;
-        self.copy_in = false;
         self.asks_data = false;
         let Some(entry) = self.queue.front() else {
             // a Sync that was taken for one inside a COPY
@@ -504,7 +503,6 @@ impl Replies {
             }
             Some(_) => {}
         }
-        self.copy_in = false;
         while let Some(entry) = self.queue.pop_front_if(|entry| entry.want != Want::Sync) {
             if let Some(fix) = entry.fix {
                 self.local_bytes -= fix.local.len();
