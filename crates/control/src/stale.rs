@@ -60,18 +60,13 @@ impl Control {
             return Err(ControlError::Ended(Box::new(found)));
         }
         let mut all = Vec::new();
-        let mut moved = BTreeMap::new();
+        let mut moved = Moved::new();
         for read in reads::list(&transaction, found.sid).await? {
             // a table that is gone has no rows that could be looked at
             let Some(relation) = catalog.relations.get(&RelationId(read.relid)) else {
                 continue;
             };
-            // the first read of a table tells whether anything came to it since any of them
-            if let Entry::Vacant(first) = moved.entry(relation.id) {
-                first.insert(since(&transaction, relation, &read).await? > 0);
-            }
-            let something = moved.get(&relation.id).copied().unwrap_or(true);
-            all.extend(look(&mut transaction, relation, read, something).await?);
+            all.extend(look(&mut transaction, relation, read, &mut moved).await?);
         }
         transaction.commit().await?;
         Ok(all)
@@ -124,74 +119,84 @@ impl Control {
     }
 }
 
-/// What became of one read; `None` where it is what it was. `moved`: rows came to the table, or changed.
+/// Tables by whether rows came to them, or changed, since the first read whose condition is asked.
+type Moved = BTreeMap<RelationId, bool>;
+
+/// What became of one read; `None` where it is what it was.
 async fn look(
     transaction: &mut Transaction<'_>,
     relation: &Relation,
     read: Read,
-    moved: bool,
+    moved: &mut Moved,
 ) -> Result<Option<StaleRead>, ControlError> {
     let known = (read.keys.as_ref()).filter(|_| relation.key().is_some());
-    let (changed, removed, came, keys);
-    if let Some(of) = known {
-        let query = text::rows(relation);
-        let row = transaction.query_one(&query, &[of, &read.marks]).await?;
-        (changed, removed) = (count(row.try_get(0)?), count(row.try_get(1)?));
-        let mut all: String = row.try_get(2)?;
-        came = match read.asked.as_deref().filter(|_| !relation.row_security) {
-            Some(asked) if moved => {
-                let (number, new) = found_today(transaction, relation, (&read, asked)).await?;
-                all = together(&all, &new);
-                Some(number)
-            }
-            other => other.map(|_| 0),
+    let (changed, removed, mut came, mut keys) = match known {
+        Some(of) => {
+            let query = text::rows(relation);
+            let row = transaction.query_one(&query, &[of, &read.marks]).await?;
+            let keys: String = row.try_get(2)?;
+            (
+                count(row.try_get(0)?),
+                count(row.try_get(1)?),
+                None,
+                Some(keys),
+            )
+        }
+        None => (since(transaction, relation, &read).await?, 0, None, None),
+    };
+    // not asked of a table with row-level security: the agent is told the answer too
+    let asked = read.asked.as_deref().filter(|_| !relation.row_security);
+    if let (Some(all), Some(asked)) = (&mut keys, asked) {
+        let something = match moved.entry(relation.id) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(first) => *first.insert(since(transaction, relation, &read).await? > 0),
         };
-        keys = Some(all);
-    } else {
-        changed = since(transaction, relation, &read).await?;
-        (removed, came, keys) = (0, None, None);
+        came = Some(match something {
+            true => found_today(transaction, relation, (&read, asked), all).await?,
+            false => 0,
+        });
     }
-    Ok(
-        (changed + removed + came.unwrap_or(0) > 0).then(|| StaleRead {
-            operation: read.operation.clone(),
-            schema: relation.schema.clone(),
-            table: relation.name.clone(),
-            read: known.map(|keys| keys.len() as u64),
-            changed,
-            removed,
-            came,
-            keys,
-            read_at: read.read_at.clone(),
-            statement: read.statement.clone(),
-        }),
-    )
+    let stale = changed + removed + came.unwrap_or(0) > 0;
+    Ok(stale.then(|| StaleRead {
+        operation: read.operation.clone(),
+        schema: relation.schema.clone(),
+        table: relation.name.clone(),
+        read: known.map(|keys| keys.len() as u64),
+        changed,
+        removed,
+        came,
+        keys,
+        read_at: read.read_at.clone(),
+        statement: read.statement.clone(),
+    }))
 }
 
-/// Rows that came since and meet the condition of a read, and their keys. Not asked of a table with row-level
-/// security: the agent is told the answer too.
+/// How many rows came since that meet the condition of a read; their keys go to the others.
 async fn found_today(
     transaction: &mut Transaction<'_>,
     relation: &Relation,
     (read, asked): (&Read, &[Option<String>]),
-) -> Result<(u64, String), ControlError> {
+    all: &mut String,
+) -> Result<u64, ControlError> {
+    let keys = read.keys.as_deref().unwrap_or_default();
     // a value that its column has no place for any more, or a column that is gone: any row may be one
     let condition = text::condition(relation, asked).unwrap_or_default();
     for condition in [condition.as_str(), ""] {
         let attempt = transaction.savepoint("pgdraft_asked").await?;
-        let keys = read.keys.as_deref().unwrap_or_default();
         let text = text::came(relation, condition);
-        let values: [&(dyn ToSql + Sync); 3] = [&read.horizon, &read.running, &keys];
+        let values: [&(dyn ToSql + Sync); 4] = [&read.horizon, &read.running, &keys, &all.as_str()];
         match attempt.query_one(&text, &values).await {
             Ok(row) => {
-                let found = (count(row.try_get(0)?), row.try_get(1)?);
+                let number = count(row.try_get(0)?);
+                *all = row.try_get(1)?;
                 attempt.commit().await?;
-                return Ok(found);
+                return Ok(number);
             }
             Err(error) if condition.is_empty() => return Err(error.into()),
             Err(_) => attempt.rollback().await?,
         }
     }
-    Ok((0, "[]".to_owned()))
+    Ok(0)
 }
 
 /// How many rows of the table came or changed since a read.
@@ -205,18 +210,4 @@ async fn since(
     Ok(count(
         transaction.query_one(&query, &values).await?.try_get(0)?,
     ))
-}
-
-/// Two JSON arrays as one.
-fn together(one: &str, other: &str) -> String {
-    let inside = |text: &str| text.trim_matches(['[', ']']).is_empty();
-    match (inside(one), inside(other)) {
-        (true, _) => other.to_owned(),
-        (_, true) => one.to_owned(),
-        _ => {
-            let begin = one.strip_suffix(']').unwrap_or(one);
-            let rest = other.strip_prefix('[').unwrap_or(other);
-            format!("{begin}, {rest}")
-        }
-    }
 }

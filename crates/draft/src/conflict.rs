@@ -435,8 +435,9 @@ ORDER BY {order}) q LIMIT {rows_max}",
     ))
 }
 
-/// Rows that NOT NULL or a CHECK forbids, or that have no partition: these hold in the draft and in production, and not when the two are
-/// merged; or production has them only since the draft's rows were written, and its head has them for new rows only.
+/// Rows that NOT NULL or a CHECK forbids, or that have no partition: these hold in the draft and in
+/// production, and not when the two are merged; or production has them only since the draft's rows were
+/// written, and its head has them for new rows only.
 pub(crate) fn unchecked(own: &Own<'_>, rows_max: usize) -> Option<String> {
     let (draft, relation) = (own.draft, own.draft.relation);
     let demands: Vec<String> = relation

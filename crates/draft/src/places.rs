@@ -298,57 +298,56 @@ pub fn leave(own: &Own<'_>) -> Vec<String> {
 /// A value for the row `b` that is another one for each of its values, and neither production nor the draft
 /// has: of a type that has no end, or is large. `None` for other types, and where a value means more.
 fn fresh(own: &Own<'_>, of: &Column) -> Option<String> {
-    const INT8: u32 = 20;
-    const INT2: u32 = 21;
-    const INT4: u32 = 23;
-    const TEXT: u32 = 25;
-    const VARCHAR: u32 = 1043;
-    const NUMERIC: u32 = 1700;
-    const UUID: u32 = 2950;
     let relation = own.draft.relation;
-    let refers = relation.foreign_keys.iter();
-    let is_plain = of.generated == Generated::No
-        && !key_columns(relation).contains(&of.name)
-        && !refers
-            .flat_map(|key| &key.child_columns)
-            .any(|c| *c == of.name);
-    let now = column("b", &of.name);
-    let largest = match of.type_id {
-        INT2 => Some(i64::from(i16::MAX)),
-        INT4 => Some(i64::from(i32::MAX)),
-        INT8 => Some(i64::MAX),
-        _ => None,
-    };
-    match of.type_id {
-        _ if !is_plain => None,
-        INT2 | INT4 | INT8 | NUMERIC => {
-            let ends = |alias: &str, from: &str| {
-                let value = column(alias, &of.name);
-                format!(
-                    "SELECT pg_catalog.min({value})::pg_catalog.numeric AS low, pg_catalog.max({value})::pg_catalog.numeric AS high FROM {from} {alias}"
-                )
-            };
-            let base = ends("z", &relation.only());
-            let head = format!(
-                "{} WHERE z.pgdraft_sid = {}",
-                ends("z", &own.draft.table()),
-                own.sid.0
-            );
-            let now = format!("{now}::pg_catalog.numeric");
-            let up = format!("{now} OPERATOR(pg_catalog.+) r.size");
-            let value = largest.map_or_else(|| up.clone(), |largest| {
-                format!("CASE WHEN r.high OPERATOR(pg_catalog.+) r.size OPERATOR(pg_catalog.<=) {largest} THEN {up} ELSE {now} OPERATOR(pg_catalog.-) r.size END")
-            });
-            Some(format!(
-                "(SELECT {value} FROM (SELECT pg_catalog.max(r.high) AS high, pg_catalog.max(r.high) OPERATOR(pg_catalog.-) pg_catalog.min(r.low) OPERATOR(pg_catalog.+) 1 AS size FROM ({base} UNION ALL {head}) r) r)"
-            ))
-        }
-        TEXT | VARCHAR => Some(format!(
-            "{now} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left(pg_catalog.md5(pg_catalog.random()::pg_catalog.text), 12))"
+    let mut refers = relation
+        .foreign_keys
+        .iter()
+        .flat_map(|key| &key.child_columns);
+    let means_more = of.generated != Generated::No
+        || key_columns(relation).contains(&of.name)
+        || refers.any(|c| *c == of.name);
+    if means_more {
+        return None;
+    }
+    match of.type_name.as_str() {
+        "smallint" => Some(beyond(own, of, Some(i64::from(i16::MAX)))),
+        "integer" => Some(beyond(own, of, Some(i64::from(i32::MAX)))),
+        "bigint" => Some(beyond(own, of, Some(i64::MAX))),
+        "numeric" => Some(beyond(own, of, None)),
+        "text" | "character varying" => Some(format!(
+            "{} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left(pg_catalog.md5(pg_catalog.random()::pg_catalog.text), 12))",
+            column("b", &of.name)
         )),
-        UUID => Some("pg_catalog.gen_random_uuid()".to_owned()),
+        "uuid" => Some("pg_catalog.gen_random_uuid()".to_owned()),
         _ => None,
     }
+}
+
+/// The number of the row `b`, moved above all that are there, or below where these end above `largest`.
+fn beyond(own: &Own<'_>, of: &Column, largest: Option<i64>) -> String {
+    let ends = |from: &str| {
+        let value = column("z", &of.name);
+        format!(
+            "SELECT pg_catalog.min({value})::pg_catalog.numeric AS low, pg_catalog.max({value})::pg_catalog.numeric AS high FROM {from}"
+        )
+    };
+    let base = ends(&format!("{} z", own.draft.relation.only()));
+    let head = ends(&format!(
+        "{} z WHERE z.pgdraft_sid = {}",
+        own.draft.table(),
+        own.sid.0
+    ));
+    let now = format!("{}::pg_catalog.numeric", column("b", &of.name));
+    let up = format!("{now} OPERATOR(pg_catalog.+) r.size");
+    let value = match largest {
+        Some(largest) => format!(
+            "CASE WHEN r.high OPERATOR(pg_catalog.+) r.size OPERATOR(pg_catalog.<=) {largest} THEN {up} ELSE {now} OPERATOR(pg_catalog.-) r.size END"
+        ),
+        None => up,
+    };
+    format!(
+        "(SELECT {value} FROM (SELECT pg_catalog.max(r.high) AS high, pg_catalog.max(r.high) OPERATOR(pg_catalog.-) pg_catalog.min(r.low) OPERATOR(pg_catalog.+) 1 AS size FROM ({base} UNION ALL {head}) r) r)"
+    )
 }
 
 /// The columns of a foreign key that can be NULL while its row has no parent.

@@ -106,9 +106,9 @@ fn word(noted: &str) -> Option<String> {
         let array = if cast.ends_with("[]") { "[]" } else { "" };
         return Some(format!("::pg_catalog.{kind}{array}"));
     }
-    for (end, text) in [("ANY (", "ANY ("), ("ALL (", "ALL (")] {
+    for end in ["ANY (", "ALL ("] {
         if let Some(sign) = noted.strip_suffix(end) {
-            return Some(format!("{}{text}", known(sign)?));
+            return Some(format!("{}{end}", known(sign)?));
         }
     }
     known(noted).map(str::to_owned)
@@ -135,7 +135,7 @@ pub fn condition(relation: &Relation, asked: &[Option<String>]) -> Option<String
 }
 
 /// How many rows that meet the condition came since a snapshot ($1 bigint, $2 bigint[]) and are not among those
-/// of these keys ($3, jsonb[]), and the first of their keys as a JSON array.
+/// of these keys ($3, jsonb[]), and the first of their keys, behind those of a JSON array ($4, text).
 pub fn came(relation: &Relation, condition: &str) -> String {
     let keys = join(", ", crate::text::key_columns(relation), |name| {
         column("b", name)
@@ -146,7 +146,7 @@ pub fn came(relation: &Relation, condition: &str) -> String {
         condition
     };
     format!(
-        "SELECT coalesce(max(x.total), 0), coalesce(jsonb_agg(x.k ORDER BY x.k), '[]')::text
+        "SELECT coalesce(max(x.total), 0), ($4::text::jsonb || coalesce(jsonb_agg(x.k ORDER BY x.k), '[]'))::text
 FROM (SELECT jsonb_build_array({keys}) AS k, count(*) OVER () AS total FROM {base} b
 WHERE pgdraft.appeared(b.xmin, $1, $2) AND ({condition}) AND jsonb_build_array({keys}) <> ALL ($3::jsonb[]) ORDER BY {keys} LIMIT 1000) x",
         base = relation.only(),

@@ -139,9 +139,11 @@ fn query<'b>(
         (0..count).map(|n| format!("{prefix}{n}")).collect()
     };
     let (keys, marks) = (names("k", *key).join(", "), names("s", *stored).join(", "));
-    let asked: Vec<String> = asked.iter().map(piece).collect();
     let asked = match whole {
-        true => format!("ARRAY[{}]", asked.join(", ")),
+        true => {
+            let pieces: Vec<String> = asked.iter().map(piece).collect();
+            format!("ARRAY[{}]", pieces.join(", "))
+        }
         false => "NULL".to_owned(),
     };
     let text = format!(
