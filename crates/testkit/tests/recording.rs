@@ -225,6 +225,12 @@ fn an_operation_id_is_refused_the_second_time() {
         ["close", "open", "op-1", "op-2"]
     );
     assert_eq!(column(&shown, "updated"), ["2", "1", "1", "1"]);
+    assert_eq!(column(&shown, "agent"), ["agent"; 4]);
+    assert_eq!(column(&shown, "client_address"), ["127.0.0.1"; 4]);
+    assert_eq!(column(&shown, "tables"), ["{public.orders}"; 4]);
+    let took = column(&shown, "duration_ms");
+    assert!(took.iter().all(|ms| ms.parse::<u64>().is_ok()), "{took:?}");
+    assert!(column(&shown, "started_at").is_sorted());
     // another session may use it
     let mut other = proxy.connect("t");
     other.run("SET pgdraft.operation = 'close'");
