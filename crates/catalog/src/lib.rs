@@ -142,8 +142,12 @@ pub struct Relation {
     pub before: Vec<Before>,
     /// BEFORE triggers of new and changed rows that do not.
     pub waiting: Vec<String>,
-    /// It has rules, or INSTEAD OF triggers: a write to it does something else.
-    pub instead: bool,
+    /// It has rules of changes: a command that writes to it is several, which ask the same query each.
+    pub rules: bool,
+    /// Commands that write something else than its rows, by rules `DO INSTEAD` or `INSTEAD OF` triggers. Rules
+    /// `DO ALSO` count where a commit writes another table than the one that the statement named: of views, and
+    /// of tables in a tree. <https://www.postgresql.org/docs/current/rules-update.html>
+    pub instead: Vec<Command>,
     /// Row-level security is enabled on it.
     pub row_security: bool,
     /// Its policies that hold for agents.

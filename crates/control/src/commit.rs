@@ -39,6 +39,7 @@ mod taken_back;
 pub(crate) use attempts::Attempts;
 pub use done::{Applied, Committed};
 use look::Look;
+pub(crate) use net::as_told;
 use order::Planner;
 pub(crate) use order::{Kind, Plan, Step};
 use taken_back::{COMMIT, TakenBack};
@@ -447,10 +448,12 @@ impl Work<'_> {
                 None,
             )
             .await?;
-            let text = apply::empty(draft, self.sid);
-            let row = self.transaction.query_typed_one(&text, &[]).await?;
-            let deleted = count(row.try_get(1)?);
+            net::as_told(draft.relation, Kind::Delete)?;
+            let [there, remove, mark] = apply::empty(draft, self.sid);
+            let row = self.transaction.query_typed_one(&there, &[]).await?;
+            let deleted = self.transaction.execute_typed(&remove, &[]).await?;
             net::complete(draft, count(row.try_get(0)?), deleted)?;
+            self.transaction.execute_typed(&mark, &[]).await?;
             let done = net::nothing(draft.relation);
             emptied.push(Applied { deleted, ..done });
         }

@@ -274,6 +274,14 @@ pub enum ControlError {
     /// Rows wait for one another's unique values or parents, which can be missing in none of them.
     #[error("rows of table \"{0}\" cannot exchange their values in one operation")]
     Circle(String),
+    /// A rule of production does something else.
+    #[error("a rule of table \"{table}\" does something else instead of {command}")]
+    Instead {
+        /// The table.
+        table: String,
+        /// The command that the draft's rows need.
+        command: &'static str,
+    },
     /// Fewer or more rows were written than the draft has.
     #[error("{written} of {expected} rows of table \"{table}\" were written")]
     Incomplete {
@@ -374,6 +382,7 @@ impl ControlError {
                 .hint("Commit again when production's other transactions on these rows have ended."),
             Self::Sealed(_) => sealed(message),
             Self::Circle(_) => circle(message),
+            Self::Instead { .. } => instead(message),
             Self::Incomplete { .. } => incomplete(message),
         }
     }
@@ -431,6 +440,12 @@ fn incomplete(message: String) -> Report {
             "A trigger or rule of production kept rows from being written; nothing was committed.",
         )
         .hint("Look at the triggers of that table, or discard the session.")
+}
+
+fn instead(message: String) -> Report {
+    Report::error("0A000", message)
+        .detail("What would be written are not the rows that were reviewed; nothing was committed.")
+        .hint("Have the rule dropped or disabled, or discard the session.")
 }
 
 fn no_order(report: Report) -> Report {

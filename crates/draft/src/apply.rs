@@ -6,6 +6,9 @@
 //! [`crate::conflict`] then says what it is. So no pass over the rows is needed before the write.
 //!
 //! Rows come in the order of their keys, so that two commits wait for each other and never both.
+//!
+//! A statement that writes to a base table begins without WITH: PostgreSQL takes none where rules add
+//! statements (<https://www.postgresql.org/docs/current/rules-update.html>).
 
 use std::fmt::Write as _;
 
@@ -284,8 +287,7 @@ pub(crate) fn insert_where(own: &Own<'_>, later: &[String], which: &str) -> Stri
         }
     });
     format!(
-        "WITH f AS ({}) INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which} ORDER BY h.pgdraft_op, {}",
-        own.first(),
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which} ORDER BY h.pgdraft_op, {}",
         relation.qualified(),
         columns("", &names),
         own.head(),
@@ -299,8 +301,18 @@ pub(crate) fn insert_where(own: &Own<'_>, later: &[String], which: &str) -> Stri
 /// How many new rows of a further condition there are: one bigint column.
 pub(crate) fn count_made(own: &Own<'_>, which: &str) -> String {
     format!(
-        "WITH f AS ({}) SELECT count(*) FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
-        own.first(),
+        "SELECT count(*) FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
+        own.head(),
+        first_if_replaced(own),
+        own.sid.0,
+        made(own),
+    )
+}
+
+/// The places of these rows in the head, as [`Own::slice`] has them; NULL where there are none.
+pub(crate) fn places_made(own: &Own<'_>, which: &str) -> String {
+    format!(
+        "SELECT string_agg('\"' || h.ctid::text || '\"', ',') FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
         own.head(),
         first_if_replaced(own),
         own.sid.0,
@@ -316,8 +328,7 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
     });
     let any = join(" OR ", later, |name| filled(&column("h", name)));
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} h{} WHERE {} AND h.pgdraft_sid = {} AND {} AND ({any})",
-        own.first(),
+        "UPDATE {} b SET {assignments} FROM {} h{} WHERE {} AND h.pgdraft_sid = {} AND {} AND ({any})",
         relation.only(),
         own.draft.table(),
         first_if_replaced(own),
@@ -330,15 +341,13 @@ pub fn fill_later(own: &Own<'_>, later: &[String]) -> String {
 /// Deletes the removed rows that are as the draft saw them.
 pub fn delete(own: &Own<'_>, hold: Hold<'_>) -> String {
     let base = own.draft.relation.only();
-    let (first, rest) = (own.first(), removed(own, hold));
-    format!("WITH f AS ({first}) DELETE FROM {base} b USING {rest}")
+    format!("DELETE FROM {base} b USING {}", removed(own, hold))
 }
 
 /// How many they are: one bigint column.
 pub(crate) fn count_removed(own: &Own<'_>, hold: Hold<'_>) -> String {
     let base = own.draft.relation.only();
-    let (first, rest) = (own.first(), removed(own, hold));
-    format!("WITH f AS ({first}) SELECT count(*) FROM {base} b, {rest}")
+    format!("SELECT count(*) FROM {base} b, {}", removed(own, hold))
 }
 
 fn removed(own: &Own<'_>, hold: Hold<'_>) -> String {
@@ -349,8 +358,9 @@ fn removed(own: &Own<'_>, hold: Hold<'_>) -> String {
         .map(|c| format!(" AND {}", stays(c)))
         .collect();
     format!(
-        "{} h JOIN f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}{part}",
+        "{} h JOIN ({}) f ON {} WHERE {} AND h.pgdraft_sid = {} AND (NOT h.pgdraft_live OR {}) AND NOT h.pgdraft_new{}{unmoved}{within}{part}",
         own.head(),
+        own.first(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
         own.sid.0,
@@ -429,15 +439,17 @@ WHERE pgdraft_sid = {sid} AND NOT pgdraft_live AND NOT pgdraft_new",
 }
 
 /// Removes the rows that a truncation hides where no key tells them apart, as a table without one has
-/// it: nothing refers to them, and none came since. Gives how many there were, and removed.
-pub fn empty(draft: &Draft<'_>, sid: SessionId) -> String {
-    format!(
-        "WITH n AS (SELECT count(*) AS n FROM {base}), gone AS (DELETE FROM {base} RETURNING 1), mark AS (DELETE FROM pgdraft.truncations WHERE sid = {sid} AND table_id = {id})
-SELECT n.n, (SELECT count(*) FROM gone) FROM n",
-        base = draft.relation.only(),
-        sid = sid.0,
-        id = draft.id.0,
-    )
+/// it: nothing refers to them, and none came since. How many there are, what removes them, and the mark.
+pub fn empty(draft: &Draft<'_>, sid: SessionId) -> [String; 3] {
+    let base = draft.relation.only();
+    [
+        format!("SELECT count(*) FROM {base}"),
+        format!("DELETE FROM {base}"),
+        format!(
+            "DELETE FROM pgdraft.truncations WHERE sid = {} AND table_id = {}",
+            sid.0, draft.id.0
+        ),
+    ]
 }
 
 /// Takes the rows that a truncation hides into the draft, as removed ones: from then on it is a
@@ -510,8 +522,7 @@ pub fn back_columns(relation: &Relation, after: &[RelationId]) -> Vec<String> {
 /// An UPDATE `b` of those rows of the draft, `h`, up to its further conditions.
 pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
     format!(
-        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {}",
-        own.first(),
+        "UPDATE {} b SET {assignments} FROM {}",
         own.draft.relation.only(),
         beside_base(own)
     )
@@ -520,8 +531,7 @@ pub(crate) fn update_modified(own: &Own<'_>, assignments: &str) -> String {
 /// How many of them there are, up to their further conditions: one bigint column.
 pub(crate) fn count_modified(own: &Own<'_>) -> String {
     format!(
-        "WITH f AS ({}) SELECT count(*) FROM {} b, {}",
-        own.first(),
+        "SELECT count(*) FROM {} b, {}",
         own.draft.relation.only(),
         beside_base(own)
     )
@@ -531,8 +541,9 @@ pub(crate) fn count_modified(own: &Own<'_>) -> String {
 fn beside_base(own: &Own<'_>) -> String {
     let relation = own.draft.relation;
     format!(
-        "{} h JOIN f ON {} WHERE {} AND {}",
+        "{} h JOIN ({}) f ON {} WHERE {} AND {}",
         own.head(),
+        own.first(),
         same_key(relation, "f", "h"),
         same_base(relation, "b", "h"),
         modified(own),
@@ -578,7 +589,11 @@ fn first_if_replaced(own: &Own<'_>) -> String {
     if replaced(own) == "false" {
         return String::new();
     }
-    format!(" LEFT JOIN f ON {}", same_key(own.draft.relation, "f", "h"))
+    format!(
+        " LEFT JOIN ({}) f ON {}",
+        own.first(),
+        same_key(own.draft.relation, "f", "h")
+    )
 }
 
 /// The draft changed the column: the head `h` is not the first image `f`.

@@ -8,7 +8,7 @@ use catalog::{Column, ForeignKey, Generated, Key, ReferentialAction, Relation, q
 
 use crate::apply::{
     Hold, agrees, count_made, count_modified, delete, insert_where, merged, not_deleted, ours,
-    update_modified,
+    places_made, update_modified,
 };
 use crate::keys::Elements;
 use crate::text::{
@@ -55,8 +55,17 @@ impl<'a, 'b> Free<'a, 'b> {
     /// Inserts the rows whose values nobody has and whose parents are there; `later` columns as in
     /// [`crate::apply::insert`].
     pub fn insert(&self, later: &[String]) -> String {
-        let which = self.absent() + &self.values_free() + &self.parents_there(later);
-        insert_where(self.own, later, &which)
+        insert_where(self.own, later, &self.free(later))
+    }
+
+    /// Where in the head these rows are, for [`Own::slice`]: one text column, NULL where there are none. A
+    /// table with rules asks an INSERT's query anew for each of them, when the rows are not absent any more.
+    pub fn insertable(&self, later: &[String]) -> String {
+        places_made(self.own, &self.free(later))
+    }
+
+    fn free(&self, later: &[String]) -> String {
+        self.absent() + &self.values_free() + &self.parents_there(later)
     }
 
     /// Updates the rows whose values nobody else has, whose parents are there, and whose children are

@@ -70,13 +70,14 @@ pub(crate) fn goes_for(own: &Own<'_>, by: &ForeignKey) -> String {
     }
 }
 
-/// ` AND NOT …`: the new row `h` is not one that had another key; over the first images `f`.
+/// ` AND NOT …`: the new row `h` is not one that had another key.
 pub(crate) fn came(own: &Own<'_>) -> String {
     let relation = own.draft.relation;
     staying(relation).map_or_else(String::new, |key| {
         format!(
-            " AND NOT EXISTS (SELECT FROM {} y JOIN f z ON {} WHERE {} AND {})",
+            " AND NOT EXISTS (SELECT FROM {} y JOIN ({}) z ON {} WHERE {} AND {})",
             own.draft.table(),
+            own.first(),
             same_key(relation, "z", "y"),
             left(own, "y"),
             same(relation, key, "h", "z")
@@ -89,8 +90,9 @@ fn pairs(own: &Own<'_>) -> Option<String> {
     let relation = own.draft.relation;
     let key = staying(relation)?;
     Some(format!(
-        "{} h JOIN f ON {} JOIN {} n ON {} AND {}",
+        "{} h JOIN ({}) f ON {} JOIN {} n ON {} AND {}",
         own.draft.table(),
+        own.first(),
         same_key(relation, "f", "h"),
         own.draft.table(),
         arrived(own, "n"),
@@ -101,8 +103,7 @@ fn pairs(own: &Own<'_>) -> Option<String> {
 /// How many there are: one bigint.
 pub fn count(own: &Own<'_>) -> Option<String> {
     Some(format!(
-        "WITH f AS ({}) SELECT count(*) FROM {} WHERE {}",
-        own.first(),
+        "SELECT count(*) FROM {} WHERE {}",
         pairs(own)?,
         left(own, "h")
     ))
@@ -118,8 +119,7 @@ pub fn update(own: &Own<'_>) -> Option<String> {
     });
     let unmoved: String = stored().map(|c| format!(" AND {}", stays(c))).collect();
     Some(format!(
-        "WITH f AS ({}) UPDATE {} b SET {assignments} FROM {} WHERE {} AND {}{unmoved}",
-        own.first(),
+        "UPDATE {} b SET {assignments} FROM {} WHERE {} AND {}{unmoved}",
         relation.only(),
         pairs(own)?,
         same_base(relation, "b", "h"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Catalog, Relation, RelationId, RelationKind};
+use catalog::{Catalog, Command, Relation, RelationId, RelationKind};
 use report::Report;
 
 use crate::facts::TableRef;
@@ -262,7 +262,7 @@ pub(crate) enum Target {
     Unknown,
 }
 
-/// Resolves the target of a write.
+/// Resolves the target of a write; of a command that can go through a view.
 ///
 /// # Errors
 /// 0A000 for what is not a plain table.
@@ -270,7 +270,7 @@ pub(crate) fn target(
     context: &Context<'_>,
     schema: Option<&str>,
     name: &str,
-    views: bool,
+    command: Option<Command>,
 ) -> Result<Target, Report> {
     match resolve(context, schema, name)? {
         Resolved::Unknown => Ok(Target::Unknown),
@@ -284,29 +284,43 @@ pub(crate) fn target(
             format!("permission denied for table {name}"),
         )
         .hint("the system catalogs cannot be changed")),
-        Resolved::Known(relation) if views && relation.kind == RelationKind::View => {
+        Resolved::Known(relation) if command.is_some() && relation.kind == RelationKind::View => {
             Ok(Target::Table(relation))
         }
-        Resolved::Known(relation) => drafted(relation).map(Target::Table),
+        Resolved::Known(relation) => drafted(relation, command).map(Target::Table),
     }
 }
 
-/// A relation that a draft can change.
+/// A relation that a draft can change by that command, or by any.
 ///
 /// # Errors
 /// 0A000 for what it cannot.
-pub(crate) fn drafted(relation: Arc<Relation>) -> Result<Arc<Relation>, Report> {
+pub(crate) fn drafted(
+    relation: Arc<Relation>,
+    command: Option<Command>,
+) -> Result<Arc<Relation>, Report> {
     if let Some(report) = refusal(&relation) {
         return Err(report);
     }
-    if relation.instead {
-        return Err(crate::classify::unsupported(&format!(
-            "changing \"{}\", a table with rules,",
-            relation.name
-        ))
-        .hint("leave this change to a person"));
+    let instead = match command {
+        // MERGE reads too, and does what its clauses say
+        None | Some(Command::Select) => !relation.instead.is_empty(),
+        Some(command) => relation.instead.contains(&command),
+    };
+    match instead {
+        true => Err(done_instead(&relation)),
+        false => Ok(relation),
     }
-    Ok(relation)
+}
+
+/// A command that a rule of the table replaces, or may replace when the draft is committed.
+pub(crate) fn done_instead(relation: &Relation) -> Report {
+    crate::classify::unsupported(&format!(
+        "this change of \"{}\", where a rule does something else instead,",
+        relation.name
+    ))
+    .detail("Rules act when the draft is committed; this one would write other rows than were reviewed.")
+    .hint("leave this change to a person")
 }
 
 pub(crate) fn refusal(relation: &Relation) -> Option<Report> {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use catalog::{
-    Catalog, Check, CheckOption, Column, ForeignKey, Function, Generated, Identity, Index, Key,
-    Mark, ReferentialAction, Relation, RelationId, RelationKind, View,
+    Catalog, Check, CheckOption, Column, Command, ForeignKey, Function, Generated, Identity, Index,
+    Key, Mark, ReferentialAction, Relation, RelationId, RelationKind, View,
 };
 use tokio_postgres::{GenericClient, Row};
 
@@ -153,7 +153,8 @@ async fn relations(client: &impl GenericClient) -> Result<Parts, Error> {
             triggers: row.try_get("triggers")?,
             row_security: row.try_get("row_security")?,
             secured_from_us: row.try_get("secured_from_us")?,
-            instead: row.try_get("instead")?,
+            rules: row.try_get("rules")?,
+            instead: instead(&row)?,
             view: matches!(kind, RelationKind::View | RelationKind::MaterializedView)
                 .then(|| -> Result<View, Error> {
                     Ok(View {
@@ -392,4 +393,14 @@ fn action(row: &Row, column: &str) -> Result<ReferentialAction, Error> {
         'd' => Ok(ReferentialAction::SetDefault),
         other => Err(Error::Unexpected(format!("referential action {other:?}"))),
     }
+}
+
+fn instead(row: &Row) -> Result<Vec<Command>, Error> {
+    let of: Vec<&str> = row.try_get("instead")?;
+    let command = |name| match name {
+        "INSERT" => Command::Insert,
+        "UPDATE" => Command::Update,
+        _ => Command::Delete,
+    };
+    Ok(of.into_iter().map(command).collect())
 }

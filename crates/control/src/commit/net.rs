@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use catalog::{Relation, RelationId};
+use catalog::{Command, Relation, RelationId};
 use draft::apply::{Hold, Which};
 use draft::{Draft, Own, apply, conflict, places, rekey};
 use tokio_postgres::Row;
@@ -185,7 +185,7 @@ impl Work<'_> {
             ),
             None => 0,
         };
-        Ok(Todo {
+        let todo = Todo {
             own,
             inserts: inserts.saturating_sub(rekeys),
             updates,
@@ -195,7 +195,11 @@ impl Work<'_> {
             join,
             within,
             applied: nothing(own.draft.relation),
-        })
+        };
+        for (kind, _) in todo.kinds().into_iter().filter(|(_, rows)| *rows > 0) {
+            as_told(own.draft.relation, kind)?;
+        }
+        Ok(todo)
     }
 
     /// A large head and its log are joined in the order of the key: by statistics that do not know the
@@ -421,6 +425,15 @@ impl Work<'_> {
 }
 
 impl Todo<'_> {
+    /// How many rows each kind of change has.
+    fn kinds(&self) -> [(Kind, u64); 3] {
+        [
+            (Kind::Insert, self.inserts),
+            (Kind::Update, self.updates + self.rekeys),
+            (Kind::Delete, self.deletes),
+        ]
+    }
+
     /// The columns that its updates change.
     pub(super) fn columns(&self) -> Vec<String> {
         match &self.changed {
@@ -439,15 +452,8 @@ impl Todo<'_> {
 
 /// What there is to do, as steps.
 fn parts(todo: &[Todo<'_>]) -> BTreeSet<Step> {
-    let numbers = |t: &Todo<'_>| {
-        [
-            (Kind::Insert, t.inserts),
-            (Kind::Update, t.updates + t.rekeys),
-            (Kind::Delete, t.deletes),
-        ]
-    };
     let all = todo.iter().enumerate().flat_map(|(table, todo)| {
-        let there = numbers(todo).into_iter().filter(|(_, rows)| *rows > 0);
+        let there = todo.kinds().into_iter().filter(|(_, rows)| *rows > 0);
         there.map(move |(kind, _)| Step { table, kind })
     });
     all.collect()
@@ -459,6 +465,22 @@ fn changed(own: &Own<'_>, rows: &[u64]) -> impl Iterator<Item = (String, u64)> {
     stored
         .filter(|(_, rows)| **rows > 0)
         .map(|(column, rows)| (column.name.clone(), *rows))
+}
+
+/// No rule of production does something else than such a change.
+pub(crate) fn as_told(relation: &Relation, kind: Kind) -> Result<(), ControlError> {
+    let (command, name) = match kind {
+        Kind::Insert => (Command::Insert, "INSERT"),
+        Kind::Update => (Command::Update, "UPDATE"),
+        Kind::Delete => (Command::Delete, "DELETE"),
+    };
+    match relation.instead.contains(&command) {
+        false => Ok(()),
+        true => Err(ControlError::Instead {
+            table: relation.name.clone(),
+            command: name,
+        }),
+    }
 }
 
 /// Every row of the draft has been written: a trigger or a rule of production can keep some from

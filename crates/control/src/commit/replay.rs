@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use draft::apply::parents_first;
 use draft::{Draft, replay};
 
-use super::net::{complete, finished, nothing};
+use super::net::{as_told, complete, finished, nothing};
 use super::order::{Kind, Planner, Step};
 use super::taken_back::OPERATION;
 use super::{Applied, Committed, Work, another_way};
@@ -115,10 +115,11 @@ impl Work<'_> {
         (drafts, operation, rows): Operation<'_>,
         done: &mut [Applied],
     ) -> Result<Option<()>, ControlError> {
-        if rows.len() < 2 {
+        let relations: Vec<_> = drafts.iter().map(|d| d.relation).collect();
+        // PostgreSQL takes no table with rules there
+        if rows.len() < 2 || relations.iter().any(|r| r.rules) {
             return Ok(None);
         }
-        let relations: Vec<_> = drafts.iter().map(|d| d.relation).collect();
         let there = rows.keys().copied().collect();
         let mut planner = Planner::new(&relations);
         loop {
@@ -197,6 +198,7 @@ impl Work<'_> {
         let Some(text) = self.replayed(kind, draft) else {
             return Ok(());
         };
+        as_told(draft.relation, kind)?;
         let mut written = self.transaction.execute(&text, &[&operation]).await?;
         if kind == Kind::Delete && written < expected {
             // a foreign key took the others along

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use draft::places::{self, Free};
-use draft::{apply, replay};
+use draft::{Own, apply, replay};
 
 use super::net::{ANY_JOIN, Todo, complete, finished};
 use super::taken_back::TOGETHER;
@@ -101,9 +101,7 @@ impl Work<'_> {
             let keyed = all.iter_mut().zip(columns).filter(|(t, _)| is_keyed(t));
             for (todo, Columns { set, later }) in keyed {
                 let free = Free::of(todo.own, set);
-                let rows = self
-                    .write(ANY_JOIN, &free.insert(later), todo.own.draft)
-                    .await?;
+                let rows = self.insert_free(todo.own, &free, later).await?;
                 todo.applied.inserted += rows;
                 written += rows;
                 if !set.is_empty() {
@@ -125,6 +123,26 @@ impl Work<'_> {
         }
     }
 
+    async fn insert_free(
+        &self,
+        own: &Own<'_>,
+        free: &Free<'_, '_>,
+        later: &[String],
+    ) -> Result<u64, ControlError> {
+        if !own.draft.relation.rules {
+            let text = free.insert(later);
+            return self.write(ANY_JOIN, &text, own.draft).await;
+        }
+        let text = free.insertable(later);
+        let row = self.transaction.query_typed_one(&text, &[]).await?;
+        let Some(places) = row.try_get::<_, Option<&str>>(0)? else {
+            return Ok(0);
+        };
+        let slice = Some(places);
+        let text = apply::insert(&Own { slice, ..*own }, later);
+        self.write(ANY_JOIN, &text, own.draft).await
+    }
+
     /// What is left in one statement, at whose end foreign keys are checked: rows that require each
     /// other. False where no order of its parts keeps every other key.
     async fn together(
@@ -134,6 +152,10 @@ impl Work<'_> {
     ) -> Result<bool, ControlError> {
         const ORDERS: [[usize; 3]; 4] = [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]];
         let mut parts: [Vec<(usize, String)>; 3] = Default::default();
+        // PostgreSQL takes none of these there
+        if all.iter().any(|t| t.own.draft.relation.rules) {
+            return Ok(false);
+        }
         for (table, (todo, Columns { set, .. })) in all.iter().zip(columns).enumerate() {
             if !is_keyed(todo) {
                 continue;

@@ -10,7 +10,7 @@ use tokio_postgres::{Row, Transaction};
 
 use super::Failed;
 use crate::ControlError;
-use crate::commit::{Kind, Plan, Step, Work};
+use crate::commit::{Kind, Plan, Step, Work, as_told};
 use crate::sessions::count;
 
 /// So many are named.
@@ -103,6 +103,10 @@ impl Way<'_> {
         let Some(statement) = writing(own, step, &row)? else {
             return Ok(());
         };
+        if let Err(error) = as_told(own.draft.relation, step) {
+            self.found.push(Failed::of(Some(own), None, &error));
+            return Ok(());
+        }
         let rows = self
             .transaction
             .query_typed(&text::places(own.draft, own.sid, ROWS_MAX + 1), &[])

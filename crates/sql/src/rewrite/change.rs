@@ -17,7 +17,7 @@ use crate::resolve::{self, Target};
 use crate::rewrite::assign::default_of;
 use crate::rewrite::before;
 use crate::rewrite::storing::cast_type;
-use crate::rewrite::through::{self, Followed, Through};
+use crate::rewrite::through::{self, Followed, Through, Verb};
 use crate::rewrite::views::permitted;
 use crate::shadowed;
 use crate::volatile::Risk;
@@ -61,7 +61,7 @@ pub(crate) enum Found {
 pub(crate) fn target(
     context: &Context<'_>,
     relation: Option<&RangeVar>,
-    view: Option<through::Verb>,
+    view: Option<Verb>,
 ) -> Result<Found, Box<Report>> {
     let Some(name) = relation else {
         return Err(Box::new(
@@ -70,13 +70,14 @@ pub(crate) fn target(
     };
     let schema = (!name.schemaname.is_empty()).then_some(name.schemaname.as_str());
     let mut way = None;
-    let relation = match resolve::target(context, schema, &name.relname, view.is_some())? {
+    let command = view.map(Verb::command);
+    let relation = match resolve::target(context, schema, &name.relname, command)? {
         Target::Table(relation) => match view {
             Some(verb) if relation.kind == RelationKind::View => {
                 match through::follow(context, &relation, verb)? {
                     Followed::Unknown => return Ok(Found::Instead(Plan::NeedsCatalog)),
                     Followed::Through(found) => {
-                        let table = resolve::drafted(Arc::clone(&found.table))?;
+                        let table = resolve::drafted(Arc::clone(&found.table), command)?;
                         way = Some(Arc::new(found));
                         table
                     }
@@ -117,7 +118,7 @@ pub(crate) fn target(
         through: way,
         renamed: None,
         system: System::default(),
-        command: view.map_or(Command::Select, through::Verb::command),
+        command: view.map_or(Command::Select, Verb::command),
         label: alias.clone().unwrap_or_else(|| name.relname.clone()),
         reference: TableRef {
             block: usize::MAX,

@@ -36,7 +36,10 @@ pub(crate) fn children(context: &Context<'_>, parent: &Changed) -> Result<Childr
     let mut undrafted = Vec::new();
     for id in &parent.relation.children {
         let child = context.catalog.relations.get(id).ok_or_else(mismatch)?;
-        let child = resolve::drafted(shadowed::relation(child, context.temporary))?;
+        let child = resolve::drafted(
+            shadowed::relation(child, context.temporary),
+            Some(parent.command),
+        )?;
         let head = match head_of(context, &child)? {
             Headed::Head(head) => head,
             Headed::Instead(Plan::NeedsDraft(tables)) => {

@@ -8,6 +8,7 @@ use catalog::{Command, quote_identifier as q};
 use report::Report;
 
 use crate::merge;
+use crate::resolve;
 use crate::rewrite::change::{list, mismatch};
 use crate::rewrite::returning::Returning;
 use crate::rewrite::work::{Work, Written};
@@ -29,6 +30,10 @@ pub(crate) fn finish(
     returning: &Returning,
     out: &mut Written<'_>,
 ) -> Result<(), Box<Report>> {
+    if !work.changed.drafted.instead.is_empty() {
+        // committed, it can be a row that goes and one that comes
+        return Err(Box::new(resolve::done_instead(&work.changed.drafted)));
+    }
     let keys = Keys::of(work, &new).ok_or_else(mismatch)?;
     out.cte().ours(&images(work, kind, &keys, &new));
     out.cte().ours(&log(work, kind, &keys));

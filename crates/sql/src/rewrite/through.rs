@@ -136,7 +136,7 @@ pub(crate) fn follow(
     let mut levels = Vec::new();
     let mut at = Arc::clone(view);
     loop {
-        if at.instead {
+        if !at.instead.is_empty() {
             return Err(Box::new(
                 unsupported(&format!("writing to view \"{}\"", at.name))
                     .detail(

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Relation, RelationId, RelationKind, quote_literal};
+use catalog::{Command, Relation, RelationId, RelationKind, quote_literal};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, RangeVar, TruncateStmt};
 use report::Report;
@@ -97,7 +97,10 @@ fn named(tree: &TruncateStmt, context: &Context<'_>) -> Result<Result<Named, Pla
         };
         for id in context.catalog.members(relation.id, !name.inh) {
             let member = context.catalog.relations.get(&id);
-            let member = resolve::drafted(Arc::clone(member.unwrap_or(&relation)))?;
+            let member = resolve::drafted(
+                Arc::clone(member.unwrap_or(&relation)),
+                Some(Command::Delete),
+            )?;
             if !tables.iter().any(|t| t.id == id) {
                 tables.push(member);
             }
