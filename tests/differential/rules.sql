@@ -43,8 +43,6 @@ WITH x AS (SELECT 1 AS a) UPDATE goods SET price = a FROM x WHERE id = 7;
 WITH x AS (DELETE FROM goods WHERE id = 7 RETURNING id) SELECT * FROM x;
 -- expect error 0A000
 WITH x AS (INSERT INTO goods VALUES (8) RETURNING id) SELECT * FROM x;
--- expect error 0A000
-MERGE INTO goods USING parts ON goods.id = parts.good WHEN MATCHED THEN DELETE;
 INSERT INTO kept VALUES (9, 'nine') RETURNING *;
 UPDATE kept SET name = 'changed' WHERE id < 3 RETURNING id, name;
 -- expect refused 0A000

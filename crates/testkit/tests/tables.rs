@@ -460,6 +460,51 @@ fn a_table_is_made_anew_under_an_agent_without_pauses() {
     proxy.assert_sound();
 }
 
+/// A column gets another name or type while the agent sends one statement after another: each is made by the table
+/// as it was or as it is, or fails with a hint; what pgdraft wrote into it is in no error.
+#[test]
+fn a_column_is_altered_under_an_agent_without_pauses() {
+    let polls = Settings {
+        config: "catalog_poll_ms = 3600000\n".into(),
+        ..Settings::default()
+    };
+    let made = "CREATE TABLE t (id int PRIMARY KEY, n int, v varchar(20)); INSERT INTO t SELECT i, 0, 'v' FROM generate_series(1, 3) i";
+    let (database, mut proxy) = over_with(made, &polls);
+    let mut moved = 0;
+    for statement in [
+        "SELECT * FROM t ORDER BY 1",
+        "UPDATE t SET n = 5 WHERE id = 1 RETURNING id",
+        "DELETE FROM t WHERE id = 99",
+    ] {
+        let session = statement.get(..6).unwrap();
+        let mut agent = proxy.connect(session);
+        agent.run("UPDATE t SET n = 1000 WHERE id = 1");
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut owner = database.connect();
+                for _ in 0..6 {
+                    owner.run("ALTER TABLE t RENAME COLUMN v TO w; ALTER TABLE t ALTER COLUMN w TYPE xml USING NULL");
+                    thread::sleep(std::time::Duration::from_millis(100));
+                    owner.run("ALTER TABLE t ALTER COLUMN w TYPE varchar(20); ALTER TABLE t RENAME COLUMN w TO v");
+                    thread::sleep(std::time::Duration::from_millis(100));
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            while !done.load(Ordering::SeqCst) {
+                let exchange = agent.simple_with(statement, None).unwrap();
+                if let Some(error) = exchange.error() {
+                    assert_eq!(error.code(), "ZD006", "{statement}: {}", error.message());
+                    moved += 1;
+                }
+            }
+        });
+        proxy.review(&format!("DISCARD SESSION '{session}'"));
+    }
+    assert!(moved > 0, "no statement met the change");
+    proxy.assert_sound();
+}
+
 #[test]
 fn triggers_that_the_configuration_names() {
     let setup = "\

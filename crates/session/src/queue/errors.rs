@@ -105,6 +105,7 @@ fn moved(fields: &[(u8, Vec<u8>)], positions: &Positions) -> Option<Report> {
     match positions {
         _ if head_is_gone(fields) => Some(table_is_gone()),
         Positions::Bound(..) if has_moved(fields) => Some(shape_moved()),
+        _ if columns_are_others(fields, positions) => Some(shape_moved()),
         _ => None,
     }
 }
@@ -113,6 +114,22 @@ fn moved(fields: &[(u8, Vec<u8>)], positions: &Positions) -> Option<Report> {
 fn has_moved(fields: &[(u8, Vec<u8>)]) -> bool {
     let is = |code: u8, value: &[u8]| fields.iter().any(|(c, v)| *c == code && v == value);
     is(b'C', b"0A000") && is(b'R', b"RevalidateCachedQuery")
+}
+
+/// What we wrote beside the client's words does not fit the tables: a column has another name or type since. That
+/// PostgreSQL took the client's own text it has said before.
+fn columns_are_others(fields: &[(u8, Vec<u8>)], positions: &Positions) -> bool {
+    let of = |code: u8| fields.iter().find(|(c, _)| *c == code).map(|(_, v)| &v[..]);
+    let rewritten = matches!(
+        positions.of_text(),
+        Positions::Read(..) | Positions::Write(..)
+    );
+    // 42703 undefined column, 42804 types that do not match; neither from within a function
+    if !rewritten || !matches!(of(b'C'), Some(b"42703" | b"42804")) || of(b'W').is_some() {
+        return false;
+    }
+    let position = of(b'P').and_then(|p| std::str::from_utf8(p).ok()?.parse().ok());
+    position.is_some_and(|position| positions.lead(position).is_none())
 }
 
 /// A table was dropped since the catalog was read, and its head with it.
@@ -141,7 +158,7 @@ pub(super) fn shape_moved() -> Report {
         report::code::SCHEMA_MOVED,
         "a table of the statement has just been changed",
     )
-    .detail("Columns were added to it or taken away while the statement was prepared.")
+    .detail("Its columns are others than when the statement was prepared.")
     .hint("Run the statement again.")
 }
 
