@@ -52,6 +52,18 @@ UPDATE item SET n = 30 FROM (SELECT * FROM other) c WHERE c.id = item.id RETURNI
 UPDATE item i SET n = 30 FROM (SELECT * FROM other) c WHERE c.id = i.id RETURNING to_jsonb(i), item;
 INSERT INTO other AS child SELECT child.id + 100, length(child.note) FROM child RETURNING child.item, child.id, child;
 INSERT INTO other AS child (id, item) SELECT child.id + 100, length(child.note) FROM child ON CONFLICT (id) DO UPDATE SET item = child.item + excluded.item RETURNING child.item;
+WITH d AS (SELECT 1 AS item) UPDATE item SET n = 31 FROM d WHERE item.id = 3 RETURNING item;
+-- expect refused 0A000
+WITH d AS (SELECT * FROM other) UPDATE item SET n = 31 WHERE id IN (SELECT item FROM d) RETURNING id;
+-- expect refused 0A000
+UPDATE item SET n = 31 WHERE EXISTS (SELECT FROM other WHERE EXISTS (SELECT FROM child c WHERE item = c.id)) RETURNING id;
+WITH d AS (SELECT 1 AS item) UPDATE item i SET n = 31 FROM d WHERE i.id = 3 RETURNING item, i;
+WITH d AS (SELECT * FROM other) UPDATE item i SET n = 31 WHERE id IN (SELECT item FROM d) RETURNING id;
+WITH d AS (SELECT id FROM child) UPDATE item SET n = 31 FROM d WHERE d.id = item.id RETURNING item, (SELECT max(x.id) FROM d x);
+WITH d AS (SELECT id, id AS a FROM child) UPDATE item SET n = 32 FROM d AS d (id, item) WHERE d.id = item.id RETURNING item;
+WITH d (item) AS (VALUES (3)) UPDATE item SET n = 33 WHERE id IN (SELECT item FROM d) RETURNING id;
+WITH d AS (DELETE FROM other WHERE id = 1 RETURNING item) UPDATE item SET n = 34 WHERE id IN (SELECT item FROM d) RETURNING n;
+UPDATE item SET n = 31 WHERE EXISTS (SELECT FROM child c WHERE EXISTS (SELECT FROM child d WHERE item IS NOT NULL AND c.id = d.id)) RETURNING id;
 DELETE FROM item USING other o WHERE o.id = item.id RETURNING item, item.name;
 INSERT INTO item SELECT g, 'g' || g, g FROM generate_series(201, 204) g;
 WITH d AS (DELETE FROM item i USING other o WHERE o.id + 200 = i.id AND o.id = 1 RETURNING i, i.label, label(i), o) SELECT *, (i).name, (o).item FROM d;

@@ -317,6 +317,16 @@ pub(crate) struct Cte {
     pub(crate) name: String,
     /// Byte where it stands.
     pub(crate) location: usize,
+    /// The columns that it gives, where its text says that.
+    pub(crate) columns: Option<Vec<String>>,
+}
+
+/// A CTE in a FROM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CteUse {
+    pub(crate) block: usize,
+    /// The columns that it gives there, where they are known.
+    pub(crate) columns: Option<Vec<String>>,
 }
 
 /// Everything found.
@@ -359,6 +369,7 @@ pub(crate) struct Facts {
     pub(crate) misplaced: Option<usize>,
     /// All CTEs, at all levels.
     pub(crate) ctes: Vec<Cte>,
+    pub(crate) cte_uses: Vec<CteUse>,
     /// DECLARE CURSOR.
     pub(crate) cursor: Option<Cursor>,
     /// SELECT … INTO.

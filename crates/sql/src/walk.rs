@@ -12,12 +12,14 @@ use pg_query::protobuf::{
 };
 
 use crate::facts::{
-    Block, Call, Called, Change, Cte, Facts, Locking, Source, TableRef, Under, Unknown, Wait,
+    Block, Call, Called, Change, Cte, CteUse, Facts, Locking, Source, TableRef, Under, Unknown,
+    Wait,
 };
 
 mod bindable;
 mod change;
 mod expression;
+mod given;
 mod joined;
 mod sought;
 mod tested;
@@ -124,6 +126,7 @@ impl Walker {
             self.facts.ctes.push(Cte {
                 name: cte.ctename.clone(),
                 location: byte(cte.location),
+                columns: given::columns(cte),
             });
             self.cte(cte, outermost)?;
             if !with.recursive {
@@ -410,6 +413,16 @@ impl Walker {
         self.facts.names.push(relation.relname.clone());
         let is_cte = relation.schemaname.is_empty() && self.ctes.contains(&relation.relname);
         if is_cte {
+            let mut ctes = self.facts.ctes.iter().rev();
+            let cte = ctes.find(|c| c.name == relation.relname);
+            let names = relation.alias.as_ref();
+            let names = names.map_or_else(Vec::new, |a| string_fields(&a.colnames));
+            let columns = cte.and_then(|c| c.columns.clone());
+            let block = self.block();
+            self.facts.cte_uses.push(CteUse {
+                block,
+                columns: columns.map(|columns| given::renamed(columns, names)),
+            });
             return;
         }
         self.facts.relations.push(TableRef {

@@ -6,7 +6,7 @@ use pg_query::protobuf::Token as Kind;
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{ColumnUse, TableRef};
+use crate::facts::{ColumnUse, CteUse, TableRef};
 use crate::resolve::{self, Resolved};
 use crate::rewrite::change::list;
 use crate::rewrite::system;
@@ -23,6 +23,11 @@ impl Work<'_> {
         let is_own = column.block == self.place.block
             || facts.blocks.len() == 1
             || !facts.relations.iter().any(|r| r.label() == label);
+        // a change under WITH sees nothing of this one
+        let under = facts.blocks.get(column.block).map(|b| b.target.is_some());
+        if column.block != self.place.block && under == Some(true) {
+            return Ok(Vec::new());
+        }
         let function = self.function_of_row(column);
         let row_itself = bare && changed.shown().column(label).is_none();
         let other = !star && !row_itself && function.is_none();
@@ -71,18 +76,29 @@ impl Work<'_> {
     /// Whether the target's bare name is a column of another item, which goes before the row.
     pub(super) fn is_beside(&self, column: &ColumnUse) -> Result<bool, Box<Report>> {
         let facts = &self.statement.facts;
-        let seen = |r: &&TableRef| r.block == column.block || r.block == self.place.block;
-        let own = || facts.relations.iter().filter(seen);
-        if own().any(|r| self.has_label(r) == Some(true)) {
+        let label = &self.changed.label;
+        let seen = |block| block == column.block || block == self.place.block;
+        let mut own = facts.relations.iter().filter(|r| seen(r.block));
+        let mut ctes = facts.cte_uses.iter().filter(|c| seen(c.block));
+        let gives = |c: &CteUse| c.columns.iter().flatten().any(|name| name == label);
+        if own.any(|r| self.has_label(r) == Some(true)) || ctes.any(gives) {
             return Ok(true);
         }
-        let blocks = [column.block, self.place.block].map(|block| facts.blocks.get(block));
-        let known = blocks.iter().flatten().all(|b| b.sources.is_some())
-            && own().all(|r| self.has_label(r).is_some());
+        // a subquery may stand in another one, which gives names too
+        let within = column.block != self.place.block;
+        let mut blocks = facts.blocks.iter().enumerate();
+        let known = blocks.all(|(number, block)| {
+            let tables = || facts.relations.iter().filter(|r| r.block == number);
+            let ctes = || facts.cte_uses.iter().filter(|c| c.block == number);
+            let lacks = |r| self.has_label(r) == Some(false);
+            let own = block.sources == Some(tables().count() + ctes().count())
+                && tables().all(lacks)
+                && ctes().all(|c| c.columns.is_some() && !gives(c));
+            own || !within && number != column.block
+        });
         if known || !self.is_label_elsewhere() {
             return Ok(false);
         }
-        let label = &self.changed.label;
         let detail = format!("\"{label}\" may be a column of another item, or the row as a whole.");
         Err(Box::new(
             unsupported("the row of a changed table beside another use of its name")
