@@ -5,7 +5,7 @@
 #[path = "../../../crates/sql/src/tests/shop.rs"]
 mod shop;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use catalog::{Catalog, RelationId};
@@ -25,7 +25,7 @@ fuzz_target!(|text: &str| {
             dirty: dirty.iter().map(|n| (RelationId(*n), 5)).collect(),
             ..DraftView::default()
         };
-        let temporary = BTreeSet::new();
+        let temporary = BTreeMap::new();
         let names = (path.as_slice(), &temporary);
         let context = Context::of_client((&CATALOG, &draft), names, &functions, true);
         for statement in &script.statements {

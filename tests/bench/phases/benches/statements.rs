@@ -4,7 +4,7 @@
 #[path = "../../../../crates/sql/src/tests/shop.rs"]
 mod shop;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -37,7 +37,7 @@ fn statements(criterion: &mut Criterion<Computed>) {
         let relation = catalog.resolve(&path, name).expect("the shop has it");
         draft.dirty.insert(relation.id, 1000);
     }
-    let (functions, temporary) = (FunctionPolicy::default(), BTreeSet::new());
+    let (functions, temporary) = (FunctionPolicy::default(), BTreeMap::new());
     let context = Context::of_client((&catalog, &draft), (&path, &temporary), &functions, false);
     for (name, text) in TEXTS {
         let script = sql::parse(text).expect("it is valid");
