@@ -161,7 +161,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         self.prepare_kept(&kept.name, (text, positions.clone()), &kept.described);
         let bind = Fix {
             swallow: true,
-            tell_rows: true,
+            tell_rows: execute.note.is_none(),
             positions: positions.clone(),
             ..Fix::default()
         };
@@ -171,6 +171,7 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
         let execute = Fix {
             positions,
+            tell_rows: execute.note.is_some(),
             ..execute
         };
         if self.expect(Want::Execute, Some(execute)) {

@@ -302,8 +302,10 @@ impl Lane {
 
     /// Forgets all statements; the undo is for the entry that does it upstream.
     pub(crate) fn forget_statements(&mut self) -> Undo {
-        self.statement_bytes = 0;
-        Undo::Statements(std::mem::take(&mut self.statements))
+        let unnamed = self.statements.remove_entry(&b""[..]);
+        self.statement_bytes = unnamed.iter().map(|(_, prepared)| prepared.bytes()).sum();
+        let kept = unnamed.into_iter().collect();
+        Undo::Statements(std::mem::replace(&mut self.statements, kept))
     }
 
     /// About how many bytes are kept for the client: its statements, and requests and answers that
@@ -331,8 +333,8 @@ impl Lane {
                     self.open(&name, before);
                 }
                 Undo::Statements(before) => {
-                    self.statement_bytes = before.values().map(|prepared| prepared.bytes()).sum();
-                    self.statements = before;
+                    self.statement_bytes += before.values().map(|p| p.bytes()).sum::<usize>();
+                    self.statements.extend(before);
                 }
                 Undo::Own(name) => {
                     self.held.own.remove(name);

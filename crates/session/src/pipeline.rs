@@ -196,7 +196,8 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
                 Err(Failure::Told) => break,
                 Err(failure) => return Err(failure),
             };
-            if let Err(report) = room(&self.conn.shared, &self.conn.identity.name, &plan) {
+            let room = room(&self.conn.shared, &self.conn.identity.name, &plan);
+            if let Err(report) = room.and_then(|()| fits_in_block(&script, &plan)) {
                 self.poison(&report);
                 break;
             }
@@ -393,8 +394,10 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         }
     }
 
-    /// The rewritten text; the columns kept are told when it is bound, as PostgreSQL would.
+    /// The rewritten text; the columns kept are told when PostgreSQL would: of a read when it begins to
+    /// run, of a change when it has run.
     fn run_rewritten(&mut self, text: &str, positions: &Positions, execute: Fix) {
+        let changes = execute.note.is_some();
         let fix = |tell_rows| Fix {
             swallow: true,
             tell_rows,
@@ -404,11 +407,12 @@ impl<W: AsyncWrite + Unpin> Requests<'_, W> {
         if self.expect(Want::Parse, Some(fix(false))) {
             wire::encode::parse(&mut self.out, b"", text, &[]);
         }
-        if self.expect(Want::Bind, Some(fix(true))) {
+        if self.expect(Want::Bind, Some(fix(!changes))) {
             wire::encode::bind_text(&mut self.out, b"", b"", &[]);
         }
         let execute = Fix {
             positions: positions.clone(),
+            tell_rows: changes,
             ..execute
         };
         if self.expect(Want::Execute, Some(execute)) {
@@ -453,6 +457,17 @@ pub(crate) fn as_error(report: Report) -> Report {
 pub(crate) fn shifted(report: Report, by: usize) -> Report {
     let position = report.position.map(|position| position + by);
     Report { position, ..report }
+}
+
+/// Several statements of a Query are a transaction block to PostgreSQL, in which DISCARD ALL has no place.
+fn fits_in_block(script: &Script, plan: &Plan) -> Result<(), Box<Report>> {
+    match plan {
+        Plan::Relay(relay) if relay.effect == Effect::Discard && script.len() > 1 => {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            Err(Box::new(Report::error("25001", message)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_transaction(plan: &Plan) -> bool {

@@ -193,7 +193,7 @@ pub(crate) enum Undo {
     Statement(Name, Option<Arc<Prepared>>),
     /// What the name stood for before.
     Portal(Name, Option<Portal>),
-    /// All statements before a DEALLOCATE ALL or DISCARD ALL.
+    /// The statements with names before a DEALLOCATE ALL or DISCARD ALL.
     Statements(std::collections::BTreeMap<Name, Arc<Prepared>>),
     /// One of our own statements was not prepared after all.
     Own(&'static str),

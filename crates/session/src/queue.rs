@@ -537,9 +537,8 @@ impl Replies {
             _ => return Err(self.desync(tag)),
         };
         let mut kept = std::mem::take(&mut self.rows);
-        if entry.fix.as_ref().is_some_and(|fix| fix.tell_rows) {
-            let count = kept.get(wire::frame::HEADER_LEN..wire::frame::HEADER_LEN + 2);
-            self.told_columns = count.and_then(|count| count.try_into().ok());
+        if tag == b'2' && entry.fix.as_ref().is_some_and(|fix| fix.tell_rows) {
+            self.told_columns = columns(&kept);
         }
         let start = out.len();
         let mut verdict = match entry.fix.as_mut() {
@@ -566,6 +565,12 @@ impl Replies {
         }
         Ok(verdict)
     }
+}
+
+/// The number of columns in a row description, as its bytes are.
+fn columns(description: &[u8]) -> Option<[u8; 2]> {
+    let count = description.get(wire::frame::HEADER_LEN..wire::frame::HEADER_LEN + 2)?;
+    count.try_into().ok()
 }
 
 #[cfg(test)]

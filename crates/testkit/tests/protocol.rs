@@ -532,6 +532,43 @@ fn talks() -> Vec<Talk> {
             ],
         ),
         talk(
+            "statements that end a DEALLOCATE ALL",
+            vec![
+                f().parse("d", "DEALLOCATE ALL").parse("", READ).sync(),
+                f().bind("", "d", &[]).execute("", 0).sync(),
+                f().bind("", "", &one).execute("", 0).sync(),
+                f().describe(b'S', "d").sync(),
+            ],
+        ),
+        talk(
+            "several statements are a block",
+            vec![
+                f().query("SELECT 1; DISCARD ALL; SELECT 2"),
+                f().query("DISCARD ALL; SELECT 2"),
+                f().query("UPDATE t SET v = 'x' WHERE id = 1; DISCARD ALL"),
+                f().query("SELECT v FROM t WHERE id = 1"),
+                f().query("BEGIN; SELECT 1/0; DISCARD ALL"),
+                f().query("DISCARD ALL"),
+                f().query("ROLLBACK; DISCARD ALL"),
+                f().query("DISCARD ALL"),
+            ],
+        ),
+        talk(
+            "columns of a change are told when it has run",
+            vec![
+                f().query("INSERT INTO t VALUES (1, 'x') RETURNING id, v"),
+                f().query("INSERT INTO t VALUES (21, 'x') RETURNING id, v"),
+                f().query("INSERT INTO t VALUES (21, 'x') RETURNING id, v"),
+                f().query("INSERT INTO t SELECT 22, 'x' WHERE false RETURNING id"),
+                f().query("UPDATE t SET n = 1 / (id - 3) WHERE id <= 3 RETURNING id, n"),
+                f().query("SELECT 1 / (id - 3) FROM t WHERE id <= 3 ORDER BY id"),
+                f().query("SELECT 1; DELETE FROM t WHERE id = 2 RETURNING *; SELECT 2"),
+                f().query("DELETE FROM t WHERE id = 9 RETURNING *; SELECT 2"),
+                f().query("WITH w AS (INSERT INTO t VALUES (1) RETURNING id) SELECT id, 1 FROM w"),
+                f().query("WITH w AS (INSERT INTO t VALUES (31) RETURNING id) SELECT id, 1 FROM w"),
+            ],
+        ),
+        talk(
             "parameters that are reported",
             vec![
                 f().query("SET application_name = 'x y'"),

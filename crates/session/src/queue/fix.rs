@@ -47,7 +47,8 @@ pub(crate) struct Fix {
     pub(crate) verb: Option<sql::Verb>,
     /// Row descriptions.
     pub(crate) rows: Rows,
-    /// The kept row description is told when this entry (a Bind) succeeds.
+    /// The kept row description is told when this entry succeeds: a Bind, or an Execute, whose first row
+    /// or end it then precedes.
     pub(crate) tell_rows: bool,
     /// The statement's name upstream and the client's, for errors.
     pub(crate) statement: Option<Box<(Name, Name)>>,

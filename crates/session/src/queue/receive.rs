@@ -146,6 +146,22 @@ impl Replies {
         Ok(Forward::Output)
     }
 
+    /// Tells the row description that was kept back until its statement has run.
+    fn tell_late(&mut self, tag: u8, walk: &mut Walk<'_>) {
+        if self.rows.is_empty() || !matches!(tag, b'D' | b'C') {
+            return;
+        }
+        let Some(entry) = self.queue.front() else {
+            return;
+        };
+        let told = entry.fix.as_ref().is_some_and(|fix| fix.tell_rows);
+        if told && entry.want == Want::Execute {
+            self.told_columns = super::columns(&self.rows);
+            walk.cut();
+            walk.out.append(&mut self.rows);
+        }
+    }
+
     /// The first row's number of columns, beside what the client was told.
     fn compare(&mut self, columns: &[u8]) {
         if let Some(told) = self.told_columns.take()
@@ -164,6 +180,7 @@ impl Replies {
         names: Names<'_>,
     ) -> Result<(), Desync> {
         let (tag, total) = self.header(walk.peek(HEADER))?;
+        self.tell_late(tag, walk);
         if tag == b'D' && walk.left() >= HEADER + 2 {
             self.compare(walk.peek(HEADER + 2).get(HEADER..).unwrap_or_default());
         }
@@ -212,6 +229,7 @@ impl Replies {
             return Ok(false);
         }
         let (tag, total) = self.header(&self.gather.held)?;
+        self.tell_late(tag, walk);
         match self.counted(tag, total, events)? {
             Class::Pass => {
                 walk.out.append(&mut self.gather.held);

@@ -59,11 +59,10 @@ impl Held {
         self.statements.len()
     }
 
-    /// DEALLOCATE ALL.
+    /// DEALLOCATE ALL: of statements with names.
     pub(crate) fn deallocate_all(&mut self) {
         self.own.clear();
         self.statements.clear();
-        self.unnamed = 0;
     }
 }
 
