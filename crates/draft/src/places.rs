@@ -318,26 +318,55 @@ fn fresh(own: &Own<'_>, of: &Column) -> Option<String> {
     if means_more {
         return None;
     }
+    let value = column("b", &of.name);
+    let number = |from: &str, largest| Some(beyond(own, of, from, largest));
     match of.type_name.as_str() {
-        "smallint" => Some(beyond(own, of, Some(i64::from(i16::MAX)))),
-        "integer" => Some(beyond(own, of, Some(i64::from(i32::MAX)))),
-        "bigint" => Some(beyond(own, of, Some(i64::MAX))),
-        "numeric" => Some(beyond(own, of, None)),
+        "smallint" => number(NUMBER, Some(i64::from(i16::MAX))),
+        "integer" => number(NUMBER, Some(i64::from(i32::MAX))),
+        "bigint" => number(NUMBER, Some(i64::MAX)),
+        "numeric" | "real" | "double precision" => number(NUMBER, None),
+        "date" => number(DAYS, None).map(|days| {
+            format!("'2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) {days}::pg_catalog.int4")
+        }),
+        "timestamp without time zone" | "timestamp with time zone" => {
+            number(SECONDS, None).map(|seconds| {
+                format!("{value} OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => ({seconds} OPERATOR(pg_catalog.-) {})::pg_catalog.float8)", SECONDS.replace('%', &value))
+            })
+        }
+        "bytea" => Some(format!(
+            "{value} OPERATOR(pg_catalog.||) pg_catalog.decode({RANDOM}, 'hex')"
+        )),
+        // of few characters: one that hardly anybody has, not one beside what the row has
+        "character varying" | "character" | "bpchar" if of.type_modifier > LENGTH_OFFSET => Some(format!(
+            "pg_catalog.left({RANDOM}, {})",
+            of.type_modifier - LENGTH_OFFSET
+        )),
         "text" | "character varying" => Some(format!(
-            "{} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left(pg_catalog.md5(pg_catalog.random()::pg_catalog.text), 12))",
-            column("b", &of.name)
+            "{value} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left({RANDOM}, 12))"
         )),
         "uuid" => Some("pg_catalog.gen_random_uuid()".to_owned()),
         _ => None,
     }
 }
 
+/// A value `%` as a number.
+const NUMBER: &str = "%::pg_catalog.numeric";
+const DAYS: &str = "(% OPERATOR(pg_catalog.-) '2000-01-01'::pg_catalog.date)::pg_catalog.numeric";
+const SECONDS: &str = "pg_catalog.date_part('epoch', %)::pg_catalog.numeric";
+/// Thirty-two characters, others for each row.
+const RANDOM: &str = "pg_catalog.md5(pg_catalog.random()::pg_catalog.text)";
+/// `atttypmod` of character types is that much more than their length.
+const LENGTH_OFFSET: i32 = 4;
+
 /// The number of the row `b`, moved above all that are there, or below where these end above `largest`.
-fn beyond(own: &Own<'_>, of: &Column, largest: Option<i64>) -> String {
+fn beyond(own: &Own<'_>, of: &Column, number: &str, largest: Option<i64>) -> String {
+    let number = |value: &str| number.replace('%', value);
     let ends = |from: &str| {
         let value = column("z", &of.name);
         format!(
-            "SELECT pg_catalog.min({value})::pg_catalog.numeric AS low, pg_catalog.max({value})::pg_catalog.numeric AS high FROM {from}"
+            "SELECT {} AS low, {} AS high FROM {from}",
+            number(&format!("pg_catalog.min({value})")),
+            number(&format!("pg_catalog.max({value})"))
         )
     };
     let base = ends(&format!("{} z", own.draft.relation.only()));
@@ -346,7 +375,7 @@ fn beyond(own: &Own<'_>, of: &Column, largest: Option<i64>) -> String {
         own.draft.table(),
         own.sid.0
     ));
-    let now = format!("{}::pg_catalog.numeric", column("b", &of.name));
+    let now = number(&column("b", &of.name));
     let up = format!("{now} OPERATOR(pg_catalog.+) r.size");
     let value = match largest {
         Some(largest) => format!(

@@ -21,7 +21,7 @@ const LEAVING: &str = "pgdraft_leaving";
 
 /// The column has no place for it.
 fn is_no_value(error: &ControlError) -> bool {
-    matches!(error.sqlstate(), Some("22001" | "22003"))
+    matches!(error.sqlstate(), Some("22001" | "22003" | "22008"))
 }
 
 /// Rows without a key wait for nobody, and nobody waits for them.
