@@ -325,8 +325,10 @@ pub(crate) struct Cte {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CteUse {
     pub(crate) block: usize,
-    /// The columns that it gives there, where they are known.
-    pub(crate) columns: Option<Vec<String>>,
+    /// Index into [`Facts::ctes`].
+    pub(crate) cte: usize,
+    /// Names that its first columns get.
+    pub(crate) renamed: Vec<String>,
 }
 
 /// Everything found.

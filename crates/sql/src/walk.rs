@@ -27,8 +27,8 @@ mod tested;
 pub(crate) use expression::Shape;
 pub(crate) use expression::string_fields;
 
-/// Names of CTEs visible at one place, innermost last.
-type Scope = Vec<String>;
+/// Names of CTEs visible at one place, innermost last, with their index in [`Facts::ctes`].
+type Scope = Vec<(String, usize)>;
 
 /// Walks one statement and gathers its facts.
 #[derive(Debug, Default)]
@@ -119,18 +119,21 @@ impl Walker {
                 _ => None,
             })
             .collect();
+        let numbers = self.facts.ctes.len()..;
+        self.facts.ctes.extend(ctes.iter().map(|cte| Cte {
+            name: cte.ctename.clone(),
+            location: byte(cte.location),
+            columns: given::columns(cte),
+        }));
+        let named = |(cte, number): (&&CommonTableExpr, usize)| (cte.ctename.clone(), number);
         if with.recursive {
-            self.ctes.extend(ctes.iter().map(|c| c.ctename.clone()));
+            self.ctes
+                .extend(ctes.iter().zip(numbers.clone()).map(named));
         }
-        for cte in ctes {
-            self.facts.ctes.push(Cte {
-                name: cte.ctename.clone(),
-                location: byte(cte.location),
-                columns: given::columns(cte),
-            });
+        for (cte, number) in ctes.iter().zip(numbers) {
             self.cte(cte, outermost)?;
             if !with.recursive {
-                self.ctes.push(cte.ctename.clone());
+                self.ctes.push(named((cte, number)));
             }
         }
         Ok(mark)
@@ -411,19 +414,19 @@ impl Walker {
 
     fn relation(&mut self, relation: &RangeVar, sampled: bool) {
         self.facts.names.push(relation.relname.clone());
-        let is_cte = relation.schemaname.is_empty() && self.ctes.contains(&relation.relname);
-        if is_cte {
-            let mut ctes = self.facts.ctes.iter().rev();
-            let cte = ctes.find(|c| c.name == relation.relname);
-            let names = relation.alias.as_ref();
-            let names = names.map_or_else(Vec::new, |a| string_fields(&a.colnames));
-            let columns = cte.and_then(|c| c.columns.clone());
-            let block = self.block();
-            self.facts.cte_uses.push(CteUse {
+        let alias = relation.alias.as_ref();
+        let renamed = alias.map_or_else(Vec::new, |a| string_fields(&a.colnames));
+        let mut ctes = self.ctes.iter().rev();
+        let cte =
+            ctes.find(|(name, _)| relation.schemaname.is_empty() && *name == relation.relname);
+        if let Some((_, cte)) = cte {
+            let (block, cte) = (self.block(), *cte);
+            let cte_use = CteUse {
                 block,
-                columns: columns.map(|columns| given::renamed(columns, names)),
-            });
-            return;
+                cte,
+                renamed,
+            };
+            return self.facts.cte_uses.push(cte_use);
         }
         self.facts.relations.push(TableRef {
             block: self.block(),
@@ -433,10 +436,7 @@ impl Walker {
             alias: relation.alias.as_ref().map(|a| a.aliasname.clone()),
             only: !relation.inh,
             sampled,
-            renamed: relation
-                .alias
-                .as_ref()
-                .map_or_else(Vec::new, |a| string_fields(&a.colnames)),
+            renamed,
         });
     }
 

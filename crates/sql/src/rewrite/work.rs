@@ -2,6 +2,7 @@
 //! are, and what it becomes. The outermost change and one under WITH go the same way; only the
 //! names of what is put before them differ by a number.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::plan::{Context, KeyName, Plan};
 use crate::resolve::{self, Merged, Resolved};
 use crate::rewrite::change::{Changed, Found, list, mismatch, target};
 use crate::rewrite::inherited::{self, Children};
+use crate::rewrite::own_row::Label;
 use crate::rewrite::through::Verb;
 use crate::rewrite::{Edits, cursor, merging, system, unqualify};
 use crate::sought;
@@ -184,6 +186,8 @@ pub(crate) struct Work<'a> {
     pub(crate) unfound: Option<Splice<'a>>,
     /// A CTE with the head's rows of the key that it names.
     pub(crate) own: Option<Splice<'a>>,
+    /// Where the statement has the target's name, once it was asked.
+    pub(super) label: OnceCell<Label>,
 }
 
 /// What beginning a change leads to.
@@ -271,6 +275,7 @@ impl<'a> Work<'a> {
                 edits: Vec::new(),
                 unfound: None,
                 own: None,
+                label: OnceCell::new(),
             };
             work.prepare(reads)
         });

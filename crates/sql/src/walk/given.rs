@@ -17,18 +17,14 @@ pub(super) fn columns(cte: &CommonTableExpr) -> Option<Vec<String>> {
         NodeEnum::DeleteStmt(delete) => of_targets(&delete.returning_clause.as_ref()?.exprs)?,
         _ => return None,
     };
-    Some(renamed(query, string_fields(&cte.aliascolnames)))
+    let mut names = string_fields(&cte.aliascolnames);
+    names.extend(query.into_iter().skip(names.len()));
+    Some(names)
 }
 
-/// The columns where the first ones get these names.
-pub(super) fn renamed(columns: Vec<String>, names: Vec<String>) -> Vec<String> {
-    let kept = columns.into_iter().skip(names.len());
-    names.iter().cloned().chain(kept).collect()
-}
-
-fn of_select(select: &SelectStmt) -> Option<Vec<String>> {
-    if let Some(left) = &select.larg {
-        return of_select(left);
+fn of_select(mut select: &SelectStmt) -> Option<Vec<String>> {
+    while let Some(left) = &select.larg {
+        select = left;
     }
     match select.values_lists.first().map(|row| row.node.as_ref()) {
         None => of_targets(&select.target_list),
