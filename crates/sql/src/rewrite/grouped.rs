@@ -6,7 +6,7 @@ use catalog::{Catalog, Relation, quote_identifier as q};
 use report::Report;
 
 use crate::classify::unsupported;
-use crate::facts::{Block, ColumnUse};
+use crate::facts::{Block, ColumnUse, TableRef};
 use crate::merge::{self, Scan, Wanted, equals};
 use crate::parse::Statement;
 use crate::plan::Context;
@@ -321,22 +321,49 @@ pub(crate) fn is_column(
     let references = statement.facts.relations.iter();
     let own: Vec<_> = references.filter(|r| r.block == block).collect();
     let block = statement.facts.blocks.get(block);
-    let tables = block.and_then(|b| b.sources);
-    let lacks = |schema: Option<&str>, table: &str, renamed: &[String]| {
-        let kept = |relation: &Relation| {
-            let mut columns = relation.columns.iter().skip(renamed.len());
-            columns.any(|c| c.name == name)
-        };
-        let found = resolve::resolve(context, schema, table);
-        matches!(found, Ok(Resolved::Known(relation)) if !kept(&relation))
-            && !renamed.iter().any(|r| r == name)
+    resolve::SYSTEM_COLUMNS.contains(&name)
+        || block.and_then(|b| b.sources) != Some(own.len())
+        || block.is_some_and(|b| has_target(context, b, name))
+        || own.iter().any(|r| has_table(context, r, name))
+}
+
+/// The same of any block.
+pub(crate) fn is_column_anywhere(statement: &Statement, context: &Context<'_>, name: &str) -> bool {
+    let facts = &statement.facts;
+    let mut own = vec![0; facts.blocks.len()];
+    for reference in &facts.relations {
+        if let Some(own) = own.get_mut(reference.block) {
+            *own += 1;
+        }
+    }
+    let mut blocks = facts.blocks.iter().zip(own);
+    resolve::SYSTEM_COLUMNS.contains(&name)
+        || blocks.any(|(b, own)| b.sources != Some(own) || has_target(context, b, name))
+        || facts.relations.iter().any(|r| has_table(context, r, name))
+}
+
+fn has_target(context: &Context<'_>, block: &Block, name: &str) -> bool {
+    let target = block.target.as_ref();
+    target.is_some_and(|t| has(context, (t.schema.as_deref(), &t.name), &[], name))
+}
+
+fn has_table(context: &Context<'_>, reference: &TableRef, name: &str) -> bool {
+    let table = (reference.schema.as_deref(), reference.name.as_str());
+    has(context, table, &reference.renamed, name)
+}
+
+/// Whether the table has such a column, or is not known.
+fn has(
+    context: &Context<'_>,
+    (schema, table): (Option<&str>, &str),
+    renamed: &[String],
+    name: &str,
+) -> bool {
+    let kept = |relation: &Relation| {
+        let mut columns = relation.columns.iter().skip(renamed.len());
+        columns.any(|c| c.name == name)
     };
-    let target = block.and_then(|b| b.target.as_ref());
-    let in_target = target.is_some_and(|t| !lacks(t.schema.as_deref(), &t.name, &[]));
-    tables != Some(own.len())
-        || resolve::SYSTEM_COLUMNS.contains(&name)
-        || in_target
-        || !own
-            .iter()
-            .all(|r| lacks(r.schema.as_deref(), &r.name, &r.renamed))
+    let found = resolve::resolve(context, schema, table);
+    !matches!(found, Ok(Resolved::Known(relation)) if !kept(&relation))
+        || renamed.iter().any(|r| r == name)
 }

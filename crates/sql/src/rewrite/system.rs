@@ -1,6 +1,8 @@
 //! System columns and TABLESAMPLE of merged reads. A derived table has neither, so the merged read
 //! gives the system columns that the statement asks for under names of ours, and draws the sample.
 
+use std::cell::LazyCell;
+
 use catalog::{Relation, RelationKind, quote_identifier, quote_literal};
 use pg_query::protobuf::Token as Kind;
 use report::Report;
@@ -176,9 +178,11 @@ pub(crate) fn row_edits(
         return Vec::new();
     }
     let text = format!("CASE WHEN {label} IS DISTINCT FROM NULL THEN {whole} END");
-    let meant = |column: &ColumnUse| match column.block == own {
-        true => true,
-        false => is_outer_row(statement, context, item, column),
+    let alone = LazyCell::new(|| is_named_once(statement, item));
+    let column_too = LazyCell::new(|| grouped::is_column_anywhere(statement, context, name));
+    // a subquery means the row where nothing else in the statement can have its name
+    let meant = |column: &ColumnUse| {
+        column.block == own || *alone && (column.fields.len() == 2 || !*column_too)
     };
     let written = |column: &ColumnUse| {
         let argument = || facts.arguments.contains(&column.location);
@@ -199,17 +203,14 @@ pub(crate) fn row_edits(
             _ => None,
         }
     };
-    let uses = facts.columns.iter().filter(|column| meant(column));
-    uses.filter_map(|column| {
+    let uses = facts.columns.iter().filter_map(|column| {
+        let (text, name) = written(column).filter(|_| meant(column))?;
         let (range, _) = statement.tokens.name_at(column.location)?;
-        let (text, name) = written(column)?;
         let name = name.filter(|_| column.bare);
         let name = name.map(|name| Edit::named(&statement.tokens, &range, name));
         Some([Some(Edit::new(range, text)), name])
-    })
-    .flatten()
-    .flatten()
-    .collect()
+    });
+    uses.flatten().flatten().collect()
 }
 
 /// No column of it has that name.
@@ -222,26 +223,21 @@ pub(crate) fn lacks(item: &Merged, name: &str) -> bool {
         && !kept.any(|c| c.name == name)
 }
 
-/// Whether a subquery means the row: nothing else in the statement can have its name.
-fn is_outer_row(
-    statement: &Statement,
-    context: &Context<'_>,
-    item: &Merged,
-    column: &ColumnUse,
-) -> bool {
+/// Whether no other table of the statement has its name, and nothing in it whose name is not known.
+fn is_named_once(statement: &Statement, item: &Merged) -> bool {
     let facts = &statement.facts;
     let label = item.reference.label();
-    let tables = &facts.relations;
-    let named = |block| grouped::is_column(statement, context, block, label);
     let targets = facts.blocks.iter().filter_map(|b| b.target.as_ref());
-    (column.fields.len() == 2 || !(0..facts.blocks.len()).any(named))
-        && facts.ctes.is_empty()
+    let mut blocks = facts.blocks.iter();
+    facts.ctes.is_empty()
         && !targets.into_iter().any(|t| t.label == label)
-        && tables.iter().filter(|r| r.label() == label).count() == 1
         && facts
-            .blocks
+            .relations
             .iter()
-            .all(|b| b.sources.is_some() || !b.derived)
+            .filter(|r| r.label() == label)
+            .count()
+            == 1
+        && blocks.all(|b| b.sources.is_some() || !b.derived)
 }
 
 /// What those edits put for a whole column reference: a system column, the row as a value, a function of it.
