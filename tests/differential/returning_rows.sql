@@ -64,6 +64,8 @@ WITH d AS (SELECT id, id AS a FROM child) UPDATE item SET n = 32 FROM d AS d (id
 WITH d (item) AS (VALUES (3)) UPDATE item SET n = 33 WHERE id IN (SELECT item FROM d) RETURNING id;
 WITH d AS (DELETE FROM other WHERE id = 1 RETURNING item) UPDATE item SET n = 34 WHERE id IN (SELECT item FROM d) RETURNING n;
 UPDATE item SET n = 31 WHERE EXISTS (SELECT FROM child c WHERE EXISTS (SELECT FROM child d WHERE item IS NOT NULL AND c.id = d.id)) RETURNING id;
+-- the CTE of its scope
+WITH d AS (SELECT 1 AS item), e AS (WITH d AS (SELECT 2 AS x) SELECT x FROM d) UPDATE item SET n = 35 FROM d, e WHERE item.id = 3 RETURNING item, e.x;
 DELETE FROM item USING other o WHERE o.id = item.id RETURNING item, item.name;
 INSERT INTO item SELECT g, 'g' || g, g FROM generate_series(201, 204) g;
 WITH d AS (DELETE FROM item i USING other o WHERE o.id + 200 = i.id AND o.id = 1 RETURNING i, i.label, label(i), o) SELECT *, (i).name, (o).item FROM d;
