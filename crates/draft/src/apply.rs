@@ -287,32 +287,28 @@ pub(crate) fn insert_where(own: &Own<'_>, later: &[String], which: &str) -> Stri
         }
     });
     format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which} ORDER BY h.pgdraft_op, {}",
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values}{}{which} ORDER BY h.pgdraft_op, {}",
         relation.qualified(),
         columns("", &names),
-        own.head(),
-        first_if_replaced(own),
-        own.sid.0,
-        made(own),
+        from_made(own),
         columns("h", key_columns(relation))
     )
 }
 
 /// How many new rows of a further condition there are: one bigint column.
 pub(crate) fn count_made(own: &Own<'_>, which: &str) -> String {
-    format!(
-        "SELECT count(*) FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
-        own.head(),
-        first_if_replaced(own),
-        own.sid.0,
-        made(own),
-    )
+    format!("SELECT count(*){}{which}", from_made(own))
 }
 
 /// The places of these rows in the head, as [`Own::slice`] has them; NULL where there are none.
 pub(crate) fn places_made(own: &Own<'_>, which: &str) -> String {
+    let places = "string_agg('\"' || h.ctid::text || '\"', ',')";
+    format!("SELECT {places}{}{which}", from_made(own))
+}
+
+fn from_made(own: &Own<'_>) -> String {
     format!(
-        "SELECT string_agg('\"' || h.ctid::text || '\"', ',') FROM {} h{} WHERE h.pgdraft_sid = {} AND {}{which}",
+        " FROM {} h{} WHERE h.pgdraft_sid = {} AND {}",
         own.head(),
         first_if_replaced(own),
         own.sid.0,

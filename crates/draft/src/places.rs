@@ -319,28 +319,30 @@ fn fresh(own: &Own<'_>, of: &Column) -> Option<String> {
         return None;
     }
     let value = column("b", &of.name);
-    let number = |from: &str, largest| Some(beyond(own, of, from, largest));
+    let sum = |number, by: &str| {
+        let by = format!("{value} OPERATOR(pg_catalog.+) {by}");
+        Some(beyond(own, of, number, &by))
+    };
     match of.type_name.as_str() {
-        "smallint" => number(NUMBER, Some(i64::from(i16::MAX))),
-        "integer" => number(NUMBER, Some(i64::from(i32::MAX))),
-        "bigint" => number(NUMBER, Some(i64::MAX)),
-        "numeric" | "real" | "double precision" => number(NUMBER, None),
-        "date" => number(DAYS, None).map(|days| {
-            format!("'2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) {days}::pg_catalog.int4")
-        }),
-        "timestamp without time zone" | "timestamp with time zone" => {
-            number(SECONDS, None).map(|seconds| {
-                format!("{value} OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => ({seconds} OPERATOR(pg_catalog.-) {})::pg_catalog.float8)", SECONDS.replace('%', &value))
-            })
-        }
+        "smallint" => Some(below(own, of, i64::from(i16::MAX))),
+        "integer" => Some(below(own, of, i64::from(i32::MAX))),
+        "bigint" => Some(below(own, of, i64::MAX)),
+        "numeric" | "real" | "double precision" => sum(NUMBER, "r.size"),
+        "date" => sum(DAYS, "r.size::pg_catalog.int4"),
+        "timestamp without time zone" | "timestamp with time zone" => sum(
+            SECONDS,
+            "pg_catalog.make_interval(secs => r.size::pg_catalog.float8)",
+        ),
         "bytea" => Some(format!(
             "{value} OPERATOR(pg_catalog.||) pg_catalog.decode({RANDOM}, 'hex')"
         )),
         // of few characters: one that hardly anybody has, not one beside what the row has
-        "character varying" | "character" | "bpchar" if of.type_modifier > LENGTH_OFFSET => Some(format!(
-            "pg_catalog.left({RANDOM}, {})",
-            of.type_modifier - LENGTH_OFFSET
-        )),
+        "character varying" | "character" | "bpchar" if of.type_modifier > LENGTH_OFFSET => {
+            Some(format!(
+                "pg_catalog.left({RANDOM}, {})",
+                of.type_modifier - LENGTH_OFFSET
+            ))
+        }
         "text" | "character varying" => Some(format!(
             "{value} OPERATOR(pg_catalog.||) (SELECT pg_catalog.left({RANDOM}, 12))"
         )),
@@ -359,14 +361,24 @@ const RANDOM: &str = "pg_catalog.md5(pg_catalog.random()::pg_catalog.text)";
 const LENGTH_OFFSET: i32 = 4;
 
 /// The number of the row `b`, moved above all that are there, or below where these end above `largest`.
-fn beyond(own: &Own<'_>, of: &Column, number: &str, largest: Option<i64>) -> String {
-    let number = |value: &str| number.replace('%', value);
+fn below(own: &Own<'_>, of: &Column, largest: i64) -> String {
+    let now = NUMBER.replace('%', &column("b", &of.name));
+    let value = format!(
+        "CASE WHEN r.high OPERATOR(pg_catalog.+) r.size OPERATOR(pg_catalog.<=) {largest} THEN {now} OPERATOR(pg_catalog.+) r.size ELSE {now} OPERATOR(pg_catalog.-) r.size END"
+    );
+    beyond(own, of, NUMBER, &value)
+}
+
+/// A value made with `r.high`, the largest that is there as a `number`, and `r.size`, by which each is moved to where
+/// none is.
+fn beyond(own: &Own<'_>, of: &Column, number: &str, value: &str) -> String {
     let ends = |from: &str| {
         let value = column("z", &of.name);
+        let number = |end: &str| number.replace('%', &format!("pg_catalog.{end}({value})"));
         format!(
             "SELECT {} AS low, {} AS high FROM {from}",
-            number(&format!("pg_catalog.min({value})")),
-            number(&format!("pg_catalog.max({value})"))
+            number("min"),
+            number("max")
         )
     };
     let base = ends(&format!("{} z", own.draft.relation.only()));
@@ -375,14 +387,6 @@ fn beyond(own: &Own<'_>, of: &Column, number: &str, largest: Option<i64>) -> Str
         own.draft.table(),
         own.sid.0
     ));
-    let now = number(&column("b", &of.name));
-    let up = format!("{now} OPERATOR(pg_catalog.+) r.size");
-    let value = match largest {
-        Some(largest) => format!(
-            "CASE WHEN r.high OPERATOR(pg_catalog.+) r.size OPERATOR(pg_catalog.<=) {largest} THEN {up} ELSE {now} OPERATOR(pg_catalog.-) r.size END"
-        ),
-        None => up,
-    };
     format!(
         "(SELECT {value} FROM (SELECT pg_catalog.max(r.high) AS high, pg_catalog.max(r.high) OPERATOR(pg_catalog.-) pg_catalog.min(r.low) OPERATOR(pg_catalog.+) 1 AS size FROM ({base} UNION ALL {head}) r) r)"
     )
