@@ -6,7 +6,7 @@ KEEP ?=
 ORDER_LINES ?=
 SCRIPTS ?=
 
-.PHONY: help test test-matrix test-programs test-regress check demo bench soak fuzz
+.PHONY: help test test-matrix test-programs test-regress check beside demo bench soak fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ check: ## Formatting, lints, documentation
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package pgdraft --all-targets --features otel -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	$(MAKE) --no-print-directory beside
+
+# The crates that stand beside the workspace, and call it.
+beside:
 	cargo check --quiet --bins --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz-check
 	cargo check --quiet --benches --manifest-path tests/bench/phases/Cargo.toml --target-dir target/phases
 
