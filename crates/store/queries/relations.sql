@@ -4,15 +4,16 @@ SELECT c.oid AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkin
            OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid) AS inherits,
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
            OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS triggers,
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled IN ('O', 'A')) AS rules,
+       c.relhasrules AND EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled IN ('O', 'A')) AS rules,
        -- of INSERT (4, or 3 of a rule), UPDATE (16, 2) and DELETE (8, 4)
-       ARRAY(SELECT e.command
+       CASE WHEN c.relhasrules OR c.relhastriggers THEN ARRAY(
+             SELECT e.command
              FROM (VALUES ('INSERT', 4, '3'::"char"), ('UPDATE', 16, '2'), ('DELETE', 8, '4')) e (command, trigger, rule)
              WHERE EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 64 <> 0 AND t.tgtype & e.trigger <> 0)
                 OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = e.rule AND r.ev_enabled IN ('O', 'A')
                              AND (r.is_instead OR c.relkind <> 'r' OR c.relispartition
                                   OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid)))
-            ) AS instead,
+            ) ELSE '{}' END AS instead,
        -- BEFORE (2), for each row (1), of INSERT (4) or UPDATE (16)
        ARRAY(SELECT t.tgname::text FROM pg_trigger t
              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 AND t.tgenabled IN ('O', 'A')
