@@ -300,10 +300,15 @@ pub(crate) fn count_made(own: &Own<'_>, which: &str) -> String {
     format!("SELECT count(*){}{which}", from_made(own))
 }
 
-/// The places of these rows in the head, as [`Own::slice`] has them; NULL where there are none.
+/// So many places are asked for at once.
+const PLACES_MAX: usize = 10_000;
+
+/// The places of some of these rows in the head, as [`Own::slice`] has them; NULL where there are none.
 pub(crate) fn places_made(own: &Own<'_>, which: &str) -> String {
-    let places = "string_agg('\"' || h.ctid::text || '\"', ',')";
-    format!("SELECT {places}{}{which}", from_made(own))
+    format!(
+        "SELECT string_agg('\"' || q.ctid::text || '\"', ',') FROM (SELECT h.ctid{}{which} LIMIT {PLACES_MAX}) q",
+        from_made(own)
+    )
 }
 
 fn from_made(own: &Own<'_>) -> String {

@@ -58,7 +58,7 @@ impl<'a, 'b> Free<'a, 'b> {
         insert_where(self.own, later, &self.free(later))
     }
 
-    /// Where in the head these rows are, for [`Own::slice`]: one text column, NULL where there are none. A
+    /// Where in the head some of these rows are, for [`Own::slice`]: one text column, NULL where there are none. A
     /// table with rules asks an INSERT's query anew for each of them, when the rows are not absent any more.
     pub fn insertable(&self, later: &[String]) -> String {
         places_made(self.own, &self.free(later))

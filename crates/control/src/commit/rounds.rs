@@ -123,6 +123,7 @@ impl Work<'_> {
         }
     }
 
+    /// Inserts rows that are free: all, or where a table has rules so many that the next round follows.
     async fn insert_free(
         &self,
         own: &Own<'_>,
