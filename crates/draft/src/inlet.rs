@@ -56,17 +56,27 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
     let insert = format!(
         "    INSERT INTO {head} AS h ({list}, pgdraft_sid) SELECT {values}, pgdraft_own FROM pgdraft_n n"
     );
-    // A row that was removed comes back; a row without a key is always another one.
+    // A row that was removed comes back; a row without a key is always another one. Mostly the session has
+    // none of the keys, and ON CONFLICT costs as much as all else that is done for a row: it comes where the
+    // head's own key says so. Errors of production's keys bear the names of production's schemas.
     let insert = match relation.key() {
         None => format!("{insert};"),
         Some(key) => format!(
             "    BEGIN
+    {insert};
+    EXCEPTION WHEN unique_violation THEN
+        GET STACKED DIAGNOSTICS pgdraft_schema = SCHEMA_NAME;
+        IF pgdraft_schema <> 'pgdraft' THEN
+            RAISE;
+        END IF;
+        BEGIN
     {insert}
         ON CONFLICT (pgdraft_sid, {}) DO UPDATE SET pgdraft_op = EXCLUDED.pgdraft_op, pgdraft_moved = false,
             pgdraft_live = {}{assignments};
-    EXCEPTION WHEN cardinality_violation THEN
+        EXCEPTION WHEN cardinality_violation THEN
         {}
-        RAISE;
+            RAISE;
+        END;
     END;",
             columns("", &key.columns),
             guard(relation, key, "h.pgdraft_live", "EXCLUDED"),
@@ -77,6 +87,7 @@ fn body(relation: &Relation, id: DraftTableId) -> String {
         "
 DECLARE
     pgdraft_own bigint := pgdraft.sid();
+    pgdraft_schema text;
 BEGIN
     IF pgdraft_own = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'ZD003', MESSAGE = 'no session', HINT = 'Connect through pgdraft.';

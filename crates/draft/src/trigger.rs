@@ -49,6 +49,8 @@ enum Event {
 enum Step {
     /// Runs a statement.
     Run(String),
+    /// Runs a statement that is written one way for few rows and another one for many.
+    RunFewOrMany(String, String),
     /// Has nothing to do yet, where the trigger has to be there.
     Nothing,
     /// Raises an error if the query, of one text value, is not NULL; the value is the detail.

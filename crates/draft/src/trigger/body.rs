@@ -78,7 +78,7 @@ END
 
 fn row_step(tables: &str, step: &Step) -> String {
     match step {
-        Step::Run(text) => format!("    {tables} {text};\n"),
+        Step::Run(text) | Step::RunFewOrMany(text, _) => format!("    {tables} {text};\n"),
         Step::Nothing => static_step(step),
         Step::Refuse { query, error } => format!(
             "    pgdraft_detail := ({tables} SELECT * FROM ({query}) pgdraft_q);\n{}\n",
@@ -179,7 +179,7 @@ fn look(steps: &[Step]) -> String {
 
 fn static_step(step: &Step) -> String {
     match step {
-        Step::Run(text) => format!("        {text};\n"),
+        Step::Run(text) | Step::RunFewOrMany(text, _) => format!("        {text};\n"),
         Step::Nothing => "        NULL;\n".to_owned(),
         Step::Refuse { query, error } => {
             format!("        pgdraft_detail := ({query});\n{}\n", raise(error))
@@ -201,7 +201,9 @@ fn static_step(step: &Step) -> String {
 
 fn dynamic_step(step: &Step) -> String {
     match step {
-        Step::Run(text) => format!("        EXECUTE {};\n", quote_literal(text)),
+        Step::Run(text) | Step::RunFewOrMany(_, text) => {
+            format!("        EXECUTE {};\n", quote_literal(text))
+        }
         Step::Nothing => static_step(step),
         Step::Refuse { query, error } => format!(
             "        EXECUTE {} INTO pgdraft_detail;\n{}\n",

@@ -9,7 +9,7 @@ use crate::secret::hex;
 
 /// Counted up when heads, logs or triggers are made in another way: those of an older pgdraft are
 /// out of date then and made anew when it starts, with their rows.
-const GENERATION: u32 = 9;
+const GENERATION: u32 = 10;
 
 /// The fingerprint of `relation`; its neighbours by foreign key count with their name and key,
 /// because the triggers name them.
