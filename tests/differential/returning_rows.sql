@@ -66,6 +66,19 @@ WITH d AS (DELETE FROM other WHERE id = 1 RETURNING item) UPDATE item SET n = 34
 UPDATE item SET n = 31 WHERE EXISTS (SELECT FROM child c WHERE EXISTS (SELECT FROM child d WHERE item IS NOT NULL AND c.id = d.id)) RETURNING id;
 -- the CTE of its scope
 WITH d AS (SELECT 1 AS item), e AS (WITH d AS (SELECT 2 AS x) SELECT x FROM d) UPDATE item SET n = 35 FROM d, e WHERE item.id = 3 RETURNING item, e.x;
+-- items of a subquery that are called like one of the change
+UPDATE item SET n = 39 FROM child o JOIN other x ON x.id + 70 = o.id WHERE x.id = item.id RETURNING (SELECT max(o.item) FROM other o), o.note;
+UPDATE item SET n = 39 FROM child o WHERE o.id = item.id + 70 RETURNING (SELECT q::text FROM (SELECT o.* FROM other o ORDER BY o.id LIMIT 1) q), o.note;
+UPDATE item SET n = 39 FROM child o WHERE o.id = item.id + 70 RETURNING (SELECT count(*) FROM (SELECT z.* FROM other z) q), (SELECT z.item FROM other z WHERE z.id + 70 = o.id);
+-- expect refused 0A000
+UPDATE item SET n = 39 FROM child o WHERE o.id = item.id + 70 RETURNING (SELECT o.z FROM (SELECT 7 AS z) o);
+-- stars of joined items
+UPDATE item SET n = 40 FROM other o JOIN child c ON c.id = o.id + 70 WHERE o.id = item.id RETURNING c.*, item.n;
+UPDATE item SET n = 41 FROM other o LEFT JOIN (child c JOIN LATERAL (SELECT c.note AS k, 1 AS one) q ON true) ON c.id = o.id + 70 WHERE o.id = item.id RETURNING o.*, q.*, c.*;
+WITH d AS (SELECT id, note FROM child) UPDATE item SET n = 42 FROM other o CROSS JOIN d WHERE o.id = item.id AND d.id = 71 RETURNING d.*, (o.*)::text, o.item;
+UPDATE item SET n = 43 FROM (other o JOIN child c ON c.id = o.id + 70) j (a, b) WHERE j.a = item.id RETURNING j.*;
+UPDATE item SET n = 44 FROM other o JOIN unnest(ARRAY[1, 2], ARRAY['u', 'v']) AS u (id, w) USING (id) WHERE o.id = item.id RETURNING u.*, o.*, u.w;
+DELETE FROM item USING other o LEFT JOIN child c ON c.id = o.id + 70 WHERE o.id = item.id AND o.id = 3 RETURNING c.*, o.*, item.*;
 DELETE FROM item USING other o WHERE o.id = item.id RETURNING item, item.name;
 INSERT INTO item SELECT g, 'g' || g, g FROM generate_series(201, 204) g;
 WITH d AS (DELETE FROM item i USING other o WHERE o.id + 200 = i.id AND o.id = 1 RETURNING i, i.label, label(i), o) SELECT *, (i).name, (o).item FROM d;

@@ -1,6 +1,7 @@
 //! RETURNING: from the head's row where it only names the target, joined back to the source where
 //! it also names FROM or USING items.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -136,6 +137,9 @@ impl Returning {
         if let Some(version) = self.version_of(work, column) {
             return self.of_version(work, column, version);
         }
+        if self.joined && is_inside(column, work, items)? {
+            return Ok(());
+        }
         let spread = is_star && work.statement.facts.spread.contains(&column.location);
         let text = match column.fields.as_slice() {
             [_] if is_star => {
@@ -158,9 +162,11 @@ impl Returning {
                 let row = row.map_or_else(|| q(table), str::to_owned);
                 format!("pgdraft_src.{}", self.lift(row))
             }
-            [.., table, _] if is_star => match items.iter().find(|i| label_of(i) == Some(table)) {
+            [.., table, _] if is_star => match labelled(items.iter(), table) {
                 Some(item) => self.star_of(work, item, begins_target(work, column))?,
-                None if self.joined => return Err(star_refused()),
+                None if self.joined && column.block == work.place.block => {
+                    return Err(star_refused());
+                }
                 None => return Ok(()),
             },
             // the row itself, which has an edit of its own
@@ -412,17 +418,67 @@ fn star_refused() -> Box<Report> {
     Box::new(unsupported("RETURNING * over this FROM item").hint("name the columns"))
 }
 
+/// The item of that name: a joined one stands inside of another that has no name.
+fn labelled<'n>(mut items: impl Iterator<Item = &'n Node>, label: &str) -> Option<&'n Node> {
+    items.find_map(|item| match (label_of(item), item.node.as_ref()?) {
+        (None, NodeEnum::JoinExpr(join)) => {
+            let sides = [join.larg.as_deref(), join.rarg.as_deref()];
+            sides
+                .into_iter()
+                .flatten()
+                .find_map(|side| labelled(std::iter::once(side), label))
+        }
+        (own, _) => (own? == label).then_some(item),
+    })
+}
+
 /// Whether a reference is to a FROM item and not to a subquery inside RETURNING.
 fn is_of_items(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> bool {
     match column.fields.as_slice() {
         [.., table, _] => {
-            items.iter().any(|i| label_of(i) == Some(table)) || {
-                // joined tables lie deeper than the item itself
+            labelled(items.iter(), table).is_some() || {
+                // those of TABLESAMPLE have no label there
                 work.joined().any(|r| r.label() == table)
             }
         }
         _ => column.block == work.place.block,
     }
+}
+
+/// Whether a subquery of RETURNING means an item of its own, which has the name of one of FROM.
+fn is_inside(column: &ColumnUse, work: &Work<'_>, items: &[Node]) -> Result<bool, Box<Report>> {
+    let [.., label, _] = column.fields.as_slice() else {
+        return Ok(false);
+    };
+    if column.block == work.place.block || !is_of_items(column, work, items) {
+        return Ok(false);
+    }
+    let facts = &work.statement.facts;
+    let mut tables = facts.relations.iter();
+    if tables.any(|r| r.block == column.block && r.label() == label) {
+        return Ok(true);
+    }
+    let rows = facts.columns.iter().filter(|c| c.fields.len() == 1);
+    let rows: HashSet<usize> = rows.map(|c| c.location).collect();
+    let begins = work.clauses.returning.unwrap_or_default();
+    let tokens = &work.statement.tokens;
+    let said = tokens.iter().skip(begins).any(|(i, token)| {
+        let text = work.statement.text.get(token.start..token.end);
+        let text = text.unwrap_or_default();
+        let same = text.trim_matches('"').eq_ignore_ascii_case(label);
+        let escaped = text.starts_with("U&") || text.starts_with("u&");
+        let qualifies = tokens.get(i + 1).is_some_and(|t| t.is(Kind::Ascii46));
+        (same || escaped) && !qualifies && !rows.contains(&token.start)
+    });
+    if !said {
+        return Ok(false);
+    }
+    let detail = format!("\"{label}\" may be an item of the subquery, or of the change.");
+    Err(Box::new(
+        unsupported("a subquery in RETURNING that names an item like one of FROM")
+            .detail(detail)
+            .hint("give it an alias that nothing else is called"),
+    ))
 }
 
 fn own_columns(changed: &Changed) -> String {
